@@ -1,0 +1,58 @@
+"""A columnar batch of transitions: the unit of learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Transitions:
+    """Transitions in learning order, one list per column, all of equal length.
+
+    ``prefix[i]`` holds the session's last items before ``item[i]``, oldest first, at most 20; it is empty for the first
+    interaction of a session, which feeds counts and vocabulary and trains nothing, as does a weight of 0.
+    ``timestamp`` is event time in ms. ``source_partition`` and ``source_offset`` name the event that made the transition.
+    """
+
+    source_partition: list[int] = field(default_factory=list)
+    source_offset: list[int] = field(default_factory=list)
+    prefix: list[Sequence[str]] = field(default_factory=list)
+    item: list[str] = field(default_factory=list)
+    event_type: list[str] = field(default_factory=list)
+    weight: list[float] = field(default_factory=list)
+    timestamp: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def append(
+        self,
+        source_partition: int,
+        source_offset: int,
+        prefix: Sequence[str],
+        item: str,
+        event_type: str,
+        weight: float,
+        timestamp: int,
+    ) -> None:
+        """Add one transition at the end."""
+        self.source_partition.append(source_partition)
+        self.source_offset.append(source_offset)
+        self.prefix.append(prefix)
+        self.item.append(item)
+        self.event_type.append(event_type)
+        self.weight.append(weight)
+        self.timestamp.append(timestamp)
+
+    def take(self, rows: Sequence[int]) -> Transitions:
+        """The transitions at these positions, in this order."""
+        return Transitions(
+            [self.source_partition[i] for i in rows],
+            [self.source_offset[i] for i in rows],
+            [self.prefix[i] for i in rows],
+            [self.item[i] for i in rows],
+            [self.event_type[i] for i in rows],
+            [self.weight[i] for i in rows],
+            [self.timestamp[i] for i in rows],
+        )
