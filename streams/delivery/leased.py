@@ -1,0 +1,67 @@
+"""At-least-once delivery under a lease: outputs confirmed before the changelog, nothing sent by a zombie."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from streams.delivery.outbox import Abandoned, Outbox, Outgoing
+
+
+class Batches(Protocol):
+    """The part of `aiokafka.AIOKafkaProducer` that delivery uses."""
+
+    def create_batch(self) -> Any: ...
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]: ...
+
+
+class LeasedDelivery:
+    """`Delivery` through an idempotent producer, whose sender checks the lease where requests are made.
+
+    ``producer`` gives the producer of the day (an abandoned unit's is discarded). ``holds(generation)`` waits while the lease
+    is stale and says whether the partitions are still ours.
+    """
+
+    def __init__(self, producer: Callable[[], Batches], holds: Callable[[int], Awaitable[bool]]) -> None:
+        self._current = producer
+        self._holds = holds
+
+    async def deliver(self, outputs: Outbox, changelog: Outbox, generation: int) -> dict[int, int]:
+        """Send and await the outputs, then the changelog; returns the last changelog offset per partition."""
+        await self._check(generation)
+        await self._send(outputs)
+        await self._check(generation)
+        last = await self._send(changelog)
+        return {partition: offset for (_, partition), offset in last.items()}
+
+    async def _check(self, generation: int) -> None:
+        if not await self._holds(generation):
+            raise Abandoned
+
+    async def _send(self, outbox: Outbox) -> dict[tuple[str, int], int]:
+        """One batch per topic and partition, more only where one would be too large."""
+        producer = self._current()
+        sent: list[tuple[tuple[str, int], asyncio.Future[Any], int]] = []
+        for (topic, partition), records in outbox.items():
+            for batch in _batches(producer, records):
+                future = await producer.send_batch(batch, topic, partition=partition)
+                sent.append(((topic, partition), future, batch.record_count()))
+        last: dict[tuple[str, int], int] = {}
+        for where, future, count in sent:
+            last[where] = (await future).offset + count - 1
+        return last
+
+
+def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[Any]:
+    now = int(time.time() * 1000)
+    batches = [producer.create_batch()]
+    for record in records:
+        fields = {"key": record.key, "value": record.value, "timestamp": now, "headers": list(record.headers)}
+        if batches[-1].append(**fields) is None:
+            batches.append(producer.create_batch())
+            if batches[-1].append(**fields) is None:
+                raise ValueError("a record is larger than the largest batch")
+    return batches

@@ -1,0 +1,68 @@
+"""Reading a topic whole, from its beginning, and staying at its end: what `items` and `transitions` need.
+
+Assigned, without a group: every worker reads everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+Apply = Callable[[Sequence[Any]], Awaitable[None]]
+"""Takes the next records of one partition, in order."""
+
+
+class Follower:
+    """Follows every partition of one topic. `caught_up` is set once what the log held at the start has been applied.
+
+    An error in ``apply`` or in reading ends `run`: the caller decides what that means.
+    """
+
+    def __init__(self, topic: str, config: Mapping[str, Any], apply: Apply, *, max_records: int = 2000) -> None:
+        self._topic = topic
+        self._config = dict(config)
+        self._apply = apply
+        self._max_records = max_records
+        self.caught_up = asyncio.Event()
+        self.lag = 0
+
+    async def run(self) -> None:
+        """Read for ever."""
+        consumer = AIOKafkaConsumer(
+            **self._config, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
+        )
+        await consumer.start()
+        try:
+            await self._follow(consumer)
+        finally:
+            await consumer.stop()
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        found = consumer.partitions_for_topic(self._topic) or await self._partitions(consumer)
+        partitions = [TopicPartition(self._topic, partition) for partition in sorted(found)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while True:
+            if not self.caught_up.is_set():
+                positions = [await consumer.position(tp) >= ends[tp] for tp in partitions]
+                if all(positions):
+                    self.caught_up.set()
+            polled = await consumer.getmany(timeout_ms=200, max_records=self._max_records)
+            for records in polled.values():
+                await self._apply(records)
+            self.lag = sum(
+                max((consumer.highwater(tp) or 0) - await consumer.position(tp), 0) for tp in partitions
+            )
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[int]:
+        consumer.subscribe([self._topic])  # makes the client learn the topic's partitions
+        await consumer.topics()
+        found = consumer.partitions_for_topic(self._topic)
+        consumer.unsubscribe()
+        if not found:
+            raise LookupError(f"topic {self._topic} has no partitions")
+        return set(found)

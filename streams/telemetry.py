@@ -1,0 +1,97 @@
+"""The worker's Prometheus metrics. Counters move when a unit is done, so they equal what the topics hold."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+
+from streams.accuracy import LiveAccuracy
+
+FRESHNESS_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STAGE_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+UNIT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
+WORST_FRESHNESS_S = 3600.0
+"""A backlog's freshness is cut here, so that a replay of an old log does not turn the histogram's sum into nonsense."""
+
+
+class Telemetry:
+    """Every metric of the worker, in a registry of its own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        disable_created_metrics()
+        self.registry = registry if registry is not None else CollectorRegistry()
+        r = self.registry
+        self.ready = Gauge("ouzel_ready", "1 when this worker processes events.", registry=r)
+        self._events = Counter("ouzel_events", "Events by what became of them.", ["outcome"], registry=r)
+        self._dead_letters = Counter("ouzel_dead_letters", "Records that were no event.", ["reason"], registry=r)
+        self._keys = Counter("ouzel_foreign_keys", "Events whose record key is not their user's.", ["kind"], registry=r)
+        self._interactions = Counter("ouzel_interactions", "Events that acted on an item.", registry=r)
+        self._transitions = Counter("ouzel_transitions", "Transitions produced.", registry=r)
+        self._recommendations = Counter("ouzel_recommendations", "Recommendations published.", registry=r)
+        self._expired = Counter("ouzel_sessions_expired", "State keys whose sessions expired.", registry=r)
+        self._freshness = Histogram(
+            "ouzel_freshness_seconds",
+            "From the event's Kafka time to its published recommendation.",
+            buckets=FRESHNESS_BUCKETS,
+            registry=r,
+        )
+        self._unit = Histogram("ouzel_unit_size", "Events in a unit of work.", buckets=UNIT_BUCKETS, registry=r)
+        self._stage = Histogram(
+            "ouzel_stage_seconds", "Time of one stage of a unit.", ["stage"], buckets=STAGE_BUCKETS, registry=r
+        )
+        self.abandoned = Counter("ouzel_units_abandoned", "Units given up in a rebalance.", registry=r)
+        self.lag = Gauge("ouzel_consumer_lag", "Events of the log not done yet.", ["partition"], registry=r)
+        self.is_learner = Gauge("ouzel_learner", "1 when this worker is the elected learner.", registry=r)
+        self.loss = Gauge("ouzel_loss", "Mean training loss of the last step, nats per example.", registry=r)
+        self.steps = Gauge("ouzel_learning_steps", "Learning steps taken: the model's version.", registry=r)
+        self.learned = Counter("ouzel_transitions_learned", "Transitions given to the model.", registry=r)
+        self.learner_lag = Gauge("ouzel_learner_lag", "Transitions of the log not learned yet.", registry=r)
+        self.vocabulary = Gauge("ouzel_vocabulary_items", "Items the model knows.", registry=r)
+        self.catalogue = Gauge("ouzel_catalogue_items", "Items in the catalogue.", registry=r)
+        labels = ["k", "method"]
+        self._recall = Gauge("ouzel_prequential_recall", "Live prequential recall, whole run.", labels, registry=r)
+        self._mrr = Gauge("ouzel_prequential_mrr", "Live prequential MRR, whole run.", labels, registry=r)
+        self._tests = Gauge("ouzel_prequential_tests", "Live prequential tests made.", registry=r)
+        self._skipped = Gauge("ouzel_prequential_skipped", "Tests skipped for want of the ranking.", registry=r)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage of a unit."""
+        began = time.perf_counter()
+        yield
+        self._stage.labels(name).observe(time.perf_counter() - began)
+
+    def unit_done(
+        self, counts: Tally[tuple[str, str]], triggers: Sequence[int], accuracy: LiveAccuracy, now: float
+    ) -> None:
+        """Count a finished unit. ``triggers`` are the Kafka times in ms of the events ranked for; ``now`` is in seconds."""
+        size = 0
+        families: Mapping[str, Counter] = {
+            "events": self._events,
+            "dead_letters": self._dead_letters,
+            "keys": self._keys,
+            "transitions": self._transitions,
+            "recommendations": self._recommendations,
+            "expired": self._expired,
+        }
+        for (family, label), count in counts.items():
+            metric = families[family]
+            (metric.labels(label) if label else metric).inc(count)
+            size += count if family == "events" else 0
+        self._interactions.inc(counts["transitions", ""])
+        self._unit.observe(size)
+        for kafka_time in triggers:
+            self._freshness.observe(min(max(now - kafka_time / 1000, 0.0), WORST_FRESHNESS_S))
+        for method, tally in (("model", accuracy.model), ("popularity", accuracy.popularity)):
+            self._recall.labels("20", method).set(tally.recall)
+            self._mrr.labels("20", method).set(tally.mrr)
+        self._tests.set(accuracy.model.tests)
+        self._skipped.set(accuracy.skipped)
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer scrapes on ``http://host:port/metrics``."""
+        start_http_server(port, addr=host, registry=self.registry)

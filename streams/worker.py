@@ -1,0 +1,135 @@
+"""The worker's life: check, rebuild, join the group, work, and leave it cleanly on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from models.registry import build
+from streams.app import Application
+from streams.catalogue import Catalogue
+from streams.decode import BadRecord
+from streams.follower import Follower
+from streams.kafka import aiokafka_config
+from streams.learner import Learner
+from streams.model_thread import ModelThread
+from streams.ranking import ThreadRanker
+from streams.settings import Settings
+from streams.telemetry import Telemetry
+from streams.topics import check_topics
+
+log = structlog.get_logger(__name__)
+
+REFUSED = 2
+FAILED = 70
+STOP_WITHIN_S = 8.0
+
+
+class Worker:
+    """Everything that one worker process runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._telemetry = Telemetry()
+        self._catalogue = Catalogue()
+        self._thread = ModelThread()
+        self._model = build(settings.model, settings.seed)
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Work until SIGTERM or SIGINT; returns the exit code."""
+        settings, telemetry = self._settings, self._telemetry
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        problems = await asyncio.to_thread(check_topics, settings)
+        if problems:
+            for problem in problems:
+                log.error("topics_refused", problem=problem)
+            return REFUSED
+        if settings.metrics_port:
+            telemetry.serve(settings.metrics_host, settings.metrics_port)
+        learner = Learner(self._model, self._thread, telemetry)
+        await self._rebuild(learner)
+        if self._stop.is_set():
+            return 0
+        ranker = ThreadRanker(self._model, self._thread, self._catalogue)
+        application = Application(settings, ranker, self._catalogue, telemetry, learner, self._fail)
+        await application.start()
+        log.info("ready", items=self._model.vocabulary_size, steps=self._model.steps)
+        telemetry.ready.set(1)
+        await self._stop.wait()
+        telemetry.ready.set(0)
+        await asyncio.wait_for(application.stop(), STOP_WITHIN_S)
+        for task in self._tasks:
+            task.cancel()
+        if self._failure is not None:
+            return FAILED
+        log.info("stopped")
+        return 0
+
+    async def _rebuild(self, learner: Learner) -> None:
+        """The model is a function of the transitions log: read it from its beginning before joining the group."""
+        await self._thread.background(self._model.warmup)
+        config = aiokafka_config(self._settings)
+        items = Follower(self._settings.topic("items"), config, self._apply_items)
+        transitions = Follower(self._settings.topic("transitions"), config, learner.apply, max_records=500)
+        self._spawn(items.run())
+        self._spawn(transitions.run())
+        self._spawn(self._watch_learning(transitions))
+        for follower in (items, transitions):
+            waits = asyncio.ensure_future(follower.caught_up.wait())
+            stops = asyncio.ensure_future(self._stop.wait())
+            await asyncio.wait({waits, stops}, return_when=asyncio.FIRST_COMPLETED)
+            waits.cancel()
+            stops.cancel()
+        log.info("model_rebuilt", steps=self._model.steps, items=self._model.vocabulary_size)
+
+    async def _apply_items(self, records: Any) -> None:
+        for record in records:
+            try:
+                self._catalogue.apply(record.key, record.value)
+            except BadRecord as bad:
+                log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
+        self._telemetry.catalogue.set(len(self._catalogue))
+
+    async def _watch_learning(self, transitions: Follower) -> None:
+        """A learner that is far behind gets every second turn of the model thread."""
+        while True:
+            self._telemetry.learner_lag.set(transitions.lag)
+            self._thread.yield_every_second_turn = transitions.lag > 20 * self._model.step_size
+            await asyncio.sleep(0.25)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Nothing is acknowledged after an error: the process ends and the same records come again."""
+        log.error("failed", error=repr(error), exc_info=error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(FAILED)
+
+
+def run_worker(settings: Settings) -> int:
+    """Run one worker in this process; returns its exit code."""
+
+    async def main() -> int:
+        return await Worker(settings).run()
+
+    return asyncio.run(main())

@@ -1,0 +1,147 @@
+"""An independent account of what a worker must have done: the input log replayed through the pure step."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from rocksdict import AccessType, Options, Rdict
+
+from streams.decode import BadRecord, Deletion, EventDecoder
+from streams.learner import POPULAR_KEY
+from streams.records import recommendation_id
+from streams.sessions import State, pack, session_key, state_key, step, user_key
+from streams.settings import Settings
+from streams.store import WATERMARK
+
+
+def read_topic(settings: Settings, name: str, timeout_s: float = 30.0) -> list[Any]:
+    """Every record that the topic holds now, per partition in order, by a plain consumer."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.broker, auto_offset_reset="earliest", enable_auto_commit=False, group_id=None
+    )
+    topic = settings.topic(name)
+    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    ends, records, until = consumer.end_offsets(partitions), [], time.monotonic() + timeout_s
+    while any(consumer.position(tp) < ends[tp] for tp in partitions):
+        assert time.monotonic() < until, f"{topic} was not read to its end in {timeout_s} s"
+        for polled in consumer.poll(timeout_ms=200).values():
+            records.extend(polled)
+    consumer.close()
+    return sorted(records, key=lambda record: (record.partition, record.offset))
+
+
+@dataclass
+class Account:
+    """What the input demands."""
+
+    states: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+    watermarks: dict[int, int] = field(default_factory=dict)
+    transitions: set[tuple[int, int]] = field(default_factory=set)
+    recommendations: set[str] = field(default_factory=set)
+    dead_letters: set[tuple[int, int]] = field(default_factory=set)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+
+def account(settings: Settings, events: Iterable[Any]) -> Account:
+    """Replay the records of the events topic, one by one, without units, stores or models."""
+    decoder, result = EventDecoder(settings.field_mapping), Account()
+    live: dict[tuple[int, bytes], tuple[State, int]] = {}
+    for record in events:
+        partition, offset = record.partition, record.offset
+        result.watermarks[partition] = offset
+        try:
+            event = decoder.decode(
+                record.key,
+                record.value,
+                topic=record.topic,
+                partition=partition,
+                offset=offset,
+                timestamp_ms=record.timestamp,
+                headers=record.headers,
+            )
+        except BadRecord:
+            result.dead_letters.add((partition, offset))
+            continue
+        if isinstance(event, Deletion):
+            for key in (user_key(event.key), session_key(event.key)):
+                live.pop((partition, key), None)
+            continue
+        name = (partition, state_key(event))
+        state, last = live.get(name, (State(), -1))
+        done = step(state, event, partition, offset, record.timestamp, int(settings.session_gap_s * 1000))
+        result.outcomes[done.outcome] += 1
+        if done.session is not None:
+            live[name] = (state, offset)
+        if done.transition is not None:
+            result.transitions.add((partition, offset))
+        if done.triggers and done.session is not None:
+            result.recommendations.add(recommendation_id(record.topic, partition, offset))
+    for (partition, key), (state, offset) in live.items():
+        result.states.setdefault(partition, {})[key] = pack(state, offset)
+    return result
+
+
+def in_rocksdb(data_dir: Path, partitions: int) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
+    """States and watermarks as a stopped worker left them on disk."""
+    states: dict[int, dict[bytes, bytes]] = {}
+    watermarks: dict[int, int] = {}
+    for partition in range(partitions):
+        for path in data_dir.rglob(f"*-{partition}.db"):
+            database = Rdict(str(path), options=Options(raw_mode=True), access_type=AccessType.read_only())
+            found = dict(database.items())
+            database.close()
+            if WATERMARK in found:
+                watermarks[partition] = int.from_bytes(found[WATERMARK], "big")
+            kept = {key: value for key, value in found.items() if key[:2] in (b"u:", b"s:")}
+            if kept:
+                states[partition] = kept
+    return states, watermarks
+
+
+def in_changelog(settings: Settings) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
+    """States and watermarks rebuilt from the changelog alone, the highest source offset per key winning."""
+    newest: dict[tuple[int, bytes], tuple[int, bytes | None]] = {}
+    for record in read_topic(settings, "sessions-changelog"):
+        headers = dict(record.headers or ())
+        offset = int(headers["offset"]) if record.value is None else int.from_bytes(record.value[:8], "big")
+        name = (record.partition, record.key)
+        if offset >= newest.get(name, (-1, None))[0]:
+            newest[name] = (offset, record.value)
+    states: dict[int, dict[bytes, bytes]] = {}
+    watermarks: dict[int, int] = {}
+    for (partition, key), (offset, value) in newest.items():
+        if key == WATERMARK:
+            watermarks[partition] = offset
+        elif value is not None:
+            states.setdefault(partition, {})[key] = value
+    return states, watermarks
+
+
+@dataclass
+class Outputs:
+    """What the output topics hold."""
+
+    transitions: Counter[tuple[int, int]]
+    recommendations: Counter[str]
+    dead_letters: Counter[tuple[int, int]]
+
+
+def outputs(settings: Settings) -> Outputs:
+    """Count every output record by the event that made it."""
+    transitions = [msgspec.json.decode(record.value) for record in read_topic(settings, "transitions")]
+    published = [r for r in read_topic(settings, "recommendations") if r.key != POPULAR_KEY]
+    letters = [dict(record.headers) for record in read_topic(settings, "dead-letters")]
+    return Outputs(
+        Counter((t["source_partition"], t["source_offset"]) for t in transitions),
+        Counter(msgspec.json.decode(record.value)["recommendation_id"] for record in published),
+        Counter((int(headers["partition"]), int(headers["offset"])) for headers in letters),
+    )

@@ -1,0 +1,117 @@
+"""A worker as a process of its own, and a producer that confirms."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from kafka import KafkaProducer
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.settings import Settings
+
+
+def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 60.0, every_s: float = 0.05) -> None:
+    """Poll a condition; fails by name when it does not come true."""
+    until = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < until, f"{what}: not within {timeout_s} s"
+        time.sleep(every_s)
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class WorkerProcess:
+    """`ouzel worker` with the settings in its environment; its log is kept in ``log``."""
+
+    def __init__(self, settings: Settings, log: Path, **extra: str) -> None:
+        self.settings = settings
+        self.port = free_port()
+        self.log = log
+        self._environment = {
+            **os.environ,
+            "OUZEL_BROKER": settings.broker,
+            "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
+            "OUZEL_APP_ID": settings.app_id,
+            "OUZEL_PARTITIONS": str(settings.partitions),
+            "OUZEL_DATA_DIR": str(settings.data_dir),
+            "OUZEL_SESSION_TIMEOUT_S": str(settings.session_timeout_s),
+            "OUZEL_MAX_POLL_RECORDS": str(settings.max_poll_records),
+            "OUZEL_FIELD_MAPPING": json.dumps(settings.field_mapping),
+            "OUZEL_MODEL": settings.model,
+            "OUZEL_METRICS_PORT": str(self.port),
+            **extra,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> WorkerProcess:
+        """Start the process, without waiting for it to be ready."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "serving.cli", "worker"], env=self._environment, stdout=out, stderr=out
+            )
+        return self
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample by name and labels; empty while the endpoint does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return {}
+        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        return {s.name + "".join(f"|{k}={v}" for k, v in sorted(s.labels.items())): s.value for s in samples}
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Until it processes events."""
+        wait_until(self._ready_or_dead, "worker ready", timeout_s)
+        assert self.alive, self.tail()
+
+    def _ready_or_dead(self) -> bool:
+        return not self.alive or self.metrics().get("ouzel_ready") == 1
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout_s: float = 15.0) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-4000:]
+
+
+def produce(settings: Settings, records: Iterable[tuple[bytes | None, bytes | None]]) -> int:
+    """Send records to the events topic and await every confirmation."""
+    producer = KafkaProducer(bootstrap_servers=settings.broker, acks="all", linger_ms=5, max_request_size=20_000_000)
+    futures = [producer.send(settings.topic("events"), key=key, value=value) for key, value in records]
+    producer.flush()
+    for future in futures:
+        future.get(timeout=30)
+    producer.close()
+    return len(futures)
