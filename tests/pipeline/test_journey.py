@@ -1,0 +1,137 @@
+"""The journey on a real broker: every event accounted for, in state, changelog and outputs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from journey import assert_accounted, clicks, wait_done
+from oracle import in_changelog, outputs, read_topic
+from running import WorkerProcess, produce, wait_until
+
+from streams.learner import POPULAR_KEY
+from streams.settings import Settings
+
+MakeWorker = Callable[..., WorkerProcess]
+
+
+def test_one_transition_and_one_recommendation_per_click_and_sigterm_is_clean(
+    settings: Settings, worker: MakeWorker
+) -> None:
+    produced = produce(settings, clicks(2000, users=100))
+    running = worker(settings)
+    running.wait_ready()
+    wait_done(settings, produced)
+    wait_until(lambda: running.metrics().get("ouzel_recommendations_total") == produced, "counters")
+    counted = running.metrics()
+    assert running.stop() == 0, running.tail()
+    assert_accounted(settings)
+    assert counted["ouzel_transitions_total"] == produced
+    assert counted["ouzel_events_total|outcome=accepted"] == produced
+
+
+def test_a_restart_goes_on_where_it_stopped(settings: Settings, worker: MakeWorker) -> None:
+    for seed in range(2):
+        produce(settings, clicks(500, users=20, seed=seed))
+        running = worker(settings)
+        running.wait_ready()
+        wait_done(settings, 500 * (seed + 1))
+        assert running.stop() == 0, running.tail()
+        assert running.metrics() == {}
+    assert_accounted(settings)
+
+
+def test_the_sessions_come_back_from_the_changelog_alone(settings: Settings, worker: MakeWorker) -> None:
+    produce(settings, clicks(500, users=20))
+    first = worker(settings)
+    first.wait_ready()
+    wait_done(settings, 500)
+    assert first.stop() == 0, first.tail()
+    for path in sorted(Path(settings.data_dir).rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    second = worker(settings)
+    second.wait_ready()
+    produce(settings, clicks(500, users=20, seed=1))
+    wait_done(settings, 1000)
+    assert second.stop() == 0, second.tail()
+    assert_accounted(settings)
+
+
+BAD = {
+    "empty": b"",
+    "json null": b"null",
+    "not utf-8": b'{"item_id": "\xff\xfe", "user_id": "u"}',
+    "truncated": b'{"item_id": "a", "user',
+    "wrong types": b'{"item_id": [1], "user_id": {}}',
+    "nan": b'{"item_id": "a", "user_id": "u", "price": NaN}',
+    "missing": b'{"user_id": "u"}',
+    "pickle": pickle.dumps({"item_id": "a", "user_id": "u"}),
+    "nested": b'{"item_id": "a", "user_id": "u", "context": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "future": b'{"item_id": "a", "user_id": "u", "timestamp": "9999-01-01T00:00:00Z"}',
+}
+
+
+def test_each_bad_record_makes_one_dead_letter_and_the_next_event_is_unharmed(
+    settings: Settings, worker: MakeWorker
+) -> None:
+    good = clicks(len(BAD) + 1, users=1)
+    records: list[tuple[bytes | None, bytes | None]] = [(b"user-0", value) for value in BAD.values()]
+    mixed = [record for pair in zip(good, records, strict=False) for record in pair] + [good[-1], (None, None)]
+    produced = produce(settings, mixed)
+    running = worker(settings)
+    running.wait_ready()
+    wait_done(settings, produced)
+    assert running.stop() == 0, running.tail()
+    assert_accounted(settings)
+    letters = read_topic(settings, "dead-letters")
+    assert len(letters) == len(BAD) + 1
+    by_offset = {
+        (record.partition, record.offset): record.value or b"" for record in read_topic(settings, "events")
+    }
+    for letter in letters:
+        headers = dict(letter.headers)
+        assert headers["topic"].decode() == settings.topic("events")
+        assert headers["reason"]
+        assert (letter.value or b"") == by_offset[int(headers["partition"]), int(headers["offset"])]
+    assert len(outputs(settings).recommendations) == len(good)
+
+
+def test_a_null_value_with_a_key_deletes_the_user(settings: Settings, worker: MakeWorker) -> None:
+    produced = produce(settings, [*clicks(20, users=2), (b"user-0", None)])
+    running = worker(settings)
+    running.wait_ready()
+    wait_done(settings, produced)
+    assert running.stop() == 0, running.tail()
+    assert_accounted(settings)
+    keys = [key for states in in_changelog(settings)[0].values() for key in states]
+    assert keys == [b"u:user-1"]
+    assert read_topic(settings, "dead-letters") == []
+
+
+def test_a_users_own_shape_needs_no_rewriting(settings: Settings, worker: MakeWorker) -> None:
+    mapped = settings.model_copy(
+        update={"field_mapping": {"user_id": "uid", "item_id": "product.sku", "timestamp": "ts"}, "model": "gru"}
+    )
+    rows = [
+        {"uid": "ann", "product": {"sku": sku}, "ts": 1_700_000_000 + n} for n, sku in enumerate(["a", "b", "a", "c"])
+    ]
+    produced = produce(mapped, [(b"ann", json.dumps(row).encode()) for row in rows])
+    running = worker(mapped)
+    running.wait_ready()
+    wait_done(mapped, produced)
+    assert running.stop() == 0, running.tail()
+    assert_accounted(mapped)
+    published = [r for r in read_topic(mapped, "recommendations") if r.key != POPULAR_KEY]
+    last = msgspec.json.decode(published[-1].value)
+    assert last["user_id"] == "ann"
+    assert last["prefix"] == ["a", "b", "a", "c"]
+
+
+def test_a_wrong_partition_count_is_refused(settings: Settings, worker: MakeWorker) -> None:
+    running = worker(settings.model_copy(update={"partitions": 3}))
+    assert running.process is not None
+    assert running.process.wait(30) == 2
+    assert "ouzel reset" in running.tail()

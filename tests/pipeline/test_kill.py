@@ -1,0 +1,41 @@
+"""The first line of the fault card: kill -9 in the middle, again and again, on Apache Kafka."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from journey import assert_accounted, clicks, wait_done
+from oracle import in_changelog
+from running import WorkerProcess, fresh_settings, produce, wait_until
+
+from streams.topics import create_topics
+
+EVENTS = 20_000
+KILLS = 5
+
+
+@pytest.mark.parametrize("wiped", [False, True], ids=["disk kept", "disk lost"])
+def test_kill_9_loses_nothing_and_applies_nothing_twice(
+    kafka: str, tmp_path: Path, worker: Callable[..., WorkerProcess], wiped: bool
+) -> None:
+    settings = fresh_settings(kafka, tmp_path, max_poll_records=64)
+    create_topics(settings)
+    produce(settings, clicks(EVENTS, users=300))
+    for kill in range(KILLS):
+        running = worker(settings)
+        goal = EVENTS * (kill + 1) // (KILLS + 2)
+
+        def passed(goal: int = goal) -> bool:
+            return sum(offset + 1 for offset in in_changelog(settings)[1].values()) >= goal
+
+        wait_until(passed, f"{goal} events done", 60, every_s=0.02)
+        running.kill()
+        if wiped:
+            shutil.rmtree(settings.data_dir)
+    last = worker(settings)
+    wait_done(settings, EVENTS)
+    assert last.stop() == 0, last.tail()
+    assert_accounted(settings, repeats=True)
