@@ -61,6 +61,10 @@ class Recommender(Protocol):
         """Mean training loss per example of the last step, in nats; NaN before the first."""
         ...
 
+    def warmup(self) -> None:
+        """Compile whatever compiles, on the thread that will own the model, and change nothing."""
+        ...
+
     def follow(self, batch: Transitions) -> None:
         """Apply counts and vocabulary, without training."""
         ...

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -16,34 +14,13 @@ from types import TracebackType
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from serving.processes import Child, free_ports
+
 READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 10.0
-_PR_SET_PDEATHSIG = 1
 
 
 class BrokerError(Exception):
     """A broker did not start; the message says why."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
-def die_with_parent() -> None:
-    """In a child between fork and exec: SIGTERM when the parent ends, however it ends (Linux), in a group of its own."""
-    os.setsid()
-    try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    except (OSError, AttributeError):
-        return  # no prctl here: the context manager's exit remains
 
 
 class Broker:
@@ -52,28 +29,20 @@ class Broker:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="ouzel-broker-")
         self.folder = Path(self._folder.name)
-        self.log = self.folder / "broker.log"
         self.port, self.controller_port = free_ports(2)
         self.bootstrap = f"127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self.child: Child | None = None
 
     def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
-        """What to run, with what added to the environment."""
+        """What to run, with what added to the environment. Raises `BrokerError`."""
         raise NotImplementedError
 
     def __enter__(self) -> Broker:
-        command, environment = self.command()
-        with self.log.open("ab") as out:
-            self._process = subprocess.Popen(
-                command,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  no threads of ours run between fork and exec
-            )
         try:
-            self._wait_ready(self._process)
+            command, environment = self.command()
+            self.child = Child("broker", command, self.folder / "broker.log", environment)
+            self.child.__enter__()
+            self._wait_ready(self.child)
         except BaseException:
             self.stop()
             raise
@@ -85,27 +54,21 @@ class Broker:
         self.stop()
 
     def stop(self) -> None:
-        """SIGTERM, and after 10 s SIGKILL; removes its files."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.terminate()
-            try:
-                process.wait(STOP_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """End the process and remove its files."""
+        if self.child is not None:
+            self.child.stop()
         self._folder.cleanup()
 
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process is not None and self._process.poll() is None
+        return self.child is not None and self.child.returncode is None
 
-    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_ready(self, child: Child) -> None:
         until = time.monotonic() + READY_WITHIN_S
         while True:
-            if process.poll() is not None:
-                raise BrokerError(f"the broker ended with {process.returncode}: {self.log.read_text()[-500:]}")
+            if child.returncode is not None:
+                raise BrokerError(f"the broker ended with {child.returncode}: {child.tail()}")
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                     pass
@@ -152,8 +115,16 @@ class ApacheBroker(Broker):
         start, storage = (self._home / "bin" / f"kafka-{name}.sh" for name in ("server-start", "storage"))
         if not start.is_file():
             raise BrokerError(f"KAFKA_HOME: {self._home} is no Apache Kafka: it has no bin/kafka-server-start.sh")
+        config = self.folder / "server.properties"
+        config.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
+        environment = {"KAFKA_HEAP_OPTS": os.environ.get("KAFKA_HEAP_OPTS", "-Xmx512m"), "LOG_DIR": str(self.folder)}
+        identity = self._run([str(storage), "random-uuid"], environment).strip()
+        self._run([str(storage), "format", "-t", identity, "-c", str(config), "--standalone"], environment)
+        return [str(start), str(config)], environment
+
+    def _properties(self) -> dict[str, str]:
         listener, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.controller_port}"
-        properties = {
+        return {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.bootstrap.servers": controller,
@@ -173,13 +144,14 @@ class ApacheBroker(Broker):
             "auto.create.topics.enable": "false",
             **self._overrides,
         }
-        config = self.folder / "server.properties"
-        config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-        environment = {"KAFKA_HEAP_OPTS": os.environ.get("KAFKA_HEAP_OPTS", "-Xmx512m"), "LOG_DIR": str(self.folder)}
-        run = {"env": {**os.environ, **environment}, "check": True, "capture_output": True, "text": True}
+
+    def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> str:
         try:
-            identity = subprocess.run([str(storage), "random-uuid"], **run).stdout.strip()  # type: ignore[call-overload]
-            subprocess.run([str(storage), "format", "-t", identity, "-c", str(config), "--standalone"], **run)  # type: ignore[call-overload]
+            done = subprocess.run(
+                command, env={**os.environ, **environment}, check=True, capture_output=True, text=True
+            )
         except subprocess.CalledProcessError as error:
             raise BrokerError(f"Apache Kafka could not be formatted: {error.stderr or error.stdout}") from error
-        return [str(start), str(config)], environment
+        except OSError as error:
+            raise BrokerError(f"Apache Kafka could not be formatted: {error}") from error
+        return done.stdout

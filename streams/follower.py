@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 Apply = Callable[[Sequence[Any]], Awaitable[None]]
 """Takes the next records of one partition, in order."""
@@ -32,7 +32,7 @@ class Follower:
     async def run(self) -> None:
         """Read for ever."""
         consumer = AIOKafkaConsumer(
-            **self._config, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
+            self._topic, **self._config, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
         )
         await consumer.start()
         try:
@@ -41,9 +41,9 @@ class Follower:
             await consumer.stop()
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
-        found = consumer.partitions_for_topic(self._topic) or await self._partitions(consumer)
-        partitions = [TopicPartition(self._topic, partition) for partition in sorted(found)]
-        consumer.assign(partitions)
+        partitions = sorted(consumer.assignment())
+        if not partitions:
+            raise LookupError(f"topic {self._topic} has no partitions")
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
         while True:
@@ -54,15 +54,5 @@ class Follower:
             polled = await consumer.getmany(timeout_ms=200, max_records=self._max_records)
             for records in polled.values():
                 await self._apply(records)
-            self.lag = sum(
-                max((consumer.highwater(tp) or 0) - await consumer.position(tp), 0) for tp in partitions
-            )
-
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[int]:
-        consumer.subscribe([self._topic])  # makes the client learn the topic's partitions
-        await consumer.topics()
-        found = consumer.partitions_for_topic(self._topic)
-        consumer.unsubscribe()
-        if not found:
-            raise LookupError(f"topic {self._topic} has no partitions")
-        return set(found)
+            lags = [(consumer.highwater(tp) or 0) - await consumer.position(tp) for tp in partitions]
+            self.lag = sum(max(lag, 0) for lag in lags)

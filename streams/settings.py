@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     fetch_max_wait_ms: int = Field(25, ge=1, le=5000, description="How long the broker may hold an empty fetch.")
     max_record_bytes: int = Field(1_000_000, ge=100, le=50_000_000, description="A longer event is a dead letter.")
 
+    idempotent: bool = Field(True, description="Idempotent producer; only the embedded broker needs false.")
+
     session_gap_s: float = Field(1800.0, gt=0, description="Event time without an event that ends a session.")
     session_ttl_s: float = Field(7 * 86400.0, gt=0, description="Kafka time after which a session is removed.")
     max_ahead_s: float = Field(300.0, ge=0, description="How far an event's time may be ahead of its Kafka time.")

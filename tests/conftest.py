@@ -1,4 +1,4 @@
-"""Brokers for the pipeline tests, each started once per run: the embedded one, and Apache Kafka where there is one."""
+"""Brokers for the whole run: the embedded one, and Apache Kafka where KAFKA_HOME is set."""
 
 from __future__ import annotations
 
@@ -7,38 +7,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from running import EmbeddedAddress
 
 from serving.brokers import ApacheBroker, EmbeddedBroker
 
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[str]:
-    """Address of the embedded broker."""
+    """Bootstrap address of an embedded broker."""
     with EmbeddedBroker() as broker:
-        yield broker.bootstrap
+        yield EmbeddedAddress(broker.bootstrap)
 
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """Address of an Apache Kafka; skips where KAFKA_HOME names none."""
+    """Bootstrap address of an Apache Kafka that takes large records."""
     home = os.environ.get("KAFKA_HOME")
     if not home:
-        pytest.skip("KAFKA_HOME is not set: no Apache Kafka to test on")
-    with ApacheBroker(Path(home)) as broker:
+        pytest.skip("KAFKA_HOME is not set: no Apache Kafka")
+    with ApacheBroker(Path(home), {"message.max.bytes": "10000000", "replica.fetch.max.bytes": "10000000"}) as broker:
         yield broker.bootstrap
 
 
-@pytest.fixture(scope="session", params=["embedded", "kafka"])
+@pytest.fixture(params=["embedded", "kafka"])
 def broker(request: pytest.FixtureRequest) -> str:
-    """Address of each broker in turn."""
+    """Each broker in turn."""
     address: str = request.getfixturevalue(request.param)
     return address
-
-
-@pytest.fixture(scope="session")
-def test_data() -> Path:
-    """Folder of the real clicks; skips where OUZEL_TEST_DATA names none."""
-    folder = os.environ.get("OUZEL_TEST_DATA")
-    if not folder:
-        pytest.skip("OUZEL_TEST_DATA is not set: no real clicks to test on")
-    return Path(folder)

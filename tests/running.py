@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from aiokafka import AIOKafkaProducer
 from kafka import KafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -36,6 +38,10 @@ def free_port() -> int:
         return port
 
 
+class EmbeddedAddress(str):
+    """Address of an embedded broker, which knows no producer ids."""
+
+
 def fresh_settings(broker: str, directory: Path, **changes: object) -> Settings:
     """Settings that share nothing with another test's."""
     name = uuid.uuid4().hex[:8]
@@ -46,6 +52,7 @@ def fresh_settings(broker: str, directory: Path, **changes: object) -> Settings:
         "partitions": 4,
         "data_dir": directory / "data",
         "session_timeout_s": 6.0,
+        "idempotent": not isinstance(broker, EmbeddedAddress),
         "model": "null",
     }
     return Settings(**(fields | changes))  # type: ignore[arg-type]
@@ -68,6 +75,7 @@ class WorkerProcess:
             "OUZEL_SESSION_TIMEOUT_S": str(settings.session_timeout_s),
             "OUZEL_MAX_POLL_RECORDS": str(settings.max_poll_records),
             "OUZEL_FIELD_MAPPING": json.dumps(settings.field_mapping),
+            "OUZEL_IDEMPOTENT": str(settings.idempotent),
             "OUZEL_MODEL": settings.model,
             "OUZEL_METRICS_PORT": str(self.port),
             **extra,
@@ -131,3 +139,15 @@ def produce(settings: Settings, records: Iterable[tuple[bytes | None, bytes | No
         future.get(timeout=30)
     producer.close()
     return len(futures)
+
+
+def produce_nothing(settings: Settings, partition: int) -> None:
+    """Send a record with neither key nor value, which kafka-python refuses to."""
+
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=settings.broker) as producer:
+            batch = producer.create_batch()
+            batch.append(key=None, value=None, timestamp=None)
+            await (await producer.send_batch(batch, settings.topic("events"), partition=partition))
+
+    asyncio.run(send())

@@ -43,6 +43,7 @@ class App(faust.App):
 
     lease: Lease
     fetch_max_wait_ms: int
+    idempotent: bool
     events_name: str
     events_topic: Any
     learner_topic: Any
@@ -114,6 +115,7 @@ def create_app(settings: Settings, *, consistency_check: bool = False) -> App:
     )
     app.lease = Lease(timeout)
     app.fetch_max_wait_ms = settings.fetch_max_wait_ms
+    app.idempotent = settings.idempotent
     app.events_name = settings.topic("events")
     app.events_topic = app.topic(app.events_name, partitions=settings.partitions, schema=RawSchema())
     app.learner_topic = app.topic(settings.topic("learner"), partitions=1, key_serializer="raw", value_serializer="raw")

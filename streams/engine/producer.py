@@ -24,7 +24,7 @@ class IdempotentProducer(driver.Producer):
     """Confirmed by all replicas, without duplicates from retries."""
 
     def _settings_extra(self) -> dict[str, Any]:
-        return {"acks": "all", "enable_idempotence": True}
+        return {"acks": "all", "enable_idempotence": self.app.idempotent}
 
     def _new_producer(self, transactional_id: str | None = None) -> Any:
         producer = super()._new_producer(transactional_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from journey import assert_accounted, clicks, wait_done
 from oracle import in_changelog, outputs, read_topic
-from running import WorkerProcess, produce, wait_until
+from running import WorkerProcess, produce, produce_nothing, wait_until
 
 from streams.learner import POPULAR_KEY
 from streams.settings import Settings
@@ -79,8 +79,10 @@ def test_each_bad_record_makes_one_dead_letter_and_the_next_event_is_unharmed(
 ) -> None:
     good = clicks(len(BAD) + 1, users=1)
     records: list[tuple[bytes | None, bytes | None]] = [(b"user-0", value) for value in BAD.values()]
-    mixed = [record for pair in zip(good, records, strict=False) for record in pair] + [good[-1], (None, None)]
+    mixed = [record for pair in zip(good, records, strict=False) for record in pair]
     produced = produce(settings, mixed)
+    produce_nothing(settings, partition=0)
+    produced += 1 + produce(settings, good[-1:])
     running = worker(settings)
     running.wait_ready()
     wait_done(settings, produced)

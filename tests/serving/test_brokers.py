@@ -50,7 +50,7 @@ PARENT = """
 import time
 from serving.brokers import EmbeddedBroker
 with EmbeddedBroker() as broker:
-    print(broker._process.pid, flush=True)
+    print(broker.child.pid, flush=True)
     time.sleep(600)
 """
 

@@ -1,0 +1,41 @@
+"""The command `ouzel`. Errors are one line, without a traceback."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+from serving.commands import CliError
+from serving.brokers import BrokerError
+from streams.settings import SettingsError
+from streams.topics import TopicsError
+
+COMMANDS = ("config", "topics", "worker")
+
+
+def build() -> typer.Typer:
+    """The app with every command."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+    for name in COMMANDS:
+        importlib.import_module(f"serving.commands.{name}").register(app)
+    return app
+
+
+def main() -> None:
+    """Run `ouzel`."""
+    try:
+        build()()
+    except CliError as error:
+        code, message = error.code, str(error)
+    except SettingsError as error:
+        code, message = 2, str(error)
+    except (TopicsError, BrokerError) as error:
+        code, message = 1, str(error)
+    sys.stderr.write(f"ouzel: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

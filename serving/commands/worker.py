@@ -1,0 +1,67 @@
+"""`ouzel worker`: process events; with `--supervise`, start again after a failure."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from serving.commands import CliError
+from streams.settings import load_settings
+
+RESTART_AFTER_S = (0.2, 1.0, 5.0)
+HEALTHY_S = 60.0
+REFUSED = 2
+
+
+def register(app: typer.Typer) -> None:
+    app.command("worker")(worker)
+
+
+def worker(
+    supervise: Annotated[bool, typer.Option("--supervise", help="Start again when it fails.")] = False,
+) -> None:
+    """Process events until SIGTERM or Ctrl-C."""
+    settings = load_settings()
+    if supervise:
+        raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "worker"]))
+    from streams.logs import set_up  # noqa: PLC0415  Faust and torch take seconds to import
+    from streams.worker import run_worker  # noqa: PLC0415
+
+    set_up(settings)
+    try:
+        code = run_worker(settings)
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    raise typer.Exit(code)
+
+
+def supervised(command: list[str]) -> int:
+    """Run the command again whenever it fails, but not when it refuses its settings; pass SIGTERM and SIGINT on."""
+    failures, stopping = 0, False
+    child: subprocess.Popen[bytes] | None = None
+
+    def stop(number: int, _: object) -> None:
+        nonlocal stopping
+        stopping = True
+        if child is not None and child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    while True:
+        began = time.monotonic()
+        child = subprocess.Popen(command, start_new_session=True)
+        code = child.wait()
+        if stopping or code in (0, REFUSED):
+            return code
+        failures = 0 if time.monotonic() - began > HEALTHY_S else failures + 1
+        pause = RESTART_AFTER_S[min(failures, len(RESTART_AFTER_S)) - 1] if failures else 0.0
+        typer.echo(f"the worker ended with {code}; it starts again in {pause} s", err=True)
+        time.sleep(pause)
+        if stopping:
+            return code

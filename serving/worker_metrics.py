@@ -1,0 +1,77 @@
+"""What a worker says of itself, read from its Prometheus endpoint."""
+
+from __future__ import annotations
+
+import math
+import urllib.request
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from prometheus_client.parser import text_string_to_metric_families
+
+DEAD_LETTER = "dead_letter"
+REPLAYED = "replayed"
+
+
+@dataclass(frozen=True)
+class WorkerMetrics:
+    """A scrape. Counters since the worker's start; accuracy over the whole run, ``None`` before the first test."""
+
+    ready: bool = False
+    events: dict[str, int] = field(default_factory=dict)
+    interactions: int = 0
+    transitions: int = 0
+    recommendations: int = 0
+    dead_letters: int = 0
+    recall: float | None = None
+    mrr: float | None = None
+    popularity_recall: float | None = None
+    popularity_mrr: float | None = None
+    lag: int | None = None
+
+    @property
+    def done(self) -> int:
+        """Records of the events topic that were dealt with, each counted once."""
+        return sum(count for outcome, count in self.events.items() if outcome != REPLAYED)
+
+
+def parse(text: str) -> WorkerMetrics:
+    """Read the text that the endpoint answers with."""
+    samples: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            samples[sample.name].append((sample.labels, sample.value))
+
+    def total(name: str) -> int:
+        return int(sum(value for _, value in samples[name]))
+
+    def accuracy(name: str, method: str) -> float | None:
+        tested = not samples["ouzel_prequential_tests"] or total("ouzel_prequential_tests") > 0
+        for labels, value in samples[name]:
+            if tested and labels.get("k") == "20" and labels.get("method") == method and math.isfinite(value):
+                return value
+        return None
+
+    return WorkerMetrics(
+        ready=total("ouzel_ready") > 0,
+        events={labels["outcome"]: int(value) for labels, value in samples["ouzel_events_total"]},
+        interactions=total("ouzel_interactions_total"),
+        transitions=total("ouzel_transitions_total"),
+        recommendations=total("ouzel_recommendations_total"),
+        dead_letters=total("ouzel_dead_letters_total"),
+        recall=accuracy("ouzel_prequential_recall", "model"),
+        mrr=accuracy("ouzel_prequential_mrr", "model"),
+        popularity_recall=accuracy("ouzel_prequential_recall", "popularity"),
+        popularity_mrr=accuracy("ouzel_prequential_mrr", "popularity"),
+        lag=total("ouzel_consumer_lag") if samples["ouzel_consumer_lag"] else None,
+    )
+
+
+def scrape(port: int, timeout_s: float = 2.0) -> WorkerMetrics | None:
+    """Ask the worker on this machine; ``None`` while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=timeout_s) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return None
+    return parse(text)
