@@ -109,13 +109,15 @@ def panel(moment: Moment) -> RenderableType:
     of = f" of {moment.expected:,}" if moment.expected else ""
     figures.add_row("events", f"{moment.done:,}{of}", f"{moment.events_per_second:,.0f} per second{_behind(moment)}")
     figures.add_row(
-        "freshness", f"{_ms(moment.freshness_p50_ms)} / {_ms(moment.freshness_p99_ms)}", "p50 / p99, from event to ranking"
+        "freshness",
+        f"{_ms(moment.freshness_p50_ms)} / {_ms(moment.freshness_p99_ms)}",
+        "p50 / p99, from event to ranking",
     )
     figures.add_row("Recall@20, model", _share(moment.recall), _bar(moment.recall, "green"))
     figures.add_row("Recall@20, popularity", _share(moment.popularity_recall), _bar(moment.popularity_recall, "yellow"))
     latest = Text(moment.latest, overflow="fold")
     title = f"Ouzel · {moment.source} · Kafka at {moment.broker} · {moment.seconds:.0f} s"
-    return Panel(Group(figures, Text(), latest), title=title, subtitle="Ctrl-C stops everything", padding=(1, 2))
+    return Panel(Group(figures, Text(), latest), title=Text(title), subtitle="Ctrl-C stops everything", padding=(1, 2))
 
 
 def line(moment: Moment) -> str:

@@ -14,8 +14,8 @@ from types import FrameType
 def foreground() -> Iterator[None]:
     """Take the terminal into a process group of our own, and give it back.
 
-    `make` ends with an error when it gets a Ctrl-C, however well its command ended: so let it not get it. Without a terminal
-    on stdin, or in the background, nothing changes. SIGTERM and SIGHUP mean the same as Ctrl-C here.
+    `make` ends with an error when it gets a Ctrl-C, however well its command ended: so let it not get it. Without a
+    terminal on stdin, or in the background, nothing changes. SIGTERM and SIGHUP mean the same as Ctrl-C here.
     """
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     group = _take_terminal()
@@ -51,7 +51,7 @@ def _take_terminal() -> int | None:
         group = os.getpgrp()
         if not os.isatty(terminal) or os.tcgetpgrp(terminal) != group or os.getpid() == group:
             return None
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # `make` would wait for a stopped command, and the shell for `make`
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # `make` would wait for us, and the shell for `make`
         os.setpgid(0, 0)
         _give_terminal(os.getpgrp())
     except (OSError, ValueError):

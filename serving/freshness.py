@@ -11,10 +11,10 @@ RECENT = 2000
 class Freshness:
     """Joins recommendations to their triggers by partition and offset, in whichever order the two are seen.
 
-    Freshness is the Kafka time of the recommendation less the Kafka time of its trigger, in ms: what passed between the two
-    producers' sends. It needs no clock of the observer's, so a slow observer does not spoil it; the round trip that
-    publishes the recommendation is not in it (the worker's own histogram has it). Memory is bounded: percentiles come from a
-    count per whole millisecond, and of unmatched records the oldest are forgotten.
+    Freshness is the Kafka time of the recommendation less the Kafka time of its trigger, in ms: what passed between
+    the two producers' sends. It needs no clock of the observer's, so a slow observer does not spoil it; the round trip
+    that publishes the recommendation is not in it (the worker's own histogram has it). Memory is bounded: percentiles
+    come from a count per whole millisecond, and of unmatched records the oldest are forgotten.
     """
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _dies_with(parent: int) -> Callable[[], None]:
-    """For a child between fork and exec: a session of its own, and SIGTERM when the parent ends, however it ends (Linux)."""
+    """For a child between fork and exec: a session of its own, and SIGTERM when the parent ends in any way (Linux)."""
     libc = ctypes.CDLL(None)  # loaded here: after the fork as little as possible
 
     def prepare() -> None:
@@ -42,7 +42,7 @@ def _dies_with(parent: int) -> Callable[[], None]:
 
 
 class Child:
-    """A process that runs while the context is entered. SIGINT of the terminal does not reach it: its context ends it."""
+    """A process that runs while the context is entered. The terminal's SIGINT does not reach it; its context does."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
@@ -55,7 +55,7 @@ class Child:
 
     def __enter__(self) -> Child:
         with self.log.open("ab") as out:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  commands are ours
                 self._command,
                 env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,

@@ -37,7 +37,7 @@ _source = msgspec.json.Decoder(_Source).decode
 
 @dataclass
 class Counts:
-    """What was read so far. ``repeated`` counts outputs that were published twice, which happens after a failure only."""
+    """What was read so far. ``repeated`` counts outputs published again, which happens after a failure only."""
 
     records: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
     repeated: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))

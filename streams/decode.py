@@ -244,7 +244,9 @@ def _timestamp(value: Any, kafka_time: int) -> int:
     if value is None:
         return kafka_time
     if isinstance(value, str):
-        value = _from_text(value)
+        if _ISO_START.match(value):
+            return _from_iso(value)
+        value = _from_digits(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRecord("wrong_type", f"timestamp is {type(value).__name__}")
     if (isinstance(value, float) and not math.isfinite(value)) or not 0 <= value < 1e18:
@@ -254,23 +256,23 @@ def _timestamp(value: Any, kafka_time: int) -> int:
     return round(value * 1000) if value < SECONDS_BELOW else int(value)
 
 
-def _from_text(text: str) -> int | float:
-    """ISO 8601, or a number in a text."""
-    if not _ISO_START.match(text):
-        try:
-            return float(text) if "." in text else int(text[:30])
-        except ValueError:
-            raise BadRecord("wrong_type", "timestamp is no ISO 8601 text") from None
+def _from_digits(text: str) -> int | float:
+    try:
+        return float(text) if "." in text else int(text[:30])
+    except ValueError:
+        raise BadRecord("wrong_type", "timestamp is no ISO 8601 text") from None
+
+
+def _from_iso(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        # to ms at once: a year early in the epoch must not be taken for seconds
         milliseconds = round(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise BadRecord("out_of_bounds", f"timestamp is {text[:30]}") from None
     if milliseconds < 0:
         raise BadRecord("out_of_bounds", f"timestamp is {text[:30]}")
-    return milliseconds if milliseconds >= SECONDS_BELOW else milliseconds / 1000
+    return milliseconds
 
 
 def _text(name: str, value: Any, longest: int) -> str:

@@ -1,0 +1,39 @@
+"""`ouzel demo`: see it work, with one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from serving.commands import CliError
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(  # noqa: PLR0917  options, by name
+    events: Annotated[int | None, typer.Option(min=1, help="End by itself after so many events.")] = None,
+    data: Annotated[list[Path] | None, typer.Option(help="A file of real clicks; may be given again.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Events per second; 0: as fast as they come.")] = 250.0,
+    json: Annotated[Path | None, typer.Option(help="Write the summary to this file.")] = None,
+    broker: Annotated[str | None, typer.Option(help="An existing Kafka, host:port.")] = None,
+    kafka_home: Annotated[Path | None, typer.Option(help="Start the Apache Kafka that is unpacked here.")] = None,
+) -> None:
+    """Start a broker, a worker and a stream of clicks, and watch the recommendations follow. Ctrl-C stops it all."""
+    from serving.demo import DemoError, DemoOptions, run_demo  # noqa: PLC0415
+
+    missing = [str(path) for path in data or [] if not path.exists()]
+    if missing:
+        raise CliError(f"no such file: {', '.join(missing)}")
+    if json is not None and not json.resolve().parent.is_dir():
+        raise CliError(f"no folder for {json}")
+    if broker and kafka_home:
+        raise CliError("--broker and --kafka-home exclude each other")
+    try:
+        run_demo(DemoOptions(events, tuple(data or ()), rate, json, broker, kafka_home), Console())
+    except DemoError as error:
+        raise CliError(str(error), code=1) from error

@@ -1,0 +1,61 @@
+"""What the demo reads from a worker's endpoint, against the worker's own telemetry."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from prometheus_client import generate_latest
+from running import free_port
+
+from serving.worker_metrics import parse, scrape
+from streams.accuracy import LiveAccuracy
+from streams.telemetry import Telemetry
+
+
+def test_a_worker_that_has_just_started_has_counted_nothing_and_measured_nothing() -> None:
+    metrics = parse(generate_latest(Telemetry().registry).decode())
+    assert not metrics.ready
+    assert (metrics.done, metrics.transitions, metrics.recommendations, metrics.dead_letters) == (0, 0, 0, 0)
+    assert (metrics.recall, metrics.popularity_recall) == (None, None)
+
+
+def test_counters_are_summed_over_their_labels_and_replayed_events_count_once() -> None:
+    telemetry = Telemetry()
+    telemetry.ready.set(1)
+    counts = Counter(
+        {
+            ("events", "accepted"): 7,
+            ("events", "late"): 2,
+            ("events", "dead_letter"): 3,
+            ("events", "replayed"): 50,
+            ("dead_letters", "invalid_json"): 1,
+            ("dead_letters", "too_large"): 2,
+            ("transitions", ""): 8,
+            ("recommendations", ""): 9,
+        }
+    )
+    telemetry.unit_done(counts, [], LiveAccuracy(), 0.0)
+    telemetry.lag.labels("0").set(4)
+    telemetry.lag.labels("1").set(1)
+    metrics = parse(generate_latest(telemetry.registry).decode())
+    assert metrics.ready
+    assert metrics.done == 12
+    assert (metrics.dead_letters, metrics.transitions, metrics.interactions) == (3, 8, 8)
+    assert (metrics.recommendations, metrics.lag) == (9, 5)
+
+
+def test_accuracy_is_told_apart_by_method() -> None:
+    text = """# TYPE ouzel_prequential_recall gauge
+ouzel_prequential_recall{k="20",method="model"} 0.61
+ouzel_prequential_recall{k="20",method="popularity"} 0.12
+# TYPE ouzel_prequential_mrr gauge
+ouzel_prequential_mrr{k="20",method="model"} NaN
+# TYPE ouzel_prequential_tests gauge
+ouzel_prequential_tests 5.0
+"""
+    metrics = parse(text)
+    assert (metrics.recall, metrics.popularity_recall, metrics.mrr) == (0.61, 0.12, None)
+
+
+def test_nobody_listening_is_no_answer() -> None:
+    assert scrape(free_port()) is None
