@@ -257,9 +257,7 @@ class OnlineGRU:
         names = self._vocabulary.items
         kept = [(names[row], score) for row, score in zip(rows.tolist(), best.tolist(), strict=True) if score > NEVER]
         count = len(kept)
-        return Ranking(
-            [item for item, _ in kept], [score for _, score in kept], [strategy] * count, [None] * count, strategy
-        )
+        return Ranking([item for item, _ in kept], [score for _, score in kept], [strategy] * count, [None] * count, strategy)
 
     def _popular(self, k: int, excluded: AbstractSet[int]) -> Ranking:
         scores = torch.from_numpy(self._counts[: len(self._vocabulary)].astype(np.float32))

@@ -48,9 +48,7 @@ class Broker:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -147,9 +145,7 @@ class ApacheBroker(Broker):
 
     def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> str:
         try:
-            done = subprocess.run(  # noqa: S603  the user's own Kafka
-                command, env={**os.environ, **environment}, check=True, capture_output=True, text=True
-            )
+            done = subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
         except subprocess.CalledProcessError as error:
             raise BrokerError(f"Apache Kafka could not be formatted: {error.stderr or error.stdout}") from error
         except OSError as error:

@@ -7,8 +7,8 @@ import sys
 
 import typer
 
-from serving.commands import CliError
 from serving.brokers import BrokerError
+from serving.commands import CliError
 from streams.settings import SettingsError
 from streams.topics import TopicsError
 

@@ -44,9 +44,7 @@ def _dies_with(parent: int) -> Callable[[], None]:
 class Child:
     """A process that runs while the context is entered. The terminal's SIGINT does not reach it; its context does."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.log = log
         self._command = list(command)
@@ -55,7 +53,7 @@ class Child:
 
     def __enter__(self) -> Child:
         with self.log.open("ab") as out:
-            self._process = subprocess.Popen(  # noqa: S603  commands are ours
+            self._process = subprocess.Popen(
                 self._command,
                 env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,
@@ -65,9 +63,7 @@ class Child:
             )
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     @property

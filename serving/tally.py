@@ -112,9 +112,7 @@ class TopicTally:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join(10)
 
@@ -165,6 +163,4 @@ def _partitions(consumer: Any, topic: str, within_s: float) -> list[TopicPartiti
 
 
 def _consumer(settings: Settings) -> Any:
-    return KafkaConsumer(
-        **client_config(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+    return KafkaConsumer(**client_config(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")

@@ -57,7 +57,7 @@ class Application:
                 max_bytes=settings.max_record_bytes,
                 max_ahead_ms=int(settings.max_ahead_s * 1000),
             ),
-            store=RocksStore(lambda partition: table.data._db_for_partition(partition), table.data.offset_key),
+            store=RocksStore(table.data._db_for_partition, table.data.offset_key),
             ranker=ranker,
             delivery=self.delivery,
             catalogue=catalogue,
@@ -95,7 +95,7 @@ class Application:
             except Abandoned:
                 self._telemetry.abandoned.inc()
                 log.warning("unit_abandoned", generation=unit.generation)
-                await self.app.abandon(event.message)
+                self.app.consumer.abandon(event.message)
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and self.app.should_stop:
                     raise

@@ -68,9 +68,7 @@ class ModelThread:
                     self._ready.wait()
                 if self._stopping:
                     return
-                from_background = self._background and (
-                    not self._urgent or (background_turn and self.yield_every_second_turn)
-                )
+                from_background = self._background and (not self._urgent or (background_turn and self.yield_every_second_turn))
                 job = (self._background if from_background else self._urgent).popleft()
                 background_turn = not from_background
             job()

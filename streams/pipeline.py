@@ -217,9 +217,7 @@ class Pipeline:
         work.counts["dead_letters", bad.reason] += 1
         work.counts["events", "dead_letter"] += 1
 
-    def _expired(
-        self, work: Work, partition: int, last: Record, touched: Mapping[bytes, int]
-    ) -> dict[bytes, tuple[int, None]]:
+    def _expired(self, work: Work, partition: int, last: Record, touched: Mapping[bytes, int]) -> dict[bytes, tuple[int, None]]:
         keys = self._store.expired(partition, last.timestamp, self._rules.session_ttl_ms)
         gone: dict[bytes, tuple[int, None]] = {key: (last.offset, None) for key in keys if key not in touched}
         work.counts["expired", ""] += len(gone)

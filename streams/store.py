@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -80,7 +80,8 @@ class RocksStore:
         if now_ms - swept_at < SWEEP_EVERY_MS:
             return []
         found, looked, last = [], 0, cursor
-        for key, value in self._database(partition).items(from_key=cursor):
+        pairs: Iterable[tuple[bytes, bytes]] = self._database(partition).items(from_key=cursor)  # type: ignore[assignment]
+        for key, value in pairs:
             looked, last = looked + 1, key
             if key[:2] in (b"u:", b"s:") and expired(unpack(value), now_ms, ttl_ms):
                 found.append(key)

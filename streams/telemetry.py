@@ -22,7 +22,7 @@ class Telemetry:
     """Every metric of the worker, in a registry of its own."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry if registry is not None else CollectorRegistry()
         r = self.registry
         self.ready = Gauge("ouzel_ready", "1 when this worker processes events.", registry=r)
@@ -65,9 +65,7 @@ class Telemetry:
         yield
         self._stage.labels(name).observe(time.perf_counter() - began)
 
-    def unit_done(
-        self, counts: Tally[tuple[str, str]], triggers: Sequence[int], accuracy: LiveAccuracy, now: float
-    ) -> None:
+    def unit_done(self, counts: Tally[tuple[str, str]], triggers: Sequence[int], accuracy: LiveAccuracy, now: float) -> None:
         """Count a finished unit. ``triggers`` are the Kafka times in ms of the events ranked for; ``now`` is in seconds."""
         size = 0
         families: Mapping[str, Counter] = {

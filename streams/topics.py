@@ -105,8 +105,7 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
     finally:
         client.close()
     return {
-        name: TopicState(len(described[name]["partitions"]), configs.get(name)) if name in described else None
-        for name in names
+        name: TopicState(len(described[name]["partitions"]), configs.get(name)) if name in described else None for name in names
     }
 
 

@@ -20,7 +20,6 @@ from streams.sessions import State, pack, session_key, state_key, step, user_key
 from streams.settings import Settings
 from streams.store import WATERMARK
 
-
 EMBEDDED_QUIET_POLLS = 2
 """The embedded broker tells the end of batched records wrong: there, only silence says that all was read."""
 
@@ -83,7 +82,7 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
                 live.pop((partition, key), None)
             continue
         name = (partition, state_key(event))
-        state, last = live.get(name, (State(), -1))
+        state, _ = live.get(name, (State(), -1))
         done = step(state, event, partition, offset, record.timestamp, int(settings.session_gap_s * 1000))
         result.outcomes[done.outcome] += 1
         if done.session is not None:

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 

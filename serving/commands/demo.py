@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
-def demo(  # noqa: PLR0917  options, by name
+def demo(
     events: Annotated[int | None, typer.Option(min=1, help="End by itself after so many events.")] = None,
     data: Annotated[list[Path] | None, typer.Option(help="A file of real clicks; may be given again.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Events per second; 0: as fast as they come.")] = 250.0,

@@ -45,6 +45,9 @@ class App(faust.App):
     fetch_max_wait_ms: int
     idempotent: bool
     events_name: str
+    consumer: Any
+    producer: Any
+    tables: Any
     events_topic: Any
     learner_topic: Any
     sessions: Any

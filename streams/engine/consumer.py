@@ -6,8 +6,8 @@ Why each override exists is said beside it; docs/decisions/0002 has the measurem
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, cast
 
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -24,6 +24,8 @@ NEXT_UNIT_WAIT_S = 0.2
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that polls: a short fetch wait, large polls in recovery, and heartbeats that feed the lease."""
 
+    app: Any
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         """Upstream hard-codes a fetch wait of 1500 ms."""
         consumer = super()._create_worker_consumer(transport)
@@ -34,9 +36,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Recovery reads far more per poll than a unit of work may hold."""
         consumer = self._ensure_consumer()
         most = RECOVERY_POLL_RECORDS if self.app.in_recovery else consumer._max_poll_records
-        return await self.call_thread(
-            self._fetch_records, consumer, active_partitions, timeout=timeout, max_records=most
-        )
+        return await self.call_thread(self._fetch_records, consumer, active_partitions, timeout=timeout, max_records=most)
 
     async def on_start(self) -> None:
         """Remember when the last heartbeat that succeeded was sent."""
@@ -61,6 +61,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 class PollConsumer(driver.Consumer):
     """One Faust message per poll of the events topic, one unit in flight, so that units grow by themselves under load."""
+
+    app: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._custody = Custody()
@@ -107,7 +109,7 @@ class PollConsumer(driver.Consumer):
             return True
         try:
             await asyncio.wait_for(self._idle.wait(), NEXT_UNIT_WAIT_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return False
         return True
 
@@ -120,7 +122,7 @@ class PollConsumer(driver.Consumer):
             unit.previous[tp.partition] = self._custody.deliver(tp.partition, last)
             self._read_offset[tp] = last + 1
 
-    def _message(self, unit: Unit) -> tuple[TP, ConsumerMessage]:
+    def _message(self, unit: Unit) -> tuple[TP, Any]:
         """Faust wants one topic partition and offset per message: the first of the unit stands for all."""
         partition, records = next(iter(unit.records.items()))
         tp, last = TP(self.app.events_name, partition), records[-1]
@@ -131,9 +133,9 @@ class PollConsumer(driver.Consumer):
             last.offset,
             last.timestamp / 1000.0,
             last.timestamp_type,
-            (),
             None,
-            unit,
+            None,
+            cast(Any, unit),
             None,
             0,
             0,
@@ -198,13 +200,13 @@ class PollConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
         self._custody.forget({tp.partition for tp in revoked if tp.topic == self.app.events_name})
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[TP]:
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         name = self.app.events_name
-        return [
+        return (
             tp
             for tp in (TP(name, partition) for partition in self._custody.to_commit)
             if topics is None or tp in topics or name in topics
-        ]
+        )
 
     def _new_offset(self, tp: TP) -> int | None:
         return self._custody.to_commit.get(tp.partition)

@@ -23,6 +23,8 @@ class LeasedSender(Sender):  # type: ignore[misc]
 class IdempotentProducer(driver.Producer):
     """Confirmed by all replicas, without duplicates from retries."""
 
+    app: Any
+
     def _settings_extra(self) -> dict[str, Any]:
         return {"acks": "all", "enable_idempotence": self.app.idempotent}
 

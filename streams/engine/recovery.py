@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery as FaustRecovery
@@ -21,9 +21,7 @@ def source_offset(record: Any) -> int:
     return int(dict(record.headers or ()).get("offset", b"-1"))
 
 
-def newest(
-    records: Iterable[Any], stored: Callable[[bytes], bytes | None], removed: dict[bytes, int]
-) -> dict[bytes, Version]:
+def newest(records: Iterable[Any], stored: Callable[[bytes], bytes | None], removed: dict[bytes, int]) -> dict[bytes, Version]:
     """What to write of these changelog records: per key the one of the highest source offset, if it beats what is stored.
 
     Compaction keeps the last record of a key, and a zombie's may lie last. ``removed`` remembers tombstones while recovery
@@ -47,6 +45,8 @@ def newest(
 
 class Recovery(FaustRecovery):
     """Loads changelogs 40 times faster than upstream, and closes its window in which records were lost."""
+
+    app: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._seeked = False
@@ -72,7 +72,8 @@ class Recovery(FaustRecovery):
         applied = -1 if applied is None else applied
         fresh = [record for record in records if record.offset > applied]
         if fresh:
-            store = self.tp_to_table[tp].data
+            table: Any = self.tp_to_table[tp]
+            store = table.data
             database = store._db_for_partition(tp.partition)
             batch = WriteBatch(raw_mode=True)
             for key, (_, value) in newest(fresh, database.get, self._removed.setdefault(tp, {})).items():
@@ -121,4 +122,4 @@ class TableManager(FaustTableManager):
     def recovery(self) -> Recovery:
         if self._recovery is None:
             self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
-        return self._recovery
+        return cast(Recovery, self._recovery)

@@ -7,7 +7,7 @@ from typing import Any
 import faust
 
 
-class RawSchema(faust.Schema):
+class RawSchema(faust.Schema):  # type: ignore[type-arg]
     """Key and value as the consumer made them."""
 
     def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:

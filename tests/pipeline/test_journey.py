@@ -18,9 +18,7 @@ from streams.settings import Settings
 MakeWorker = Callable[..., WorkerProcess]
 
 
-def test_one_transition_and_one_recommendation_per_click_and_sigterm_is_clean(
-    settings: Settings, worker: MakeWorker
-) -> None:
+def test_one_transition_and_one_recommendation_per_click_and_sigterm_is_clean(settings: Settings, worker: MakeWorker) -> None:
     produced = produce(settings, clicks(2000, users=100))
     running = worker(settings)
     running.wait_ready()
@@ -74,9 +72,7 @@ BAD = {
 }
 
 
-def test_each_bad_record_makes_one_dead_letter_and_the_next_event_is_unharmed(
-    settings: Settings, worker: MakeWorker
-) -> None:
+def test_each_bad_record_makes_one_dead_letter_and_the_next_event_is_unharmed(settings: Settings, worker: MakeWorker) -> None:
     good = clicks(len(BAD) + 1, users=1)
     records: list[tuple[bytes | None, bytes | None]] = [(b"user-0", value) for value in BAD.values()]
     mixed = [record for pair in zip(good, records, strict=False) for record in pair]
@@ -90,9 +86,7 @@ def test_each_bad_record_makes_one_dead_letter_and_the_next_event_is_unharmed(
     assert_accounted(settings)
     letters = read_topic(settings, "dead-letters")
     assert len(letters) == len(BAD) + 1
-    by_offset = {
-        (record.partition, record.offset): record.value or b"" for record in read_topic(settings, "events")
-    }
+    by_offset = {(record.partition, record.offset): record.value or b"" for record in read_topic(settings, "events")}
     for letter in letters:
         headers = dict(letter.headers)
         assert headers["topic"].decode() == settings.topic("events")
@@ -117,9 +111,7 @@ def test_a_users_own_shape_needs_no_rewriting(settings: Settings, worker: MakeWo
     mapped = settings.model_copy(
         update={"field_mapping": {"user_id": "uid", "item_id": "product.sku", "timestamp": "ts"}, "model": "gru"}
     )
-    rows = [
-        {"uid": "ann", "product": {"sku": sku}, "ts": 1_700_000_000 + n} for n, sku in enumerate(["a", "b", "a", "c"])
-    ]
+    rows = [{"uid": "ann", "product": {"sku": sku}, "ts": 1_700_000_000 + n} for n, sku in enumerate(["a", "b", "a", "c"])]
     produced = produce(mapped, [(b"ann", json.dumps(row).encode()) for row in rows])
     running = worker(mapped)
     running.wait_ready()

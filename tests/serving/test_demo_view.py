@@ -141,9 +141,7 @@ def test_a_recommendation_in_words() -> None:
     catalogue = Catalogue()
     for item, name in (("m", "Blue Mug"), ("t", "Tea Pot")):
         catalogue.apply(item.encode(), json.dumps({"item_id": item, "item_name": name}).encode())
-    assert in_words(recommendation(), catalogue) == (
-        "ada saw Blue Mug > x: show Tea Pot (because of Blue Mug); y (popular)"
-    )
+    assert in_words(recommendation(), catalogue) == ("ada saw Blue Mug > x: show Tea Pot (because of Blue Mug); y (popular)")
     assert in_words(recommendation(user_id=None, session_id="s1", prefix=[], items=[]), catalogue) == (
         "session s1 saw nothing yet: show nothing"
     )

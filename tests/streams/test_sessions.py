@@ -12,9 +12,7 @@ GAP = 1_800_000
 
 
 def event(item: str, at: int, *, kind: str = "view", id_: str | None = None, session: str | None = None) -> Event:
-    return Event(
-        event_id=id_ or f"{item}@{at}", item_id=item, timestamp=at, user_id="ann", session_id=session, event_type=kind
-    )
+    return Event(event_id=id_ or f"{item}@{at}", item_id=item, timestamp=at, user_id="ann", session_id=session, event_type=kind)
 
 
 def run(state: State, *events: Event) -> list[Step]:
