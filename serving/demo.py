@@ -182,8 +182,8 @@ class Demo:
     def _feed(self) -> tuple[str, list[str]]:
         options = self._options
         name = "replay" if options.data else "simulate"
-        pace = ["--rate", f"{options.rate:g}"] if options.rate > 0 else []
-        limit = ["--limit", str(options.events)] if options.events else []
+        pace = ["--rate", f"{options.rate:g}"] if options.rate > 0 or not options.data else []
+        limit = ["--limit" if options.data else "--events", str(options.events)] if options.events else []
         return name, [name, *map(str, options.data), *pace, *limit]
 
     def _wait_ready(self) -> None:

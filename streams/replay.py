@@ -1,0 +1,155 @@
+"""Reading recorded behaviour from files, in order of event time, as records for the events topic. Pure but for reading."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SUFFIXES = (".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson")
+SECONDS_BELOW = 1e11
+
+
+class ReplayError(Exception):
+    """A file that cannot be replayed; one line."""
+
+
+class Line(NamedTuple):
+    """One event of a file. ``at`` is event time in ms, ``number`` the line, from 1."""
+
+    at: int
+    file: int
+    number: int
+    event: dict[str, Any]
+
+    @property
+    def key(self) -> bytes:
+        """The record key: whose event it is."""
+        return str(self.event.get("user_id", self.event.get("session_id", ""))).encode()
+
+
+@dataclass
+class Bad:
+    """Lines that are no events: how many, and the first few as ``file:line: reason``."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, path: Path, number: int, reason: str) -> None:
+        """Note one."""
+        self.count += 1
+        if len(self.examples) < 5:
+            self.examples.append(f"{path.name}:{number}: {reason}")
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and those in the folders named. Raises `ReplayError` when there is none."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(inner for inner in path.iterdir() if inner.suffix in SUFFIXES)
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise ReplayError(f"no file {path}")
+    if not found:
+        raise ReplayError("no files to replay")
+    return found
+
+
+def read(paths: Sequence[Path], columns: Mapping[str, str], bad: Bad) -> list[Line]:
+    """Every event of the files, merged by event time; equal times stay in the order of files and lines."""
+    lines = [line for n, path in enumerate(paths) for line in _lines(n, path, columns, bad)]
+    return sorted(lines, key=lambda line: line[:3])
+
+
+def digest(path: Path) -> str:
+    """A short name for a file's contents, so that event ids are the same in every replay."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:12]
+
+
+def _lines(n: int, path: Path, columns: Mapping[str, str], bad: Bad) -> Iterator[Line]:
+    name = digest(path)
+    for number, row in _rows(path, columns, bad):
+        try:
+            event = {key: value for key, value in row.items() if value not in (None, "")}
+            at = milliseconds(event["timestamp"])
+            if "item_id" not in event or not ("user_id" in event or "session_id" in event):
+                raise KeyError("item_id, and user_id or session_id")
+        except KeyError as error:
+            bad.add(path, number, f"no {error.args[0]}")
+        except ValueError as error:
+            bad.add(path, number, str(error))
+        else:
+            event["timestamp"] = at
+            event.setdefault("event_id", f"{name}-{number}")
+            yield Line(at, n, number, event)
+
+
+def _rows(path: Path, columns: Mapping[str, str], bad: Bad) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and our fields of each line, whatever the format."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+        if path.suffix in (".json", ".jsonl", ".ndjson"):
+            for number, text in enumerate(stream, start=1):
+                try:
+                    row = json.loads(text)
+                except ValueError as error:
+                    bad.add(path, number, f"not JSON: {error}")
+                    continue
+                if isinstance(row, dict):
+                    yield number, row
+                else:
+                    bad.add(path, number, "not an object")
+            return
+        reader = csv.DictReader(stream, delimiter="," if path.suffix == ".csv" else "\t")
+        header = reader.fieldnames or ()
+        names = dict(columns) or {"session_id": "SessionId", "timestamp": "Time", "item_id": "ItemId"}
+        missing = sorted(set(names.values()) - set(header))
+        if missing:
+            raise ReplayError(f"{path.name}: no column {missing[0]}; it has {', '.join(header)}; say --columns item_id=...,...")
+        for number, cells in enumerate(reader, start=2):
+            yield number, {ours: cells.get(theirs) for ours, theirs in names.items()}
+
+
+def milliseconds(value: Any) -> int:
+    """Epoch ms from epoch seconds or ms, or ISO 8601. Raises ``ValueError``."""
+    if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+        moment = datetime.fromisoformat(value)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    number = float(value)
+    return round(number * 1000) if number < SECONDS_BELOW else int(number)
+
+
+@dataclass
+class Pace:
+    """When the next event is due: by ``rate`` in events/s, by ``speed`` times event time, or at once.
+
+    ``clock`` gives seconds; nothing here sleeps.
+    """
+
+    clock: Callable[[], float]
+    rate: float | None = None
+    speed: float | None = None
+    _began: float | None = None
+    _first: int = 0
+    _sent: int = 0
+
+    def wait(self, at: int) -> float:
+        """Seconds until the event of time ``at`` (ms) is due; 0 when it is. Each call is for the next event."""
+        now = self.clock()
+        if self._began is None:
+            self._began, self._first = now, at
+        if self.rate:
+            due = self._began + self._sent / self.rate
+        elif self.speed:
+            due = self._began + (at - self._first) / 1000 / self.speed
+        else:
+            due = now
+        self._sent += 1
+        return max(due - now, 0.0)
