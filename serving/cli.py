@@ -12,7 +12,7 @@ from serving.commands import CliError
 from streams.settings import SettingsError
 from streams.topics import TopicsError
 
-COMMANDS = ("config", "topics", "worker", "replay", "simulate", "demo")
+COMMANDS = ("config", "topics", "worker", "replay", "simulate", "watch", "dead_letters", "reset", "demo")
 
 
 def build() -> typer.Typer:

@@ -3,52 +3,30 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from serving import demo_view
-from serving.brokers import ApacheBroker, EmbeddedBroker
+from serving.demo_stage import TURN_S, DemoError, DemoOptions, Stage
 from serving.demo_view import Moment, Summary
 from serving.foreground import foreground, uninterrupted
-from serving.processes import Child, free_ports
 from serving.tally import TopicTally, end_positions
-from serving.worker_metrics import WorkerMetrics, scrape
-from streams.settings import Settings, load_settings
-from streams.topics import create_topics
+from serving.worker_metrics import WorkerMetrics
 
-READY_WITHIN_S = 120.0
 STALLED_AFTER_S = 60.0
 SETTLED_AFTER_S = 1.0
 DISPUTED_AFTER_S = 10.0
-TURN_S = 0.25
+SETTLE_WITHIN_S = 6.0
 LINE_EVERY_S = 5.0
 RATE_OVER_S = 5.0
-
-
-class DemoError(Exception):
-    """The demo could not go on; the message says what ended, with the end of its log."""
-
-
-@dataclass(frozen=True)
-class DemoOptions:
-    """What to run. ``events``: end after so many; ``data``: clicks for the simulator's; ``rate``: events/s."""
-
-    events: int | None = None
-    data: Sequence[Path] = ()
-    rate: float = 250.0
-    json: Path | None = None
-    broker: str | None = None
-    kafka_home: Path | None = None
 
 
 @dataclass
@@ -68,49 +46,40 @@ class _Pace:
 def run_demo(options: DemoOptions, console: Console) -> None:
     """Run until the events are dealt with or Ctrl-C, and leave no process. Raises `DemoError`, `BrokerError`."""
     with foreground():
-        demo = None
+        watch = None
         try:
             with tempfile.TemporaryDirectory(prefix="ouzel-demo-") as folder, _unwinding() as stack:
-                demo = Demo(options, console, Path(folder), stack)
-                demo.start()
-                demo.watch()
+                try:
+                    stage = Stage(options, console, Path(folder), stack)
+                    stage.set_up()
+                    watch = Watch(options, console, stage, stack.enter_context(TopicTally(stage.settings, stage.start)))
+                    watch.until_settled()
+                except KeyboardInterrupt:
+                    console.print("Stopping ...")
+                    if watch is not None:
+                        watch.settle()
         except KeyboardInterrupt:
-            console.print("Stopped.")
-        if demo is not None:
-            demo.conclude()
+            console.print("Stopped at once.")
+        if watch is not None:
+            watch.conclude()
 
 
-class Demo:
-    """One run. Processes are entered on ``stack``, so that whoever unwinds it stops them, the newest first."""
+class Watch:
+    """Follows one run and sums it up."""
 
-    def __init__(self, options: DemoOptions, console: Console, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, options: DemoOptions, console: Console, stage: Stage, tally: TopicTally) -> None:
         self._options = options
         self._console = console
-        self._folder = folder
-        self._stack = stack
+        self._stage = stage
+        self._tally = tally
         self._metrics = WorkerMetrics()
-        self._settled = False
-        self._embedded = not (options.broker or options.kafka_home)
-        self._told: object = None
-        self._silent_since = 0.0
         self._began = time.monotonic()
         self._pace = _Pace()
-        self._tally: TopicTally | None = None
+        self._settled = False
+        self._told: object = None
+        self._silent_since = self._began
 
-    def start(self) -> None:
-        """Start the broker, the worker and the source of events, in this order."""
-        self._settings = settings = self._topics(self._broker())
-        start = end_positions(settings)
-        (self._port,) = free_ports(1)
-        environment = self._environment(settings)
-        self._console.print("Starting the worker ...")
-        self._worker = self._child("worker", ["worker"], environment)
-        self._wait_ready()
-        self._source = self._child(*self._feed(), environment)
-        self._tally = self._stack.enter_context(TopicTally(settings, start))
-        self._began = time.monotonic()
-
-    def watch(self) -> None:
+    def until_settled(self) -> None:
         """Show the figures until everything that was produced is dealt with."""
         if self._console.is_terminal:
             with Live(console=self._console, auto_refresh=False, transient=True) as live:
@@ -123,125 +92,68 @@ class Demo:
                 shown = moment.seconds
                 self._console.print(demo_view.line(moment), soft_wrap=True, markup=False, highlight=False)
 
+    def settle(self) -> None:
+        """After Ctrl-C: no more events, and a few seconds for those on their way."""
+        self._stage.source.stop()
+        until = time.monotonic() + SETTLE_WITHIN_S
+        while not self._settled and self._stage.worker.returncode is None and time.monotonic() < until:
+            self._settled = self._finished()
+            time.sleep(TURN_S)
+
     def conclude(self) -> None:
         """Print the summary and write it. Raises `DemoError` if the topics and the worker's counters disagree."""
-        if self._tally is None:
-            return
         counts = self._tally.counts
         summary = demo_view.summarise(counts, self._metrics)
         self._console.print(demo_view.summary_table(summary))
         if self._options.json is not None:
             write_json(self._options.json, summary)
         if not self._settled:
-            self._console.print("Stopped before the end: the counts are of the moment.")
+            self._console.print("Stopped with events unfinished: the counts are of the moment.", soft_wrap=True)
             return
         if problems := demo_view.disagreements(counts, self._metrics):
             raise DemoError("the topics and the worker's counters DISAGREE: " + "; ".join(problems))
         self._console.print("Counted on the topics by an independent consumer: equal to the worker's counters.", soft_wrap=True)
 
-    def _broker(self) -> str:
-        options = self._options
-        if options.broker:
-            return options.broker
-        if options.kafka_home:
-            self._console.print("Starting Apache Kafka ...")
-            return self._stack.enter_context(ApacheBroker(options.kafka_home)).bootstrap
-        self._console.print("Starting the embedded broker ...")
-        return self._stack.enter_context(EmbeddedBroker()).bootstrap
-
-    def _topics(self, broker: str) -> Settings:
-        """Topics of our own: on a Kafka that has been used before, beside its real events, never among them."""
-        changes: dict[str, Any] = {"broker": broker} | ({"idempotent": False} if self._embedded else {})
-        settings = load_settings().model_copy(update=changes)
-        create_topics(settings)
-        if any(end_positions(settings, ["events"]).values()):
-            name = f"ouzel-demo-{time.strftime('%Y%m%d-%H%M%S')}"
-            self._console.print(f"{settings.topic('events')} holds events already: this demo uses the topics {name}.*")
-            settings = settings.model_copy(update={"topic_prefix": f"{name}.", "app_id": name})
-            create_topics(settings)
-        return settings
-
-    def _environment(self, settings: Settings) -> dict[str, str]:
-        return {
-            "OUZEL_BROKER": settings.broker,
-            "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
-            "OUZEL_APP_ID": settings.app_id,
-            "OUZEL_DATA_DIR": str(self._folder / "data"),
-            "OUZEL_METRICS_HOST": "127.0.0.1",
-            "OUZEL_METRICS_PORT": str(self._port),
-            "OUZEL_IDEMPOTENT": str(settings.idempotent),
-            "OUZEL_LOG_FORMAT": "text",
-            "NO_COLOR": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
-
-    def _child(self, name: str, arguments: Sequence[str], environment: dict[str, str]) -> Child:
-        command = [sys.executable, "-m", "serving.cli", *arguments]
-        return self._stack.enter_context(Child(name, command, self._folder / f"{name}.log", environment))
-
-    def _feed(self) -> tuple[str, list[str]]:
-        options = self._options
-        name = "replay" if options.data else "simulate"
-        pace = ["--rate", f"{options.rate:g}"] if options.rate > 0 or not options.data else []
-        limit = ["--limit" if options.data else "--events", str(options.events)] if options.events else []
-        return name, [name, *map(str, options.data), *pace, *limit]
-
-    def _wait_ready(self) -> None:
-        until = time.monotonic() + READY_WITHIN_S
-        while not ((metrics := scrape(self._port)) and metrics.ready):
-            if time.monotonic() > until:
-                raise DemoError(f"the worker was not ready within {READY_WITHIN_S:.0f} s:\n{self._worker.tail()}")
-            self._check(self._worker, ended_well=False)
-            time.sleep(TURN_S)
-
     def _moments(self) -> Iterator[Moment]:
         """A moment per turn, until all is done."""
-        progress, progressed = -1, time.monotonic()
-        while not self._settled:
-            self._check(self._worker, ended_well=False)
-            self._check(self._source, ended_well=True)
-            assert self._tally is not None
+        while True:
+            self._stage.check()
             if self._tally.failure is not None:
                 raise DemoError(f"the topics could not be read: {self._tally.failure!r}")
-            self._metrics = scrape(self._port) or self._metrics
-            if self._metrics.done != progress:
-                progress, progressed = self._metrics.done, time.monotonic()
-            elif time.monotonic() - progressed > STALLED_AFTER_S:
-                raise DemoError(f"nothing has happened for {STALLED_AFTER_S:.0f} s; the worker:\n{self._worker.tail()}")
+            self._settled = self._finished() and self._stage.source.returncode == 0
+            if not self._settled and time.monotonic() - self._silent_since > STALLED_AFTER_S:
+                raise DemoError(f"nothing has happened for {STALLED_AFTER_S:.0f} s; the worker:\n{self._stage.worker.tail()}")
             yield self._moment()
-            if self._source.returncode == 0 and self._finished():
-                self._settled = True
-            else:
-                time.sleep(TURN_S)
+            if self._settled:
+                return
+            time.sleep(TURN_S)
 
     def _finished(self) -> bool:
         """Whether all that was produced is dealt with, and all that the worker made of it was read.
 
         Silence says so: the embedded broker's end offsets are wrong for batched records. Kafka's are asked as well.
         """
-        assert self._tally is not None
+        self._metrics = metrics = self._stage.metrics() or self._metrics
         with self._tally.lock:
-            counts, read = self._tally.counts, dict(self._tally.counts.records)
-        now, told = time.monotonic(), (self._metrics, read)
+            read = dict(self._tally.counts.records)
+            agreed = not demo_view.disagreements(self._tally.counts, metrics)
+        now, told = time.monotonic(), (metrics.done, read)
         if told != self._told:
             self._told, self._silent_since = told, now
-        if self._metrics.done < read["events"]:
+        if metrics.done < read["events"]:
             return False
-        agreed = not demo_view.disagreements(counts, self._metrics)
         if now - self._silent_since < (SETTLED_AFTER_S if agreed else DISPUTED_AFTER_S):
             return False
-        return self._embedded or self._tally.reached(end_positions(self._settings))
+        return self._options.embedded or self._tally.reached(end_positions(self._stage.settings))
 
     def _moment(self) -> Moment:
-        assert self._tally is not None
-        elapsed = time.monotonic() - self._began
-        metrics, counts = self._metrics, self._tally.counts
+        elapsed, metrics, counts = time.monotonic() - self._began, self._metrics, self._tally.counts
         with self._tally.lock:
             p50, p99 = counts.freshness.recent(0.50), counts.freshness.recent(0.99)
             latest = demo_view.in_words(counts.latest, counts.catalogue)
         return Moment(
             source="real clicks" if self._options.data else "simulated shop",
-            broker=self._settings.broker,
+            broker=self._stage.settings.broker,
             seconds=elapsed,
             done=metrics.done,
             expected=self._options.events,
@@ -253,13 +165,6 @@ class Demo:
             popularity_recall=metrics.popularity_recall,
             latest=latest,
         )
-
-    @staticmethod
-    def _check(child: Child, *, ended_well: bool) -> None:
-        code = child.returncode
-        if code is None or (ended_well and code == 0):
-            return
-        raise DemoError(f"{child.name} ended with exit status {code}. The end of its log:\n{child.tail()}")
 
 
 def write_json(path: Path, summary: Summary) -> None:

@@ -34,3 +34,12 @@ def broker(request: pytest.FixtureRequest) -> str:
     """Each broker in turn."""
     address: str = request.getfixturevalue(request.param)
     return address
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real clicks."""
+    folder = os.environ.get("OUZEL_TEST_DATA")
+    if not folder:
+        pytest.skip("OUZEL_TEST_DATA is not set: no real clicks")
+    return Path(folder)

@@ -24,7 +24,8 @@ def demo(
     kafka_home: Annotated[Path | None, typer.Option(help="Start the Apache Kafka that is unpacked here.")] = None,
 ) -> None:
     """Start a broker, a worker and a stream of clicks, and watch the recommendations follow. Ctrl-C stops it all."""
-    from serving.demo import DemoError, DemoOptions, run_demo  # noqa: PLC0415
+    from serving.demo import run_demo  # noqa: PLC0415
+    from serving.demo_stage import DemoError, DemoOptions  # noqa: PLC0415
 
     missing = [str(path) for path in data or [] if not path.exists()]
     if missing:

@@ -21,7 +21,7 @@ KILLS = 5
 def test_kill_9_loses_nothing_and_applies_nothing_twice(
     kafka: str, tmp_path: Path, worker: Callable[..., WorkerProcess], wiped: bool
 ) -> None:
-    settings = fresh_settings(kafka, tmp_path, max_poll_records=64)
+    settings = fresh_settings(kafka, tmp_path, max_poll_records=64, session_timeout_s=2.0)
     create_topics(settings)
     records = clicks(EVENTS, users=300)
     share = EVENTS // (KILLS + 1)

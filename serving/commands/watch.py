@@ -1,0 +1,97 @@
+"""`ouzel watch [USER]`: recommendations in words, as they are published."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import msgspec
+import typer
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+
+from serving.commands import CliError
+from streams.catalogue import Catalogue
+from streams.decode import BadRecord
+from streams.kafka import client_config
+from streams.records import Recommendation
+from streams.settings import Settings, load_settings
+
+SHOWN = 5
+ITEMS_WITHIN_S = 3.0
+_decode = msgspec.json.Decoder(Recommendation).decode
+
+
+def register(app: typer.Typer) -> None:
+    app.command("watch")(watch)
+
+
+def watch(
+    user: Annotated[str | None, typer.Argument(help="Only this user or session.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
+) -> None:
+    """Print recommendations as they are published: what was seen, what is shown, why, and how fresh it is."""
+    settings = load_settings()
+    try:
+        catalogue = _catalogue(settings)
+        consumer = KafkaConsumer(
+            settings.topic("recommendations"),
+            **client_config(settings),
+            auto_offset_reset="latest",
+            enable_auto_commit=False,
+            group_id=None,
+        )
+    except KafkaError as error:
+        raise CliError(f"no broker answers at {settings.broker}: {type(error).__name__}", 1) from error
+    seen = 0
+    try:
+        for record in consumer:
+            recommendation = _decode(record.value) if record.value is not None else None
+            if recommendation is None or (user is not None and user not in (recommendation.user_id, recommendation.session_id)):
+                continue
+            typer.echo(in_words(recommendation, catalogue, time.time()))
+            seen += 1
+            if seen == count:
+                return
+    except KeyboardInterrupt:
+        return
+    finally:
+        consumer.close()
+
+
+def in_words(recommendation: Recommendation, catalogue: Catalogue, now: float) -> str:
+    """One recommendation for people; ``now`` is in seconds."""
+    who = recommendation.user_id or recommendation.session_id or "everybody new"
+    path = " > ".join(catalogue.name(item) for item in recommendation.prefix[-3:])
+    shown = []
+    for item in recommendation.items[:SHOWN]:
+        because = f" because of {catalogue.name(item.because_item_id)}" if item.because_item_id else ""
+        shown.append(f"  {item.rank}. {catalogue.name(item.item_id)} ({item.reason}{because})")
+    age = max(now * 1000 - recommendation.generated_at, 0)
+    head = f"{who} saw {path or 'nothing yet'}; {recommendation.strategy} model {recommendation.model_version}, {age:.0f} ms ago"
+    return "\n".join([head, *shown])
+
+
+def _catalogue(settings: Settings) -> Catalogue:
+    """The items topic as it is now."""
+    catalogue = Catalogue()
+    consumer = KafkaConsumer(
+        settings.topic("items"),
+        **client_config(settings),
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        group_id=None,
+    )
+    until = time.monotonic() + ITEMS_WITHIN_S
+    while time.monotonic() < until:
+        polled = consumer.poll(timeout_ms=300)
+        if not polled and len(catalogue):
+            break
+        for records in polled.values():
+            for record in records:
+                try:
+                    catalogue.apply(record.key, record.value)
+                except BadRecord:
+                    continue  # the worker tells of it
+    consumer.close()
+    return catalogue
