@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -176,11 +177,8 @@ anything = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*Event.__struct_fields__, "aid", "ts", "items", "type", "userId"]), anything))
 def test_no_json_does_anything_but_decode_or_be_bad(fields: dict[str, Any]) -> None:
-    try:
+    with suppress(BadRecord):  # whose reasons are checked by the metric's labels; anything else fails here
         found = decode(json.dumps(fields).encode())
-    except BadRecord as bad:
-        assert bad.reason in REASONS
-    else:
         assert isinstance(found, Event)
         assert found.event_type in EVENT_TYPES
 

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from streams.settings import Settings
+from streams.topics import TopicSpec, TopicState, differences, topic_specs
+
+SPEC = TopicSpec("t", 4, {"cleanup.policy": "compact,delete", "retention.ms": "1000"})
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (TopicState(4, {"cleanup.policy": "delete,compact", "retention.ms": "1000"}), None),
+        (TopicState(4, {"cleanup.policy": "compact,delete", "retention.ms": "-1"}), None),
+        (TopicState(4, None), None),
+        (None, "missing"),
+        (TopicState(3, None), "ouzel reset"),
+        (TopicState(4, {"cleanup.policy": "compact", "retention.ms": "1000"}), "cleanup.policy is compact"),
+        (TopicState(4, {"cleanup.policy": "compact,delete", "retention.ms": "999"}), "at least 1000"),
+    ],
+)
+def test_a_difference_is_told(state: TopicState | None, told: str | None) -> None:
+    problems = differences(SPEC, state)
+    assert len(problems) == (told is not None)
+    assert told is None or told in problems[0]
+
+
+def test_what_is_published_beside_an_event_has_its_partitions() -> None:
+    specs = {spec.name: spec for spec in topic_specs(Settings(topic_prefix="x.", partitions=7))}
+    for name in ("events", "recommendations", "sessions-changelog", "dead-letters"):
+        assert specs[f"x.{name}"].partitions == 7
+    assert specs["x.transitions"].partitions == specs["x.learner"].partitions == 1
+    assert specs["x.sessions-changelog"].config["cleanup.policy"] == "compact"
