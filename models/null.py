@@ -15,7 +15,7 @@ _NOTHING = Ranking([], [], [], [], "null")
 class NullRecommender:
     """Ranks nothing, and counts what it is given."""
 
-    step_size = 256
+    step_size = 0
     vocabulary_size = 0
     loss = math.nan
 

@@ -48,7 +48,7 @@ class Recommender(Protocol):
 
     @property
     def step_size(self) -> int:
-        """A learning step closes at this many transitions."""
+        """A learning step closes at this many transitions; 0 for a model that does not learn."""
         ...
 
     @property

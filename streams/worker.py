@@ -83,9 +83,12 @@ class Worker:
         items = Follower(self._settings.topic("items"), config, self._apply_items)
         transitions = Follower(self._settings.topic("transitions"), config, learner.apply, max_records=500)
         self._spawn(items.run())
-        self._spawn(transitions.run())
-        self._spawn(self._watch_learning(transitions))
-        for follower in (items, transitions):
+        followers = [items]
+        if self._model.step_size:
+            self._spawn(transitions.run())
+            self._spawn(self._watch_learning(transitions))
+            followers.append(transitions)
+        for follower in followers:
             waits = asyncio.ensure_future(follower.caught_up.wait())
             stops = asyncio.ensure_future(self._stop.wait())
             await asyncio.wait({waits, stops}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,155 @@
+"""What the plumbing costs: CPU per event of the worker with a null model, of a bare aiokafka loop, and of idiomatic Faust.
+
+They alternate in one run over equal backlogs on Apache Kafka; the figure is the ratio of medians. Freshness follows: events at
+100/s, from the sending of an event to the arrival of its recommendation at a consumer.
+
+Needs KAFKA_HOME. ROUNDS and EVENTS are settable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from pathlib import Path
+
+from journey import clicks
+from kafka import KafkaConsumer, KafkaProducer
+from running import WorkerProcess, fresh_settings, produce
+
+from serving.brokers import ApacheBroker
+from streams.settings import Settings
+from streams.topics import create_topics
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+EVENTS = int(os.environ.get("EVENTS", "100000"))
+WARM = EVENTS // 5
+IDIOMATIC_EVENTS = 6000
+UNIT = 1024
+TICKS = os.sysconf("SC_CLK_TCK")
+HERE = Path(__file__).parent
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def per_event(samples: list[tuple[float, float]], warm: int) -> float:
+    """CPU microseconds per event between the first sample after the warm-up and the last."""
+    first = next(sample for sample in samples if sample[0] >= warm)
+    last = samples[-1]
+    return (last[1] - first[1]) / (last[0] - first[0]) * 1e6
+
+
+def ouzel(settings: Settings, folder: Path) -> float:
+    """The worker with a null model."""
+    name = uuid.uuid4().hex[:8]
+    mine = settings.model_copy(update={"app_id": name, "data_dir": folder / name})
+    worker = WorkerProcess(mine, folder / f"{name}.log").start()
+    samples: list[tuple[float, float]] = []
+    assert worker.process is not None
+    while not samples or samples[-1][0] < EVENTS:
+        assert worker.alive, worker.tail()
+        done = sum(v for k, v in worker.metrics().items() if k.startswith("ouzel_events_total"))
+        samples.append((done, cpu_seconds(worker.process.pid)))
+        time.sleep(0.05)
+    worker.stop()
+    shutil.rmtree(mine.data_dir)
+    return per_event(samples, WARM)
+
+
+def child(script: str, settings: Settings, folder: Path, events: int, last: int) -> float:
+    """A script of this folder, which tells its own CPU time."""
+    where = folder / uuid.uuid4().hex[:8]
+    where.mkdir()
+    command = [sys.executable, str(HERE / script), settings.broker, settings.topic_prefix, str(where), str(events), str(last)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        samples = []
+        for line in process.stdout:
+            if line.startswith("["):
+                samples.append(tuple(json.loads(line)))
+                if samples[-1][0] >= events:
+                    break
+        process.kill()
+    shutil.rmtree(where)
+    return per_event(samples, events // 5)
+
+
+def fresh_topics(broker: str, folder: Path, events: int) -> Settings:
+    """Topics with a backlog."""
+    settings = fresh_settings(broker, folder, max_poll_records=UNIT)
+    create_topics(settings)
+    produce(settings, clicks(events, users=5000))
+    return settings
+
+
+def freshness(broker: str, folder: Path, rate: int = 100, seconds: int = 30) -> tuple[float, float]:
+    """p50 and p99 in ms, produced to consumed, of events at a steady rate through a worker with a null model."""
+    settings = fresh_settings(broker, folder)
+    create_topics(settings)
+    worker = WorkerProcess(settings, folder / "freshness.log").start()
+    worker.wait_ready()
+    consumer = KafkaConsumer(
+        settings.topic("recommendations"), bootstrap_servers=broker, auto_offset_reset="earliest", fetch_max_wait_ms=5
+    )
+    sent: dict[str, float] = {}
+    took: list[float] = []
+    total = rate * seconds
+
+    def consume() -> None:
+        for record in consumer:
+            at, trigger = time.time(), json.loads(record.value)["trigger_event_id"]
+            if trigger in sent:
+                took.append((at - sent[trigger]) * 1000)
+            if len(took) >= total:
+                return
+
+    reader = threading.Thread(target=consume, daemon=True)
+    reader.start()
+    producer = KafkaProducer(bootstrap_servers=broker, linger_ms=0)
+    began = time.monotonic()
+    for number, (key, value) in enumerate(clicks(total, users=500, seed=7)):
+        time.sleep(max(began + number / rate - time.monotonic(), 0))
+        sent[f"e7-{number}"] = time.time()
+        producer.send(settings.topic("events"), key=key, value=value)
+    reader.join(30)
+    worker.stop()
+    ordered = sorted(took[rate:])  # without the first second
+    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+
+
+def main() -> None:
+    home = os.environ.get("KAFKA_HOME")
+    if not home:
+        sys.exit("bench-pipeline needs KAFKA_HOME: a folder with Apache Kafka")
+    results: dict[str, list[float]] = {"ouzel": [], "bare aiokafka": [], "idiomatic Faust": []}
+    with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number in range(ROUNDS):
+            settings = fresh_topics(broker.bootstrap, folder, EVENTS)
+            results["bare aiokafka"].append(child("bare.py", settings, folder, EVENTS, UNIT))
+            settings = fresh_topics(broker.bootstrap, folder, EVENTS)
+            results["ouzel"].append(ouzel(settings, folder))
+            settings = fresh_topics(broker.bootstrap, folder, IDIOMATIC_EVENTS)
+            results["idiomatic Faust"].append(child("idiomatic.py", settings, folder, IDIOMATIC_EVENTS, settings.partitions))
+            print(number, {what: round(times[-1], 1) for what, times in results.items()}, flush=True)
+        medians = {what: statistics.median(times) for what, times in results.items()}
+        for what, median in medians.items():
+            ratio = median / medians["bare aiokafka"]
+            print(f"{what}: {median:.1f} us of CPU per event, {ratio:.2f} of the bare loop (median of {ROUNDS})")
+        half, most = freshness(broker.bootstrap, folder)
+        print(f"freshness at 100 events/s without a model: p50 {half:.1f} ms, p99 {most:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
