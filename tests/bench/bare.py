@@ -60,7 +60,9 @@ async def main(broker: str, prefix: str, folder: Path, total: int, unit: int) ->
         outputs, changes = [], []
         for tp, records in polled.items():
             partition = tp.partition
-            store = stores.setdefault(partition, Rdict(str(folder / f"{partition}"), Options(raw_mode=True)))
+            if partition not in stores:
+                stores[partition] = Rdict(str(folder / f"{partition}"), Options(raw_mode=True))
+            store = stores[partition]
             states: dict[bytes, tuple[State, int]] = {}
             recommendations: list[tuple[bytes | None, bytes]] = []
             for record in records:
