@@ -6,6 +6,7 @@ import importlib
 import sys
 
 import typer
+from kafka.errors import KafkaError
 
 from serving.brokers import BrokerError
 from serving.commands import CliError
@@ -33,6 +34,8 @@ def main() -> None:
         code, message = 2, str(error)
     except (TopicsError, BrokerError) as error:
         code, message = 1, str(error)
+    except KafkaError as error:
+        code, message = 1, f"Kafka: {error!r}"
     sys.stderr.write(f"ouzel: {message}\n")
     sys.exit(code)
 

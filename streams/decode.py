@@ -3,54 +3,30 @@
 from __future__ import annotations
 
 import importlib
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from streams.aliases import canonical
+from streams.aliases import EVENT_TYPE_ALIASES, canonical, parts
+from streams.bounds import (
+    MAX_CURRENCY_LENGTH,
+    MAX_DEPTH,
+    REASONS,
+    BadRecord,
+    check_id,
+    check_number,
+    check_object,
+    check_text,
+    check_tree,
+)
+from streams.event_time import event_time
 from streams.records import EVENT_TYPES, Event
 
-MAX_ID_LENGTH = 256
-MAX_CURRENCY_LENGTH = 8
-MAX_DEPTH = 16
-SECONDS_BELOW = 100_000_000_000
-MICROSECONDS_FROM = 100_000_000_000_000
-NUMBERS = ("event_value", "quantity", "price")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_ISO_START = re.compile(r"\d{4}-\d\d")
-
-REASONS = (
-    "empty",
-    "null",
-    "too_large",
-    "not_utf8",
-    "invalid_json",
-    "too_deep",
-    "not_an_object",
-    "missing_field",
-    "wrong_type",
-    "out_of_bounds",
-    "unknown_event_type",
-    "timestamp_in_future",
-    "decoder_error",
-)
-"""Every reason there is: the label of a metric, so it stays bounded."""
+__all__ = ["REASONS", "BadRecord", "Deletion", "EventDecoder", "Hook", "event_key", "json_object", "load_decoder"]
 
 Hook = Callable[[bytes, Sequence[tuple[str, bytes]]], Mapping[str, Any]]
 """A user's decoder: the record's value and headers to a mapping of fields."""
-
-
-class BadRecord(Exception):
-    """A record that is no event. ``reason`` is one of `REASONS`, ``detail`` is for people."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
 
 
 class Deletion(msgspec.Struct, frozen=True):
@@ -59,20 +35,24 @@ class Deletion(msgspec.Struct, frozen=True):
     key: str
 
 
-class _Canonical(msgspec.Struct):
-    """Our own shape, for the fast path: anything else takes the general one."""
+class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
+    """An event under our names, before its bounds are checked.
 
-    item_id: str
-    timestamp: int
-    event_id: str | None = None
-    user_id: str | None = None
-    session_id: str | None = None
-    event_type: str = "view"
+    JSON that decodes straight into it skips the general way. A field that is not ours refuses: it may be an alias, and both
+    ways must read every event alike.
+    """
+
+    item_id: str | int | None = None
+    timestamp: int | float | str | None = None
+    event_id: str | int | None = None
+    user_id: str | int | None = None
+    session_id: str | int | None = None
+    event_type: str | None = None
     event_value: float | None = None
     quantity: float | None = None
     price: float | None = None
     currency: str | None = None
-    recommendation_id: str | None = None
+    recommendation_id: str | int | None = None
     context: dict[str, Any] | None = None
     properties: dict[str, Any] | None = None
 
@@ -84,8 +64,9 @@ _general = msgspec.json.Decoder().decode
 class EventDecoder:
     """Decodes the records of the events topic.
 
-    ``mapping`` is our field -> path in the user's events; ``hook`` replaces JSON. An event more than ``max_ahead_ms`` after its
-    record's Kafka time is bad, as is a value longer than ``max_bytes``.
+    ``mapping`` is our field -> dotted path in the user's events, and its fields are read from nowhere else; ``hook`` replaces
+    JSON. An event more than ``max_ahead_ms`` after its record's Kafka time is bad, as is a value longer than ``max_bytes``.
+    Raises ``ValueError`` for a mapping of a field that is not ours.
     """
 
     def __init__(
@@ -96,7 +77,7 @@ class EventDecoder:
         max_bytes: int = 1_000_000,
         max_ahead_ms: int = 300_000,
     ) -> None:
-        self._mapping = dict(mapping or {})
+        self._mapping = {name: parts(path) for name, path in (mapping or {}).items()}
         unknown = sorted(set(self._mapping) - set(Event.__struct_fields__))
         if unknown:
             raise ValueError(f"field_mapping: {unknown[0]} is no field of an event")
@@ -123,30 +104,36 @@ class EventDecoder:
             raise BadRecord("empty")
         if len(value) > self._max_bytes:
             raise BadRecord("too_large", f"{len(value)} bytes, at most {self._max_bytes}")
-        fields = self._read(value, headers)
-        default_id = f"{topic}-{partition}-{offset}"
-        event = _event(fields, default_id, timestamp_ms)
+        event = _event(self._read(value, headers), timestamp_ms)
+        if not event.event_id:
+            event.event_id = f"{topic}-{partition}-{offset}"
         if event.timestamp > timestamp_ms + self._max_ahead_ms:
             raise BadRecord("timestamp_in_future", f"{event.timestamp} with a Kafka time of {timestamp_ms}")
         return event
 
-    def _read(self, value: bytes, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any] | _Canonical:
+    def _read(self, value: bytes, headers: Sequence[tuple[str, bytes]]) -> _Canonical:
         if self._plain:
             try:
                 return _fast(value)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # another shape, or bad: the general way finds out which
-        raw = self._from_hook(value, headers) if self._hook is not None else _from_json(value)
-        if not isinstance(raw, Mapping):
-            raise BadRecord("not_an_object", type(raw).__name__)
-        return canonical(raw, self._mapping)
+        raw = json_object(value) if self._hook is None else self._from_hook(self._hook, value, headers)
+        return _Canonical(**canonical(raw, self._mapping))
 
-    def _from_hook(self, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Any:
-        assert self._hook is not None
+    def _from_hook(self, hook: Hook, value: bytes, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
         try:
-            return self._hook(value, headers)
+            found = hook(value, headers)
+            fields = dict(found) if isinstance(found, Mapping) else None
         except Exception as error:  # a user's code: whatever it raises is about this record
-            raise BadRecord("decoder_error", repr(error)[:200]) from error
+            raise BadRecord("decoder_error", _in_words(error)) from error
+        if fields is None:
+            raise BadRecord("not_an_object", f"the decoder returned {type(found).__name__}")
+        return fields
+
+
+def event_key(event: Event) -> bytes:
+    """The key that an event belongs under: its user, or its session where the user is unknown."""
+    return ((event.user_id if event.user_id is not None else event.session_id) or "").encode()
 
 
 def load_decoder(name: str) -> Hook:
@@ -154,33 +141,33 @@ def load_decoder(name: str) -> Hook:
     module, _, function = name.partition(":")
     try:
         found: Hook = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"decoder {name}: {error}") from error
+    except Exception as error:  # the module runs as it is imported
+        raise ValueError(f"decoder {name}: {_in_words(error)}") from error
+    if not callable(found):
+        raise ValueError(f"decoder {name}: {type(found).__name__} is not callable")
     return found
 
 
-def check_id(name: str, value: Any) -> str:
-    """An identifier: a string, or an integer read as one, of 1 to 256 characters, none of them a control character."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
-    if not 0 < len(value) <= MAX_ID_LENGTH:
-        raise BadRecord("out_of_bounds", f"{name} has {len(value)} characters, at most {MAX_ID_LENGTH}")
-    if not (value.isascii() and value.isprintable()) and _CONTROL.search(value):
-        raise BadRecord("out_of_bounds", f"{name} has control characters")
-    return value
-
-
-def check_number(name: str, value: Any) -> float | None:
-    """A finite number."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
-    if (isinstance(value, float) and not math.isfinite(value)) or abs(value) > 1e15:
-        raise BadRecord("out_of_bounds", f"{name} is {str(value)[:20]}")
-    return float(value)
+def json_object(value: bytes) -> dict[str, Any]:
+    """The JSON object in these bytes, no deeper than the bounds allow. Raises `BadRecord`."""
+    try:
+        found = _general(value)
+    except RecursionError:
+        raise BadRecord("too_deep", "deeper than the decoder goes") from None
+    except msgspec.ValidationError as error:  # untyped, only a number that no float can hold
+        raise BadRecord("out_of_bounds", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            raise BadRecord("not_utf8") from None
+        raise BadRecord("invalid_json", str(error)) from None
+    if not isinstance(found, dict):
+        raise BadRecord("not_an_object", type(found).__name__)
+    # Brackets within strings count too, so this only tells what need not be walked.
+    if value.count(b"{") + value.count(b"[") > MAX_DEPTH:
+        check_tree("the record", found, MAX_DEPTH + 1)
+    return found
 
 
 def _deletion(key: bytes | None) -> Deletion:
@@ -192,109 +179,53 @@ def _deletion(key: bytes | None) -> Deletion:
         raise BadRecord("not_utf8", "the key of a deletion") from None
 
 
-def _from_json(value: bytes) -> Any:
-    try:
-        return _general(value)
-    except RecursionError:
-        raise BadRecord("too_deep", "deeper than the decoder goes") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            raise BadRecord("not_utf8") from None
-        raise BadRecord("invalid_json", str(error)[:200]) from None
-
-
-def _event(fields: dict[str, Any] | _Canonical, default_id: str, kafka_time: int) -> Event:
-    """Check every bound. The fast path has its types checked already."""
-    get = fields.get if isinstance(fields, dict) else lambda name: getattr(fields, name)
-    item, user, session, identity = get("item_id"), get("user_id"), get("session_id"), get("event_id")
-    if item is None:
+def _event(seen: _Canonical, kafka_time: int) -> Event:
+    """Check types and bounds: the fast path has its types checked already, a user's decoder returns anything."""
+    if seen.item_id is None:
         raise BadRecord("missing_field", "item_id")
-    if user is None and session is None:
+    if seen.user_id is None and seen.session_id is None:
         raise BadRecord("missing_field", "user_id or session_id")
-    kind = get("event_type") or "view"
-    if not isinstance(kind, str):
-        raise BadRecord("wrong_type", f"event_type is {type(kind).__name__}")
-    if kind not in EVENT_TYPES:
-        raise BadRecord("unknown_event_type", kind[:50])
     event = Event(
-        event_id=default_id if identity is None else check_id("event_id", identity),
-        item_id=check_id("item_id", item),
-        user_id=None if user is None else check_id("user_id", user),
-        session_id=None if session is None else check_id("session_id", session),
-        timestamp=_timestamp(get("timestamp"), kafka_time),
-        event_type=kind,
+        event_id="" if seen.event_id is None else check_id("event_id", seen.event_id),
+        item_id=check_id("item_id", seen.item_id),
+        user_id=None if seen.user_id is None else check_id("user_id", seen.user_id),
+        session_id=None if seen.session_id is None else check_id("session_id", seen.session_id),
+        timestamp=event_time(seen.timestamp, kafka_time),
+        event_type=_event_type(seen.event_type),
     )
-    for name in NUMBERS:
-        if (number := get(name)) is not None:
-            setattr(event, name, check_number(name, number))
-    if (currency := get("currency")) is not None:
-        event.currency = _text("currency", currency, MAX_CURRENCY_LENGTH)
-    if (recommendation := get("recommendation_id")) is not None:
-        event.recommendation_id = check_id("recommendation_id", recommendation)
-    for name in ("context", "properties"):
-        if (extra := get(name)) is not None:
-            setattr(event, name, _object(name, extra))
+    if seen.event_value is not None:
+        event.event_value = check_number("event_value", seen.event_value)
+    if seen.quantity is not None:
+        event.quantity = check_number("quantity", seen.quantity)
+    if seen.price is not None:
+        event.price = check_number("price", seen.price)
+    if seen.currency is not None:
+        event.currency = check_text("currency", seen.currency, MAX_CURRENCY_LENGTH)
+    if seen.recommendation_id is not None:
+        event.recommendation_id = check_id("recommendation_id", seen.recommendation_id)
+    if seen.context is not None:
+        event.context = check_object("context", seen.context)
+    if seen.properties is not None:
+        event.properties = check_object("properties", seen.properties)
     return event
 
 
-def _timestamp(value: Any, kafka_time: int) -> int:
-    """Epoch ms. Numbers below 1e11 are seconds, from 1e14 microseconds; a text is ISO 8601, in UTC where it says nothing."""
-    if value is None:
-        return kafka_time
-    if isinstance(value, str):
-        if _ISO_START.match(value):
-            return _from_iso(value)
-        value = _from_digits(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRecord("wrong_type", f"timestamp is {type(value).__name__}")
-    if (isinstance(value, float) and not math.isfinite(value)) or not 0 <= value < 1e18:
-        raise BadRecord("out_of_bounds", f"timestamp is {str(value)[:20]}")
-    if value >= MICROSECONDS_FROM:
-        return int(value // 1000)
-    return round(value * 1000) if value < SECONDS_BELOW else int(value)
+def _event_type(name: Any) -> str:
+    """One of ours, by our name or another system's. An unknown one is no view: it is bad, so that it is seen."""
+    if name is None:
+        return "view"
+    if not isinstance(name, str):
+        raise BadRecord("wrong_type", f"event_type is {type(name).__name__}")
+    if name in EVENT_TYPES:
+        return name
+    found = EVENT_TYPE_ALIASES.get(name.lower())
+    if found is None:
+        raise BadRecord("unknown_event_type", name[:50])
+    return found
 
 
-def _from_digits(text: str) -> int | float:
+def _in_words(error: Exception) -> str:
     try:
-        return float(text) if "." in text else int(text[:30])
-    except ValueError:
-        raise BadRecord("wrong_type", "timestamp is no ISO 8601 text") from None
-
-
-def _from_iso(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        milliseconds = round(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise BadRecord("out_of_bounds", f"timestamp is {text[:30]}") from None
-    if milliseconds < 0:
-        raise BadRecord("out_of_bounds", f"timestamp is {text[:30]}")
-    return milliseconds
-
-
-def _text(name: str, value: Any, longest: int) -> str:
-    if not isinstance(value, str):
-        raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
-    if len(value) > longest or _CONTROL.search(value):
-        raise BadRecord("out_of_bounds", name)
-    return value
-
-
-def _object(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
-    layer, depth = [value], 0
-    while layer:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise BadRecord("too_deep", f"{name} nests deeper than {MAX_DEPTH}")
-        layer = [inner for outer in layer for inner in _inside(outer)]
-    return value
-
-
-def _inside(value: Any) -> list[Any]:
-    values = value.values() if isinstance(value, dict) else value
-    return [inner for inner in values if isinstance(inner, dict | list)]
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a user's exception may fail to show itself
+        return type(error).__name__

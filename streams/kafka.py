@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
-    """The TLS context, or ``None`` where the protocol has no TLS."""
+    """The TLS context, or ``None`` where the protocol has no TLS. Raises `SettingsError` on a file that is none."""
     if not settings.security_protocol.endswith("SSL"):
         return None
-    context = ssl.create_default_context(cafile=str(settings.ssl_cafile) if settings.ssl_cafile else None)
-    if settings.ssl_certfile:
-        context.load_cert_chain(str(settings.ssl_certfile), str(settings.ssl_keyfile) if settings.ssl_keyfile else None)
+    try:
+        context = ssl.create_default_context(cafile=settings.ssl_cafile)
+    except OSError as error:
+        raise SettingsError(f"ssl_cafile: {settings.ssl_cafile} holds no PEM certificates: {error}") from error
+    try:
+        if settings.ssl_certfile:
+            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, _no_passphrase)
+    except OSError as error:
+        raise SettingsError(f"ssl_certfile, ssl_keyfile: no PEM certificate and its key without passphrase: {error}") from error
     return context
 
 
@@ -48,6 +57,29 @@ def faust_credentials(settings: Settings) -> Any:
             ssl_context=context,
         )
     return SSLCredentials(context) if context is not None else None
+
+
+@contextmanager
+def connection_errors() -> Iterator[list[BaseException]]:
+    """Why kafka-python does not connect while this is entered: it raises a bare timeout and only logs the reason."""
+    found: list[BaseException] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            arguments = record.args if isinstance(record.args, tuple) else ()
+            found.extend(argument for argument in arguments if isinstance(argument, BaseException))
+
+    logger, handler = logging.getLogger("kafka.net.manager"), Collector(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+
+
+def _no_passphrase() -> str:
+    """OpenSSL would ask on the terminal, and wait for ever where there is none."""
+    return ""
 
 
 def _sasl(settings: Settings) -> dict[str, Any]:

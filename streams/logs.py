@@ -13,15 +13,22 @@ QUIET = ("faust", "mode", "aiokafka", "kafka", "asyncio")
 
 
 def set_up(settings: Settings) -> None:
-    """Configure structlog and the standard library's loggers for this process; everything goes to stderr."""
+    """Configure structlog and the standard library's loggers for this process; everything goes to stderr.
+
+    A secret is a ``SecretStr`` from `Settings` on, so that a log line of settings shows stars.
+    """
     readable = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    # Not the renderer's own tracebacks: they show local variables, and one of those may hold a password.
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    renderer = console if readable else structlog.processors.JSONRenderer()
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
     ]
+    if not readable:  # the console renderer shows tracebacks itself
+        shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -1,6 +1,8 @@
 """The records that travel on Ouzel's topics: their schemas, and what each event type means.
 
-JSON on the wire but for the sessions changelog. Decoding of what users send (aliases, mapping, bounds) is in `decode`.
+JSON on the wire but for the sessions changelog. Decoding of what users send (aliases, mapping, bounds) is in `decode`. Records are
+trees, never cycles, so the garbage collector need not follow them (`gc=False`): with a thousand sessions in hand it would walk them
+again and again.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ EVENT_TYPES: dict[str, EventType] = {
 }
 
 
-class Event(msgspec.Struct, kw_only=True):
+class Event(msgspec.Struct, kw_only=True, gc=False):
     """One behaviour event of a user or an anonymous session. ``timestamp`` is event time, epoch ms."""
 
     event_id: str
@@ -52,7 +54,7 @@ class Event(msgspec.Struct, kw_only=True):
     properties: dict[str, Any] | None = None
 
 
-class Item(msgspec.Struct, kw_only=True):
+class Item(msgspec.Struct, kw_only=True, gc=False):
     """What is known of an item. ``created_at`` is epoch ms."""
 
     item_id: str
@@ -66,7 +68,7 @@ class Item(msgspec.Struct, kw_only=True):
     labels: dict[str, str] = {}
 
 
-class Interaction(msgspec.Struct, array_like=True, frozen=True):
+class Interaction(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A user acted on an item: an entry of a prefix."""
 
     item_id: str
@@ -74,7 +76,7 @@ class Interaction(msgspec.Struct, array_like=True, frozen=True):
     event_type: str
 
 
-class Transition(msgspec.Struct, kw_only=True):
+class Transition(msgspec.Struct, kw_only=True, gc=False):
     """Prefix -> next item: the training example that one interaction makes. Weight 0 is counted and trains nothing."""
 
     source_partition: int
@@ -88,7 +90,7 @@ class Transition(msgspec.Struct, kw_only=True):
     timestamp: int
 
 
-class RankedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
+class RankedItem(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One place of a recommendation. ``rank`` counts from 1."""
 
     item_id: str
@@ -98,7 +100,7 @@ class RankedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
     because_item_id: str | None = None
 
 
-class Recommendation(msgspec.Struct, kw_only=True):
+class Recommendation(msgspec.Struct, kw_only=True, gc=False):
     """A published ranking. ``recommendation_id`` follows from the trigger, so a repeat is recognisable."""
 
     recommendation_id: str

@@ -1,23 +1,100 @@
-"""JSON Schemas of the records on Ouzel's topics: `python -m streams.schemas FOLDER` writes them."""
+"""JSON Schemas of the records on Ouzel's topics: `python -m streams.schemas` writes them to docs/schemas.
+
+Events and items are described as they may be sent: with the bounds that decoding checks, and without the fields that it fills in.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from streams.records import Event, Item, Recommendation, Transition
+from streams.bounds import MAX_CURRENCY_LENGTH, MAX_ID_LENGTH, MAX_NUMBER
+from streams.catalogue import MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
+from streams.records import EVENT_TYPES, Event, Item, Recommendation, Transition
 
-RECORDS = {"event": Event, "item": Item, "recommendation": Recommendation, "transition": Transition}
+RECORDS: dict[str, type[msgspec.Struct]] = {
+    "event": Event,
+    "item": Item,
+    "recommendation": Recommendation,
+    "transition": Transition,
+}
+FOLDER = Path("docs/schemas")
+
+_ID = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}, {"type": "integer"}]}
+_TIME = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
+_NUMBER = {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
+_CURRENCY = {"type": "string", "maxLength": MAX_CURRENCY_LENGTH}
+_LABEL = {"type": "string", "maxLength": MAX_LABEL_LENGTH}
+_NAME = {"type": "string", "maxLength": MAX_NAME_LENGTH}
+
+SENT: dict[str, dict[str, dict[str, Any]]] = {
+    "event": {
+        "event_id": _ID | {"description": "Default: topic-partition-offset."},
+        "item_id": _ID,
+        "timestamp": _TIME | {"description": "Event time: epoch ms, s or us, or ISO 8601. Default: the record's Kafka time."},
+        "user_id": _ID,
+        "session_id": _ID,
+        "event_type": {"enum": list(EVENT_TYPES), "default": "view"},
+        "event_value": _NUMBER,
+        "quantity": _NUMBER,
+        "price": _NUMBER,
+        "currency": _CURRENCY,
+        "recommendation_id": _ID,
+    },
+    "item": {
+        "item_id": _ID,
+        "item_name": _NAME,
+        "categories": {"type": "array", "items": _LABEL, "maxItems": MAX_LABELS, "default": []},
+        "brand": _LABEL,
+        "price": _NUMBER,
+        "currency": _CURRENCY,
+        "created_at": _TIME | {"description": "Epoch ms, s or us, or ISO 8601."},
+        "labels": {
+            "type": "object",
+            "propertyNames": {"minLength": 1, "maxLength": MAX_ID_LENGTH},
+            "additionalProperties": _NAME,
+            "maxProperties": MAX_LABELS,
+            "default": {},
+        },
+    },
+}
+"""What may be sent where it is more, or less, than the type of our field says."""
 
 
 def schemas() -> dict[str, str]:
     """File name and contents of each schema."""
-    return {f"{name}.json": json.dumps(msgspec.json.schema(record), indent=2) + "\n" for name, record in RECORDS.items()}
+    return {f"{name}.json": json.dumps(_schema(name), indent=2) + "\n" for name in RECORDS}
+
+
+def _schema(name: str) -> dict[str, Any]:
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(RECORDS[name])
+    body = schema["$defs"][RECORDS[name].__name__]
+    properties = body["properties"]
+    for field, sent in SENT.get(name, {}).items():
+        properties[field] = sent if field == "item_id" or "default" in sent else _or_null(sent)
+    if name in SENT:
+        body["required"] = ["item_id"]
+    if name == "event":
+        body["anyOf"] = [{"required": [owner], "properties": {owner: _ID}} for owner in ("user_id", "session_id")]
+    return schema
+
+
+def _or_null(sent: dict[str, Any]) -> dict[str, Any]:
+    choices = sent.get("anyOf") or [sent]
+    rest = {name: held for name, held in sent.items() if name == "description"}
+    return {"anyOf": [*choices, {"type": "null"}], "default": None} | rest
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Write every schema into this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in schemas().items():
+        (folder / name).write_text(text)
 
 
 if __name__ == "__main__":
-    for name, text in schemas().items():
-        Path(sys.argv[1], name).write_text(text)
+    main(*(Path(argument) for argument in sys.argv[1:2]))

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     IMPRESSION = "impression"
 
 
-class Session(msgspec.Struct, array_like=True):
+class Session(msgspec.Struct, array_like=True, gc=False):
     """One visit: the last interactions in event-time order, and what suppresses or repeats.
 
     ``first_offset`` is the offset of the event that began it, which names it within its partition. Times are epoch ms.
@@ -49,7 +49,7 @@ class Session(msgspec.Struct, array_like=True):
     recent_event_ids: list[int] = []
 
 
-class State(msgspec.Struct, array_like=True):
+class State(msgspec.Struct, array_like=True, gc=False):
     """All that is kept under one state key. ``seen_at`` is the Kafka time of the last event, epoch ms."""
 
     version: int = STATE_VERSION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,14 @@ from pydantic_settings import (
 
 CONFIG_VARIABLE = "OUZEL_CONFIG"
 PREFIX = "OUZEL_"
+TEST_VARIABLE = "OUZEL_TEST_DATA"
+# Kubernetes and Docker put the address of a service named "ouzel..." into every container beside it.
+SERVICE_VARIABLE = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
+SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
+
+SASL = ("sasl_mechanism", "sasl_username", "sasl_password")
+TLS = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 
 
 class SettingsError(Exception):
@@ -29,7 +38,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Every setting, flat. Times are in seconds unless the name says otherwise, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
 
     broker: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma separated.")
     topic_prefix: str = Field("ouzel.", pattern=r"^[A-Za-z0-9._-]{0,100}$", description="What every topic name begins with.")
@@ -77,10 +86,32 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address.strip()!r} is not host:port")
         return value
 
+    @field_validator("sasl_mechanism", *SASL[1:], *TLS, "instance_id", "decoder", mode="before")
+    @classmethod
+    def _absent(cls, value: Any) -> Any:
+        """An empty variable, as a compose file makes of one that is not set, is no value."""
+        return None if value == "" else value
+
+    @field_validator(*TLS)
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"no file {value}")
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> Settings:
-        if self.security_protocol.startswith("SASL") and not (self.sasl_mechanism and self.sasl_username and self.sasl_password):
-            raise ValueError(f"security_protocol {self.security_protocol} needs sasl_mechanism, sasl_username, sasl_password")
+        """Security that is half set is refused: nobody should believe in a password that is not used."""
+        protocol = self.security_protocol
+        missing = [name for name in SASL if not getattr(self, name)]
+        if protocol.startswith("SASL") and missing:
+            raise ValueError(f"security_protocol: {protocol} needs {', '.join(missing)}")
+        unused = [] if protocol.startswith("SASL") else [name for name in SASL if getattr(self, name)]
+        unused += [] if protocol.endswith("SSL") else [name for name in TLS if getattr(self, name)]
+        if unused:
+            raise ValueError(f"security_protocol: {protocol} has no use for {', '.join(unused)}")
+        if self.ssl_keyfile and not self.ssl_certfile:
+            raise ValueError("ssl_keyfile: needs ssl_certfile")
         return self
 
     def topic(self, name: str) -> str:
@@ -113,9 +144,12 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingsError("; ".join(_line(dict(problem)) for problem in error.errors())) from None
     except SourceError as error:
-        raise SettingsError(f"{error}: not JSON?") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from None
+        found = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(f"{found[1] if found else error}: not JSON") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{CONFIG_VARIABLE}: {path} is not TOML: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{CONFIG_VARIABLE}: {path}: {error.strerror}") from None
 
 
 def sources(settings: Settings) -> dict[str, str]:
@@ -130,12 +164,27 @@ def sources(settings: Settings) -> dict[str, str]:
 
 
 def _refuse_unknown_variables() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE, PREFIX + "TEST_DATA"}
-    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE, TEST_VARIABLE}
+    unknown = sorted(
+        name
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX)
+        and name not in known
+        and not SERVICE_VARIABLE.fullmatch(name)
+        and not SERVICE_ADDRESS.match(value)
+    )
     if unknown:
         raise SettingsError(f"{unknown[0]}: no such setting")
 
 
 def _line(problem: dict[str, Any]) -> str:
-    name = ".".join(str(part) for part in problem["loc"]) or "settings"
-    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+    """One problem; the value is shown, unless it is a secret or something long."""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    name, value = ".".join(str(part) for part in problem["loc"]), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: no such setting in {os.environ.get(CONFIG_VARIABLE)}"
+    field = Settings.model_fields.get(str(problem["loc"][0]))
+    told = isinstance(value, bool | int | float | str) and "Secret" not in str(field and field.annotation)
+    return f"{name}: {message}" + (f" (found {str(value)[:80]!r})" if told and problem["type"] != "value_error" else "")

@@ -7,14 +7,20 @@ from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnsupportedVersionError,
+)
 
-from streams.kafka import client_config
+from streams.kafka import client_config, connection_errors
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 TIMEOUT_MS = 15_000
+CONNECT_MS = 8_000
 AT_LEAST = ("retention.ms", "min.compaction.lag.ms")
 
 
@@ -24,11 +30,15 @@ class TopicsError(Exception):
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """What a topic must be. ``config`` holds the broker's names; times in ms are lower bounds, -1 is unbounded."""
+    """What a topic must be. ``config`` holds the broker's names; times in ms are lower bounds, -1 is unbounded.
+
+    ``made_with`` is what a new topic gets on top.
+    """
 
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
+    made_with: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,8 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     many = settings.partitions
     delete, compact = {"cleanup.policy": "delete"}, {"cleanup.policy": "compact"}
     both = {"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}
-    learning = delete | {"retention.ms": str(30 * DAY_MS)}
+    learning = delete | {"retention.ms": str(7 * DAY_MS)}
+    longer = {"retention.ms": str(30 * DAY_MS)}
     specs = {
         "events": (many, delete),
         "items": (many, compact),
@@ -54,15 +65,20 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         "dead-letters": (many, delete),
         "learner": (1, delete),
     }
-    return [TopicSpec(settings.topic(name), count, config) for name, (count, config) in specs.items()]
+    return [
+        TopicSpec(settings.topic(name), count, config, longer if config is learning else {})
+        for name, (count, config) in specs.items()
+    ]
 
 
 def admin(settings: Settings) -> KafkaAdminClient:
-    """An admin client. Raises `TopicsError` when no broker answers."""
-    try:
-        return KafkaAdminClient(**client_config(settings), request_timeout_ms=TIMEOUT_MS, bootstrap_timeout_ms=8000)
-    except (KafkaError, OSError, ValueError) as error:
-        raise TopicsError(f"no broker answers at {settings.broker}: {type(error).__name__}") from error
+    """An admin client. Raises `TopicsError` when no broker answers, `SettingsError` on a TLS file that is none."""
+    config = client_config(settings)
+    with connection_errors() as reasons:
+        try:
+            return KafkaAdminClient(**config, request_timeout_ms=TIMEOUT_MS, bootstrap_timeout_ms=CONNECT_MS)
+        except (KafkaError, OSError, ValueError) as error:
+            raise TopicsError(f"no broker answers at {settings.broker}: {_told([*reasons, error][0])}") from error
 
 
 def create_topics(settings: Settings) -> list[str]:
@@ -77,15 +93,16 @@ def create_topics(settings: Settings) -> list[str]:
             options = {
                 "num_partitions": spec.partitions,
                 "replication_factor": settings.replication,
-                "configs": spec.config,
+                "configs": spec.config | spec.made_with,
             }
             try:
                 client.create_topics({spec.name: options}, timeout_ms=TIMEOUT_MS)
             except TopicAlreadyExistsError:
                 continue
             made.append(spec.name)
+        client.wait_for_topics(made, TIMEOUT_MS)
     except KafkaError as error:
-        raise TopicsError(f"topics could not be made: {error}") from error
+        raise TopicsError(f"topics could not be made: {_told(error)}") from error
     finally:
         client.close()
     return made
@@ -101,7 +118,7 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
         described = {topic["name"]: topic for topic in client.describe_topics(present)} if present else {}
         configs = _configs(client, present)
     except KafkaError as error:
-        raise TopicsError(f"topics could not be described: {error}") from error
+        raise TopicsError(f"topics could not be described: {_told(error)}") from error
     finally:
         client.close()
     return {
@@ -125,11 +142,17 @@ def differences(spec: TopicSpec, state: TopicState | None) -> list[str]:
             f"{spec.name}: {state.partitions} partitions, the settings say {spec.partitions}; partition counts are fixed: "
             "set OUZEL_PARTITIONS to what is there, or make the topics anew and run `ouzel reset`"
         )
-    for name, wanted in spec.config.items() if state.config else ():
+    for name, wanted in spec.config.items():
         found = (state.config or {}).get(name)
         if found is not None and not _fits(name, found, wanted):
             problems.append(f"{spec.name}: {name} is {found}, must be {'at least ' if name in AT_LEAST else ''}{wanted}")
     return problems
+
+
+def untold(spec: TopicSpec, state: TopicState | None) -> list[str]:
+    """What must hold and could not be checked, because this broker does not tell it."""
+    missing = [name for name in spec.config if state is not None and name not in (state.config or {})]
+    return [f"{spec.name}: {name} is not told by this broker, so not checked" for name in missing]
 
 
 def _fits(name: str, found: str, wanted: str) -> bool:
@@ -139,7 +162,10 @@ def _fits(name: str, found: str, wanted: str) -> bool:
 
 
 def _configs(client: KafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """Configurations by topic; a broker that does not tell them (the embedded one) leaves them out."""
+    """Configurations by topic, as far as the broker tells them.
+
+    The embedded broker tells only what a topic was made with, and one that does not let us ask tells nothing.
+    """
     found: dict[str, dict[str, str]] = {}
     if not names:
         return found
@@ -147,11 +173,17 @@ def _configs(client: KafkaAdminClient, names: list[str]) -> dict[str, dict[str, 
         answer: Any = client.describe_configs(
             [ConfigResource(ConfigResourceType.TOPIC, name) for name in names], config_filter="all"
         )
-    except (KafkaError, KeyError, ValueError, TypeError):
+    except (UnsupportedVersionError, AuthorizationError):
         return found
     for by_name in answer.values():
         for name, values in by_name.items():
             told = {key: str(data["value"]) for key, data in values.items() if data.get("value") is not None}
-            if "cleanup.policy" in told:
+            if told:
                 found[name] = told
     return found
+
+
+def _told(error: BaseException) -> str:
+    """An error in one line."""
+    kind, text = type(error).__name__, " ".join(str(error.args[0] if error.args else "").split())
+    return (text if text.startswith(kind) else f"{kind}: {text}".rstrip(": "))[:300]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from streams.settings import load_settings, sources
+from streams.settings import CONFIG_VARIABLE, load_settings, sources
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +26,8 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     if as_json:
         typer.echo(json.dumps({name: {"value": values[name], "source": came_from[name]} for name in values}, indent=1))
         return
+    if path := os.environ.get(CONFIG_VARIABLE):
+        typer.echo(f"file: {path}")
     table = Table("setting", "value", "from")
     for name, value in values.items():
         table.add_row(name, "" if value is None else str(value), came_from[name])

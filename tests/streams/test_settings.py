@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ SASL = {
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OUZEL_BROKER", "OUZEL_CONFIG", "OUZEL_PARTITIONS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith("OUZEL_"):
+            monkeypatch.delenv(name)
 
 
 def test_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +48,10 @@ def test_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.
         ("OUZEL_FIELD_MAPPING", "{", "field_mapping"),
         ("OUZEL_SECURITY_PROTOCOL", "SASL_SSL", "needs sasl_mechanism"),
         ("OUZEL_CONFIG", "/no/such/file.toml", "OUZEL_CONFIG: no file"),
+        ("OUZEL_SESSION_GAP_S", "inf", "session_gap_s: "),
+        ("OUZEL_MODEL", "gpt", "found 'gpt'"),
+        ("OUZEL_SSL_CAFILE", "/no/such/ca.pem", "ssl_cafile: no file /no/such/ca.pem"),
+        ("OUZEL_SASL_USERNAME", "ann", "PLAINTEXT has no use for sasl_username"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(
@@ -68,6 +74,44 @@ def test_an_unknown_line_of_the_file_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("OUZEL_CONFIG", str(path))
     with pytest.raises(SettingsError, match="partitons"):
         load_settings()
+
+
+@pytest.mark.parametrize("content", [b"partitions = ", b"\xff\xfe"])
+def test_a_file_that_is_not_toml_is_refused(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ouzel.toml"
+    path.write_bytes(content)
+    monkeypatch.setenv("OUZEL_CONFIG", str(path))
+    with pytest.raises(SettingsError, match=r"ouzel\.toml is not TOML"):
+        load_settings()
+
+
+def test_what_an_orchestrator_adds_is_no_typing_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUZEL_PORT", "tcp://10.0.0.7:9464")
+    monkeypatch.setenv("OUZEL_SERVICE_HOST", "10.0.0.7")
+    monkeypatch.setenv("OUZEL_METRICS_SERVICE_PORT_HTTP", "9464")
+    monkeypatch.setenv("OUZEL_PORT_9464_TCP_ADDR", "10.0.0.7")
+    monkeypatch.setenv("OUZEL_SASL_PASSWORD", "")
+    monkeypatch.setenv("OUZEL_SSL_CAFILE", "")
+    settings = load_settings()
+    assert settings.sasl_password is settings.ssl_cafile is None
+
+
+def test_a_wrong_secret_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ouzel.toml"
+    path.write_text("sasl_password = 90125\n")
+    monkeypatch.setenv("OUZEL_CONFIG", str(path))
+    with pytest.raises(SettingsError, match="sasl_password: ") as caught:
+        load_settings()
+    assert "90125" not in str(caught.value)
+
+
+def test_a_tls_file_that_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("no certificate")
+    with pytest.raises(SettingsError, match=r"ssl_cafile: .*ca\.pem holds no PEM certificates"):
+        client_config(Settings(security_protocol="SSL", ssl_cafile=path))
+    with pytest.raises(SettingsError, match="ssl_certfile"):
+        client_config(Settings(security_protocol="SSL", ssl_certfile=path))
 
 
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from streams.settings import Settings
-from streams.topics import TopicSpec, TopicState, differences, topic_specs
+from streams.topics import TopicSpec, TopicState, differences, topic_specs, untold
 
 SPEC = TopicSpec("t", 4, {"cleanup.policy": "compact,delete", "retention.ms": "1000"})
 
@@ -24,6 +24,19 @@ def test_a_difference_is_told(state: TopicState | None, told: str | None) -> Non
     problems = differences(SPEC, state)
     assert len(problems) == (told is not None)
     assert told is None or told in problems[0]
+
+
+def test_what_a_broker_does_not_tell_is_said() -> None:
+    assert untold(SPEC, None) == []
+    assert untold(SPEC, TopicState(4, SPEC.config)) == []
+    assert [note.split()[1] for note in untold(SPEC, TopicState(4, {"cleanup.policy": "x"}))] == ["retention.ms"]
+    assert len(untold(SPEC, TopicState(4, None))) == 2
+
+
+def test_transitions_are_made_with_more_than_they_need() -> None:
+    spec = next(spec for spec in topic_specs(Settings()) if spec.name == "ouzel.transitions")
+    assert int(spec.config["retention.ms"]) == 7 * 86_400_000
+    assert int(spec.made_with["retention.ms"]) > int(spec.config["retention.ms"])
 
 
 def test_what_is_published_beside_an_event_has_its_partitions() -> None:

@@ -1,0 +1,171 @@
+"""Security is set once and reaches every client: kafka-python, aiokafka and Faust, on an Apache Kafka that asks for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.admin import UserScramCredentialUpsertion
+from running import WorkerProcess, fresh_settings
+
+from serving.brokers import ApacheBroker
+from serving.processes import free_ports
+from streams.kafka import client_config
+from streams.producing import Sender
+from streams.settings import Settings
+from streams.topics import TopicsError, check_topics, create_topics
+
+SECRET = "sesame-open-9"
+LOGIN = "org.apache.kafka.common.security"
+
+
+class Certificates:
+    """An authority of our own, and a certificate with its key for 127.0.0.1, broker and client alike."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority, self.certificate, self.key = (folder / name for name in ("ca.pem", "own.pem", "own.key"))
+        self.store = folder / "store.pem"
+        ca_key, request, extension = (str(folder / name) for name in ("ca.key", "own.csr", "san.cnf"))
+        Path(extension).write_text("subjectAltName=IP:127.0.0.1\n")
+        new = ("req", "-newkey", "rsa:2048", "-nodes")
+        self._run(*new, "-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", ca_key, "-out", str(self.authority))
+        self._run(*new, "-subj", "/CN=127.0.0.1", "-keyout", str(self.key), "-out", request)
+        signed = ("-CA", str(self.authority), "-CAkey", ca_key, "-CAcreateserial", "-days", "2", "-extfile", extension)
+        self._run("x509", "-req", "-in", request, *signed, "-out", str(self.certificate))
+        self.store.write_text(self.key.read_text() + self.certificate.read_text())
+
+    @staticmethod
+    def _run(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+class SecuredBroker(ApacheBroker):
+    """A listener for each protocol; TLS without a password asks for the client's certificate."""
+
+    def __init__(self, home: Path, certificates: Certificates) -> None:
+        super().__init__(home)
+        self.certificates = certificates
+        protocols = ("SASL_PLAINTEXT", "SASL_SSL", "SSL")
+        self.addresses = dict(zip(protocols, (f"127.0.0.1:{port}" for port in free_ports(3)), strict=True))
+
+    def _properties(self) -> dict[str, str]:
+        properties, more = super()._properties(), ",".join(f"{name}://{at}" for name, at in self.addresses.items())
+        for name in ("listeners", "advertised.listeners"):
+            properties[name] += f",{more}"
+        for listener in ("sasl_plaintext", "sasl_ssl"):
+            name = f"listener.name.{listener}"
+            properties[f"{name}.plain.sasl.jaas.config"] = f'{LOGIN}.plain.PlainLoginModule required user_ann="{SECRET}";'
+            for bits in ("256", "512"):
+                properties[f"{name}.scram-sha-{bits}.sasl.jaas.config"] = f"{LOGIN}.scram.ScramLoginModule required;"
+        protocols = ("CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT", *(f"{name}:{name}" for name in self.addresses))
+        return properties | {
+            "listener.security.protocol.map": ",".join(protocols),
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(self.certificates.store),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(self.certificates.authority),
+            "listener.name.ssl.ssl.client.auth": "required",
+        }
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """A broker that knows the user ann."""
+    home = os.environ.get("KAFKA_HOME")
+    if not home:
+        pytest.skip("KAFKA_HOME is not set: no Apache Kafka")
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed: no certificates")
+    with SecuredBroker(Path(home), Certificates(tmp_path_factory.mktemp("tls"))) as broker:
+        assert isinstance(broker, SecuredBroker)
+        client = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            made = client.alter_user_scram_credentials([UserScramCredentialUpsertion("ann", mechanism, SECRET, iterations=4096)])
+            assert made == {"ann": None}
+        client.close()
+        yield broker
+
+
+def with_security(broker: SecuredBroker, directory: Path, protocol: str, mechanism: str | None, **changes: object) -> Settings:
+    fields: dict[str, object] = {"security_protocol": protocol}
+    if mechanism:
+        fields |= {"sasl_mechanism": mechanism, "sasl_username": "ann", "sasl_password": SECRET}
+    if protocol.endswith("SSL"):
+        fields["ssl_cafile"] = broker.certificates.authority
+    if protocol == "SSL":
+        fields |= {"ssl_certfile": broker.certificates.certificate, "ssl_keyfile": broker.certificates.key}
+    return fresh_settings(broker.addresses[protocol], directory, **(fields | changes))
+
+
+def in_environment(settings: Settings) -> dict[str, str]:
+    found = {name: getattr(settings, name) for name in Settings.model_fields if name.startswith(("sasl_", "ssl_", "security_"))}
+    found["sasl_password"] = settings.sasl_password.get_secret_value() if settings.sasl_password else None
+    return {f"OUZEL_{name.upper()}": str(value) for name, value in found.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mechanism"),
+    [("SASL_PLAINTEXT", "PLAIN"), ("SASL_SSL", "SCRAM-SHA-512"), ("SSL", None)],
+)
+def test_the_journey(
+    secured: SecuredBroker, tmp_path: Path, worker: Callable[..., WorkerProcess], protocol: str, mechanism: str | None
+) -> None:
+    settings = with_security(secured, tmp_path, protocol, mechanism)
+    create_topics(settings)
+    running = worker(settings, **in_environment(settings))
+    running.wait_ready()
+    with Sender(settings) as sender:
+        for item in ("a", "b"):
+            sender.send(settings.topic("events"), b"ann", json.dumps({"user_id": "ann", "item_id": item}).encode())
+    consumer = KafkaConsumer(
+        settings.topic("recommendations"),
+        **client_config(settings),
+        group_id=None,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=30_000,
+    )
+    found: list[str] = []
+    for record in consumer:
+        found += [json.loads(record.value)["prefix"][-1]] if record.key == b"ann" else []
+        if len(found) == 2:
+            break
+    consumer.close()
+    assert found == ["a", "b"]
+    assert running.stop() == 0
+    assert SECRET not in running.log.read_text()
+
+
+def test_the_other_mechanism_too(secured: SecuredBroker, tmp_path: Path) -> None:
+    assert all("missing" in problem for problem in check_topics(with_security(secured, tmp_path, "SASL_SSL", "SCRAM-SHA-256")))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mechanism", "changes", "told"),
+    [
+        ("SASL_PLAINTEXT", "SCRAM-SHA-256", {"sasl_password": "wrong-word-7"}, "SaslAuthenticationFailedError"),
+        ("SASL_SSL", "PLAIN", {"ssl_cafile": None}, "CERTIFICATE_VERIFY_FAILED"),
+        ("SSL", None, {"ssl_certfile": None, "ssl_keyfile": None}, "certificate"),
+    ],
+)
+def test_what_the_broker_refuses_is_one_line_without_the_secret(
+    secured: SecuredBroker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    protocol: str,
+    mechanism: str | None,
+    changes: dict[str, object],
+    told: str,
+) -> None:
+    monkeypatch.setattr("streams.topics.CONNECT_MS", 2000)
+    with pytest.raises(TopicsError) as caught:
+        check_topics(with_security(secured, tmp_path, protocol, mechanism, **changes))
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "wrong-word-7" not in str(caught.value)

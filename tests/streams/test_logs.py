@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import logging, structlog
+from streams.logs import set_up
+from streams.settings import Settings
+settings = Settings(log_format={form!r}, log_level="info", security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN",
+                    sasl_username="ann", sasl_password="hush-hush")
+set_up(settings)
+log = structlog.get_logger("streams.worker")
+log.info("ready", settings=settings, items=3)
+log.debug("not_shown")
+log.info("counted %d", 7)
+logging.getLogger("faust.app").info("chatter")
+logging.getLogger("aiokafka.conn").warning("lost %s", "broker-1")
+def connect(password):
+    1 / 0
+try:
+    connect(settings.sasl_password.get_secret_value())
+except ZeroDivisionError:
+    log.exception("failed")
+"""
+
+
+def lines(form: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", SCRIPT.format(form=form)], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    return done.stderr.splitlines()
+
+
+def test_json_lines_for_machines_from_every_logger() -> None:
+    ready, counted, lost, failed = (json.loads(line) for line in lines("auto"))
+    assert (ready["event"], ready["level"], ready["logger"], ready["items"]) == ("ready", "info", "streams.worker", 3)
+    assert counted["event"] == "counted 7"
+    assert (lost["event"], lost["level"], lost["logger"]) == ("lost broker-1", "warning", "aiokafka.conn")
+    assert "ZeroDivisionError" in failed["exception"]
+    assert all(record["timestamp"].endswith("Z") for record in (ready, counted, lost, failed))
+
+
+def test_readable_where_asked() -> None:
+    text = "\n".join(lines("text"))
+    for part in ("ready", "lost broker-1", "ZeroDivisionError"):
+        assert part in text
+    assert "chatter" not in text
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_secret_is_logged(form: str) -> None:
+    text = "\n".join(lines(form))
+    assert "**********" in text
+    assert "hush-hush" not in text
