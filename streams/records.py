@@ -1,8 +1,8 @@
 """The records that travel on Ouzel's topics: their schemas, and what each event type means.
 
-JSON on the wire but for the sessions changelog. Decoding of what users send (aliases, mapping, bounds) is in `decode`. Records are
-trees, never cycles, so the garbage collector need not follow them (`gc=False`): with a thousand sessions in hand it would walk them
-again and again.
+JSON on the wire but for the sessions changelog. Decoding of what users send (aliases, mapping, bounds) is in `decode`. Records
+are trees, never cycles, so the garbage collector need not follow them (`gc=False`): with a thousand sessions in hand it would
+walk them again and again.
 """
 
 from __future__ import annotations
