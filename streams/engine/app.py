@@ -9,26 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 import faust
-from faust.transport.drivers import aiokafka as driver
 
-from streams.engine.consumer import PollConsumer
 from streams.engine.lease import Lease
-from streams.engine.producer import IdempotentProducer
-from streams.engine.recovery import TableManager
 from streams.engine.schema import RawSchema
+from streams.engine.tables import TableManager
+from streams.engine.transport import Transport
 from streams.kafka import faust_credentials
 from streams.settings import Settings
 
 CUSTODY_BROKEN = 71
 BATCH_BYTES = 900_000
 ROCKSDB = {"driver": "rocksdict", "block_cache_size": 32 << 20, "write_buffer_size": 8 << 20, "max_open_files": 256}
-
-
-class Transport(driver.Transport):
-    """`Transport.Producer` is the one that `App.producer` uses."""
-
-    Consumer = PollConsumer
-    Producer = IdempotentProducer
 
 
 def end_process(reason: str) -> None:
@@ -76,7 +67,7 @@ class App(faust.App):
         consumer = self.consumer
         events = {tp for tp in consumer.assignment() if tp.topic == self.events_name}
         consumer.pause_partitions(events)
-        while consumer.unacked:
+        while not consumer.idle.is_set() and not self.rebalancing:
             await asyncio.sleep(0.01)
         await consumer.commit()
         await self.stop()
@@ -103,7 +94,7 @@ def create_app(settings: Settings, *, consistency_check: bool = False) -> App:
         broker_session_timeout=timeout,
         broker_heartbeat_interval=timeout / 4,
         broker_request_timeout=max(30.0, timeout),
-        broker_rebalance_timeout=20.0,
+        broker_rebalance_timeout=max(20.0, 2 * timeout),
         broker_commit_interval=1.0,
         broker_max_poll_records=settings.max_poll_records,
         producer_acks=-1,

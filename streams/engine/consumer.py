@@ -1,6 +1,6 @@
 """Faust's consumer, overridden: one poll is one message, and commits are by our own bookkeeping.
 
-Why each override exists is said beside it; docs/decisions/0002 has the measurements.
+Why each override exists is said beside it; docs/decisions/0001 and 0003 have the measurements.
 """
 
 from __future__ import annotations
@@ -15,118 +15,131 @@ from faust.types import TP, ConsumerMessage
 from mode.utils.futures import notify
 
 from streams.engine.custody import Custody, CustodyBroken
+from streams.engine.thread import ConsumerThread
 from streams.engine.unit import Unit
 
-RECOVERY_POLL_RECORDS = 20_000
-NEXT_UNIT_WAIT_S = 0.2
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread that polls: a short fetch wait, large polls in recovery, and heartbeats that feed the lease."""
-
-    app: Any
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        """Upstream hard-codes a fetch wait of 1500 ms."""
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
-        return consumer
-
-    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
-        """Recovery reads far more per poll than a unit of work may hold."""
-        consumer = self._ensure_consumer()
-        most = RECOVERY_POLL_RECORDS if self.app.in_recovery else consumer._max_poll_records
-        return await self.call_thread(self._fetch_records, consumer, active_partitions, timeout=timeout, max_records=most)
-
-    async def on_start(self) -> None:
-        """Remember when the last heartbeat that succeeded was sent."""
-        await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator
-        beat, lease = coordinator._do_heartbeat, self.app.lease
-
-        async def heartbeat() -> bool:
-            sent_at = lease.clock()
-            succeeded = bool(await beat())
-            if succeeded:
-                lease.beat(sent_at)
-            return succeeded
-
-        coordinator._do_heartbeat = heartbeat
-
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Joining the group is hearing from it."""
-        self.app.lease.beat(self.app.lease.clock())
-        await super().on_partitions_assigned(assigned, generation_id)
+POLL_S = 0.2
+NOTHING_ACTIVE_S = 0.02
 
 
 class PollConsumer(driver.Consumer):
-    """One Faust message per poll of the events topic, one unit in flight, so that units grow by themselves under load."""
+    """One Faust message per poll of the events topic, one unit in flight, so that units grow by themselves under load.
+
+    Other topics' records pass one by one, as upstream.
+    """
 
     app: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._custody = Custody()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._position = asyncio.Lock()
+        self.idle = asyncio.Event()
+        self.idle.set()
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    # Polls and seeks
+
+    async def _poll(self, timeout: float) -> Mapping[Any, list[Any]]:
+        """Records of the partitions that were active when the poll began.
+
+        Polls and seeks take turns. A poll that is under way during a seek takes records from either side of it, upstream lends
+        it the live set of active partitions, and an empty set reads as all of them: what such a poll takes is dropped, and
+        when it comes from behind the seek it is never read again.
+        """
+        if not self.flow_active:
+            await self.wait(cast(Any, self.can_resume_flow))
+        async with self._position:
+            active = frozenset(self._get_active_partitions())
+            if active:
+                return await self._getmany(cast(Any, active), timeout)
+        await asyncio.sleep(NOTHING_ACTIVE_S)
+        return {}
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """See `_poll`; recovery positions changelogs through this."""
+        async with self._position:
+            await super().seek_wait(partitions)
+
+    async def perform_seek(self) -> None:
+        """The records come again from the committed offsets, and the chain of custody begins anew.
+
+        Upstream leaves a partition without a committed offset where it is, which is past what a poll took and nobody worked on.
+        """
+        async with self._position:
+            found = await self.seek_to_committed()
+            committed = {ensure_TP(tp): offset if offset and offset > 0 else None for tp, offset in found.items()}
+            never = [tp for tp in found if committed[ensure_TP(tp)] is None and not self._is_changelog_tp(tp)]
+            if never:
+                await self._thread.seek_to_beginning(*never)
+            self._read_offset.update(committed)
+            self._committed_offset.update(committed)
+            self._custody.reset()
+            self.idle.set()
+
     # What a poll becomes
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Changelog records go to bulk recovery, events become one unit, and other topics' records pass one by one."""
-        if not await self._may_poll():
+        if not await self._may_poll(timeout):
             return
-        records, active = await self._wait_next_records(timeout)
-        if records is None or self.should_stop:
+        polled = await self._poll(timeout)
+        if self.should_stop or not self.flow_active:
             return
-        generation = self.app.consumer_generation_id
-        if not self.flow_active:
-            return
-        unit = Unit({}, {}, generation)
-        for found, polled in records.items():
+        recovery, generation = self.app.tables.recovery, self.app.consumer_generation_id
+        if not polled and self.app.in_recovery:
+            await recovery.finish_at_end()
+        unit = Unit({}, generation, {})
+        for found, records in polled.items():
             tp = ensure_TP(found)
             if not self.flow_active or generation != self.app.consumer_generation_id:
-                break
-            if not polled or not (active is None or tp in active):
+                return
+            if not records or tp not in self._get_active_partitions():
                 continue
             if self._is_changelog_tp(tp):
-                self.app.tables.recovery.apply(tp, polled)
+                recovery.apply(tp, records)
                 await asyncio.sleep(0)
             elif tp.topic == self.app.events_name:
-                self._add(unit, tp, polled)
+                self._add(unit, tp, records)
             else:
-                for record in polled:
+                for record in self._expected(tp, records):
                     yield tp, self._to_message(tp, record)
         if unit.records:
             yield self._message(unit)
 
-    async def _may_poll(self) -> bool:
+    async def _may_poll(self, timeout: float) -> bool:
         """One unit in flight; while it is, the fetcher fills its buffers and the next unit grows."""
-        if self._idle.is_set():
+        if self.idle.is_set():
             return True
         try:
-            await asyncio.wait_for(self._idle.wait(), NEXT_UNIT_WAIT_S)
+            await asyncio.wait_for(self.idle.wait(), timeout)
         except TimeoutError:
             return False
         return True
 
-    def _add(self, unit: Unit, tp: TP, polled: list[Any]) -> None:
+    def _expected(self, tp: TP, records: list[Any]) -> list[Any]:
+        """Without those that were handed out before; the rest count as handed out."""
         expected = self._read_offset[tp]
-        kept = polled if expected is None else [record for record in polled if record.offset >= expected]
+        if expected is None or records[0].offset >= expected:
+            kept = records
+        else:
+            kept = [record for record in records if record.offset >= expected]
         if kept:
-            last = kept[-1].offset
+            self._read_offset[tp] = kept[-1].offset + 1
+        return kept
+
+    def _add(self, unit: Unit, tp: TP, records: list[Any]) -> None:
+        if kept := self._expected(tp, records):
             unit.records[tp.partition] = kept
-            unit.previous[tp.partition] = self._custody.deliver(tp.partition, last)
-            self._read_offset[tp] = last + 1
+            unit.previous[tp.partition] = self._custody.deliver(tp.partition, kept[-1].offset)
 
     def _message(self, unit: Unit) -> tuple[TP, Any]:
         """Faust wants one topic partition and offset per message: the first of the unit stands for all."""
         partition, records = next(iter(unit.records.items()))
         tp, last = TP(self.app.events_name, partition), records[-1]
-        self._idle.clear()
+        self.idle.clear()
         return tp, ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -144,16 +157,16 @@ class PollConsumer(driver.Consumer):
         )
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Upstream's loop spends four tasks on each message (`wait_first`) and keeps gaps in interval trees."""
+        """Upstream's loop spends four tasks on each message (`wait_first`) and keeps gaps in interval trees.
+
+        The callback does not block: `getmany` yields only while the flow is active, and one unit never fills a queue.
+        """
         stopped, fetcher_stopped, callback = self._stopped.is_set, fetcher._stopped.is_set, self.callback
         try:
             while not (stopped() or fetcher_stopped()):
                 await asyncio.sleep(0)
-                async for _, message in self.getmany(timeout=1.0):
-                    if isinstance(message.value, Unit) or self.suspend_flow.is_set():
-                        await self.wait_first(callback(message), self.suspend_flow.wait())
-                    else:
-                        await callback(message)
+                async for _, message in self.getmany(timeout=POLL_S):
+                    await callback(message)
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -168,32 +181,29 @@ class PollConsumer(driver.Consumer):
 
     def ack(self, message: Any) -> bool:
         """Called by ``event.ack()``; the stream's own acknowledgement is switched off, as it bypasses this method."""
+        unit = message.value
+        if not isinstance(unit, Unit):
+            return bool(super().ack(message))
         if message.acked:
             return False
-        message.acked = True
-        unit: Unit = message.value
         if unit.generation == self.app.consumer_generation_id:
             try:
                 self._custody.ack(unit)
             except CustodyBroken as broken:
                 self.app.fail_stop(str(broken))
+                return False
+        message.acked = True
         self._release(message)
         return True
 
     def abandon(self, message: Any) -> None:
-        """Give a unit up: neither committed nor waited for."""
+        """Give a unit up: neither committed nor waited for. Its records come again after the rebalance's seek."""
         self._release(message)
 
     def _release(self, message: Any) -> None:
         self._unacked_messages.discard(message)
-        self._idle.set()
+        self.idle.set()
         notify(self._waiting_for_ack)
-
-    async def perform_seek(self) -> None:
-        """After a seek the records come again from the committed offsets."""
-        await super().perform_seek()
-        self._custody.reset()
-        self._idle.set()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Our offsets live on through upstream's `wait_empty`, which commits them; upstream drops its own before."""
@@ -202,19 +212,19 @@ class PollConsumer(driver.Consumer):
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         name = self.app.events_name
-        return (
-            tp
-            for tp in (TP(name, partition) for partition in self._custody.to_commit)
-            if topics is None or tp in topics or name in topics
-        )
+        for tp in [TP(name, partition) for partition in self._custody.to_commit]:
+            if topics is None or tp in topics or name in topics:
+                yield tp
+        yield from super()._filter_tps_with_pending_acks(topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        return self._custody.to_commit.get(tp.partition)
+        if tp.topic == self.app.events_name:
+            return self._custody.to_commit.get(tp.partition)
+        return super()._new_offset(tp)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Offsets missing from a compacted or transactional log need no book-keeping here."""
 
     def done(self, tp: TP) -> int:
         """The next offset to do, as far as this worker knows."""
-        committed: Mapping[TP, int | None] = self._committed_offset
-        return self._custody.to_commit.get(tp.partition, committed.get(tp) or 0)
+        return self._custody.to_commit.get(tp.partition, self._committed_offset.get(tp) or 0)

@@ -7,6 +7,7 @@ is sent unless the last successful heartbeat was *sent* less than 0.8 session ti
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -14,17 +15,27 @@ SHARE = 0.8
 POLL_S = 0.05
 
 
-class Lease:
-    """Freshness of the group membership. ``beat`` may come from another thread than the rest."""
+def boot_clock() -> float:
+    """Seconds that run on while the machine is suspended, as the group's coordinator's do; `time.monotonic` stands still."""
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
-    def __init__(self, session_timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+
+class Lease:
+    """Freshness of the group membership. ``beat`` and ``reset`` come from the consumer's thread."""
+
+    def __init__(self, session_timeout_s: float, clock: Callable[[], float] = boot_clock) -> None:
         self._limit = SHARE * session_timeout_s
         self.clock = clock
-        self._beat = clock()
+        self._beat = -math.inf
 
     def beat(self, sent_at: float) -> None:
-        """A heartbeat that was sent at this time of the clock has succeeded."""
+        """The group has confirmed our membership in answer to a request that was sent at this time of the clock."""
         self._beat = max(self._beat, sent_at)
+
+    def reset(self) -> None:
+        """The group has told us that we are no member: nothing may be sent until the next ``beat``."""
+        self._beat = -math.inf
 
     @property
     def fresh(self) -> bool:

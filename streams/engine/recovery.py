@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
-from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery as FaustRecovery
 from faust.types import TP
+from mode import Service
 from rocksdict import WriteBatch
 
 Version = tuple[int, bytes | None]
@@ -59,7 +59,13 @@ class Recovery(FaustRecovery):
         self._removed.clear()
         await super().on_rebalance(*args, **kwargs)
 
+    @Service.task
+    async def _slurp_changelogs(self) -> None:
+        """No changelog event reaches upstream's loop, which would clear `signal_recovery_end` every five seconds."""
+
     async def _seek_offsets(self, consumer: Any, tps: Any, offsets: Any, title: str) -> None:
+        """A signal that is still set from the last recovery would end this one before it began."""
+        self.signal_recovery_end.clear()
         await super()._seek_offsets(consumer, tps, offsets, title)
         if title == "active":
             self._seeked = True
@@ -84,7 +90,23 @@ class Recovery(FaustRecovery):
             batch.put(store.offset_key, str(fresh[-1].offset).encode())
             database.write(batch)
             self.active_offsets[tp] = fresh[-1].offset
-        if self.in_recovery and not self.need_recovery():
+        self._finish_if_done()
+
+    async def finish_at_end(self) -> None:
+        """Call after a poll that brought nothing: a log may end in transaction markers, which are never delivered."""
+        if not self._seeked:
+            return
+        for tp, last in list(self.active_highwaters.items()):
+            applied = self.active_offsets.get(tp)
+            if last is not None and applied is not None and applied < last:
+                position = await self.app.consumer.position(tp)
+                if position is not None and position > last:
+                    self.active_offsets[tp] = last
+        self._finish_if_done()
+
+    def _finish_if_done(self) -> None:
+        """What upstream's loop over single changelog events does when it has read them all."""
+        if self._seeked and self.in_recovery and not self.need_recovery():
             self.flush_buffers()
             self._set_recovery_ended()
             self.signal_recovery_end.set()
@@ -97,11 +119,13 @@ class Recovery(FaustRecovery):
         consumer = self.app.consumer
         await self.app.on_rebalance_complete.send()
         self._set_recovery_ended()
+        self._removed.clear()
         for table in self.tables.values():
             await table.on_recovery_completed(self.actives_for_table[table], self.standbys_for_table[table])
         assignment = consumer.assignment()
         if self.app.consumer_generation_id != generation_id:
             return
+        await self._wait(self.app.producer.wait_whole())
         if assignment:
             await self._wait(consumer.perform_seek(), timeout=self.app.conf.broker_request_timeout)
         self.completed.set()
@@ -113,13 +137,3 @@ class Recovery(FaustRecovery):
         if not self.app.assignor.assigned_standbys():
             self.tables.on_standbys_ready()
         self.app.on_rebalance_end()
-
-
-class TableManager(FaustTableManager):
-    """Makes our `Recovery`."""
-
-    @property
-    def recovery(self) -> Recovery:
-        if self._recovery is None:
-            self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
-        return cast(Recovery, self._recovery)

@@ -10,10 +10,10 @@ from typing import Any
 class Unit:
     """Records of the events topic per partition, in offset order, with the group generation that polled them.
 
-    ``previous`` holds, per partition, the last offset handed out before these records since the last seek: the chain of
-    custody.
+    ``previous`` holds, per partition, the last offset handed out before these records since the last seek (``None`` for the
+    first): the chain of custody. Offsets may have gaps, as logs do.
     """
 
     records: dict[int, list[Any]]
-    previous: dict[int, int | None]
     generation: int
+    previous: dict[int, int | None]

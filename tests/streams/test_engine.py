@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
+from streams.engine.consumer import PollConsumer
 from streams.engine.custody import Custody, CustodyBroken
 from streams.engine.lease import Lease
 from streams.engine.recovery import newest
+from streams.engine.thread import note_answer
 from streams.engine.unit import Unit
+
+ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING = 22, 25, 27
 
 
 class Clock:
@@ -24,6 +31,8 @@ class Clock:
 def test_the_lease_is_fresh_for_four_fifths_of_the_session_timeout_after_the_heartbeat_was_sent() -> None:
     clock = Clock()
     lease = Lease(10.0, clock)
+    assert not lease.fresh
+    lease.beat(100.0)
     clock.now = 107.9
     assert lease.fresh
     clock.now = 108.0
@@ -33,6 +42,29 @@ def test_the_lease_is_fresh_for_four_fifths_of_the_session_timeout_after_the_hea
     lease.beat(101.0)
     clock.now = 112.9
     assert lease.fresh
+
+
+@pytest.mark.parametrize(
+    ("code", "fresh"), [(0, True), (REBALANCING, False), (UNKNOWN_MEMBER, False), (ILLEGAL_GENERATION, False)]
+)
+def test_only_a_plain_answer_renews_the_lease(code: int, fresh: bool) -> None:
+    clock = Clock()
+    lease = Lease(10.0, clock)
+    lease.beat(100.0)
+    clock.now = 107.0
+    note_answer(lease, 107.0, code)
+    clock.now = 109.0
+    assert lease.fresh is fresh
+
+
+def test_being_told_that_we_are_no_member_ends_the_lease_at_once() -> None:
+    clock = Clock()
+    lease = Lease(10.0, clock)
+    lease.beat(100.0)
+    note_answer(lease, 100.0, REBALANCING)
+    assert lease.fresh
+    note_answer(lease, 100.0, UNKNOWN_MEMBER)
+    assert not lease.fresh
 
 
 async def test_a_stale_lease_waits_until_it_is_fresh_or_the_partitions_are_lost() -> None:
@@ -56,7 +88,7 @@ async def test_a_stale_lease_waits_until_it_is_fresh_or_the_partitions_are_lost(
 
 def unit(custody: Custody, offsets: dict[int, list[int]]) -> Unit:
     records: dict[int, list[Any]] = {p: [SimpleNamespace(offset=o) for o in found] for p, found in offsets.items()}
-    return Unit(records, {p: custody.deliver(p, found[-1]) for p, found in offsets.items()}, 1)
+    return Unit(records, 1, {p: custody.deliver(p, found[-1]) for p, found in offsets.items()})
 
 
 def test_units_acknowledged_in_turn_move_the_commit() -> None:
@@ -110,3 +142,31 @@ def test_a_tombstone_removes_what_is_older_and_a_zombies_record_after_it_does_no
     removed: dict[bytes, int] = {}
     assert newest([change(b"a", 9, None)], {b"a": change(b"a", 4, b"old").value}.get, removed) == {b"a": (9, None)}
     assert newest([change(b"a", 5, b"zombie")], {}.get, removed) == {}
+
+
+async def test_a_seek_waits_for_the_poll_under_way_and_the_next_poll_for_the_seek(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll that straddles a seek hands out records from both sides of it, and recovery lost what lay between."""
+    order: list[str] = []
+    turn = asyncio.Event()
+
+    async def poll(self: PollConsumer, active: object, timeout: float) -> dict[Any, Any]:
+        order.append("poll begins")
+        await turn.wait()
+        order.append("poll ends")
+        return {}
+
+    async def seek(self: PollConsumer, partitions: object) -> None:
+        order.append("seek")
+
+    monkeypatch.setattr(driver.Consumer, "_getmany", poll)
+    monkeypatch.setattr(driver.Consumer, "seek_wait", seek)
+    monkeypatch.setattr(PollConsumer, "_get_active_partitions", lambda self: {TP("changelog", 0)})
+    consumer = PollConsumer.__new__(PollConsumer)
+    consumer._position, consumer.flow_active = asyncio.Lock(), True
+    polling = asyncio.create_task(consumer._poll(1.0))
+    await asyncio.sleep(0)
+    seeking = asyncio.create_task(consumer.seek_wait({TP("changelog", 0): 5}))
+    await asyncio.sleep(0)
+    turn.set()
+    await asyncio.gather(polling, seeking)
+    assert order == ["poll begins", "poll ends", "seek"]
