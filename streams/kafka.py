@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from streams.settings import Settings, SettingsError
+
+DISCONNECTED = "socket disconnected"
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -75,6 +77,11 @@ def connection_errors() -> Iterator[list[BaseException]]:
         yield found
     finally:
         logger.removeHandler(handler)
+
+
+def most_telling(reasons: Sequence[BaseException]) -> BaseException:
+    """The first that is more than a closed connection: a broker may just hang up on an attempt that follows a refused one."""
+    return next((reason for reason in reasons if DISCONNECTED not in str(reason)), reasons[0])
 
 
 def _no_passphrase() -> str:

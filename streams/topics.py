@@ -14,7 +14,7 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
-from streams.kafka import client_config, connection_errors
+from streams.kafka import client_config, connection_errors, most_telling
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
@@ -78,7 +78,7 @@ def admin(settings: Settings) -> KafkaAdminClient:
         try:
             return KafkaAdminClient(**config, request_timeout_ms=TIMEOUT_MS, bootstrap_timeout_ms=CONNECT_MS)
         except (KafkaError, OSError, ValueError) as error:
-            raise TopicsError(f"no broker answers at {settings.broker}: {_told([*reasons, error][0])}") from error
+            raise TopicsError(f"no broker answers at {settings.broker}: {_told(most_telling([*reasons, error]))}") from error
 
 
 def create_topics(settings: Settings) -> list[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.kafka import most_telling
 from streams.settings import Settings
 from streams.topics import TopicSpec, TopicState, differences, topic_specs, untold
 
@@ -45,3 +46,9 @@ def test_what_is_published_beside_an_event_has_its_partitions() -> None:
         assert specs[f"x.{name}"].partitions == 7
     assert specs["x.transitions"].partitions == specs["x.learner"].partitions == 1
     assert specs["x.sessions-changelog"].config["cleanup.policy"] == "compact"
+
+
+def test_a_refusal_tells_more_than_the_hanging_up_around_it() -> None:
+    hung_up, refused = OSError("KafkaConnectionError: socket disconnected"), OSError("SaslAuthenticationFailedError")
+    assert most_telling([hung_up, refused, hung_up]) is refused
+    assert most_telling([hung_up]) is hung_up
