@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 CUT = 20
 
-
-class SessionName(NamedTuple):
-    """Names one session among all: its partition, its state key and the offset of its first event."""
-
-    partition: int
-    key: bytes
-    first_offset: int
+SessionName = tuple[int, bytes, int]
+"""Names one session among all: its partition, its state key and the offset of its first event."""
 
 
 @dataclass(slots=True)
@@ -30,14 +24,11 @@ class Tally:
     reciprocal_ranks: float = 0.0
 
     def add(self, ranking: Sequence[str], item: str) -> None:
-        """Count one test of ``item`` against the first 20 places."""
+        """Count one test of ``item`` against a ranking of at most 20 places."""
         self.tests += 1
-        try:
-            rank = ranking.index(item, 0, CUT) + 1
-        except ValueError:
-            return
-        self.hits += 1
-        self.reciprocal_ranks += 1 / rank
+        if item in ranking:
+            self.hits += 1
+            self.reciprocal_ranks += 1 / (ranking.index(item) + 1)
 
     @property
     def recall(self) -> float:
@@ -60,20 +51,19 @@ class LiveAccuracy:
         self._capacity = capacity
         self._rankings: OrderedDict[SessionName, Sequence[str]] = OrderedDict()
 
-    def test(self, name: SessionName, item: str, popular: Sequence[str], *, first: bool) -> None:
-        """Test the item that came; the first of a session has nothing to be tested against."""
-        if first:
-            return
+    def test(self, name: SessionName, item: str, popular: Sequence[str]) -> None:
+        """Test the item that came, which is not its session's first: that has nothing to be tested against."""
         ranking = self._rankings.get(name)
         if ranking is None:
             self.skipped += 1
             return
         self.model.add(ranking, item)
-        self.popularity.add(popular, item)
+        self.popularity.add(popular[:CUT], item)
 
     def remember(self, name: SessionName, items: Sequence[str]) -> None:
         """Keep the ranking that the session's next event is tested against."""
-        self._rankings[name] = items[:CUT]
-        self._rankings.move_to_end(name)
-        while len(self._rankings) > self._capacity:
-            self._rankings.popitem(last=False)
+        rankings = self._rankings
+        rankings[name] = items[:CUT]
+        rankings.move_to_end(name)
+        if len(rankings) > self._capacity:
+            rankings.popitem(last=False)

@@ -13,7 +13,7 @@ from streams.accuracy import LiveAccuracy
 from streams.catalogue import Catalogue
 from streams.decode import EventDecoder, load_decoder
 from streams.delivery.leased import LeasedDelivery
-from streams.delivery.outbox import Abandoned, Outbox
+from streams.delivery.outbox import NO_HEADERS, Abandoned, Outbox
 from streams.engine.app import create_app
 from streams.engine.unit import Unit
 from streams.learner import POPULAR_KEY, Learner
@@ -132,7 +132,7 @@ class Application:
             if self._elected:
                 value = await self._learner.popular(self._settings.published, frozenset(self._catalogue.hidden))
                 outbox = Outbox()
-                outbox.add(self._settings.topic("recommendations"), 0, POPULAR_KEY, value)
+                outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))
                 try:
                     await self.delivery.deliver(outbox, Outbox(), self.app.consumer_generation_id)
                 except Abandoned:

@@ -18,9 +18,9 @@ from models.recommender import Query, Ranking
 from streams.accuracy import LiveAccuracy, SessionName
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord, Deletion, EventDecoder
-from streams.delivery.outbox import Delivery, Outbox
+from streams.delivery.outbox import NO_HEADERS, Delivery, Outbox
 from streams.records import Event, RankedItem, Recommendation, recommendation_id
-from streams.sessions import Outcome, Session, State, Step, pack, session_key, state_key, step, unpack, user_key
+from streams.sessions import Outcome, State, pack, session_key, state_key, step, unpack, user_key
 from streams.store import Changes, SessionStore
 from streams.telemetry import Telemetry
 
@@ -66,13 +66,13 @@ class Rules(NamedTuple):
     max_dead_letter_bytes: int = 900_000
 
 
-class Trigger(NamedTuple):
+class Trigger(msgspec.Struct, gc=False):
     """An event that asks for a ranking, with what was known right after it."""
 
     event: Event
     record: Record
     name: SessionName
-    step: Step
+    outcome: Outcome
     prefix: list[str]
     query: Query
 
@@ -84,6 +84,7 @@ class Work:
     triggers: list[Trigger] = field(default_factory=list)
     outbox: Outbox = field(default_factory=Outbox)
     changes: dict[int, Changes] = field(default_factory=dict)
+    outcomes: list[str] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
@@ -136,7 +137,8 @@ class Pipeline:
         with telemetry.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
-        telemetry.unit_done(work.counts, [trigger.record.timestamp for trigger in work.triggers], self._accuracy, self._now())
+        kafka_times = [trigger.record.timestamp for trigger in work.triggers]
+        telemetry.unit_done(work.outcomes, work.counts, kafka_times, self._accuracy, self._now())
 
     # 2-4: decode, skip what is done, step the sessions in offset order
 
@@ -145,57 +147,61 @@ class Pipeline:
         changes = work.changes[partition] = Changes(watermark=max(watermark, records[-1].offset))
         states: dict[bytes, State] = {}
         touched: dict[bytes, int] = {}
+        transitions = work.outbox.to(self._topics.transitions, 0)
         for record in records:
             if record.offset <= watermark:
-                work.counts["events", "replayed"] += 1
+                work.outcomes.append("replayed")
                 continue
-            try:
-                event = self._decoder.decode(
-                    record.key,
-                    record.value,
-                    topic=record.topic,
-                    partition=partition,
-                    offset=record.offset,
-                    timestamp_ms=record.timestamp,
-                    headers=record.headers,
-                )
-            except BadRecord as bad:
-                self._bury(work, record, bad)
+            event = self._decode(work, record)
+            if event is None:
                 continue
             if isinstance(event, Deletion):
                 for key in (user_key(event.key), session_key(event.key)):
                     states[key] = State()
                     touched[key] = record.offset
-                work.counts["events", "deleted"] += 1
+                work.outcomes.append("deleted")
                 continue
             key = state_key(event)
             state = states.get(key)
             if state is None:
                 stored = self._store.get(partition, key)
                 state = states[key] = State() if stored is None else unpack(stored)
-            _count_key(work, record, event)
             result = step(state, event, partition, record.offset, record.timestamp, self._rules.session_gap_ms)
-            work.counts["events", result.outcome] += 1
-            if result.session is None:
+            work.outcomes.append(result.outcome)
+            session = result.session
+            if session is None:
                 continue
             touched[key] = record.offset
-            self._collect(work, event, record, result, key)
+            if result.transition is not None:
+                transitions.append((None, _encode(result.transition), NO_HEADERS))
+            if result.triggers:
+                prefix = [interaction.item_id for interaction in session.prefix]
+                query = Query(prefix, frozenset(session.suppressed))
+                name = (partition, key, session.first_offset)
+                work.triggers.append(Trigger(event, record, name, result.outcome, prefix, query))
         for key, offset in touched.items():
             state = states[key]
             changes.states[key] = (offset, pack(state, offset) if state.sessions else None)
         changes.states.update(self._expired(work, partition, records[-1], touched))
 
-    def _collect(self, work: Work, event: Event, record: Record, result: Step, key: bytes) -> None:
-        session = result.session
-        assert session is not None
-        if result.transition is not None:
-            work.outbox.add(self._topics.transitions, 0, None, _encode(result.transition))
-            work.counts["transitions", ""] += 1
-        if result.triggers:
-            prefix = [interaction.item_id for interaction in session.prefix]
-            name = SessionName(record.partition, key, session.first_offset)
-            query = Query(prefix, frozenset(session.suppressed))
-            work.triggers.append(Trigger(event, record, name, result, prefix, query))
+    def _decode(self, work: Work, record: Record) -> Event | Deletion | None:
+        """The record's event; ``None`` for a bad record, which is buried."""
+        try:
+            event = self._decoder.decode(
+                record.key,
+                record.value,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                timestamp_ms=record.timestamp,
+                headers=record.headers,
+            )
+        except BadRecord as bad:
+            self._bury(work, record, bad)
+            return None
+        if isinstance(event, Event):
+            _count_key(work, record, event)
+        return event
 
     def _bury(self, work: Work, record: Record, bad: BadRecord) -> None:
         """One dead letter: the original bytes, cut if no topic would take them, and where to find them."""
@@ -213,9 +219,9 @@ class Pipeline:
         if value is not None and len(value) > limit // 2:
             headers.append(("value_length", str(len(value)).encode()))
             value = value[: limit // 2]
-        work.outbox.add(self._topics.dead_letters, record.partition, key, value, headers)
+        work.outbox.to(self._topics.dead_letters, record.partition).append((key, value, headers))
         work.counts["dead_letters", bad.reason] += 1
-        work.counts["events", "dead_letter"] += 1
+        work.outcomes.append("dead_letter")
 
     def _expired(self, work: Work, partition: int, last: Record, touched: Mapping[bytes, int]) -> dict[bytes, tuple[int, None]]:
         keys = self._store.expired(partition, last.timestamp, self._rules.session_ttl_ms)
@@ -226,11 +232,12 @@ class Pipeline:
     # 6: test each event's item against the ranking of the same session's previous event
 
     def _test(self, triggers: Sequence[Trigger], rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
+        accuracy = self._accuracy
         for trigger, ranking in zip(triggers, rankings, strict=True):
-            if trigger.step.outcome is Outcome.ACCEPTED:
-                first = _began_now(trigger.step.session, trigger.record)
-                self._accuracy.test(trigger.name, trigger.event.item_id, popular, first=first)
-            self._accuracy.remember(trigger.name, ranking.items)
+            name = trigger.name
+            if trigger.outcome is Outcome.ACCEPTED and name[2] != trigger.record.offset:
+                accuracy.test(name, trigger.event.item_id, popular)
+            accuracy.remember(name, ranking.items)
 
     # 7: what leaves the process
 
@@ -252,31 +259,24 @@ class Pipeline:
                 items=ranked_items(ranking),
                 took_ms=took_ms,
             )
-            key = record.key if record.key is not None else trigger.name.key[2:]
-            work.outbox.add(self._topics.recommendations, record.partition, key, _encode(recommendation))
+            key = record.key if record.key is not None else trigger.name[1][2:]
+            outputs = work.outbox.to(self._topics.recommendations, record.partition)
+            outputs.append((key, _encode(recommendation), NO_HEADERS))
         work.counts["recommendations", ""] += len(work.triggers)
+        work.counts["transitions", ""] += len(work.outbox.to(self._topics.transitions, 0))
 
     def _changelog(self, work: Work) -> Outbox:
         """Per partition the changed sessions, and the watermark as the last record."""
         outbox = Outbox()
         for partition, changes in work.changes.items():
-            for key, value, headers in changes.changelog():
-                outbox.add(self._topics.changelog, partition, key, value, headers)
+            outbox.to(self._topics.changelog, partition).extend(changes.changelog())
         return outbox
 
 
 def ranked_items(ranking: Ranking) -> list[RankedItem]:
     """A ranking as it is published."""
-    return [
-        RankedItem(item_id=item, score=score, rank=rank, reason=reason, because_item_id=because)
-        for rank, (item, score, reason, because) in enumerate(
-            zip(ranking.items, ranking.scores, ranking.reasons, ranking.because, strict=True), start=1
-        )
-    ]
-
-
-def _began_now(session: Session | None, record: Record) -> bool:
-    return session is not None and session.first_offset == record.offset
+    ranks = range(1, len(ranking.items) + 1)
+    return list(map(RankedItem, ranking.items, ranking.scores, ranks, ranking.reasons, ranking.because))
 
 
 def _count_key(work: Work, record: Record, event: Event) -> None:

@@ -90,7 +90,7 @@ class Transition(msgspec.Struct, kw_only=True, gc=False):
     timestamp: int
 
 
-class RankedItem(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+class RankedItem(msgspec.Struct, omit_defaults=True, gc=False):
     """One place of a recommendation. ``rank`` counts from 1."""
 
     item_id: str

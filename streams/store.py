@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rocksdict import Rdict, WriteBatch
 
+from streams.delivery.outbox import NO_HEADERS, Outgoing
 from streams.sessions import expired, unpack
 
 WATERMARK = b"\x00watermark"
@@ -23,11 +24,11 @@ class Changes:
     watermark: int
     states: dict[bytes, tuple[int, bytes | None]] = field(default_factory=dict)
 
-    def changelog(self) -> Iterator[tuple[bytes, bytes | None, list[tuple[str, bytes]]]]:
-        """Key, value and headers of each changelog record, the watermark last. A tombstone tells its source offset."""
+    def changelog(self) -> Iterator[Outgoing]:
+        """The changelog's records, the watermark last. A tombstone tells its source offset in a header."""
         for key, (offset, value) in self.states.items():
-            yield key, value, [("offset", str(offset).encode())] if value is None else []
-        yield WATERMARK, watermark_value(self.watermark), []
+            yield key, value, [("offset", str(offset).encode())] if value is None else NO_HEADERS
+        yield WATERMARK, watermark_value(self.watermark), NO_HEADERS
 
 
 def watermark_value(offset: int) -> bytes:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
 
 from streams.accuracy import LiveAccuracy
+from streams.histogram import BulkHistogram
 
 FRESHNESS_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STAGE_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -33,11 +34,8 @@ class Telemetry:
         self._transitions = Counter("ouzel_transitions", "Transitions produced.", registry=r)
         self._recommendations = Counter("ouzel_recommendations", "Recommendations published.", registry=r)
         self._expired = Counter("ouzel_sessions_expired", "State keys whose sessions expired.", registry=r)
-        self._freshness = Histogram(
-            "ouzel_freshness_seconds",
-            "From the event's Kafka time to its published recommendation.",
-            buckets=FRESHNESS_BUCKETS,
-            registry=r,
+        self._freshness = BulkHistogram(
+            "ouzel_freshness_seconds", "From the event's Kafka time to its published recommendation.", FRESHNESS_BUCKETS, r
         )
         self._unit = Histogram("ouzel_unit_size", "Events in a unit of work.", buckets=UNIT_BUCKETS, registry=r)
         self._stage = Histogram(
@@ -65,11 +63,21 @@ class Telemetry:
         yield
         self._stage.labels(name).observe(time.perf_counter() - began)
 
-    def unit_done(self, counts: Tally[tuple[str, str]], triggers: Sequence[int], accuracy: LiveAccuracy, now: float) -> None:
-        """Count a finished unit. ``triggers`` are the Kafka times in ms of the events ranked for; ``now`` is in seconds."""
-        size = 0
+    def unit_done(
+        self,
+        outcomes: Sequence[str],
+        counts: Tally[tuple[str, str]],
+        kafka_times: Sequence[int],
+        accuracy: LiveAccuracy,
+        now: float,
+    ) -> None:
+        """Count a finished unit: what became of each event, everything else by family and label, and freshness.
+
+        ``kafka_times`` are those of the events ranked for, epoch ms; ``now`` is in seconds.
+        """
+        for outcome, count in Tally(outcomes).items():
+            self._events.labels(outcome).inc(count)
         families: Mapping[str, Counter] = {
-            "events": self._events,
             "dead_letters": self._dead_letters,
             "keys": self._keys,
             "transitions": self._transitions,
@@ -79,11 +87,9 @@ class Telemetry:
         for (family, label), count in counts.items():
             metric = families[family]
             (metric.labels(label) if label else metric).inc(count)
-            size += count if family == "events" else 0
         self._interactions.inc(counts["transitions", ""])
-        self._unit.observe(size)
-        for kafka_time in triggers:
-            self._freshness.observe(min(max(now - kafka_time / 1000, 0.0), WORST_FRESHNESS_S))
+        self._unit.observe(len(outcomes))
+        self._freshness.observe([min(max(now - kafka_time / 1000, 0.0), WORST_FRESHNESS_S) for kafka_time in kafka_times])
         for method, tally in (("model", accuracy.model), ("popularity", accuracy.popularity)):
             self._recall.labels("20", method).set(tally.recall)
             self._mrr.labels("20", method).set(tally.mrr)

@@ -56,12 +56,15 @@ class LeasedDelivery:
 
 
 def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[Any]:
+    if not records:
+        return []
     now = int(time.time() * 1000)
-    batches = [producer.create_batch()]
-    for record in records:
-        fields = {"key": record.key, "value": record.value, "timestamp": now, "headers": list(record.headers)}
-        if batches[-1].append(**fields) is None:
-            batches.append(producer.create_batch())
-            if batches[-1].append(**fields) is None:
+    batch = producer.create_batch()
+    batches = [batch]
+    for key, value, headers in records:
+        if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
+            batch = producer.create_batch()
+            batches.append(batch)
+            if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
                 raise ValueError("a record is larger than the largest batch")
     return batches

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-Headers = Sequence[tuple[str, bytes]]
-
-
-class Outgoing(NamedTuple):
-    """One record to send."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
+Headers = list[tuple[str, bytes]]
+Outgoing = tuple[bytes | None, bytes | None, Headers]
+"""One record to send: key, value, headers. A bare tuple, as each event makes three of them."""
+NO_HEADERS: Headers = []
 
 
 class Outbox(dict[tuple[str, int], list[Outgoing]]):
     """Records to send, per topic and partition, in order."""
 
-    def add(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
-        """Append one record."""
-        self.setdefault((topic, partition), []).append(Outgoing(key, value, headers))
+    def to(self, topic: str, partition: int) -> list[Outgoing]:
+        """The records for one place, to append to."""
+        return self.setdefault((topic, partition), [])
 
 
 class Abandoned(Exception):

@@ -33,6 +33,7 @@ EVENTS = int(os.environ.get("EVENTS", "100000"))
 WARM = EVENTS // 5
 IDIOMATIC_EVENTS = 6000
 UNIT = 1024
+SAMPLE_EVERY_S = 0.25
 TICKS = os.sysconf("SC_CLK_TCK")
 HERE = Path(__file__).parent
 
@@ -61,7 +62,7 @@ def ouzel(settings: Settings, folder: Path) -> float:
         assert worker.alive, worker.tail()
         done = sum(v for k, v in worker.metrics().items() if k.startswith("ouzel_events_total"))
         samples.append((done, cpu_seconds(worker.process.pid)))
-        time.sleep(0.05)
+        time.sleep(SAMPLE_EVERY_S)
     worker.stop()
     shutil.rmtree(mine.data_dir)
     return per_event(samples, WARM)

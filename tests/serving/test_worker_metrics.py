@@ -24,17 +24,14 @@ def test_counters_are_summed_over_their_labels_and_replayed_events_count_once() 
     telemetry.ready.set(1)
     counts = Counter(
         {
-            ("events", "accepted"): 7,
-            ("events", "late"): 2,
-            ("events", "dead_letter"): 3,
-            ("events", "replayed"): 50,
             ("dead_letters", "invalid_json"): 1,
             ("dead_letters", "too_large"): 2,
             ("transitions", ""): 8,
             ("recommendations", ""): 9,
         }
     )
-    telemetry.unit_done(counts, [], LiveAccuracy(), 0.0)
+    outcomes = ["accepted"] * 7 + ["late"] * 2 + ["dead_letter"] * 3 + ["replayed"] * 50
+    telemetry.unit_done(outcomes, counts, [], LiveAccuracy(), 0.0)
     telemetry.lag.labels("0").set(4)
     telemetry.lag.labels("1").set(1)
     metrics = parse(generate_latest(telemetry.registry).decode())

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+
+from streams.histogram import BulkHistogram
+
+BUCKETS = (0.001, 0.01, 0.5, 1.0)
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.001, 0.0011, 0.01, 0.3, 0.5, 1.0, 2.0, 3600.0]))))
+def test_a_scrape_reads_as_that_of_the_librarys_own_histogram(units: list[list[float]]) -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    bulk = BulkHistogram("freshness_seconds", "Text.", BUCKETS, ours)
+    single = Histogram("freshness_seconds", "Text.", buckets=BUCKETS, registry=theirs)
+    for unit in units:
+        bulk.observe(unit)
+        for value in unit:
+            single.observe(value)
+    assert generate_latest(ours) == b"\n".join(line for line in generate_latest(theirs).split(b"\n") if b"_created" not in line)
