@@ -1,7 +1,8 @@
 """Names that other systems use for our fields: GA4, Google Retail, Segment and OTTO. Ours win over all of them.
 
 Each alias is a path into the event; a number indexes a list, so of an event with several items the first is read. GA4's
-`ga_session_id` is none: it is the second in which the session began, and strangers share it.
+`ga_session_id` is none: it is the second in which the session began, and strangers share it. The id of a browser or device stands
+for a user who is not known: it outlives sessions, so as a session id it would make one session of all visits.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "event_id": ("eventId", "messageId", "insert_id"),
-    "user_id": ("userId", "userInfo.userId"),
-    "session_id": ("sessionId", "session", "anonymousId", "visitorId", "user_pseudo_id"),
+    "user_id": ("userId", "userInfo.userId", "anonymousId", "visitorId", "user_pseudo_id"),
+    "session_id": ("sessionId", "session"),
     "item_id": (
         "itemId",
         "items.0.item_id",

@@ -75,9 +75,16 @@ def test_names_of_other_systems_are_read() -> None:
         eventTime="2023-11-14T22:13:20Z",
         productDetails=[{"product": {"id": "p"}, "quantity": 2}],
     )
-    assert (google.session_id, google.item_id, google.event_type, google.quantity) == ("v", "p", "view", 2.0)
+    assert (google.user_id, google.item_id, google.event_type, google.quantity) == ("v", "p", "view", 2.0)
     ga4 = event(event_name="view_item", user_pseudo_id="x.1", event_timestamp=1_700_000_000_123_456, items=[{"item_id": "p"}])
-    assert (ga4.session_id, ga4.item_id, ga4.timestamp) == ("x.1", "p", 1_700_000_000_123)
+    assert (ga4.user_id, ga4.session_id, ga4.item_id, ga4.timestamp) == ("x.1", None, "p", 1_700_000_000_123)
+
+
+def test_the_id_of_a_browser_stands_for_a_user_who_is_not_known() -> None:
+    known = event(anonymousId="browser", userId="u", item_id="a")
+    assert (known.user_id, known.session_id) == ("u", None)
+    unknown = event(anonymousId="browser", sessionId="s", item_id="a")
+    assert (unknown.user_id, unknown.session_id) == ("browser", "s")
 
 
 def test_our_names_win_over_aliases() -> None:
