@@ -5,7 +5,6 @@ The rankings remembered are neither state nor changelog: after a fail-over such 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,18 +41,25 @@ class Tally:
 
 
 class LiveAccuracy:
-    """Tests the model and popularity beside it, remembering the last ranking of at most ``capacity`` sessions."""
+    """Tests the model and popularity beside it, remembering the last rankings of at most ``capacity`` sessions.
+
+    Two plain dicts take turns: when the younger is full it becomes the older, and the older is forgotten. So the last
+    ``capacity / 2`` sessions are always there, for less than keeping an order of use would cost each event.
+    """
 
     def __init__(self, capacity: int = 100_000) -> None:
         self.model = Tally()
         self.popularity = Tally()
         self.skipped = 0
-        self._capacity = capacity
-        self._rankings: OrderedDict[SessionName, Sequence[str]] = OrderedDict()
+        self._half = max(capacity // 2, 1)
+        self._younger: dict[SessionName, Sequence[str]] = {}
+        self._older: dict[SessionName, Sequence[str]] = {}
 
     def test(self, name: SessionName, item: str, popular: Sequence[str]) -> None:
         """Test the item that came, which is not its session's first: that has nothing to be tested against."""
-        ranking = self._rankings.get(name)
+        ranking = self._younger.get(name)
+        if ranking is None:
+            ranking = self._older.get(name)
         if ranking is None:
             self.skipped += 1
             return
@@ -62,8 +68,6 @@ class LiveAccuracy:
 
     def remember(self, name: SessionName, items: Sequence[str]) -> None:
         """Keep the ranking that the session's next event is tested against."""
-        rankings = self._rankings
-        rankings[name] = items[:CUT]
-        rankings.move_to_end(name)
-        if len(rankings) > self._capacity:
-            rankings.popitem(last=False)
+        if len(self._younger) >= self._half:
+            self._older, self._younger = self._younger, {}
+        self._younger[name] = items[:CUT]

@@ -74,7 +74,6 @@ class Trigger(msgspec.Struct, gc=False):
     name: SessionName
     outcome: Outcome
     prefix: list[str]
-    query: Query
 
 
 @dataclass(slots=True)
@@ -82,6 +81,7 @@ class Work:
     """What one unit amounts to before anything has left the process."""
 
     triggers: list[Trigger] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
     outbox: Outbox = field(default_factory=Outbox)
     changes: dict[int, Changes] = field(default_factory=dict)
     outcomes: list[str] = field(default_factory=list)
@@ -128,7 +128,7 @@ class Pipeline:
                 self._step_partition(work, partition, of_partition)
         with telemetry.stage("rank"):
             began = self._now()
-            rankings, popular, version = await self._ranker.rank([t.query for t in work.triggers], self._rules.published)
+            rankings, popular, version = await self._ranker.rank(work.queries, self._rules.published)
         with telemetry.stage("publish"):
             self._test(work.triggers, rankings, popular)
             self._publish(work, rankings, version, began)
@@ -176,9 +176,9 @@ class Pipeline:
                 transitions.append((None, _encode(result.transition), NO_HEADERS))
             if result.triggers:
                 prefix = [interaction.item_id for interaction in session.prefix]
-                query = Query(prefix, frozenset(session.suppressed))
                 name = (partition, key, session.first_offset)
-                work.triggers.append(Trigger(event, record, name, result.outcome, prefix, query))
+                work.triggers.append(Trigger(event, record, name, result.outcome, prefix))
+                work.queries.append(Query(prefix, frozenset(session.suppressed)))
         for key, offset in touched.items():
             state = states[key]
             changes.states[key] = (offset, pack(state, offset) if state.sessions else None)

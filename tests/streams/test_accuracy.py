@@ -4,7 +4,7 @@ import math
 
 from streams.accuracy import LiveAccuracy
 
-ANN, BOB = (0, b"u:ann", 1), (0, b"u:bob", 2)
+ANN, BOB, CAT = (0, b"u:ann", 1), (0, b"u:bob", 2), (0, b"u:cat", 3)
 
 
 def test_a_test_is_against_the_ranking_of_the_sessions_previous_event() -> None:
@@ -25,9 +25,20 @@ def test_only_the_first_20_places_count() -> None:
 
 
 def test_a_test_without_the_ranking_is_skipped_and_counted() -> None:
-    accuracy = LiveAccuracy(capacity=1)
-    accuracy.remember(ANN, ["a"])
-    accuracy.remember(BOB, ["a"])
+    accuracy = LiveAccuracy(capacity=2)
+    for name in (ANN, BOB, CAT):
+        accuracy.remember(name, ["a"])
     accuracy.test(ANN, "a", [])
     assert accuracy.skipped == 1
     assert math.isnan(accuracy.model.recall)
+
+
+def test_the_younger_half_of_what_is_remembered_is_always_there() -> None:
+    accuracy = LiveAccuracy(capacity=4)
+    names = [(0, b"u:%d" % n, n) for n in range(7)]
+    for name in names:
+        accuracy.remember(name, ["a"])
+        accuracy.test(name, "a", [])
+    for name in names[-2:]:
+        accuracy.test(name, "a", [])
+    assert (accuracy.skipped, accuracy.model.hits) == (0, 9)
