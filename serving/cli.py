@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from types import FrameType
 
 import typer
 from kafka.errors import KafkaError
 
 from serving.brokers import BrokerError
 from serving.commands import CliError
+from streams.kafka import NoBroker
 from streams.settings import SettingsError
 from streams.topics import TopicsError
 
@@ -25,19 +28,24 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Run `ouzel`."""
+    """Run `ouzel`. What runs long and knows nothing of SIGTERM takes it for a Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         build()()
     except CliError as error:
         code, message = error.code, str(error)
     except SettingsError as error:
         code, message = 2, str(error)
-    except (TopicsError, BrokerError) as error:
+    except (NoBroker, TopicsError, BrokerError) as error:
         code, message = 1, str(error)
     except KafkaError as error:
         code, message = 1, f"Kafka: {error!r}"
     sys.stderr.write(f"ouzel: {message}\n")
     sys.exit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

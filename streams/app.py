@@ -11,7 +11,7 @@ import structlog
 
 from streams.accuracy import LiveAccuracy
 from streams.catalogue import Catalogue
-from streams.decode import EventDecoder, load_decoder
+from streams.decode import EventDecoder
 from streams.delivery.leased import LeasedDelivery
 from streams.delivery.outbox import NO_HEADERS, Abandoned, Outbox
 from streams.engine.app import create_app
@@ -34,6 +34,7 @@ class Application:
     def __init__(
         self,
         settings: Settings,
+        decoder: EventDecoder,
         ranker: Ranker,
         catalogue: Catalogue,
         telemetry: Telemetry,
@@ -51,12 +52,7 @@ class Application:
         self.delivery = LeasedDelivery(lambda: app.producer._producer, self._holds)
         table = app.sessions
         self.pipeline = Pipeline(
-            decoder=EventDecoder(
-                settings.field_mapping,
-                load_decoder(settings.decoder) if settings.decoder else None,
-                max_bytes=settings.max_record_bytes,
-                max_ahead_ms=int(settings.max_ahead_s * 1000),
-            ),
+            decoder=decoder,
             store=RocksStore(table.data._db_for_partition, table.data.offset_key),
             ranker=ranker,
             delivery=self.delivery,

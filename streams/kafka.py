@@ -8,9 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from kafka.errors import KafkaError
+
 from streams.settings import Settings, SettingsError
 
+CONNECT_MS = 8_000
 DISCONNECTED = "socket disconnected"
+
+
+class NoBroker(Exception):
+    """No broker answers, and why, in one line."""
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -31,6 +38,11 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
 
 def client_config(settings: Settings) -> dict[str, Any]:
     """Keyword arguments of every kafka-python client."""
+    return aiokafka_config(settings) | {"bootstrap_timeout_ms": CONNECT_MS}
+
+
+def aiokafka_config(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments of every aiokafka client."""
     config: dict[str, Any] = {
         "bootstrap_servers": [address.strip() for address in settings.broker.split(",")],
         "security_protocol": settings.security_protocol,
@@ -38,11 +50,6 @@ def client_config(settings: Settings) -> dict[str, Any]:
     if (context := ssl_context(settings)) is not None:
         config["ssl_context"] = context
     return config | _sasl(settings)
-
-
-def aiokafka_config(settings: Settings) -> dict[str, Any]:
-    """Keyword arguments of every aiokafka client: the same names."""
-    return client_config(settings)
 
 
 def faust_credentials(settings: Settings) -> Any:
@@ -62,7 +69,24 @@ def faust_credentials(settings: Settings) -> Any:
 
 
 @contextmanager
-def connection_errors() -> Iterator[list[BaseException]]:
+def connecting(settings: Settings) -> Iterator[None]:
+    """Make kafka-python clients within this. Raises `NoBroker` where one cannot connect."""
+    with _connection_errors() as reasons:
+        try:
+            yield
+        except (KafkaError, OSError, ValueError) as error:
+            reason = in_one_line(most_telling([*reasons, error]))
+            raise NoBroker(f"no broker answers at {settings.broker}: {reason}") from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """An error's kind and text, cut."""
+    kind, text = type(error).__name__, " ".join(str(error.args[0] if error.args else "").split())
+    return (text if text.startswith(kind) else f"{kind}: {text}".rstrip(": "))[:300]
+
+
+@contextmanager
+def _connection_errors() -> Iterator[list[BaseException]]:
     """Why kafka-python does not connect while this is entered: it raises a bare timeout and only logs the reason."""
     found: list[BaseException] = []
 

@@ -9,7 +9,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from streams.kafka import client_config
+from streams.kafka import client_config, connecting
 from streams.settings import Settings
 
 
@@ -18,15 +18,16 @@ class DeliveryError(Exception):
 
 
 class Sender:
-    """A producer that counts what was confirmed; a context manager that awaits the rest at its end."""
+    """A producer that counts what was confirmed; a context manager that awaits the rest at its end.
+
+    Raises `NoBroker` when it is made and no broker answers.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        try:
+        with connecting(settings):
             self._producer = KafkaProducer(
                 **client_config(settings), acks="all", linger_ms=5, enable_idempotence=settings.idempotent
             )
-        except KafkaError as error:
-            raise DeliveryError(f"no broker answers at {settings.broker}: {type(error).__name__}") from error
         self._lock = threading.Lock()
         self.confirmed = 0
         self.sent = 0

@@ -14,18 +14,17 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
-from streams.kafka import client_config, connection_errors, most_telling
+from streams.kafka import client_config, connecting, in_one_line
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 TIMEOUT_MS = 15_000
-CONNECT_MS = 8_000
 AT_LEAST = ("retention.ms", "min.compaction.lag.ms")
 
 
 class TopicsError(Exception):
-    """The broker could not be asked; one line."""
+    """The broker refused what was asked; one line."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,9 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
 
 
 def admin(settings: Settings) -> KafkaAdminClient:
-    """An admin client. Raises `TopicsError` when no broker answers, `SettingsError` on a TLS file that is none."""
-    config = client_config(settings)
-    with connection_errors() as reasons:
-        try:
-            return KafkaAdminClient(**config, request_timeout_ms=TIMEOUT_MS, bootstrap_timeout_ms=CONNECT_MS)
-        except (KafkaError, OSError, ValueError) as error:
-            raise TopicsError(f"no broker answers at {settings.broker}: {_told(most_telling([*reasons, error]))}") from error
+    """An admin client. Raises `NoBroker` when no broker answers, `SettingsError` on a TLS file that is none."""
+    with connecting(settings):
+        return KafkaAdminClient(**client_config(settings), request_timeout_ms=TIMEOUT_MS)
 
 
 def create_topics(settings: Settings) -> list[str]:
@@ -102,7 +97,7 @@ def create_topics(settings: Settings) -> list[str]:
             made.append(spec.name)
         client.wait_for_topics(made, TIMEOUT_MS)
     except KafkaError as error:
-        raise TopicsError(f"topics could not be made: {_told(error)}") from error
+        raise TopicsError(f"topics could not be made: {in_one_line(error)}") from error
     finally:
         client.close()
     return made
@@ -118,7 +113,7 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
         described = {topic["name"]: topic for topic in client.describe_topics(present)} if present else {}
         configs = _configs(client, present)
     except KafkaError as error:
-        raise TopicsError(f"topics could not be described: {_told(error)}") from error
+        raise TopicsError(f"topics could not be described: {in_one_line(error)}") from error
     finally:
         client.close()
     return {
@@ -181,9 +176,3 @@ def _configs(client: KafkaAdminClient, names: list[str]) -> dict[str, dict[str, 
             if told:
                 found[name] = told
     return found
-
-
-def _told(error: BaseException) -> str:
-    """An error in one line."""
-    kind, text = type(error).__name__, " ".join(str(error.args[0] if error.args else "").split())
-    return (text if text.startswith(kind) else f"{kind}: {text}".rstrip(": "))[:300]

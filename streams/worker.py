@@ -15,13 +15,13 @@ import structlog
 from models.registry import build
 from streams.app import Application
 from streams.catalogue import Catalogue
-from streams.decode import BadRecord
+from streams.decode import BadRecord, EventDecoder, load_decoder
 from streams.follower import Follower
 from streams.kafka import aiokafka_config
 from streams.learner import Learner
 from streams.model_thread import ModelThread
 from streams.ranking import ThreadRanker
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 from streams.telemetry import Telemetry
 from streams.topics import check_topics
 
@@ -38,6 +38,7 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._decoder = event_decoder(settings)
         self._telemetry = Telemetry()
         self._catalogue = Catalogue()
         self._thread = ModelThread()
@@ -64,7 +65,7 @@ class Worker:
         if self._stop.is_set():
             return 0
         ranker = ThreadRanker(self._model, self._thread, self._catalogue)
-        application = Application(settings, ranker, self._catalogue, telemetry, learner, self._fail)
+        application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, learner, self._fail)
         await application.start()
         log.info("ready", items=self._model.vocabulary_size, steps=self._model.steps)
         _spare_the_collector()
@@ -132,6 +133,17 @@ class Worker:
         os._exit(FAILED)
 
 
+def event_decoder(settings: Settings) -> EventDecoder:
+    """The decoder that the settings ask for. Raises `SettingsError` for a mapping or a hook that is none."""
+    try:
+        hook = load_decoder(settings.decoder) if settings.decoder else None
+        return EventDecoder(
+            settings.field_mapping, hook, max_bytes=settings.max_record_bytes, max_ahead_ms=int(settings.max_ahead_s * 1000)
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
 def _spare_the_collector() -> None:
     """What start-up made stays for good; a unit makes tens of thousands of objects, all of them freed by reference count."""
     gc.collect()
@@ -140,7 +152,7 @@ def _spare_the_collector() -> None:
 
 
 def run_worker(settings: Settings) -> int:
-    """Run one worker in this process; returns its exit code."""
+    """Run one worker in this process; returns its exit code. Raises `SettingsError` before anything has begun."""
 
     async def main() -> int:
         return await Worker(settings).run()

@@ -58,35 +58,40 @@ def fresh_settings(broker: str, directory: Path, **changes: object) -> Settings:
     return Settings(**(fields | changes))  # type: ignore[arg-type]
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment, with the settings that tests change."""
+    return {
+        **os.environ,
+        "OUZEL_BROKER": settings.broker,
+        "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
+        "OUZEL_APP_ID": settings.app_id,
+        "OUZEL_PARTITIONS": str(settings.partitions),
+        "OUZEL_DATA_DIR": str(settings.data_dir),
+        "OUZEL_SESSION_TIMEOUT_S": str(settings.session_timeout_s),
+        "OUZEL_SESSION_TTL_S": str(settings.session_ttl_s),
+        "OUZEL_MAX_POLL_RECORDS": str(settings.max_poll_records),
+        "OUZEL_FIELD_MAPPING": json.dumps(settings.field_mapping),
+        "OUZEL_IDEMPOTENT": str(settings.idempotent),
+        "OUZEL_MODEL": settings.model,
+    }
+
+
 class WorkerProcess:
     """`ouzel worker` with the settings in its environment; its log is kept in ``log``."""
 
-    def __init__(self, settings: Settings, log: Path, **extra: str) -> None:
+    def __init__(self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), **extra: str) -> None:
         self.settings = settings
+        self._arguments = arguments
         self.port = free_port()
         self.log = log
-        self._environment = {
-            **os.environ,
-            "OUZEL_BROKER": settings.broker,
-            "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
-            "OUZEL_APP_ID": settings.app_id,
-            "OUZEL_PARTITIONS": str(settings.partitions),
-            "OUZEL_DATA_DIR": str(settings.data_dir),
-            "OUZEL_SESSION_TIMEOUT_S": str(settings.session_timeout_s),
-            "OUZEL_MAX_POLL_RECORDS": str(settings.max_poll_records),
-            "OUZEL_FIELD_MAPPING": json.dumps(settings.field_mapping),
-            "OUZEL_IDEMPOTENT": str(settings.idempotent),
-            "OUZEL_MODEL": settings.model,
-            "OUZEL_METRICS_PORT": str(self.port),
-            **extra,
-        }
+        self._environment = {**environment(settings), "OUZEL_METRICS_PORT": str(self.port), **extra}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> WorkerProcess:
         """Start the process, without waiting for it to be ready."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "serving.cli", "worker"], env=self._environment, stdout=out, stderr=out
+                [sys.executable, "-m", "serving.cli", "worker", *self._arguments], env=self._environment, stdout=out, stderr=out
             )
         return self
 

@@ -9,12 +9,11 @@ from typing import Annotated, Any
 
 import typer
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
 from serving.commands import CliError
-from streams.kafka import client_config
+from streams.kafka import client_config, connecting
 from streams.producing import DeliveryError, Sender
 from streams.settings import Settings, load_settings
 
@@ -93,11 +92,9 @@ def headers(record: Any) -> dict[str, str]:
 def read(settings: Settings) -> Iterator[Any]:
     """Every dead letter there is now, in order of partition and offset; ends when the topic has been quiet for a while."""
     topic = settings.topic("dead-letters")
-    try:
+    with connecting(settings):
         consumer = KafkaConsumer(**client_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
-        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    except KafkaError as error:
-        raise CliError(f"no broker answers at {settings.broker}: {type(error).__name__}", 1) from error
+    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
         raise CliError(f"no topic {topic}: `ouzel topics create` makes it", 1)
     consumer.assign(partitions)

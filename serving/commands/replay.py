@@ -27,7 +27,8 @@ from streams.producing import DeliveryError, Sender
 from streams.replay import Bad, Line, Pace, ReplayError, digest, find_files, read
 from streams.settings import load_settings
 
-SAVE_EVERY = 1000
+SAVE_EVERY = 5000
+SHOW_EVERY_S = 0.1
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +62,7 @@ def replay(
     end = len(lines) if limit is None else limit if loop else min(limit, len(lines))
     total = None if loop and limit is None else end
     shift = int(time.time() * 1000) - lines[0].at if shift_to_now and lines else 0
-    sent = begin
+    sent, shown = begin, time.monotonic()
     try:
         with Sender(settings) as sender, _progress() as bar:
             task = bar.add_task("replay", total=total, completed=begin)
@@ -75,8 +76,12 @@ def replay(
                         event["event_id"] = f"{event['event_id']}-{turn}"
                     sender.send(settings.topic("events"), line.key, json.dumps(event).encode())
                     sent += 1
-                    if sent % SAVE_EVERY == 0:
+                    if time.monotonic() - shown > SHOW_EVERY_S:
+                        shown = time.monotonic()
                         bar.update(task, completed=sent)
+                    if sent % SAVE_EVERY == 0 and not loop:
+                        sender.flush()
+                        _save(mark, sent)
             finally:
                 sender.flush()
                 bar.update(task, completed=sent)

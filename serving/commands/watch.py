@@ -8,12 +8,10 @@ from typing import Annotated
 import msgspec
 import typer
 from kafka import KafkaConsumer
-from kafka.errors import KafkaError
 
-from serving.commands import CliError
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord
-from streams.kafka import client_config
+from streams.kafka import client_config, connecting
 from streams.records import Recommendation
 from streams.settings import Settings, load_settings
 
@@ -32,8 +30,7 @@ def watch(
 ) -> None:
     """Print recommendations as they are published: what was seen, what is shown, why, and how fresh it is."""
     settings = load_settings()
-    try:
-        catalogue = _catalogue(settings)
+    with connecting(settings):
         consumer = KafkaConsumer(
             settings.topic("recommendations"),
             **client_config(settings),
@@ -41,8 +38,7 @@ def watch(
             enable_auto_commit=False,
             group_id=None,
         )
-    except KafkaError as error:
-        raise CliError(f"no broker answers at {settings.broker}: {type(error).__name__}", 1) from error
+    catalogue = _catalogue(settings)
     seen = 0
     try:
         for record in consumer:

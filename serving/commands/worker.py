@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from serving.commands import CliError
 from streams.settings import load_settings
 
 RESTART_AFTER_S = (0.2, 1.0, 5.0)
@@ -33,11 +32,7 @@ def worker(
     from streams.worker import run_worker  # noqa: PLC0415
 
     set_up(settings)
-    try:
-        code = run_worker(settings)
-    except ValueError as error:
-        raise CliError(str(error)) from error
-    raise typer.Exit(code)
+    raise typer.Exit(run_worker(settings))
 
 
 def supervised(command: list[str]) -> int:

@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 from journey import assert_accounted, clicks, wait_done
 from oracle import in_changelog, outputs, read_topic
-from running import WorkerProcess, produce, produce_nothing, wait_until
+from running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
 from streams.learner import POPULAR_KEY
 from streams.settings import Settings
+from streams.topics import create_topics
 
 MakeWorker = Callable[..., WorkerProcess]
 
@@ -93,6 +94,26 @@ def test_each_bad_record_makes_one_dead_letter_and_the_next_event_is_unharmed(se
         assert headers["reason"]
         assert (letter.value or b"") == by_offset[int(headers["partition"]), int(headers["offset"])]
     assert len(outputs(settings).recommendations) == len(good)
+
+
+def test_a_record_of_five_megabytes_is_one_dead_letter_cut_short(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
+    settings = fresh_settings(kafka, tmp_path, partitions=1)
+    create_topics(settings)
+    good = clicks(2, users=1)
+    whole = b'{"user_id": "user-0", "item_id": "' + b"x" * 5_000_000 + b'"}'
+    produced = produce(settings, [good[0], (b"user-0", whole), good[1]])
+    running = worker(settings)
+    running.wait_ready()
+    wait_done(settings, produced)
+    assert running.stop() == 0, running.tail()
+    (letter,) = read_topic(settings, "dead-letters")
+    headers = {name: value.decode() for name, value in letter.headers}
+    where = (headers["topic"], headers["partition"], headers["offset"])
+    assert where == (settings.topic("events"), "0", "1")
+    assert (headers["reason"], headers["value_length"]) == ("too_large", str(len(whole)))
+    assert letter.value == whole[: len(letter.value)]
+    assert_accounted(settings)
+    assert len(outputs(settings).recommendations) == 2
 
 
 def test_a_null_value_with_a_key_deletes_the_user(settings: Settings, worker: MakeWorker) -> None:

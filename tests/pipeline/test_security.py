@@ -16,10 +16,10 @@ from running import WorkerProcess, fresh_settings
 
 from serving.brokers import ApacheBroker
 from serving.processes import free_ports
-from streams.kafka import client_config
+from streams.kafka import NoBroker, client_config
 from streams.producing import Sender
 from streams.settings import Settings
-from streams.topics import TopicsError, check_topics, create_topics
+from streams.topics import check_topics, create_topics
 
 SECRET = "sesame-open-9"
 LOGIN = "org.apache.kafka.common.security"
@@ -163,8 +163,8 @@ def test_what_the_broker_refuses_is_one_line_without_the_secret(
     changes: dict[str, object],
     told: str,
 ) -> None:
-    monkeypatch.setattr("streams.topics.CONNECT_MS", 2000)
-    with pytest.raises(TopicsError) as caught:
+    monkeypatch.setattr("streams.kafka.CONNECT_MS", 2000)
+    with pytest.raises(NoBroker) as caught:
         check_topics(with_security(secured, tmp_path, protocol, mechanism, **changes))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)

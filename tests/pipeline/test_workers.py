@@ -1,0 +1,121 @@
+"""Several workers, and one that is stopped, killed or supervised, on Apache Kafka."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from journey import assert_accounted, clicks, wait_done
+from oracle import Outputs, account, in_changelog, outputs, read_topic
+from running import WorkerProcess, fresh_settings, produce, wait_until
+
+from streams.settings import Settings
+from streams.topics import create_topics
+
+MakeWorker = Callable[..., WorkerProcess]
+SHARE = 2000
+STOP_WITHIN_S = 10.0
+
+
+def made(kafka: str, tmp_path: Path, **changes: object) -> Settings:
+    settings = fresh_settings(kafka, tmp_path, **changes)
+    create_topics(settings)
+    return settings
+
+
+def assert_all_done(settings: Settings) -> Outputs:
+    """The changelog and the outputs are what the events demand; several workers' databases are not looked at."""
+    expected, sent = account(settings, read_topic(settings, "events")), outputs(settings)
+    assert in_changelog(settings) == (expected.states, expected.watermarks)
+    assert set(sent.transitions) == expected.transitions
+    assert set(sent.recommendations) == expected.recommendations
+    return sent
+
+
+def learners(*workers: WorkerProcess) -> list[WorkerProcess]:
+    return [worker for worker in workers if worker.metrics().get("ouzel_learner") == 1]
+
+
+def test_workers_come_and_go_under_load_and_one_of_them_is_the_learner(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
+    settings = made(kafka, tmp_path, session_timeout_s=3.0, max_poll_records=32)
+    beside = settings.model_copy(update={"data_dir": tmp_path / "beside"})
+    records = clicks(4 * SHARE, users=200)
+    produce(settings, records[:SHARE])
+    first = worker(settings)
+    first.wait_ready()
+    produce(settings, records[SHARE : 2 * SHARE])
+    second = worker(beside)
+    second.wait_ready()
+    wait_until(lambda: len(learners(first, second)) == 1, "one learner")
+    produce(settings, records[2 * SHARE : 3 * SHARE])
+    (learner,) = learners(first, second)
+    other = second if learner is first else first
+    learner.kill()
+    wait_until(lambda: learners(other) == [other], "the other one learns")
+    produce(settings, records[3 * SHARE :])
+    third = worker(learner.settings)
+    third.wait_ready()
+    assert other.stop() == 0, other.tail()
+    wait_done(settings, 4 * SHARE)
+    assert third.stop() == 0, third.tail()
+    assert_all_done(settings)
+
+
+def test_a_hand_over_without_a_crash_repeats_nothing(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
+    settings = made(kafka, tmp_path, max_poll_records=16)
+    produce(settings, clicks(SHARE, users=200))
+    first = worker(settings)
+    first.wait_ready()
+    second = worker(settings.model_copy(update={"data_dir": tmp_path / "beside"}))
+    second.wait_ready()
+    produce(settings, clicks(SHARE, users=200, seed=1))
+    assert first.stop() == 0, first.tail()
+    wait_done(settings, 2 * SHARE)
+    assert second.stop() == 0, second.tail()
+    sent = assert_all_done(settings)
+    assert set(sent.transitions.values()) == set(sent.recommendations.values()) == {1}
+
+
+def test_sigterm_under_load_ends_within_ten_seconds_and_repeats_nothing(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
+    settings = made(kafka, tmp_path, max_poll_records=32)
+    produced = produce(settings, clicks(12_000, users=500))
+    running = worker(settings)
+    running.wait_ready()
+    assert running.stop(STOP_WITHIN_S) == 0, running.tail()
+    assert sum(offset + 1 for offset in in_changelog(settings)[1].values()) < produced, "not under load"
+    again = worker(settings)
+    wait_done(settings, produced)
+    assert again.stop(STOP_WITHIN_S) == 0, again.tail()
+    assert_accounted(settings)
+
+
+def test_a_supervised_worker_that_dies_is_started_again(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
+    settings = made(kafka, tmp_path, session_timeout_s=3.0)
+    supervisor = WorkerProcess(settings, tmp_path / "supervised.log", arguments=("--supervise",)).start()
+    try:
+        supervisor.wait_ready()
+        produce(settings, clicks(200, users=10))
+        wait_done(settings, 200)
+        died = child(supervisor)
+        os.kill(died, signal.SIGKILL)
+        wait_until(lambda: child(supervisor) not in (0, died), "a new worker")
+        produce(settings, clicks(200, users=10, seed=1))
+        wait_done(settings, 400)
+        last = child(supervisor)
+        assert supervisor.stop(STOP_WITHIN_S) == 0, supervisor.tail()
+        assert not Path(f"/proc/{last}").exists()
+    finally:
+        if supervisor.alive:
+            os.kill(child(supervisor), signal.SIGKILL)
+            supervisor.kill()
+    assert_accounted(settings, repeats=True)
+
+
+def child(of: WorkerProcess) -> int:
+    """The one child process; 0 for none."""
+    assert of.process is not None
+    found = subprocess.run(["pgrep", "-P", str(of.process.pid)], capture_output=True, text=True, check=False).stdout.split()
+    return int(found[0]) if found else 0

@@ -1,0 +1,183 @@
+"""The command-line tools, run as a user runs them, on a broker."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from journey import clicks, wait_done
+from kafka import KafkaProducer
+from oracle import in_changelog, outputs, read_topic
+from running import WorkerProcess, environment, fresh_settings, produce, wait_until
+
+from streams.settings import Settings
+from streams.topics import create_topics
+
+NO_BROKER = "ouzel: no broker answers at 127.0.0.1:1: "
+
+
+@pytest.fixture
+def settings(kafka: str, tmp_path: Path) -> Settings:
+    made = fresh_settings(kafka, tmp_path, partitions=2)
+    create_topics(made)
+    return made
+
+
+def ouzel(settings: Settings, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    command = [sys.executable, "-m", "serving.cli", *arguments]
+    env = {**environment(settings), "COLUMNS": "200", **extra}
+    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+
+
+def started(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "serving.cli", *arguments]
+    return subprocess.Popen(command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def event_ids(settings: Settings) -> Counter[str]:
+    return Counter(json.loads(record.value)["event_id"] for record in read_topic(settings, "events"))
+
+
+def work(settings: Settings, folder: Path, events: int) -> None:
+    """A worker, until so many events are done."""
+    worker = WorkerProcess(settings, folder / "worker.log").start()
+    worker.wait_ready()
+    wait_done(settings, events)
+    assert worker.stop() == 0, worker.tail()
+
+
+def test_dead_letters_are_listed_shown_and_sent_again_once_the_mapping_is_mended(settings: Settings, tmp_path: Path) -> None:
+    theirs = [(b"ann", b'{"uid": "ann", "sku": "a", "ts": 1790000000000}'), (b"bob", b"{nonsense")]
+    work(settings, tmp_path, produce(settings, theirs))
+    listed = ouzel(settings, "dead-letters", "list")
+    assert listed.returncode == 0
+    assert "2 dead letters" in listed.stdout
+    assert settings.topic("events") in listed.stdout
+    assert "missing_field 1" in listed.stdout
+    letter = next(r for r in read_topic(settings, "dead-letters") if r.key == b"ann")
+    shown = ouzel(settings, "dead-letters", "show", f"{letter.partition}:{letter.offset}")
+    assert "reason: missing_field" in shown.stdout
+    assert '"sku": "a"' in shown.stdout
+    unknown = ouzel(settings, "dead-letters", "show", "0:999")
+    assert (unknown.returncode, unknown.stderr) == (1, "ouzel: no dead letter 0:999\n")
+    assert ouzel(settings, "dead-letters", "redrive", "--reason", "missing_field").returncode != 0, "nobody said yes"
+    sent = ouzel(settings, "dead-letters", "redrive", "--reason", "missing_field", "--yes")
+    assert (sent.returncode, sent.stdout) == (0, "sent 1\n")
+    mended = settings.model_copy(update={"field_mapping": {"user_id": "uid", "item_id": "sku", "timestamp": "ts"}})
+    work(mended, tmp_path, 3)
+    done = outputs(settings)
+    assert (len(done.recommendations), len(done.dead_letters)) == (1, 2)
+
+
+def test_watch_tells_a_users_recommendations_in_words(settings: Settings, tmp_path: Path) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.broker)
+    producer.send(settings.topic("items"), key=b"mug", value=b'{"item_id": "mug", "item_name": "Blue mug"}').get(10)
+    worker = WorkerProcess(settings, tmp_path / "worker.log").start()
+    worker.wait_ready()
+    watching = started(settings, "watch", "ann", "--count", "1")
+    click = {user: json.dumps({"user_id": user, "item_id": "mug"}).encode() for user in ("ann", "bob")}
+
+    def told() -> bool:  # what is published before the watcher listens is not for it
+        for user, value in click.items():
+            producer.send(settings.topic("events"), key=user.encode(), value=value)
+        return watching.poll() is not None
+
+    wait_until(told, "the watcher ends", every_s=0.3)
+    out, _ = watching.communicate()
+    producer.close()
+    assert worker.stop() == 0
+    assert watching.returncode == 0
+    assert out.startswith("ann saw")
+    assert "Blue mug" in out
+    assert "bob" not in out
+
+
+def test_reset_forgets_the_sessions_but_not_under_a_live_worker(settings: Settings, tmp_path: Path) -> None:
+    produced = produce(settings, clicks(50, users=5))
+    worker = WorkerProcess(settings, tmp_path / "worker.log").start()
+    worker.wait_ready()
+    wait_done(settings, produced)
+    refused = ouzel(settings, "reset", "--yes")
+    assert refused.returncode == 1
+    assert "live members" in refused.stderr
+    assert worker.stop() == 0
+    assert ouzel(settings, "reset").returncode == 1, "nobody said yes"
+    assert in_changelog(settings)[1]
+    assert ouzel(settings, "reset", "--yes").returncode == 0
+    assert in_changelog(settings) == ({}, {})
+    assert not Path(settings.data_dir).exists()
+    work(settings, tmp_path, produced)
+    assert set(outputs(settings).transitions.values()) == {2}, "every event was read again"
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A file of 600 clicks."""
+    path = tmp_path / "clicks.txt"
+    lines = [f"{number % 40}\t{1_700_000_000 + number}\t{number % 7}\n" for number in range(600)]
+    path.write_text("SessionId\tTime\tItemId\n" + "".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_replay_goes_on_where_it_stopped(settings: Settings, recorded: Path, number: signal.Signals) -> None:
+    first = started(settings, "replay", str(recorded), "--rate", "150")
+    wait_until(lambda: len(read_topic(settings, "events")) > 50, "some are sent", every_s=0.1)
+    first.send_signal(number)
+    _, told = first.communicate(timeout=20)
+    sent = len(read_topic(settings, "events"))
+    assert 50 < sent < 600
+    assert first.returncode == 130
+    assert f"stopped after {sent} events" in told
+    again = ouzel(settings, "replay", str(recorded))
+    assert again.stdout == f"replayed {600 - sent} events\n"
+    assert len(event_ids(settings)) == len(read_topic(settings, "events")) == 600
+
+
+def test_a_replay_may_be_cut_and_may_go_round(settings: Settings, recorded: Path) -> None:
+    assert ouzel(settings, "replay", str(recorded), "--limit", "10", "--restart").stdout == "replayed 10 events\n"
+    assert ouzel(settings, "replay", str(recorded), "--loop", "--limit", "1300").stdout == "replayed 1300 events\n"
+    ids = event_ids(settings)
+    assert len(ids) == 1300, "each round has event ids of its own"
+    assert sum(ids.values()) == 1310
+
+
+def test_the_simulated_shop_names_its_items(settings: Settings) -> None:
+    assert ouzel(settings, "simulate", "--events", "300", "--rate", "0").stdout == "simulated 300 events\n"
+    items = {json.loads(record.value)["item_id"]: json.loads(record.value) for record in read_topic(settings, "items")}
+    events = [json.loads(record.value) for record in read_topic(settings, "events")]
+    assert len(events) == 300
+    assert {event["item_id"] for event in events} <= set(items)
+    assert all(item["item_name"] and item["categories"] and item["price"] > 0 for item in items.values())
+
+
+def test_without_a_broker_every_tool_says_so_in_one_line(tmp_path: Path) -> None:
+    nowhere = fresh_settings("127.0.0.1:1", tmp_path)
+    tools = ["dead-letters list", "watch", "reset --yes", "topics check", "simulate --events 1", "worker"]
+    for tool, process in [(tool, started(nowhere, *tool.split())) for tool in tools]:
+        _, told = process.communicate(timeout=60)
+        lines = [line for line in told.splitlines() if not line.startswith("{")]
+        assert process.returncode == 1, tool
+        assert [line[: len(NO_BROKER)] for line in lines] == [NO_BROKER], tool
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("OUZEL_FIELD_MAPPING", '{"sku": "x"}', "field_mapping: sku is no field of an event"),
+        ("OUZEL_DECODER", "nowhere.at_all:decode", "decoder nowhere.at_all:decode"),
+        ("OUZEL_PARTITIONS", "many", "partitions"),
+    ],
+)
+def test_a_worker_with_a_wrong_setting_says_which_in_one_line(tmp_path: Path, variable: str, value: str, told: str) -> None:
+    done = ouzel(fresh_settings("127.0.0.1:1", tmp_path), "worker", **{variable: value})
+    assert done.returncode == 2
+    assert done.stderr.startswith("ouzel: ")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
