@@ -51,7 +51,7 @@ def fresh_settings(broker: str, directory: Path, **changes: object) -> Settings:
         "app_id": f"ouzel-{name}",
         "partitions": 4,
         "data_dir": directory / "data",
-        "session_timeout_s": 6.0,
+        "session_timeout_s": 3.0,
         "idempotent": not isinstance(broker, EmbeddedAddress),
         "model": "null",
     }
