@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.settings import Settings, SettingsError
 
@@ -76,7 +76,8 @@ def connecting(settings: Settings) -> Iterator[None]:
             yield
         except (KafkaError, OSError, ValueError) as error:
             reason = in_one_line(most_telling([*reasons, error]))
-            raise NoBroker(f"no broker answers at {settings.broker}: {reason}") from error
+            hint = "; do security_protocol, user and password fit?" if DISCONNECTED in reason else ""
+            raise NoBroker(f"no broker answers at {settings.broker}: {reason}{hint}") from error
 
 
 def in_one_line(error: BaseException) -> str:
@@ -104,8 +105,8 @@ def _connection_errors() -> Iterator[list[BaseException]]:
 
 
 def most_telling(reasons: Sequence[BaseException]) -> BaseException:
-    """The first that is more than a closed connection: a broker may just hang up on an attempt that follows a refused one."""
-    return next((reason for reason in reasons if DISCONNECTED not in str(reason)), reasons[0])
+    """The first that is more than a closed connection or a time-out: a broker may close before its refusal has been read."""
+    return next((r for r in reasons if not (DISCONNECTED in str(r) or isinstance(r, KafkaTimeoutError))), reasons[0])
 
 
 def _no_passphrase() -> str:

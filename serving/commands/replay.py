@@ -23,10 +23,12 @@ from rich.progress import (
 from rich.text import Text
 
 from serving.commands import CliError
+from serving.stopping import stop_signals
 from streams.producing import DeliveryError, Sender
 from streams.replay import Bad, Line, Pace, ReplayError, digest, find_files, read
 from streams.settings import load_settings
 
+INTERRUPTED = 130
 SAVE_EVERY = 5000
 SHOW_EVERY_S = 0.1
 
@@ -64,13 +66,12 @@ def replay(
     shift = int(time.time() * 1000) - lines[0].at if shift_to_now and lines else 0
     sent, shown = begin, time.monotonic()
     try:
-        with Sender(settings) as sender, _progress() as bar:
+        with stop_signals() as stop, Sender(settings) as sender, _progress() as bar:
             task = bar.add_task("replay", total=total, completed=begin)
             try:
                 for line, turn in _turns(lines, begin, total, loop):
-                    pause = pace.wait(line.at)
-                    if pause:
-                        time.sleep(pause)
+                    if stop.wait(pace.wait(line.at)):
+                        break
                     event = dict(line.event, timestamp=line.at + shift)
                     if turn:
                         event["event_id"] = f"{event['event_id']}-{turn}"
@@ -89,9 +90,9 @@ def replay(
                     _save(mark, sent)
     except DeliveryError as error:
         raise CliError(str(error), 1) from error
-    except KeyboardInterrupt:
+    if stop.is_set():
         typer.echo(f"stopped after {sent} events; the same command goes on from there", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED)
     if not loop and sent >= len(lines):
         mark.unlink(missing_ok=True)
     typer.echo(f"replayed {sent - begin} events")

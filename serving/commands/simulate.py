@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from serving.commands import CliError
+from serving.stopping import stop_signals
 from streams.producing import DeliveryError, Sender
 from streams.replay import Pace
 from streams.settings import load_settings
 from streams.simulator import Product, Shop
+
+INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +38,7 @@ def simulate(
     shop = Shop(seed=seed, users=users, items=items, events=events, start_ms=start, shift_at=shift_at)
     pace, sent = Pace(time.monotonic, rate or None), 0
     try:
-        with Sender(settings) as sender:
+        with stop_signals() as stop, Sender(settings) as sender:
             for product in shop.opening():
                 _announce(sender, settings.topic("items"), product)
             sender.flush()
@@ -44,18 +47,17 @@ def simulate(
                     if isinstance(happening, Product):
                         _announce(sender, settings.topic("items"), happening)
                         continue
-                    pause = pace.wait(happening["timestamp"])
-                    if pause:
-                        time.sleep(pause)
+                    if stop.wait(pace.wait(happening["timestamp"])):
+                        break
                     sender.send(settings.topic("events"), happening["user_id"].encode(), json.dumps(happening).encode())
                     sent += 1
             finally:
                 sender.flush()
     except DeliveryError as error:
         raise CliError(str(error), 1) from error
-    except KeyboardInterrupt:
+    if stop.is_set():
         typer.echo(f"stopped after {sent} events", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED)
     typer.echo(f"simulated {sent} events")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -149,7 +150,7 @@ def test_the_other_mechanism_too(secured: SecuredBroker, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("protocol", "mechanism", "changes", "told"),
     [
-        ("SASL_PLAINTEXT", "SCRAM-SHA-256", {"sasl_password": "wrong-word-7"}, "SaslAuthenticationFailedError"),
+        ("SASL_PLAINTEXT", "SCRAM-SHA-256", {"sasl_password": "wrong-word-7"}, "SaslAuthenticationFailedError|user and password"),
         ("SASL_SSL", "PLAIN", {"ssl_cafile": None}, "CERTIFICATE_VERIFY_FAILED"),
         ("SSL", None, {"ssl_certfile": None, "ssl_keyfile": None}, "certificate"),
     ],
@@ -166,6 +167,6 @@ def test_what_the_broker_refuses_is_one_line_without_the_secret(
     monkeypatch.setattr("streams.kafka.CONNECT_MS", 2000)
     with pytest.raises(NoBroker) as caught:
         check_topics(with_security(secured, tmp_path, protocol, mechanism, **changes))
-    assert told in str(caught.value)
+    assert re.search(told, str(caught.value))
     assert "\n" not in str(caught.value)
     assert "wrong-word-7" not in str(caught.value)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from kafka.errors import KafkaTimeoutError
 
 from streams.kafka import most_telling
 from streams.settings import Settings
@@ -51,4 +52,4 @@ def test_what_is_published_beside_an_event_has_its_partitions() -> None:
 def test_a_refusal_tells_more_than_the_hanging_up_around_it() -> None:
     hung_up, refused = OSError("KafkaConnectionError: socket disconnected"), OSError("SaslAuthenticationFailedError")
     assert most_telling([hung_up, refused, hung_up]) is refused
-    assert most_telling([hung_up]) is hung_up
+    assert most_telling([hung_up, KafkaTimeoutError("Unable to bootstrap")]) is hung_up
