@@ -23,7 +23,7 @@ demo: $(READY)
 	@$(BIN)/ouzel demo $(DEMO)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .
