@@ -114,14 +114,17 @@ class Application:
         return any(tp.topic == topic for tp in self.app.consumer.assignment())
 
     async def _measure_lag(self) -> None:
-        events = self._settings.topic("events")
+        events, consumer, lag = self._settings.topic("events"), self.app.consumer, self._telemetry.lag
+        told: set[str] = set()
         while True:
             await asyncio.sleep(LAG_EVERY_S)
             self._telemetry.is_learner.set(self._elected)
-            for tp in self.app.consumer.assignment():
-                if tp.topic == events:
-                    behind = self.app.consumer.highwater(tp) - self.app.consumer.done(tp)
-                    self._telemetry.lag.labels(str(tp.partition)).set(max(behind, 0))
+            ours = {str(tp.partition): tp for tp in consumer.assignment() if tp.topic == events}
+            for partition in told - ours.keys():  # another worker tells of it now
+                lag.remove(partition)
+            told = set(ours)
+            for partition, tp in ours.items():
+                lag.labels(partition).set(max(consumer.highwater(tp) - consumer.done(tp), 0))
 
     async def _publish_popular(self) -> None:
         while self._learner is not None:

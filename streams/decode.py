@@ -141,8 +141,8 @@ def load_decoder(name: str) -> Hook:
     module, _, function = name.partition(":")
     try:
         found: Hook = getattr(importlib.import_module(module), function)
-    except Exception as error:  # the module runs as it is imported
-        raise ValueError(f"decoder {name}: {_in_words(error)}") from error
+    except (Exception, SystemExit) as error:  # the module runs as it is imported
+        raise ValueError(f"decoder {name}: {' '.join(_in_words(error).split())}") from error
     if not callable(found):
         raise ValueError(f"decoder {name}: {type(found).__name__} is not callable")
     return found
@@ -224,7 +224,7 @@ def _event_type(name: Any) -> str:
     return found
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # a user's exception may fail to show itself

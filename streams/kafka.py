@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 
 from streams.settings import Settings, SettingsError
 
 CONNECT_MS = 8_000
 DISCONNECTED = "socket disconnected"
+TIME_OUTS = (KafkaTimeoutError, RequestTimedOutError)
 
 
 class NoBroker(Exception):
@@ -106,7 +107,7 @@ def _connection_errors() -> Iterator[list[BaseException]]:
 
 def most_telling(reasons: Sequence[BaseException]) -> BaseException:
     """The first that is more than a closed connection or a time-out: a broker may close before its refusal has been read."""
-    return next((r for r in reasons if not (DISCONNECTED in str(r) or isinstance(r, KafkaTimeoutError))), reasons[0])
+    return next((r for r in reasons if not (DISCONNECTED in str(r) or isinstance(r, TIME_OUTS))), reasons[0])
 
 
 def _no_passphrase() -> str:

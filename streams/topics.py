@@ -103,6 +103,20 @@ def create_topics(settings: Settings) -> list[str]:
     return made
 
 
+def require_topics(settings: Settings, *names: str) -> None:
+    """Raises `TopicsError` where one of them is missing: a broker may make it by itself, with partitions as it likes."""
+    client = admin(settings)
+    try:
+        existing = set(client.list_topics())
+    except KafkaError as error:
+        raise TopicsError(f"topics could not be listed: {in_one_line(error)}") from error
+    finally:
+        client.close()
+    missing = [topic for name in names if (topic := settings.topic(name)) not in existing]
+    if missing:
+        raise TopicsError(f"no topic {', '.join(missing)}: `ouzel topics create` makes it")
+
+
 def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
     """What each topic is; ``None`` for one that is missing."""
     client = admin(settings)

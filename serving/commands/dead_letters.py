@@ -38,7 +38,7 @@ def list_(reason: Reason = None, limit: Annotated[int, typer.Option(min=1)] = 10
         told = headers(record)
         source = f"{told.get('topic')}-{told.get('partition')}-{told.get('offset')}"
         key = (record.key or b"").decode(errors="replace")[:40]
-        table.add_row(f"{record.partition}:{record.offset}", told.get("reason"), source, told.get("detail", "")[:60], key)
+        table.add_row(_place(record), told.get("reason"), source, told.get("detail", "")[:60], key)
     Console().print(table)
     counts = Counter(headers(record).get("reason", "?") for record in found)
     typer.echo(f"{len(found)} dead letters" + "".join(f", {name} {count}" for name, count in counts.most_common()))
@@ -47,7 +47,7 @@ def list_(reason: Reason = None, limit: Annotated[int, typer.Option(min=1)] = 10
 @letters.command()
 def show(letter: Annotated[str, typer.Argument(help="partition:offset, as `list` prints it.")]) -> None:
     """One dead letter, whole: its headers and its bytes as far as they are text."""
-    record = next((r for r in read(load_settings()) if f"{r.partition}:{r.offset}" == letter), None)
+    record = next((r for r in read(load_settings()) if _place(r) == letter), None)
     if record is None:
         raise CliError(f"no dead letter {letter}", 1)
     for name, value in headers(record).items():
@@ -65,7 +65,10 @@ def redrive(
     """Send dead letters to the events topic again, as they were: after the settings or the decoder were mended."""
     settings = load_settings()
     records = list(read(settings))
-    chosen = [r for r in records if _matches(r, reason) and (not letter or f"{r.partition}:{r.offset}" in letter)]
+    unknown = sorted(set(letter or ()) - set(map(_place, records)))
+    if unknown:
+        raise CliError(f"no dead letter {', '.join(unknown)}", 1)
+    chosen = [r for r in records if _matches(r, reason) and (not letter or _place(r) in letter)]
     whole = [r for r in chosen if not {"value_length", "key_length"} & set(headers(r)) and (r.key or r.value)]
     if len(whole) < len(chosen):
         typer.echo(f"{len(chosen) - len(whole)} cannot be sent again: cut short, or empty of key and value", err=True)
@@ -77,8 +80,7 @@ def redrive(
     try:
         with Sender(settings) as sender:
             for record in whole:
-                origin = f"{record.partition}:{record.offset}".encode()
-                sender.send(settings.topic("events"), record.key, record.value, [(REDRIVEN, origin)])
+                sender.send(settings.topic("events"), record.key, record.value, [(REDRIVEN, _place(record).encode())])
     except DeliveryError as error:
         raise CliError(str(error), 1) from error
     typer.echo(f"sent {len(whole)}")
@@ -106,6 +108,11 @@ def read(settings: Settings) -> Iterator[Any]:
             heard = time.monotonic()
     consumer.close()
     yield from sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+def _place(record: Any) -> str:
+    """What a dead letter is called."""
+    return f"{record.partition}:{record.offset}"
 
 
 def _matches(record: Any, reason: str | None) -> bool:

@@ -27,6 +27,7 @@ from serving.stopping import stop_signals
 from streams.producing import DeliveryError, Sender
 from streams.replay import Bad, Line, Pace, ReplayError, digest, find_files, read
 from streams.settings import load_settings
+from streams.topics import require_topics
 
 INTERRUPTED = 130
 SAVE_EVERY = 5000
@@ -58,6 +59,7 @@ def replay(
     except (ReplayError, ValueError) as error:
         raise CliError(str(error)) from error
     _tell(bad, strict)
+    require_topics(settings, "events")
     name = "-".join(digest(path) for path in found)[:60]
     mark = settings.data_dir / f"replay-{settings.app_id}-{name}.json"
     begin = 0 if restart or loop or not mark.is_file() else int(json.loads(mark.read_text())["sent"])
@@ -91,7 +93,7 @@ def replay(
     except DeliveryError as error:
         raise CliError(str(error), 1) from error
     if stop.is_set():
-        typer.echo(f"stopped after {sent} events; the same command goes on from there", err=True)
+        typer.echo(f"stopped after {sent} events" + ("" if loop else "; the same command goes on from there"), err=True)
         raise typer.Exit(INTERRUPTED)
     if not loop and sent >= len(lines):
         mark.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from streams.producing import DeliveryError, Sender
 from streams.replay import Pace
 from streams.settings import load_settings
 from streams.simulator import Product, Shop
+from streams.topics import require_topics
 
 INTERRUPTED = 130
 
@@ -34,6 +35,7 @@ def simulate(
     if shift_at is not None and events is None:
         raise CliError("--shift-at needs --events")
     settings = load_settings()
+    require_topics(settings, "events", "items")
     start = int(time.time() * 1000)
     shop = Shop(seed=seed, users=users, items=items, events=events, start_ms=start, shift_at=shift_at)
     pace, sent = Pace(time.monotonic, rate or None), 0

@@ -14,6 +14,7 @@ from streams.decode import BadRecord
 from streams.kafka import client_config, connecting
 from streams.records import Recommendation
 from streams.settings import Settings, load_settings
+from streams.topics import require_topics
 
 SHOWN = 5
 ITEMS_WITHIN_S = 3.0
@@ -30,6 +31,7 @@ def watch(
 ) -> None:
     """Print recommendations as they are published: what was seen, what is shown, why, and how fresh it is."""
     settings = load_settings()
+    require_topics(settings, "recommendations", "items")
     with connecting(settings):
         consumer = KafkaConsumer(
             settings.topic("recommendations"),

@@ -51,6 +51,8 @@ def supervised(command: list[str]) -> int:
     while True:
         began = time.monotonic()
         child = subprocess.Popen(command, start_new_session=True)
+        if stopping:  # the signal came before there was a child to pass it to
+            child.send_signal(signal.SIGTERM)
         code = child.wait()
         if stopping or code in (0, REFUSED):
             return code

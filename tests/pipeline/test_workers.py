@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from journey import assert_accounted, clicks, wait_done
 from oracle import Outputs, account, in_changelog, outputs, read_topic
 from running import WorkerProcess, fresh_settings, produce, wait_until
 
+from serving.commands.worker import supervised
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -33,6 +36,11 @@ def assert_all_done(settings: Settings) -> Outputs:
     assert set(sent.transitions) == expected.transitions
     assert set(sent.recommendations) == expected.recommendations
     return sent
+
+
+def lagging(worker: WorkerProcess) -> list[str]:
+    """The partitions that a worker tells the lag of."""
+    return sorted(name for name in worker.metrics() if name.startswith("ouzel_consumer_lag"))
 
 
 def learners(*workers: WorkerProcess) -> list[WorkerProcess]:
@@ -71,6 +79,7 @@ def test_a_hand_over_without_a_crash_repeats_nothing(kafka: str, tmp_path: Path,
     first.wait_ready()
     second = worker(settings.model_copy(update={"data_dir": tmp_path / "beside"}))
     second.wait_ready()
+    wait_until(lambda: len(lagging(first) + lagging(second)) == settings.partitions, "each partition is one worker's")
     produce(settings, clicks(SHARE, users=200, seed=1))
     assert first.stop() == 0, first.tail()
     wait_done(settings, 2 * SHARE)
@@ -119,3 +128,18 @@ def child(of: WorkerProcess) -> int:
     assert of.process is not None
     found = subprocess.run(["pgrep", "-P", str(of.process.pid)], capture_output=True, text=True, check=False).stdout.split()
     return int(found[0]) if found else 0
+
+
+def test_a_sigterm_just_as_the_worker_is_started_reaches_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Signalled(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)  # type: ignore[call-overload]
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("serving.commands.worker.subprocess.Popen", Signalled)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert supervised([sys.executable, "-c", "import time; time.sleep(20)"]) == -signal.SIGTERM
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -66,6 +66,8 @@ def test_dead_letters_are_listed_shown_and_sent_again_once_the_mapping_is_mended
     assert '"sku": "a"' in shown.stdout
     unknown = ouzel(settings, "dead-letters", "show", "0:999")
     assert (unknown.returncode, unknown.stderr) == (1, "ouzel: no dead letter 0:999\n")
+    unknown = ouzel(settings, "dead-letters", "redrive", "--letter", "0:999", "--yes")
+    assert (unknown.returncode, unknown.stdout, unknown.stderr) == (1, "", "ouzel: no dead letter 0:999\n")
     assert ouzel(settings, "dead-letters", "redrive", "--reason", "missing_field").returncode != 0, "nobody said yes"
     sent = ouzel(settings, "dead-letters", "redrive", "--reason", "missing_field", "--yes")
     assert (sent.returncode, sent.stdout) == (0, "sent 1\n")
@@ -123,6 +125,13 @@ def recorded(tmp_path: Path) -> Path:
     lines = [f"{number % 40}\t{1_700_000_000 + number}\t{number % 7}\n" for number in range(600)]
     path.write_text("SessionId\tTime\tItemId\n" + "".join(lines))
     return path
+
+
+@pytest.mark.parametrize("command", [["replay", "FILE"], ["simulate", "--events", "3"], ["watch"]], ids=lambda c: c[0])
+def test_a_tool_makes_no_topic_by_naming_it(kafka: str, tmp_path: Path, recorded: Path, command: list[str]) -> None:
+    told = ouzel(fresh_settings(kafka, tmp_path), *(str(recorded) if word == "FILE" else word for word in command))
+    assert told.returncode == 1
+    assert "`ouzel topics create` makes it" in told.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -225,6 +226,13 @@ def test_a_decoder_is_loaded_by_name() -> None:
     for name in ("json", "no_such_module:f", "json:decoder", ":", "..:x"):
         with pytest.raises(ValueError, match=r"^decoder [^\n]*$"):
             load_decoder(name)
+
+
+def test_a_decoder_that_ends_the_process_as_it_is_imported_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "goes_away.py").write_text("raise SystemExit('no\\nlicence')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match=r"^decoder goes_away:f: SystemExit: no licence$"):
+        load_decoder("goes_away:f")
 
 
 def test_null_with_a_key_is_a_deletion_and_without_one_is_bad() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
 from streams.kafka import most_telling
 from streams.settings import Settings
@@ -52,4 +52,5 @@ def test_what_is_published_beside_an_event_has_its_partitions() -> None:
 def test_a_refusal_tells_more_than_the_hanging_up_around_it() -> None:
     hung_up, refused = OSError("KafkaConnectionError: socket disconnected"), OSError("SaslAuthenticationFailedError")
     assert most_telling([hung_up, refused, hung_up]) is refused
-    assert most_telling([hung_up, KafkaTimeoutError("Unable to bootstrap")]) is hung_up
+    late = RequestTimedOutError("Request timed out after 22 ms")
+    assert most_telling([hung_up, late, KafkaTimeoutError("Unable to bootstrap")]) is hung_up
