@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any
 
-from models.recommender import Query, Ranking
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recommender import TESTED_K, Query, Ranking
+from models.state import State, scalar
 from models.transition import Transitions
 
 _NOTHING = Ranking([], [], [], [], "null")
@@ -16,6 +21,7 @@ class NullRecommender:
     """Ranks nothing, and counts what it is given."""
 
     step_size = 0
+    evicted_items = skipped_steps = drifts = 0
     vocabulary_size = 0
     loss = math.nan
 
@@ -34,10 +40,22 @@ class NullRecommender:
         for partition, offset in zip(batch.source_partition, batch.source_offset, strict=True):
             self._position[partition] = max(offset, self._position.get(partition, -1))
 
-    def learn(self, batch: Transitions) -> list[Ranking]:
+    def learn(self, batch: Transitions) -> None:
         self.follow(batch)
         self.steps += 1
+
+    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+        self.learn(batch)
         return [_NOTHING] * len(batch)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        partitions = sorted(self._position)
+        offsets = [self._position[partition] for partition in partitions]
+        return {"steps": scalar(self.steps), "partitions": np.array(partitions, np.int64), "offsets": np.array(offsets, np.int64)}
+
+    def restore(self, state: State) -> None:
+        self.steps = int(state["steps"][0])
+        self._position = dict(zip(state["partitions"].tolist(), state["offsets"].tolist(), strict=True))
 
     def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         return [_NOTHING] * len(queries)

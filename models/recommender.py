@@ -5,16 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from models.transition import Transitions
+from numpy.typing import NDArray
+
+from models.state import State
+from models.transition import NO_DWELL, Transitions
+
+TESTED_K = 20
+"""Length of the rankings that prequential tests look at."""
+POPULAR = "popularity"
+"""The strategy for whoever has no known item."""
 
 
 class Query(NamedTuple):
-    """What a ranking is asked for: a session's last items, oldest first, and items it must not contain."""
+    """What a ranking is asked for: a session's last items, oldest first, items it must not contain, and the only ones it may.
+
+    ``allowed`` names the items of a category, say; ``None`` allows all. ``length`` and ``dwell`` are as in `Transitions`, with
+    the last interaction counted; no length is that of the prefix.
+    """
 
     prefix: Sequence[str]
     excluded: AbstractSet[str] = frozenset()
+    length: int | None = None
+    dwell: float = NO_DWELL
+    allowed: AbstractSet[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,21 @@ class Recommender(Protocol):
         ...
 
     @property
+    def evicted_items(self) -> int:
+        """Items forgotten because the vocabulary was full."""
+        ...
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps of the optimisers left out because the loss was not finite."""
+        ...
+
+    @property
+    def drifts(self) -> int:
+        """Soft resets after the hit rate fell."""
+        ...
+
+    @property
     def loss(self) -> float:
         """Mean training loss per example of the last step, in nats; NaN before the first."""
         ...
@@ -68,10 +98,22 @@ class Recommender(Protocol):
         """Apply counts and vocabulary, without training."""
         ...
 
-    def learn(self, batch: Transitions) -> list[Ranking]:
-        """Take one learning step, after ranking each prefix with the model as it was before. Skipped rows rank nothing."""
+    def learn(self, batch: Transitions) -> None:
+        """Take one learning step."""
+        ...
+
+    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+        """Take the same step; returns the k items that the model ranked for each prefix before it. Skipped rows rank nothing."""
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next step or ranking depends on, by name. Arrays may be the model's own: copy what must last."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Become the model that `state` was taken of; only for a new model of the same kind and settings."""
         ...
 
     def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
-        """Rank the k best known items per query that are neither hidden nor excluded. Never changes the model."""
+        """Rank per query the k best of the known items, and of its own, that it may have. Never changes the model."""
         ...

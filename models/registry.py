@@ -1,17 +1,54 @@
-"""The models by name."""
+"""The methods by name. Each is imported when it is built: numba and torch take seconds."""
 
 from __future__ import annotations
 
-from models.null import NullRecommender
+from importlib import import_module
+from typing import Any, NamedTuple
+
 from models.recommender import Recommender
 
 
-def build(name: str, seed: int) -> Recommender:
-    """Make the model of this name. Raises ``ValueError`` for an unknown one."""
-    if name == "null":
-        return NullRecommender()
-    if name == "gru":
-        from models.online_gru import OnlineGRU  # noqa: PLC0415  numba and torch take seconds to import
+class Method(NamedTuple):
+    """Where a method is, what is fixed of it, and which options it takes beside ``seed`` and ``max_items``."""
 
-        return OnlineGRU(seed=seed)
-    raise ValueError(f"no model named {name}")
+    module: str
+    name: str
+    fixed: dict[str, Any]
+    options: tuple[str, ...]
+
+
+def _baseline(module: str, name: str) -> Method:
+    return Method(f"models.baselines.{module}", name, {}, ())
+
+
+METHODS = {
+    "popularity": _baseline("popularity", "Popularity"),
+    "decayed_popularity": _baseline("popularity", "DecayedPopularity"),
+    "repeats": _baseline("experts", "Repeats"),
+    "backward": _baseline("experts", "Backward"),
+    "markov": _baseline("experts", "Markov"),
+    "fast_markov": _baseline("experts", "FastMarkov"),
+    "rules": _baseline("experts", "Rules"),
+    "fast_rules": _baseline("experts", "FastRules"),
+    "cooccurrence": _baseline("experts", "Cooccurrence"),
+    "vmis_knn": _baseline("vmis_knn", "VMISKNN"),
+    "fixed_sum": _baseline("experts", "FixedSum"),
+    "recency_alone": Method("models.baselines.net_alone", "NetAlone", {"encoder": "recency"}, ("profile",)),
+    "gru_alone": Method("models.baselines.net_alone", "NetAlone", {"encoder": "gru"}, ("profile",)),
+    "hybrid": Method("models.hybrid", "Hybrid", {}, ("encoder", "profile", "frozen", "exact_items")),
+}
+"""Every method that learns, the simple ones first."""
+
+
+def build(name: str, seed: int = 0, **options: Any) -> Recommender:
+    """Make the model of this name; it takes those of the options that it knows. Raises ``ValueError`` for an unknown name."""
+    if name == "null":
+        from models.null import NullRecommender  # noqa: PLC0415
+
+        return NullRecommender()
+    if name not in METHODS:
+        raise ValueError(f"no method named {name}: there are {', '.join(METHODS)}")
+    method = METHODS[name]
+    known = {key: value for key, value in options.items() if key in ("max_items", *method.options)}
+    made: Recommender = getattr(import_module(method.module), method.name)(seed=seed, **method.fixed, **known)
+    return made

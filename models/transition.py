@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+NO_DWELL = -1.0
+
 
 @dataclass(slots=True)
 class Transitions:
@@ -12,7 +14,9 @@ class Transitions:
 
     ``prefix[i]`` holds the session's last items before ``item[i]``, oldest first, at most 20; it is empty for the first
     interaction of a session, which feeds counts and vocabulary and trains nothing, as does a weight of 0.
-    ``timestamp`` is event time in ms. ``source_partition`` and ``source_offset`` name the event that made the transition.
+    ``timestamp`` is event time in ms, ``length`` counts the session's interactions before this one, ``dwell`` is the time in
+    seconds between the last two of them, -1 before there are two. ``source_partition`` and ``source_offset`` name the event that
+    made the transition.
     """
 
     source_partition: list[int] = field(default_factory=list)
@@ -22,6 +26,8 @@ class Transitions:
     event_type: list[str] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
     timestamp: list[int] = field(default_factory=list)
+    length: list[int] = field(default_factory=list)
+    dwell: list[float] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.item)
@@ -35,8 +41,10 @@ class Transitions:
         event_type: str,
         weight: float,
         timestamp: int,
+        length: int | None = None,
+        dwell: float = NO_DWELL,
     ) -> None:
-        """Add one transition at the end."""
+        """Add one transition at the end; the session is as long as its prefix unless ``length`` says otherwise."""
         self.source_partition.append(source_partition)
         self.source_offset.append(source_offset)
         self.prefix.append(prefix)
@@ -44,6 +52,8 @@ class Transitions:
         self.event_type.append(event_type)
         self.weight.append(weight)
         self.timestamp.append(timestamp)
+        self.length.append(len(prefix) if length is None else length)
+        self.dwell.append(dwell)
 
     def take(self, rows: Sequence[int]) -> Transitions:
         """The transitions at these positions, in this order."""
@@ -55,4 +65,6 @@ class Transitions:
             [self.event_type[i] for i in rows],
             [self.weight[i] for i in rows],
             [self.timestamp[i] for i in rows],
+            [self.length[i] for i in rows],
+            [self.dwell[i] for i in rows],
         )

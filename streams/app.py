@@ -65,7 +65,9 @@ class Application:
                 settings.topic("dead-letters"),
                 settings.topic("sessions-changelog"),
             ),
-            rules=Rules(int(settings.session_gap_s * 1000), int(settings.session_ttl_s * 1000), settings.published),
+            rules=Rules(
+                int(settings.session_gap_s * 1000), int(settings.session_ttl_s * 1000), settings.published, settings.exclude
+            ),
         )
         app.agent(app.events_topic, name="recommend")(self._recommend)
         app.agent(app.learner_topic, name="learner")(self._election)

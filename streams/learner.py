@@ -68,3 +68,6 @@ class Learner:
         self._telemetry.steps.set(self._model.steps)
         self._telemetry.loss.set(self._model.loss)
         self._telemetry.vocabulary.set(self._model.vocabulary_size)
+        self._telemetry.evicted.set(self._model.evicted_items)
+        self._telemetry.drifts.set(self._model.drifts)
+        self._telemetry.skipped_steps.set(self._model.skipped_steps)

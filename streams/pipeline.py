@@ -20,7 +20,7 @@ from streams.catalogue import Catalogue
 from streams.decode import BadRecord, Deletion, EventDecoder
 from streams.delivery.outbox import NO_HEADERS, Delivery, Outbox
 from streams.records import Event, RankedItem, Recommendation, recommendation_id
-from streams.sessions import Outcome, State, pack, session_key, state_key, step, unpack, user_key
+from streams.sessions import Outcome, State, dwell, not_again, pack, session_key, state_key, step, unpack, user_key
 from streams.store import Changes, SessionStore
 from streams.telemetry import Telemetry
 
@@ -63,6 +63,7 @@ class Rules(NamedTuple):
     session_gap_ms: int
     session_ttl_ms: int
     published: int
+    exclude: str = "nothing"
     max_dead_letter_bytes: int = 900_000
 
 
@@ -178,7 +179,8 @@ class Pipeline:
                 prefix = [interaction.item_id for interaction in session.prefix]
                 name = (partition, key, session.first_offset)
                 work.triggers.append(Trigger(event, record, name, result.outcome, prefix))
-                work.queries.append(Query(prefix, frozenset(session.suppressed)))
+                excluded = not_again(session, self._rules.exclude)
+                work.queries.append(Query(prefix, excluded, session.length, dwell(session.prefix)))
         for key, offset in touched.items():
             state = states[key]
             changes.states[key] = (offset, pack(state, offset) if state.sessions else None)

@@ -7,6 +7,7 @@ expire anything here. Expiry goes by Kafka time (`expired`).
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import blake2b
 from typing import NamedTuple
@@ -126,6 +127,19 @@ def step(state: State, event: Event, partition: int, offset: int, kafka_time: in
     late = event.timestamp < session.last_at
     transition = _extend(session, event, partition, offset, 0.0 if late else kind.weight)
     return Step(Outcome.LATE if late else Outcome.ACCEPTED, session, transition, kind.triggers)
+
+
+def dwell(prefix: Sequence[Interaction]) -> float:
+    """Seconds between the last two interactions; -1 before there are two."""
+    return (prefix[-1].timestamp - prefix[-2].timestamp) / 1000 if len(prefix) > 1 else -1.0
+
+
+def not_again(session: Session, exclude: str) -> frozenset[str]:
+    """Items that the session is not to be recommended: those suppressed and, by ``exclude``, those ``seen`` or ``purchased``."""
+    if exclude == "nothing":
+        return frozenset(session.suppressed)
+    known = (i.item_id for i in session.prefix if exclude == "seen" or i.event_type == "purchase")
+    return frozenset((*session.suppressed, *known))
 
 
 def expired(state: State, now_ms: int, ttl_ms: int) -> bool:

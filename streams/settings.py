@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +18,9 @@ from pydantic_settings import (
 from pydantic_settings import (
     SettingsError as SourceError,
 )
+
+from models.encoders.registry import ENCODERS
+from models.registry import METHODS
 
 CONFIG_VARIABLE = "OUZEL_CONFIG"
 PREFIX = "OUZEL_"
@@ -70,12 +73,26 @@ class Settings(BaseSettings):
     field_mapping: dict[str, str] = Field({}, description="Our field -> path in your events, e.g. item_id -> product.sku.")
     decoder: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="module:function that turns bytes into a dict.")
 
-    model: Literal["gru", "null"] = "gru"
+    model: str = Field("hybrid", description="hybrid, a baseline alone by its name, or null, which ranks nothing.")
+    encoder: str = Field("gru", description="Of the hybrid: gru, or recency, which is faster.")
+    profile: Literal["balanced", "fast"] = Field("balanced", description="Of the hybrid: accuracy first, or speed.")
+    max_items: int = Field(250_000, ge=256, description="Items the model knows at most; then those longest unseen go.")
+    exclude: Literal["nothing", "purchased", "seen"] = Field(
+        "nothing", description="Items of the session that are not recommended again."
+    )
     seed: int = Field(0, ge=0)
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(9464, ge=0, le=65535, description="Port of the Prometheus endpoint; 0 for none.")
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("model", "encoder")
+    @classmethod
+    def _is_known(cls, value: str, info: ValidationInfo) -> str:
+        known = [*METHODS, "null"] if info.field_name == "model" else list(ENCODERS)
+        if value not in known:
+            raise ValueError(f"found {value[:40]!r}, wants one of {', '.join(known)}")
+        return value
 
     @field_validator("broker")
     @classmethod

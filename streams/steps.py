@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from models.transition import Transitions
 from streams.records import Transition
+from streams.sessions import dwell
 
 STEP_MS = 1000
 """A step closes before a transition whose Kafka time is this much or more after the step's first."""
@@ -33,6 +34,8 @@ class Steps:
             transition.event_type,
             transition.weight,
             transition.timestamp,
+            transition.prefix_length,
+            dwell(transition.prefix),
         )
         if len(self._open) == self._size:
             yield self._close()

@@ -49,6 +49,9 @@ class Telemetry:
         self.learned = Counter("ouzel_transitions_learned", "Transitions given to the model.", registry=r)
         self.learner_lag = Gauge("ouzel_learner_lag", "Transitions of the log not learned yet.", registry=r)
         self.vocabulary = Gauge("ouzel_vocabulary_items", "Items the model knows.", registry=r)
+        self.evicted = Gauge("ouzel_evicted_items", "Items forgotten because the vocabulary was full.", registry=r)
+        self.drifts = Gauge("ouzel_drift_resets", "Soft resets of the model after its hit rate fell.", registry=r)
+        self.skipped_steps = Gauge("ouzel_skipped_steps", "Optimiser steps left out: their loss was not finite.", registry=r)
         self.catalogue = Gauge("ouzel_catalogue_items", "Items in the catalogue.", registry=r)
         labels = ["k", "method"]
         self._recall = Gauge("ouzel_prequential_recall", "Live prequential recall, whole run.", labels, registry=r)

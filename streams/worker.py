@@ -42,7 +42,9 @@ class Worker:
         self._telemetry = Telemetry()
         self._catalogue = Catalogue()
         self._thread = ModelThread()
-        self._model = build(settings.model, settings.seed)
+        self._model = build(
+            settings.model, settings.seed, encoder=settings.encoder, profile=settings.profile, max_items=settings.max_items
+        )
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -130,7 +130,7 @@ def test_a_null_value_with_a_key_deletes_the_user(settings: Settings, worker: Ma
 
 def test_a_users_own_shape_needs_no_rewriting(settings: Settings, worker: MakeWorker) -> None:
     mapped = settings.model_copy(
-        update={"field_mapping": {"user_id": "uid", "item_id": "product.sku", "timestamp": "ts"}, "model": "gru"}
+        update={"field_mapping": {"user_id": "uid", "item_id": "product.sku", "timestamp": "ts"}, "model": "hybrid"}
     )
     rows = [{"uid": "ann", "product": {"sku": sku}, "ts": 1_700_000_000 + n} for n, sku in enumerate(["a", "b", "a", "c"])]
     produced = produce(mapped, [(b"ann", json.dumps(row).encode()) for row in rows])

@@ -52,7 +52,7 @@ def recommendation(offset: int = 3, **changes: Any) -> bytes:
                 trigger_event_id="e",
                 trigger_offset=offset,
                 model_version=1,
-                strategy="gru",
+                strategy="hybrid",
                 prefix=["m", "x"],
                 items=[
                     RankedItem(item_id="t", score=1.0, rank=1, reason="", because_item_id="m"),

@@ -1,0 +1,99 @@
+"""What every baseline that counts has in common: it is a score of every item, for a query."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import Columns
+from models.memory import MAX_ITEMS, Memory, Remembering
+from models.numerics import Floats
+from models.ranked import allowed_rows, ranked_by
+from models.recommender import POPULAR, TESTED_K, Query, Ranking
+from models.state import State, nested, part, scalar
+from models.transition import Transitions
+
+SLOTS = 64
+_NOTHING = Ranking([], [], [], [], POPULAR)
+
+
+class Counting(Remembering, ABC):
+    """A `Recommender` that learns by counting, one transition at a time, and has no loss."""
+
+    strategy: str
+    step_size = 1
+    skipped_steps = drifts = 0
+    loss = math.nan
+
+    def __init__(self, seed: int = 0, *, max_items: int = MAX_ITEMS) -> None:
+        self.memory = Memory(SLOTS, max_items)
+        self.memory.on_forget = self._forgotten
+        self.config: dict[str, Any] = {"seed": seed, "max_items": max_items}
+        self.steps = 0
+
+    @abstractmethod
+    def _scores(self, columns: Columns, q: int) -> Floats:
+        """A score for every row of the vocabulary; what has none gets 0."""
+
+    def _counted(self, columns: Columns) -> None:
+        """Count what the memory does not, before the memory counts."""
+
+    def _forgotten(self, gone: NDArray[np.bool_]) -> None:
+        """Forget these rows where more is kept than the memory's."""
+
+    def warmup(self) -> None:
+        """Compile."""
+        rehearsal, batch = type(self)(), Transitions()
+        batch.append(0, 0, [], "a", "view", 1.0, 0)
+        batch.append(0, 1, ["a"], "b", "view", 1.0, 0)
+        rehearsal.test(batch)
+
+    def follow(self, batch: Transitions) -> None:
+        for n in range(len(batch)):
+            self._count(self.memory.see(batch.take([n]))[0])
+
+    def learn(self, batch: Transitions) -> None:
+        self.follow(batch)
+        self.steps += 1
+
+    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+        rankings = []
+        for n in range(len(batch)):
+            one = batch.take([n])
+            (ranking,) = self.rank([Query(one.prefix[0], length=one.length[0])], k) if one.prefix[0] else [_NOTHING]
+            columns, _ = self.memory.see(one)
+            if len(columns.target):
+                rankings.append(ranking)
+                self._count(columns)
+        self.steps += 1
+        return rankings
+
+    def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+        columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
+        blocked = np.zeros(vocabulary.height, np.uint8)
+        blocked[vocabulary.rows(hidden)] = 1
+        rankings, popular = [], self.memory.popular()
+        for q, query in enumerate(queries):
+            among, excluded = allowed_rows(vocabulary, query.allowed, blocked), vocabulary.rows(query.excluded)
+            if columns.window[q, 0] < 0:
+                rankings.append(ranked_by(popular, vocabulary, among, excluded, k, POPULAR))
+            else:
+                rankings.append(ranked_by(self._scores(columns, q), vocabulary, among, excluded, k, self.strategy))
+        return rankings
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {"steps": scalar(self.steps)} | nested(memory=self.memory.state())
+
+    def restore(self, state: State) -> None:
+        self.steps = int(state["steps"][0])
+        self.memory.restore(part(state, "memory"))
+
+    def _count(self, columns: Columns) -> None:
+        self._counted(columns)
+        self.memory.count(columns)

@@ -1,0 +1,109 @@
+"""The net without experts and gate: what an encoder is worth by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoders.registry import encoder as make_encoder
+from models.memory import MAX_ITEMS, Memory, Remembering
+from models.net import Net
+from models.numerics import Floats
+from models.profile import PROFILES
+from models.ranked import allowed_rows, ranked_by
+from models.recommender import POPULAR, TESTED_K, Query, Ranking
+from models.state import State, nested, part, scalar
+from models.transition import Transitions
+
+_NOTHING = Ranking([], [], [], [], POPULAR)
+
+
+class NetAlone(Remembering):
+    """A `Recommender` that ranks by the net's logits."""
+
+    drifts = 0
+
+    def __init__(self, seed: int = 0, encoder: str = "gru", profile: str = "balanced", *, max_items: int = MAX_ITEMS) -> None:
+        self.config: dict[str, Any] = {"seed": seed, "profile": profile, "max_items": max_items}
+        p = PROFILES[profile]
+        self.strategy, self.step_size, self.steps = encoder, p.step_size, 0
+        self.memory = Memory(1, max_items)
+        self.net = Net(
+            make_encoder(encoder, seed), seed, capacity=self.memory.capacity, most=p.step_size, replayed=p.net_replayed,
+            negatives=p.negatives,
+        )  # fmt: skip
+        self.memory.on_grow, self.memory.on_forget, self.memory.on_add = self.net.grow, self.net.forget, self.net.add
+
+    @property
+    def skipped_steps(self) -> int:
+        return self.net.skipped
+
+    @property
+    def loss(self) -> float:
+        return self.net.loss
+
+    def warmup(self) -> None:
+        """Compile."""
+        rehearsal, batch = NetAlone(encoder=self.strategy, **self.config), Transitions()
+        for offset in range(8):
+            batch.append(0, offset, [str(n) for n in range(offset)], str(offset), "view", 1.0, 0)
+        rehearsal.test(batch)
+
+    def follow(self, batch: Transitions) -> None:
+        columns, _ = self.memory.see(batch)
+        self.memory.count(columns)
+        self.net.count(columns.target)
+
+    def learn(self, batch: Transitions) -> None:
+        columns, _ = self.memory.see(batch)
+        trained = columns.warm[columns.weight[columns.warm] > 0]
+        height = self.memory.vocabulary.height
+        self.net.learn(columns.window[trained], columns.target[trained], columns.weight[trained], height)
+        self.memory.count(columns)
+        self.net.count(columns.target)
+        self.steps += 1
+
+    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+        fresh = [
+            n for n, partition in enumerate(batch.source_partition) if batch.source_offset[n] > self.position.get(partition, -1)
+        ]
+        rankings = self.rank([Query(batch.prefix[n]) for n in fresh], k)
+        self.learn(batch)
+        return [ranking if batch.prefix[n] else _NOTHING for n, ranking in zip(fresh, rankings, strict=True)]
+
+    def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+        columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
+        blocked = np.zeros(vocabulary.height, np.uint8)
+        blocked[vocabulary.rows(hidden)] = 1
+        scores = self._scores(columns.window)
+        rankings, popular = [], self.memory.popular()
+        for q, query in enumerate(queries):
+            among, excluded = allowed_rows(vocabulary, query.allowed, blocked), vocabulary.rows(query.excluded)
+            if columns.window[q, 0] < 0:
+                rankings.append(ranked_by(popular, vocabulary, among, excluded, k, POPULAR))
+            else:
+                rankings.append(ranked_by(scores[q], vocabulary, among, excluded, k, self.strategy))
+        return rankings
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        net = self.net.state(self.memory.vocabulary.height)
+        return {"steps": scalar(self.steps)} | nested(memory=self.memory.state(), net=net)
+
+    def restore(self, state: State) -> None:
+        self.steps = int(state["steps"][0])
+        self.memory.restore(part(state, "memory"))
+        self.net.restore(part(state, "net"))
+
+    def _scores(self, windows: NDArray[np.int32]) -> Floats:
+        height = self.memory.vocabulary.height
+        scores = np.zeros((len(windows), height), np.float32)
+        warm = np.flatnonzero(windows[:, 0] >= 0)
+        if len(warm):
+            part_ = np.zeros((len(warm), height), np.float32)
+            self.net.logits(self.net.queries(windows[warm]), height, part_)
+            scores[warm] = part_ + self.net.items.bias[:height]
+        return scores

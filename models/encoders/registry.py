@@ -1,0 +1,21 @@
+"""The encoders by name. A new one is a file of this package and a line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.encoders.encoder import Encoder
+
+ENCODERS = {"gru": ("models.encoders.gru", "GRU"), "recency": ("models.encoders.recency", "RecencySum")}
+"""Module and class of each."""
+
+
+def encoder(name: str, seed: int) -> Encoder:
+    """Make the encoder of this name. Raises ``ValueError`` for an unknown one."""
+    if name not in ENCODERS:
+        raise ValueError(f"no encoder named {name}: there are {', '.join(ENCODERS)}")
+    module, kind = ENCODERS[name]
+    made: Encoder = getattr(import_module(module), kind)(seed)
+    return made

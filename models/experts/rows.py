@@ -1,0 +1,162 @@
+"""The sparse experts' memory: per item one bounded row of the items seen with it, with a count for each expert.
+
+One row serves six experts, so an event touches each of its pairs once. A pair of the item `source` and another item that came
+`recency` steps later or earlier in a session (0: adjacent) adds weight / (1 + recency) to
+
+- MARKOV: what comes right after `source` (recency 0 only),
+- RULES: what comes within ten steps after it (Kamehkhosh et al., *A comparison of frequent pattern techniques and a deep
+  learning method for session-based recommendation*, 2017: sequential rules),
+- COOCCURRENCE: what comes within ten steps of it, before or after,
+- FAST_RULES, FAST_MARKOV: the same as RULES and MARKOV, forgetting: each adjacent pair makes the row's later increments 1/0.95
+  times as large, which is as if all earlier counts shrank,
+- BACKWARD: what came before it.
+
+A full row gives up the slot of the smallest COOCCURRENCE. A slot is 28 bytes, a row of 64 slots 1.8 kB.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from models.numerics import KERNEL, ONE, ZERO, Floats, Ints, f4
+
+EXPERTS = ("markov", "rules", "cooccurrence", "fast_rules", "fast_markov", "backward")
+MARKOV, RULES, COOCCURRENCE, FAST_RULES, FAST_MARKOV, BACKWARD = range(6)
+_GROWTH = f4(1 / 0.95)
+_RESCALE_AT = f4(1e6)
+
+
+class Rows(NamedTuple):
+    """Rows of capacity items with M slots each; arrays that kernels change in place."""
+
+    item: Ints  # [capacity, M] the other item of a slot
+    weight: Floats  # [capacity, M, 6]
+    total: Floats  # [capacity, 6] sum over the row's slots
+    used: Ints  # [capacity] slots in use
+    increment: Floats  # [capacity] what an adjacent pair adds to the fast experts now
+
+
+def new_rows(capacity: int, slots: int) -> Rows:
+    """Empty rows."""
+    return Rows(
+        np.full((capacity, slots), -1, np.int32),
+        np.zeros((capacity, slots, 6), np.float32),
+        np.zeros((capacity, 6), np.float32),
+        np.zeros(capacity, np.int32),
+        np.ones(capacity, np.float32),
+    )
+
+
+@njit(**KERNEL)
+def learn_pair(rows, source, other, recency, forward, weight):  # type: ignore[no-untyped-def]
+    """Count that ``other`` came ``recency`` steps after ``source`` (``forward``), or before it."""
+    slot = _slot(rows, source, other)
+    counts, total = rows.weight[source, slot], rows.total[source]
+    gain = weight / f4(1 + recency)
+    counts[COOCCURRENCE] += gain
+    total[COOCCURRENCE] += gain
+    if not forward:
+        counts[BACKWARD] += gain
+        total[BACKWARD] += gain
+        return
+    counts[RULES] += gain
+    total[RULES] += gain
+    if recency == 0:
+        rows.increment[source] *= _GROWTH
+    increment = rows.increment[source]
+    counts[FAST_RULES] += gain * increment
+    total[FAST_RULES] += gain * increment
+    if recency == 0:
+        counts[MARKOV] += weight
+        total[MARKOV] += weight
+        counts[FAST_MARKOV] += weight * increment
+        total[FAST_MARKOV] += weight * increment
+    if increment > _RESCALE_AT:
+        _rescale(rows, source)
+
+
+@njit(inline="always", **KERNEL)
+def _slot(rows, source, other):  # type: ignore[no-untyped-def]
+    """The slot of ``other`` in the row of ``source``; makes one where there is none."""
+    items, used = rows.item[source], rows.used[source]
+    for slot in range(used):
+        if items[slot] == other:
+            return slot
+    weights = rows.weight[source]
+    if used < items.shape[0]:
+        slot = used
+        rows.used[source] = used + 1
+    else:
+        slot, smallest = 0, weights[0, COOCCURRENCE]
+        for candidate in range(1, used):
+            if weights[candidate, COOCCURRENCE] < smallest:
+                slot, smallest = candidate, weights[candidate, COOCCURRENCE]
+        for expert in range(6):
+            rows.total[source, expert] -= weights[slot, expert]
+    items[slot] = other
+    for expert in range(6):
+        weights[slot, expert] = ZERO
+    return slot
+
+
+@njit(inline="always", **KERNEL)
+def _rescale(rows, source):  # type: ignore[no-untyped-def]
+    """Divide the fast experts' counts by the increment, before they leave single precision."""
+    scale = ONE / rows.increment[source]
+    for slot in range(rows.used[source]):
+        rows.weight[source, slot, FAST_RULES] *= scale
+        rows.weight[source, slot, FAST_MARKOV] *= scale
+    rows.total[source, FAST_RULES] *= scale
+    rows.total[source, FAST_MARKOV] *= scale
+    rows.increment[source] = ONE
+
+
+@njit(**KERNEL)
+def learn_item(rows, window, item, weight):  # type: ignore[no-untyped-def]
+    """Count a new interaction with ``item`` after the items of ``window`` (most recent first, -1 padded); no weight, no count."""
+    if weight == ZERO:
+        return
+    for recency in range(window.shape[0]):
+        before = window[recency]
+        if before < 0:
+            return
+        learn_pair(rows, before, item, recency, True, weight)
+        if before != item:
+            learn_pair(rows, item, before, recency, False, weight)
+
+
+@njit(**KERNEL)
+def forget_items(rows, gone):  # type: ignore[no-untyped-def]
+    """Empty the rows of items that are ``gone`` (bool[capacity]) and take their slots out of all other rows."""
+    for source in range(rows.used.shape[0]):
+        if gone[source]:
+            rows.used[source] = 0
+            rows.increment[source] = ONE
+            for expert in range(6):
+                rows.total[source, expert] = ZERO
+            continue
+        slot = 0
+        while slot < rows.used[source]:
+            if not gone[rows.item[source, slot]]:
+                slot += 1
+                continue
+            last = rows.used[source] - 1
+            for expert in range(6):
+                rows.total[source, expert] -= rows.weight[source, slot, expert]
+                rows.weight[source, slot, expert] = rows.weight[source, last, expert]
+            rows.item[source, slot] = rows.item[source, last]
+            rows.used[source] = last
+
+
+@njit(**KERNEL)
+def soften(rows, scale):  # type: ignore[no-untyped-def]
+    """Multiply every count by ``scale``: what a soft reset after a drift does."""
+    for source in range(rows.used.shape[0]):
+        for expert in range(6):
+            rows.total[source, expert] *= scale
+        for slot in range(rows.used[source]):
+            for expert in range(6):
+                rows.weight[source, slot, expert] *= scale

@@ -1,0 +1,287 @@
+"""The online hybrid: sparse experts and an online net propose and describe candidates, a learned gate ranks them.
+
+Read `Hybrid.test` first. One step takes a few transitions, in order:
+
+1. the net scores every item for each prefix, with the weights from before the step;
+2. one by one: the experts describe the prefix's candidates, and only then count the transition (nothing of the answer is in
+   the features);
+3. the gate scores the candidates: that ranking is what is tested;
+4. the gate learns from the queries whose answer is among the candidates; 5. the net learns from the new examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.candidates import NOTHING_OUT, Found, Room, best, choose, new_chosen, new_room, walk
+from models.columns import Columns
+from models.drift import PageHinkley
+from models.encoders.registry import encoder as make_encoder
+from models.experts.rows import soften
+from models.features import FEATURES, MOVING, new_scratch
+from models.gate import Gate
+from models.ghosts import Ghost, ghosts
+from models.memory import MAX_ITEMS, Memory, Remembering
+from models.net import Net
+from models.numerics import Floats, Ints, f4
+from models.profile import PROFILES
+from models.ranked import allowed_rows, may_have, own_first, ranked_by
+from models.reasons import REASONS
+from models.recommender import POPULAR, TESTED_K, Query, Ranking
+from models.shortlist import Shortlist
+from models.state import State, nested, part, scalar
+from models.topk import ABSENT, top_scores
+from models.transition import Transitions
+
+RANKED_AT_ONCE = 64
+EXACT_ITEMS = 100_000
+"""Up to so many items the net scores all of them; beyond, it scores the experts' candidates and what is popular."""
+STRATEGY = "hybrid"
+SOFT_RESET = 0.1
+_NOTHING = Ranking([], [], [], [], POPULAR)
+
+
+class Hybrid(Remembering):
+    """`Recommender` by the hybrid.
+
+    ``profile`` is a name in `PROFILES`. ``frozen`` leaves out the features that mean something else once learning has
+    stopped: for a model that is to serve without learning. Beyond ``max_items`` those unseen for longest are forgotten.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        encoder: str = "gru",
+        profile: str = "balanced",
+        *,
+        frozen: bool = False,
+        max_items: int = MAX_ITEMS,
+        exact_items: int = EXACT_ITEMS,
+    ) -> None:
+        self.config: dict[str, Any] = {
+            "seed": seed, "encoder": encoder, "profile": profile, "frozen": frozen, "max_items": max_items,
+            "exact_items": exact_items,
+        }  # fmt: skip
+        p = self.profile = PROFILES[profile]
+        self.step_size, self.steps, self.drifts = p.step_size, 0, 0
+        self.memory = Memory(p.slots, max_items)
+        self.net = Net(
+            make_encoder(encoder, seed), seed, capacity=self.memory.capacity, most=p.step_size, replayed=p.net_replayed,
+            negatives=p.negatives,
+        )  # fmt: skip
+        self.gate = Gate(
+            seed, kept=p.gate_kept, at_random=p.gate_at_random, replayed=p.gate_replayed, steps=p.gate_steps, most=p.step_size
+        )
+        self.memory.on_grow, self.memory.on_forget, self.memory.on_add = self._grown, self._forgotten, self.net.add
+        self._drift = PageHinkley()
+        self._left_out = [FEATURES.index(name) for name in MOVING] if frozen else []
+        self._exact_items = exact_items
+        self._grown(0)
+        self._room: Room | None = None
+        self._shortlist = Shortlist()
+
+    @property
+    def skipped_steps(self) -> int:
+        return self.net.skipped + self.gate.skipped
+
+    @property
+    def loss(self) -> float:
+        return self.net.loss
+
+    def warmup(self) -> None:
+        """Compile, and prepare the thread that will own the model: denormals cost 10 to 100 times as much."""
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        rehearsal, batch = Hybrid(**(self.config | {"max_items": 16})), Transitions()
+        for offset in range(2 * self.step_size):
+            batch.append(0, offset, [str(n) for n in range(offset % 7)], str(offset % 23), "view", 1.0, 0)
+        for begin in (0, self.step_size):
+            rehearsal.test(batch.take(range(begin, begin + self.step_size)))
+        rehearsal.rank([Query(["1", "new", "2"], frozenset({"3"})), Query([])], TESTED_K, {"4"})
+        rehearsal.follow(batch)
+        rehearsal.soft_reset()
+
+    def follow(self, batch: Transitions) -> None:
+        columns, _ = self.memory.see(batch)
+        self.memory.count(columns)
+        self.net.count(columns.target)
+
+    def learn(self, batch: Transitions) -> None:
+        columns, born = self.memory.see(batch)
+        self._learn(columns, born, TESTED_K)
+
+    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+        """Learn; the returned rankings of each prefix are by the model as it was before, without reasons."""
+        columns, born = self.memory.see(batch)
+        asked = columns.warm
+        found, scores, top, counts = self._learn(columns, born, k)
+        rankings, names = [_NOTHING] * len(columns.target), cast(list[str], self.memory.vocabulary.items)
+        if not len(asked):
+            return rankings
+        tops, values = found.ids[top].tolist(), scores[top].tolist()
+        for q, (place, count) in enumerate(zip(asked.tolist(), counts.tolist(), strict=True)):
+            n = min(count, k)
+            items = [names[row] for row in tops[q][:n]]
+            rankings[place] = Ranking(items, values[q][:n], [STRATEGY] * n, [None] * n, STRATEGY)
+        return rankings
+
+    def _learn(self, columns: Columns, born: Mapping[int, int], k: int) -> tuple[Found, Floats, Ints, Ints]:
+        asked = columns.warm
+        unseen = [(row, asked <= place) for row, place in born.items()]
+        found = self._describe(columns, asked, self._blocked, unseen, learn=True)
+        scores = self.gate.scores(found.features)
+        top, counts = np.full((len(asked), max(k, TESTED_K)), -1, np.int32), np.zeros(len(asked), np.int32)
+        best(scores, found.starts, top, counts, self._scratch.keys)
+        fresh = self.gate.keep(found, scores, columns.weight[asked], self._scratch.keys)
+        self.gate.learn(fresh)
+        trained = asked[columns.weight[asked] > 0]
+        vocabulary = self.memory.vocabulary
+        self.net.learn(columns.window[trained], columns.target[trained], columns.weight[trained], vocabulary.height)
+        self.net.count(columns.target)
+        self.steps += 1
+        places = np.where(found.answers >= 0, found.starts[:-1] + found.answers, -2)
+        hits = (top[:, :TESTED_K] == places[:, None]).any(1).tolist()
+        alarms = [self._drift.add(hit) for hit in hits]
+        if True in alarms:
+            self.soft_reset()
+        return found, scores, top, counts
+
+    def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+        columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
+        excluded = [vocabulary.rows(query.excluded) for query in queries]
+        veiled = vocabulary.rows(hidden)
+        self._blocked[veiled] = 1
+        rankings: list[Ranking] = [_NOTHING] * len(queries)
+        for q in np.flatnonzero(columns.window[:, 0] < 0).tolist():
+            among = allowed_rows(vocabulary, queries[q].allowed, self._blocked)
+            popular = ranked_by(self.memory.popular(), vocabulary, among, excluded[q], k, POPULAR)
+            rankings[q] = own_first(queries[q], hidden, popular, k)
+        asked = columns.warm.tolist()
+        with ghosts(self.memory, self.net, queries, columns) as found:
+            blocked = self._blocked  # ghosts may have made more room
+            for ghost in found:
+                blocked[ghost.row] = not may_have(queries[ghost.query], ghost.item, hidden)
+            plain = [q for q in asked if queries[q].allowed is None]
+            for begin in range(0, len(plain), RANKED_AT_ONCE):
+                places = plain[begin : begin + RANKED_AT_ONCE]
+                self._rank_some(columns, places, excluded, found, k, blocked, rankings)
+            for q in asked:
+                if (allowed := queries[q].allowed) is not None:
+                    others = np.ones_like(blocked)
+                    rows = vocabulary.rows(allowed) + [ghost.row for ghost in found if ghost.query == q]
+                    others[rows] = blocked[rows]
+                    self._rank_some(columns, [q], excluded, found, k, others, rankings)
+            blocked[[ghost.row for ghost in found]] = 0
+        self._blocked[veiled] = 0
+        return rankings
+
+    def soft_reset(self) -> None:
+        """Trust the past less: table weights shrink to a tenth, and nothing old is replayed."""
+        soften(self.memory.rows, f4(SOFT_RESET))
+        self.net.flush()
+        self.gate.flush()
+        self.drifts += 1
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        numbers = {"steps": scalar(self.steps), "drifts": scalar(self.drifts), "drift": self._drift.state()}
+        net = self.net.state(self.memory.vocabulary.height)
+        parts = nested(memory=self.memory.state(), net=net, gate=self.gate.state())
+        return numbers | parts | {"shortlist": self._shortlist.rows}
+
+    def restore(self, state: State) -> None:
+        self.memory.restore(part(state, "memory"))
+        self.net.restore(part(state, "net"))
+        self.gate.restore(part(state, "gate"))
+        self.steps, self.drifts = int(state["steps"][0]), int(state["drifts"][0])
+        self._drift.restore(state["drift"])
+        self._shortlist.rows = state["shortlist"].copy()
+
+    def _describe(
+        self, columns: Columns, asked: Ints, blocked: NDArray[np.uint8], unseen: Sequence[tuple[int, NDArray[np.bool_]]], *,
+        learn: bool = False, out: Ints = NOTHING_OUT, depth: int = 0, veiled: bool = False,
+    ) -> Found:  # fmt: skip
+        """Net, then experts; with ``learn`` each transition is counted after its query is described.
+
+        ``unseen`` are rows with the queries (bool[A]) that must not know of them. ``out``: see `walk`. ``depth`` is how many of
+        the net's best to find, if more than it proposes.
+        """
+        p, memory, items = self.profile, self.memory, self.net.items
+        depth, height = max(depth, p.net_candidates), memory.vocabulary.height
+        room = self._get_room(len(asked), depth)
+        vectors = self.net.queries(np.ascontiguousarray(columns.window[asked]))
+        if height <= self._exact_items:
+            self.net.logits(vectors, height, room.logits)
+            for row, blind in unseen:
+                room.logits[: len(asked)][blind, row] = ABSENT
+            top_scores(
+                room.logits, items.bias, height, blocked, veiled, depth, room.net_top, room.net_count[: len(asked)],
+                room.log_norm, room.block_max, self._scratch.keys,
+            )  # fmt: skip
+            vectors = vectors[:0]
+        else:
+            if learn:
+                self._shortlist.refresh(memory, self.steps, depth)
+            self._shortlist.score(memory, self.net, vectors, depth, room)
+        starts, answers = np.zeros(len(asked) + 1, np.int32), np.full(len(asked), -1, np.int32)
+        total = walk(
+            columns, asked, learn, memory.events, memory.rows, memory.statistics, room, vectors, items.embedding, items.bias,
+            blocked, out, p.sparse_candidates, p.net_candidates, self._scratch, starts, answers,
+        )  # fmt: skip
+        if learn:
+            memory.events += len(columns.target)
+        features = room.features[:total]
+        if self._left_out:
+            features[:, self._left_out] = 0
+        return Found(room.ids[:total], features, starts, answers)
+
+    def _rank_some(
+        self, columns: Columns, places: Sequence[int], excluded: Sequence[Sequence[int]], found: Sequence[Ghost], k: int,
+        blocked: NDArray[np.uint8], rankings: list[Ranking],
+    ) -> None:  # fmt: skip
+        """Write the rankings of the queries at ``places``."""
+        asked = np.array(places, np.int32)
+        out = np.full((len(columns.target), max(len(excluded[q]) for q in places)), -1, np.int32)
+        for q in places:
+            out[q, : len(excluded[q])] = excluded[q]
+        unseen = [(ghost.row, asked != ghost.query) for ghost in found]
+        candidates = self._describe(columns, asked, blocked, unseen, out=out, depth=k + out.shape[1], veiled=bool(blocked.any()))
+        scores = self.gate.scores(candidates.features)
+        chosen = new_chosen(len(asked), k)
+        assert self._room is not None
+        choose(
+            columns.window, asked, candidates.ids, scores, candidates.starts, self._room, blocked, out, self.memory.rows,
+            self._scratch, chosen,
+        )  # fmt: skip
+        names, told = cast(list[str], self.memory.vocabulary.items), (*REASONS, self.config["encoder"])
+        for q, place in enumerate(places):
+            n = chosen.found[q]
+            rankings[place] = Ranking(
+                [names[row] for row in chosen.row[q, :n].tolist()],
+                chosen.score[q, :n].tolist(),
+                [told[reason] for reason in chosen.reason[q, :n].tolist()],
+                [names[row] if row >= 0 else None for row in chosen.because[q, :n].tolist()],
+                STRATEGY,
+            )
+
+    def _get_room(self, queries: int, depth: int) -> Room:
+        held, capacity = self._room, self.memory.capacity
+        if held is None or not held.fits(queries, capacity, depth):
+            most = self.profile.sparse_candidates + self.profile.net_candidates
+            self._room = held = new_room(max(queries, self.step_size), capacity, depth, most)
+        return held
+
+    def _forgotten(self, gone: NDArray[np.bool_]) -> None:
+        self.net.forget(gone)
+        self._shortlist.forget(gone)
+
+    def _grown(self, more: int) -> None:
+        if more:
+            self.net.grow(more)
+        self._scratch = new_scratch(self.memory.capacity)
+        self._blocked = np.zeros(self.memory.capacity, np.uint8)

@@ -1,0 +1,45 @@
+"""Beyond the catalogue size that is scored whole: what is popular stands for the net's best, a sample for the softmax's sum."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.candidates import Room
+from models.memory import Memory
+from models.net import Net
+from models.numerics import Floats, Ints
+
+REFRESHED_EVERY = 64
+
+
+class Shortlist:
+    """The most popular rows, found anew every 64 learning steps: finding them reads every item."""
+
+    def __init__(self) -> None:
+        self.rows: Ints = np.zeros(0, np.int32)
+
+    def refresh(self, memory: Memory, step: int, depth: int) -> None:
+        """Before learning step number ``step``: look for them again if it is time."""
+        if step % REFRESHED_EVERY == 0:
+            self.rows = popular_rows(memory, depth)
+
+    def forget(self, gone: NDArray[np.bool_]) -> None:
+        """These rows' items are no more."""
+        self.rows = self.rows[~gone[self.rows]]
+
+    def score(self, memory: Memory, net: Net, vectors: Floats, depth: int, room: Room) -> None:
+        """Fill ``room`` with the scores of the ``depth`` most popular, for query vectors [B, d]."""
+        short, count = self.rows[:depth] if len(self.rows) >= depth else popular_rows(memory, depth), len(vectors)
+        room.logits[:count, short] = net.score(vectors, short)
+        room.net_top[:count, : len(short)] = short
+        room.net_count[:count] = len(short)
+        room.log_norm[:count] = net.sampled_norm(vectors, memory.vocabulary.height)
+
+
+def popular_rows(memory: Memory, n: int) -> Ints:
+    """The n most popular items' rows, best first."""
+    popular = memory.popular()
+    rows = np.argpartition(-popular, min(n, len(popular) - 1))[:n]
+    rows = rows[np.lexsort((rows, -popular[rows]))]
+    return rows[popular[rows] > 0].astype(np.int32)

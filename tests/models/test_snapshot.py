@@ -1,0 +1,72 @@
+"""A snapshot that is not whole, not ours or not of this version is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from models_streams import learned, ring
+from safetensors import safe_open
+from safetensors.numpy import load, save
+
+from models.registry import build
+from models.snapshot import FORMAT, SnapshotError, manifest, restore, take
+
+SETTINGS = {"encoder": "recency", "profile": "fast", "max_items": 5000}
+
+
+@pytest.fixture(scope="module")
+def data() -> bytes:
+    model = build("hybrid", 3, **SETTINGS)
+    learned(model, ring(200))
+    return take("hybrid", model)
+
+
+def test_it_says_what_it_is_of(data: bytes) -> None:
+    told = manifest(data)
+    assert (told.version, told.model) == (1, "hybrid")
+    assert told.config | {"seed": 3, **SETTINGS} == told.config
+    assert restore(data).position == {0: 199}
+
+
+def test_safetensors_reads_it(data: bytes, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "model.safetensors").write_bytes(data)
+    with safe_open(str(tmp_path / "model.safetensors"), "numpy") as found:
+        assert "gate.adam.weights" in set(found.keys())
+
+
+@given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_changed_bit_is_found(data: bytes, at: float, bit: int) -> None:
+    changed = bytearray(data)
+    changed[int(at * len(data))] ^= 1 << bit
+    with pytest.raises(SnapshotError):
+        restore(bytes(changed))
+
+
+@given(kept=st.floats(0, 1, exclude_max=True))
+def test_a_cut_one_is_found(data: bytes, kept: float) -> None:
+    with pytest.raises(SnapshotError):
+        restore(data[: int(kept * len(data))])
+
+
+def with_header(data: bytes, **changes: object) -> bytes:
+    length = int.from_bytes(data[:8], "little")
+    told = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][FORMAT])
+    return save(load(data), {FORMAT: json.dumps(told | changes)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"version": 2}, "version 2"), ({"model": "oracle"}, "hash"), ({"config": {}}, "hash"), ({"config": None}, "no snapshot")],
+)
+def test_another_header_is_refused(data: bytes, changes: dict[str, object], told: str) -> None:
+    with pytest.raises(SnapshotError, match=told):
+        restore(with_header(data, **changes))
+
+
+@pytest.mark.parametrize("other", [b"", b"{}", b"\x80\x04pickle", b"\xff" * 64, save({}, {"format": "pt"})])
+def test_what_is_no_snapshot_is_refused(other: bytes) -> None:
+    with pytest.raises(SnapshotError):
+        restore(other)
