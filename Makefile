@@ -35,8 +35,7 @@ bench-pipeline: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/bench/pipeline.py
 
 bench-model: $(READY)
-	@test -f tests/bench/model.py || { echo "tests/bench/model.py is not written yet" >&2; exit 1; }
-	PYTHONPATH=tests $(BIN)/python tests/bench/model.py
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py
 
 clean:
 	rm -rf $(VENV) build dist .ouzel

@@ -16,7 +16,7 @@ from streams.kafka import NoBroker
 from streams.settings import SettingsError
 from streams.topics import TopicsError
 
-COMMANDS = ("config", "topics", "worker", "replay", "simulate", "watch", "dead_letters", "reset", "demo")
+COMMANDS = ("config", "topics", "worker", "replay", "simulate", "watch", "dead_letters", "reset", "demo", "evaluate", "warmup")
 
 
 def build() -> typer.Typer:

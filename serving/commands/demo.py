@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from serving.commands import CliError
+from serving.data import located
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     events: Annotated[int | None, typer.Option(min=1, help="End by itself after so many events.")] = None,
-    data: Annotated[list[Path] | None, typer.Option(help="A file of real clicks; may be given again.")] = None,
+    data: Annotated[list[Path] | None, typer.Option(help="A file or folder of real clicks; may be given again.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Events per second; 0: as fast as they come.")] = 250.0,
     json: Annotated[Path | None, typer.Option(help="Write the summary to this file.")] = None,
     broker: Annotated[str | None, typer.Option(help="An existing Kafka, host:port.")] = None,
@@ -27,7 +28,8 @@ def demo(
     from serving.demo import run_demo  # noqa: PLC0415
     from serving.demo_stage import DemoError, DemoOptions  # noqa: PLC0415
 
-    missing = [str(path) for path in data or [] if not path.exists()]
+    found = tuple(located(path) for path in data or [])
+    missing = [str(path) for path in found if not path.exists()]
     if missing:
         raise CliError(f"no such file: {', '.join(missing)}")
     if json is not None and not json.resolve().parent.is_dir():
@@ -35,6 +37,6 @@ def demo(
     if broker and kafka_home:
         raise CliError("--broker and --kafka-home exclude each other")
     try:
-        run_demo(DemoOptions(events, tuple(data or ()), rate, json, broker, kafka_home), Console())
+        run_demo(DemoOptions(events, found, rate, json, broker, kafka_home), Console())
     except DemoError as error:
         raise CliError(str(error), code=1) from error

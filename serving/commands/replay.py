@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from serving.commands import CliError
+from serving.data import located
 from serving.stopping import stop_signals
 from streams.producing import DeliveryError, Sender
 from streams.replay import Bad, Line, Pace, ReplayError, digest, find_files, read
@@ -53,8 +54,8 @@ def replay(
     settings = load_settings()
     bad = Bad()
     try:
-        found = find_files(files)
-        lines = read(found, _columns(columns), bad)
+        found = find_files([located(path) for path in files])
+        lines = read(found, parse_columns(columns), bad)
         pace = Pace(time.monotonic, rate, None if rate else _speed(speed))
     except (ReplayError, ValueError) as error:
         raise CliError(str(error)) from error
@@ -110,7 +111,7 @@ def _turns(lines: Sequence[Line], begin: int, total: int | None, loop: bool) -> 
         yield lines[at], turn
 
 
-def _columns(text: str) -> dict[str, str]:
+def parse_columns(text: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split(",") if pair]
     if any(not (ours and separator and theirs) for ours, separator, theirs in pairs):
         raise ValueError("--columns wants item_id=..,timestamp=..,session_id=..")

@@ -1,0 +1,102 @@
+"""The page of an evaluation is whole, escaped and says what the result says."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from serving.charts import LABEL_APART, Series, lines
+from serving.report import render
+
+VOID = {"meta", "line", "path", "circle", "rect"}
+
+
+class Page(HTMLParser):
+    """Checks that tags are balanced, and gathers text by tag."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.texts = list[str](), list[tuple[str, str]]()
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID and tag != "!doctype":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open:
+            self.texts.append((self.open[-1], data))
+
+    def of(self, tag: str) -> list[str]:
+        return [text for inside, text in self.texts if inside == tag]
+
+
+def told(recall: float, **more: Any) -> dict[str, Any]:
+    cuts = {f"{kind}@{k}": recall * k / 20 for kind in ("recall", "precision", "f1", "mrr", "ndcg") for k in (1, 20)}
+    shares = {f"{name}@20": 0.25 for name in ("coverage", "long_tail", "repeat")}
+    return {
+        **cuts, **shares, "recall@20_low": recall - 0.01, "recall@20_high": recall + 0.01, "cold_item_predictions": 0,
+        "cold_item_recall@20": None, "cold_session_predictions": 9, "cold_session_recall@20": 0.5, "cpu_seconds": 1.5,
+        "events_per_second": 7000 * recall, "peak_memory_mb": 300.0, "curve": [[50, recall], [100, recall]],
+        "by_position": [["1", 9, recall], ["2", 0, None]], "by_popularity": [["new", 9, 0.0], ["1-9", 5, recall]],
+    } | more  # fmt: skip
+
+
+def result(**methods: dict[str, Any]) -> dict[str, Any]:
+    common = {"dataset": "a<b>.txt", "events": 100, "predictions": 9, "items": 7, "mode": "prequential", "k": 20, "seed": 0}
+    return common | {"command": "ouzel evaluate 'a<b>.txt'", "yardstick_gflops": 90.0, "methods": methods}
+
+
+def test_the_best_comes_first_and_in_bold() -> None:
+    page = Page(render(result(poor=told(0.2), good=told(0.6))))
+    assert [text for text in page.of("td") if text in ("poor", "good")][:2] == ["good", "poor"]
+    assert "0.6000" in page.of("b")
+    assert "0.2000" not in page.of("b")
+    assert "–" in page.of("td"), "no prediction, no recall"
+
+
+def test_what_users_named_is_escaped() -> None:
+    text = render(result(**{"<script>": told(0.5)}))
+    page = Page(text)
+    assert "<script" not in text
+    assert "a<b>.txt" in page.of("h1")
+
+
+def test_every_chart_is_there_and_nothing_from_elsewhere() -> None:
+    text = render(result(plain=told(0.4), hybrid=told(0.5, gate=[["markov", 0.75], ["age", 0.25]])))
+    page = Page(text)
+    assert page.of("h2")[:4] == [
+        "Over the stream",
+        "By place in the session",
+        "By popularity of the item",
+        "What the gate relies on",
+    ]
+    assert text.count("<svg") == 4
+    assert "75.0 %" in page.of("text")
+    assert not {"2", "2\n0"} & set(page.of("text")), "a group without predictions has no place"
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_a_method_without_gate_or_curve_has_none() -> None:
+    text = render(result(plain=told(0.4, curve=[])))
+    assert Page(text).of("h2")[0] == "By place in the session"
+    assert text.count("<svg") == 2
+
+
+@pytest.mark.parametrize("at", [0.0, 0.3, 0.5, 1.0])
+def test_the_names_of_lines_that_end_together_do_not_overlap(at: float) -> None:
+    series = [Series(f"m{n}", [(0.0, 0.1), (1.0, at)], n) for n in range(12)] + [Series("far", [(0.0, 0.0), (1.0, 1.0)], 0)]
+    text = lines(series, ticks=[(0.0, "0"), (1.0, "1")], x_title="x", y_title="y")
+    places = sorted(float(part.split('"')[0]) for part in (piece.split(' y="')[1] for piece in text.split('class="name c')[1:]))
+    assert len(places) == 13
+    assert all(after - before >= LABEL_APART - 0.2 for before, after in pairwise(places))
+    assert places[0] > 0
+    assert places[-1] <= 340
