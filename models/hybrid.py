@@ -259,13 +259,13 @@ class Hybrid(Remembering):
             self._scratch, chosen,
         )  # fmt: skip
         names, told = cast(list[str], self.memory.vocabulary.items), (*REASONS, self.config["encoder"])
-        for q, place in enumerate(places):
-            n = chosen.found[q]
+        columns_of = (chosen.found, chosen.row, chosen.score, chosen.reason, chosen.because)
+        for place, n, rows, values, reasons, because in zip(places, *(array.tolist() for array in columns_of), strict=True):
             rankings[place] = Ranking(
-                [names[row] for row in chosen.row[q, :n].tolist()],
-                chosen.score[q, :n].tolist(),
-                [told[reason] for reason in chosen.reason[q, :n].tolist()],
-                [names[row] if row >= 0 else None for row in chosen.because[q, :n].tolist()],
+                [names[row] for row in rows[:n]],
+                values[:n],
+                [told[reason] for reason in reasons[:n]],
+                [names[row] if row >= 0 else None for row in because[:n]],
                 STRATEGY,
             )
 

@@ -205,6 +205,14 @@ class PollConsumer(driver.Consumer):
         self.idle.set()
         notify(self._waiting_for_ack)
 
+    async def wait_empty(self) -> None:
+        """A revocation sweeps the stream's queue before it waits: a unit that lay there is nobody's, and no poll may wait for it.
+
+        Recovery would wait for ever: it ends by polls.
+        """
+        await super().wait_empty()
+        self.idle.set()
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Our offsets live on through upstream's `wait_empty`, which commits them; upstream drops its own before."""
         await super().on_partitions_revoked(revoked)

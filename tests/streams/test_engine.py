@@ -170,3 +170,27 @@ async def test_a_seek_waits_for_the_poll_under_way_and_the_next_poll_for_the_see
     turn.set()
     await asyncio.gather(polling, seeking)
     assert order == ["poll begins", "poll ends", "seek"]
+
+
+async def test_a_unit_that_a_revocation_swept_away_keeps_no_poll_from_recovery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Recovery ends by polls; it waited for ever for a unit that nobody had."""
+    swept: list[str] = []
+
+    async def upstream(self: PollConsumer) -> None:
+        assert not self.idle.is_set()
+        swept.append("waited")
+
+    monkeypatch.setattr(driver.Consumer, "wait_empty", upstream)
+    consumer = PollConsumer.__new__(PollConsumer)
+    consumer.idle = asyncio.Event()
+    consumer._custody, consumer._read_offset = Custody(), {}
+    consumer.app = SimpleNamespace(events_name="events")
+    record = SimpleNamespace(offset=3, timestamp=0, timestamp_type=0)
+    consumer.idle.set()
+    consumer._message(Unit({0: [record]}, 1, {0: -1}))
+    assert not await consumer._may_poll(0.01)
+    await consumer.wait_empty()
+    assert swept == ["waited"]
+    assert await consumer._may_poll(0.01)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.records import PREFIX_LENGTH, Event
-from streams.sessions import OPEN_SESSIONS, Outcome, State, Step, expired, pack, state_key, step, unpack
+from streams.sessions import OPEN_SESSIONS, Outcome, State, Step, expired, not_again, pack, state_key, step, unpack
 
 GAP = 1_800_000
 
@@ -94,6 +94,14 @@ def test_a_dislike_suppresses_until_the_user_acts_on_the_item_again() -> None:
     assert state.sessions[0].suppressed == ["a"]
     run(state, event("a", 30))
     assert state.sessions[0].suppressed == []
+
+
+def test_what_is_not_to_be_recommended_again_goes_by_the_setting() -> None:
+    state = State()
+    run(state, event("a", 0), event("b", 1, kind="purchase"), event("c", 2, kind="dislike"), event("a", 3))
+    (session,) = state.sessions
+    found = {exclude: not_again(session, exclude) for exclude in ("nothing", "purchased", "seen")}
+    assert found == {"nothing": {"c"}, "purchased": {"b", "c"}, "seen": {"a", "b", "c"}}
 
 
 def test_an_impression_touches_no_state() -> None:
