@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,12 +138,14 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
 def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
     command = [sys.executable, "-m", "serving.evaluating"]
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | threads
-    ) as child:
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=os.environ | threads
+        ) as child,
+    ):
         assert child.stdin is not None
         assert child.stdout is not None
-        assert child.stderr is not None
         child.stdin.write(msgspec.json.encode(order))
         child.stdin.close()
         answer: dict[str, Any] = {}
@@ -150,7 +153,9 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
             answer = json.loads(line)
             if "done" in answer:
                 show(answer["done"], answer["of"])
-        trouble = child.stderr.read().decode(errors="replace").strip()
+        child.wait()
+        errors.seek(0)
+        trouble = errors.read().decode(errors="replace").strip()
     if child.returncode or "result" not in answer:
         raise CliError(trouble.splitlines()[-1] if trouble else f"{order.method} ended with {child.returncode}", 1)
     return answer

@@ -50,6 +50,8 @@ def test_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.
         ("OUZEL_CONFIG", "/no/such/file.toml", "OUZEL_CONFIG: no file"),
         ("OUZEL_SESSION_GAP_S", "inf", "session_gap_s: "),
         ("OUZEL_MODEL", "gpt", "found 'gpt'"),
+        ("OUZEL_ENCODER", "bert", "encoder: found 'bert', wants one of gru, recency"),
+        ("OUZEL_MAX_ITEMS", "10", "max_items: "),
         ("OUZEL_SSL_CAFILE", "/no/such/ca.pem", "ssl_cafile: no file /no/such/ca.pem"),
         ("OUZEL_SASL_USERNAME", "ann", "PLAINTEXT has no use for sasl_username"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.sender import Sender
+from faust import App
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
@@ -29,6 +30,7 @@ OVERRIDDEN = {
         "_commit_offsets",
         "wait_empty",
     ),
+    App: ("_on_partitions_revoked",),
     driver.AIOKafkaConsumerThread: ("_create_worker_consumer", "getmany", "on_start", "on_partitions_assigned"),
     driver.Producer: ("_settings_extra", "_new_producer"),
     Recovery: ("on_rebalance", "_seek_offsets", "on_recovery_completed"),
