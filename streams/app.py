@@ -49,7 +49,7 @@ class Application:
         self._tasks: list[asyncio.Task[None]] = []
         self.app = app = create_app(settings)
         app.fail_stop = lambda reason: fail(RuntimeError(reason))
-        self.delivery = LeasedDelivery(lambda: app.producer._producer, self._holds)
+        self.delivery = LeasedDelivery(lambda: app.producer._producer, app.may_send)
         table = app.sessions
         self.pipeline = Pipeline(
             decoder=decoder,
@@ -106,9 +106,6 @@ class Application:
         """Being assigned this topic's one partition is being the learner; nothing is ever sent to it."""
         async for _ in stream:
             pass
-
-    async def _holds(self, generation: int) -> bool:
-        return bool(await self.app.lease.wait(lambda: self.app.holds(generation)))
 
     @property
     def _elected(self) -> bool:

@@ -21,13 +21,13 @@ class Batches(Protocol):
 class LeasedDelivery:
     """`Delivery` through an idempotent producer, whose sender checks the lease where requests are made.
 
-    ``producer`` gives the producer of the day (an abandoned unit's is discarded). ``holds(generation)`` waits while the lease
-    is stale and says whether the partitions are still ours.
+    ``producer`` gives the producer of the day (an abandoned unit's is discarded). ``may_send(generation)`` waits while the
+    lease is stale and says whether the partitions are still ours.
     """
 
-    def __init__(self, producer: Callable[[], Batches], holds: Callable[[int], Awaitable[bool]]) -> None:
+    def __init__(self, producer: Callable[[], Batches], may_send: Callable[[int], Awaitable[bool]]) -> None:
         self._current = producer
-        self._holds = holds
+        self._may_send = may_send
 
     async def deliver(self, outputs: Outbox, changelog: Outbox, generation: int) -> dict[int, int]:
         """Send and await the outputs, then the changelog; returns the last changelog offset per partition."""
@@ -38,7 +38,7 @@ class LeasedDelivery:
         return {partition: offset for (_, partition), offset in last.items()}
 
     async def _check(self, generation: int) -> None:
-        if not await self._holds(generation):
+        if not await self._may_send(generation):
             raise Abandoned
 
     async def _send(self, outbox: Outbox) -> dict[tuple[str, int], int]:

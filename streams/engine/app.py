@@ -51,8 +51,18 @@ class App(faust.App):
         return Transport(self.conf.broker_producer, self)
 
     def holds(self, generation: int) -> bool:
-        """Whether the partitions polled in this generation are still ours."""
+        """Whether a stale lease may become fresh again with the partitions of this generation still ours."""
         return bool(generation == self.consumer_generation_id and not self.rebalancing)
+
+    async def may_send(self, generation: int) -> bool:
+        """Whether a unit polled in this generation may go on; waits while the lease is stale.
+
+        Also in a rebalance the partitions are ours until we rejoin, and we rejoin only when the unit is done: given up between
+        its outputs and its changelog, it would repeat the outputs.
+        """
+        if generation != self.consumer_generation_id:
+            return False
+        return await self.lease.wait(lambda: self.holds(generation)) and bool(generation == self.consumer_generation_id)
 
     async def crash(self, reason: BaseException) -> None:
         """A service that dies takes the process with it."""

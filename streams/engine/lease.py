@@ -43,9 +43,9 @@ class Lease:
         return self.clock() - self._beat < self._limit
 
     async def wait(self, held: Callable[[], bool]) -> bool:
-        """Wait while stale; returns whether the partitions are still ours, by ``held``."""
-        while held():
-            if self.fresh:
-                return True
+        """Wait while stale, for as long as ``held`` says that the partitions may still be ours; returns whether it is fresh."""
+        while not self.fresh:
+            if not held():
+                return False
             await asyncio.sleep(POLL_S)
-        return False
+        return True

@@ -41,13 +41,8 @@ class LeasedSender(Sender):  # type: ignore[misc]
 
     async def _may_send(self) -> bool:
         """A fresh lease is enough: also in a rebalance the partitions are ours until we rejoin. A stale one waits for its end."""
-        if self.lost:
-            return False
-        app = self.app
-        if app.lease.fresh:
-            return True
-        generation = app.consumer_generation_id
-        return bool(await app.lease.wait(lambda: not self.lost and app.holds(generation)))
+        app, generation = self.app, self.app.consumer_generation_id
+        return not self.lost and bool(await app.lease.wait(lambda: not self.lost and app.holds(generation))) and not self.lost
 
 
 class IdempotentProducer(driver.Producer):

@@ -10,6 +10,7 @@ import pytest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.engine.app import App
 from streams.engine.consumer import PollConsumer
 from streams.engine.custody import Custody, CustodyBroken
 from streams.engine.lease import Lease
@@ -84,6 +85,39 @@ async def test_a_stale_lease_waits_until_it_is_fresh_or_the_partitions_are_lost(
     assert turns == 3
     clock.now = 300.0
     assert not await lease.wait(lambda: False)
+
+
+class Group:
+    """As much of an app as `App.may_send` asks."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease, self.consumer_generation_id, self.rebalancing = lease, 4, False
+
+    def holds(self, generation: int) -> bool:
+        return App.holds(self, generation)  # type: ignore[arg-type]
+
+    async def may_send(self, generation: int) -> bool:
+        return await App.may_send(self, generation)  # type: ignore[arg-type]
+
+
+async def test_a_unit_that_is_under_way_when_a_rebalance_begins_may_end_while_the_lease_lasts() -> None:
+    """Given up between its outputs and its changelog, it repeated the outputs in a hand-over without any crash."""
+    clock = Clock()
+    group = Group(Lease(10.0, clock))
+    group.lease.beat(100.0)
+    group.rebalancing = True
+    assert await group.may_send(4)
+    clock.now = 108.1
+    assert not await group.may_send(4)
+
+
+async def test_a_unit_of_an_earlier_generation_may_not_go_on_however_fresh_the_lease() -> None:
+    group = Group(Lease(10.0, clock := Clock()))
+    group.lease.beat(clock.now)
+    assert not await group.may_send(3)
+    clock.now = 200.0
+    asyncio.get_running_loop().call_soon(group.lease.beat, clock.now)
+    assert await group.may_send(4)
 
 
 def unit(custody: Custody, offsets: dict[int, list[int]]) -> Unit:
