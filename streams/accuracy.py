@@ -71,3 +71,8 @@ class LiveAccuracy:
         if len(self._younger) >= self._half:
             self._older, self._younger = self._younger, {}
         self._younger[name] = items[:CUT]
+
+    def forget(self, name: SessionName) -> None:
+        """Drop the session's ranking."""
+        self._younger.pop(name, None)
+        self._older.pop(name, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,12 +13,18 @@ import structlog
 from streams.accuracy import LiveAccuracy
 from streams.catalogue import Catalogue
 from streams.decode import EventDecoder
+from streams.deletion import Deleting
+from streams.delivery.foreign import ChangelogCustody
 from streams.delivery.leased import LeasedDelivery
 from streams.delivery.outbox import NO_HEADERS, Abandoned, Outbox
 from streams.engine.app import create_app
+from streams.engine.stall import StallWatch
 from streams.engine.unit import Unit
+from streams.follower import read_range
+from streams.kafka import aiokafka_config
 from streams.learner import POPULAR_KEY, Learner
-from streams.pipeline import Pipeline, Ranker, Rules, Topics
+from streams.pipeline import Pipeline, Ranker
+from streams.rules import rules_of, topics_of
 from streams.settings import Settings
 from streams.store import RocksStore
 from streams.telemetry import Telemetry
@@ -39,6 +46,7 @@ class Application:
         catalogue: Catalogue,
         telemetry: Telemetry,
         learner: Learner | None,
+        deleting: Deleting,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
@@ -48,26 +56,22 @@ class Application:
         self._fail = fail
         self._tasks: list[asyncio.Task[None]] = []
         self.app = app = create_app(settings)
-        app.fail_stop = lambda reason: fail(RuntimeError(reason))
+        app.fail_stop, app.on_foreign_bytes = fail, telemetry.refused_states.inc
         self.delivery = LeasedDelivery(lambda: app.producer._producer, app.may_send)
-        table = app.sessions
+        table, changelog = app.sessions, settings.topic("sessions-changelog")
+        store = RocksStore(table.data._db_for_partition, table.data.offset_key)
+        read = partial(read_range, changelog, aiokafka_config(settings))
         self.pipeline = Pipeline(
             decoder=decoder,
-            store=RocksStore(table.data._db_for_partition, table.data.offset_key),
+            store=store,
             ranker=ranker,
             delivery=self.delivery,
+            custody=ChangelogCustody(self.delivery, store, read, changelog, telemetry.foreign_writes.inc),
             catalogue=catalogue,
             accuracy=LiveAccuracy(),
             telemetry=telemetry,
-            topics=Topics(
-                settings.topic("recommendations"),
-                settings.topic("transitions"),
-                settings.topic("dead-letters"),
-                settings.topic("sessions-changelog"),
-            ),
-            rules=Rules(
-                int(settings.session_gap_s * 1000), int(settings.session_ttl_s * 1000), settings.published, settings.exclude
-            ),
+            topics=topics_of(settings),
+            rules=rules_of(settings, deleting),
         )
         app.agent(app.events_topic, name="recommend")(self._recommend)
         app.agent(app.learner_topic, name="learner")(self._election)
@@ -75,8 +79,9 @@ class Application:
     async def start(self) -> None:
         """Join the group; returns when the state is recovered and events flow."""
         await self.app.start()
+        self._tasks = [asyncio.create_task(self._watch_for_stalls())]
         await self.app.wait_ready()
-        self._tasks = [asyncio.create_task(self._measure_lag()), asyncio.create_task(self._publish_popular())]
+        self._tasks += [asyncio.create_task(work) for work in (self._measure_lag(), self._publish_popular())]
 
     async def stop(self) -> None:
         """Finish the unit in hand, commit, leave the group."""
@@ -124,6 +129,16 @@ class Application:
             told = set(ours)
             for partition, tp in ours.items():
                 lag.labels(partition).set(max(consumer.highwater(tp) - consumer.done(tp), 0))
+
+    async def _watch_for_stalls(self) -> None:
+        """A stale lease is no stall: who cannot reach the group waits for it."""
+        app, limit = self.app, self._settings.stall_timeout_s
+        watch = StallWatch(limit, app.lease.clock)
+        while True:
+            await asyncio.sleep(limit / 20)
+            progress, behind = app.consumer.progress()
+            if watch.stalled(progress, behind=behind and app.lease.fresh):
+                self._fail(TimeoutError(f"no commit and no recovery in {limit:.0f} s, and there is work"))
 
     async def _publish_popular(self) -> None:
         while self._learner is not None:

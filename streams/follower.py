@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 Apply = Callable[[Sequence[Any]], Awaitable[None]]
 """Takes the next records of one partition, in order."""
@@ -56,3 +56,21 @@ class Follower:
                 await self._apply(records)
             lags = [(consumer.highwater(tp) or 0) - await consumer.position(tp) for tp in partitions]
             self.lag = sum(max(lag, 0) for lag in lags)
+
+
+async def read_range(topic: str, config: Mapping[str, Any], partition: int, offsets: range) -> list[Any]:
+    """The records of one partition in a range of offsets that the log has reached; compacted offsets hold none."""
+    found = list[Any]()
+    consumer = AIOKafkaConsumer(**config, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100)
+    await consumer.start()
+    try:
+        tp = TopicPartition(topic, partition)
+        consumer.assign([tp])
+        consumer.seek(tp, offsets.start)
+        while await consumer.position(tp) < offsets.stop:
+            for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
+                if record.offset in offsets:
+                    found.append(record)
+    finally:
+        await consumer.stop()
+    return found

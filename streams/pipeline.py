@@ -10,17 +10,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from models.recommender import Query, Ranking
 from streams.accuracy import LiveAccuracy, SessionName
 from streams.catalogue import Catalogue
+from streams.dead_letter import dead_letter
 from streams.decode import BadRecord, Deletion, EventDecoder
+from streams.deletion import marker_key, pack_marker
+from streams.delivery.foreign import ChangelogCustody
 from streams.delivery.outbox import NO_HEADERS, Delivery, Outbox
 from streams.records import Event, RankedItem, Recommendation, recommendation_id
-from streams.sessions import Outcome, State, dwell, not_again, pack, session_key, state_key, step, unpack, user_key
+from streams.rules import Rules, Topics
+from streams.sessions import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, unpack, user_key
 from streams.store import Changes, SessionStore
 from streams.telemetry import Telemetry
 
@@ -48,25 +52,6 @@ class Ranker(Protocol):
         ...
 
 
-class Topics(NamedTuple):
-    """The names that the journey writes to."""
-
-    recommendations: str
-    transitions: str
-    dead_letters: str
-    changelog: str
-
-
-class Rules(NamedTuple):
-    """The settings that the journey depends on."""
-
-    session_gap_ms: int
-    session_ttl_ms: int
-    published: int
-    exclude: str = "nothing"
-    max_dead_letter_bytes: int = 900_000
-
-
 class Trigger(msgspec.Struct, gc=False):
     """An event that asks for a ranking, with what was known right after it."""
 
@@ -82,6 +67,8 @@ class Work:
     """What one unit amounts to before anything has left the process."""
 
     triggers: list[Trigger] = field(default_factory=list)
+    removals: list[tuple[int, int, bytes]] = field(default_factory=list)
+    """Deleted users: how many triggers came before, the partition, and the key."""
     queries: list[Query] = field(default_factory=list)
     outbox: Outbox = field(default_factory=Outbox)
     changes: dict[int, Changes] = field(default_factory=dict)
@@ -99,6 +86,7 @@ class Pipeline:
         store: SessionStore,
         ranker: Ranker,
         delivery: Delivery,
+        custody: ChangelogCustody,
         catalogue: Catalogue,
         accuracy: LiveAccuracy,
         telemetry: Telemetry,
@@ -110,12 +98,14 @@ class Pipeline:
         self._store = store
         self._ranker = ranker
         self._delivery = delivery
+        self._custody = custody
         self._catalogue = catalogue
         self._accuracy = accuracy
         self._telemetry = telemetry
         self._topics = topics
         self._rules = rules
         self._now = now
+        self._generation = -1
 
     async def process(self, records: Mapping[int, Sequence[Record]], generation: int) -> None:
         """Take one poll's records, per partition of the events topic in offset order, through the whole journey.
@@ -123,6 +113,9 @@ class Pipeline:
         Raises `Abandoned` when the group has rebalanced; any other error must end the process.
         """
         telemetry = self._telemetry
+        if generation != self._generation:
+            self._store.refresh()
+            self._generation = generation
         with telemetry.stage("step"):
             work = Work()
             for partition, of_partition in records.items():
@@ -134,7 +127,8 @@ class Pipeline:
             self._test(work.triggers, rankings, popular)
             self._publish(work, rankings, version, began)
         with telemetry.stage("deliver"):
-            changelog = await self._delivery.deliver(work.outbox, self._changelog(work), generation)
+            placed = await self._delivery.deliver(work.outbox, self._changelog(work), generation)
+            changelog = await self._custody.settle(placed, work.changes, generation)
         with telemetry.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
@@ -148,6 +142,7 @@ class Pipeline:
         changes = work.changes[partition] = Changes(watermark=max(watermark, records[-1].offset))
         states: dict[bytes, State] = {}
         touched: dict[bytes, int] = {}
+        markers, secret = self._store.markers(partition), self._rules.deleting.secret
         transitions = work.outbox.to(self._topics.transitions, 0)
         for record in records:
             if record.offset <= watermark:
@@ -157,16 +152,15 @@ class Pipeline:
             if event is None:
                 continue
             if isinstance(event, Deletion):
-                for key in (user_key(event.key), session_key(event.key)):
-                    states[key] = State()
-                    touched[key] = record.offset
-                work.outcomes.append("deleted")
+                self._delete(work, partition, record, event, states)
+                touched |= dict.fromkeys((user_key(event.key), session_key(event.key)), record.offset)
+                markers = {**markers, marker_key(event.key, secret): record.timestamp}
+                continue
+            if markers and event.timestamp <= markers.get(marker_key(owner(event), secret), -1):
+                work.outcomes.append("before_deletion")
                 continue
             key = state_key(event)
-            state = states.get(key)
-            if state is None:
-                stored = self._store.get(partition, key)
-                state = states[key] = State() if stored is None else unpack(stored)
+            state = self._state(partition, key, states)
             result = step(state, event, partition, record.offset, record.timestamp, self._rules.session_gap_ms)
             work.outcomes.append(result.outcome)
             session = result.session
@@ -186,6 +180,25 @@ class Pipeline:
             changes.states[key] = (offset, pack(state, offset) if state.sessions else None)
         changes.states.update(self._expired(work, partition, records[-1], touched))
 
+    def _delete(self, work: Work, partition: int, record: Record, deletion: Deletion, states: dict[bytes, State]) -> None:
+        """Empty the states of a user or anonymous session, and leave a marker."""
+        for key in (user_key(deletion.key), session_key(deletion.key)):
+            for session in self._state(partition, key, states).sessions:
+                self._accuracy.forget((partition, key, session.first_offset))
+            states[key] = State()
+        mark = marker_key(deletion.key, self._rules.deleting.secret)
+        work.changes[partition].states[mark] = (record.offset, pack_marker(record.timestamp, record.offset))
+        work.removals.append((len(work.triggers), partition, deletion.key.encode()))
+        work.outcomes.append("deleted")
+
+    def _state(self, partition: int, key: bytes, states: dict[bytes, State]) -> State:
+        """The state as this unit has it so far."""
+        state = states.get(key)
+        if state is None:
+            stored = self._store.get(partition, key)
+            state = states[key] = State() if stored is None else unpack(stored)
+        return state
+
     def _decode(self, work: Work, record: Record) -> Event | Deletion | None:
         """The record's event; ``None`` for a bad record, which is buried."""
         try:
@@ -199,34 +212,18 @@ class Pipeline:
                 headers=record.headers,
             )
         except BadRecord as bad:
-            self._bury(work, record, bad)
+            letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes)
+            work.outbox.to(self._topics.dead_letters, record.partition).append(letter)
+            work.counts["dead_letters", bad.reason] += 1
+            work.outcomes.append("dead_letter")
             return None
         if isinstance(event, Event):
             _count_key(work, record, event)
         return event
 
-    def _bury(self, work: Work, record: Record, bad: BadRecord) -> None:
-        """One dead letter: the original bytes, cut if no topic would take them, and where to find them."""
-        headers = [
-            ("reason", bad.reason.encode()),
-            ("detail", bad.detail.encode()[:1000]),
-            ("topic", record.topic.encode()),
-            ("partition", str(record.partition).encode()),
-            ("offset", str(record.offset).encode()),
-        ]
-        key, value, limit = record.key, record.value, self._rules.max_dead_letter_bytes
-        if key is not None and len(key) > limit // 2:
-            headers.append(("key_length", str(len(key)).encode()))
-            key = key[: limit // 2]
-        if value is not None and len(value) > limit // 2:
-            headers.append(("value_length", str(len(value)).encode()))
-            value = value[: limit // 2]
-        work.outbox.to(self._topics.dead_letters, record.partition).append((key, value, headers))
-        work.counts["dead_letters", bad.reason] += 1
-        work.outcomes.append("dead_letter")
-
     def _expired(self, work: Work, partition: int, last: Record, touched: Mapping[bytes, int]) -> dict[bytes, tuple[int, None]]:
-        keys = self._store.expired(partition, last.timestamp, self._rules.session_ttl_ms)
+        rules = self._rules
+        keys = self._store.expired(partition, last.timestamp, rules.session_ttl_ms, rules.deleting.ttl_ms)
         gone: dict[bytes, tuple[int, None]] = {key: (last.offset, None) for key in keys if key not in touched}
         work.counts["expired", ""] += len(gone)
         return gone
@@ -246,7 +243,9 @@ class Pipeline:
     def _publish(self, work: Work, rankings: Sequence[Ranking], version: int, began: float) -> None:
         now = self._now()
         took_ms = round((now - began) * 1000, 3)
-        for trigger, ranking in zip(work.triggers, rankings, strict=True):
+        removals = work.removals[::-1]
+        for number, (trigger, ranking) in enumerate(zip(work.triggers, rankings, strict=True)):
+            self._remove(work, removals, number)
             event, record = trigger.event, trigger.record
             recommendation = Recommendation(
                 recommendation_id=recommendation_id(record.topic, record.partition, record.offset),
@@ -264,8 +263,15 @@ class Pipeline:
             key = record.key if record.key is not None else trigger.name[1][2:]
             outputs = work.outbox.to(self._topics.recommendations, record.partition)
             outputs.append((key, _encode(recommendation), NO_HEADERS))
+        self._remove(work, removals, len(work.triggers))
         work.counts["recommendations", ""] += len(work.triggers)
         work.counts["transitions", ""] += len(work.outbox.to(self._topics.transitions, 0))
+
+    def _remove(self, work: Work, removals: list[tuple[int, int, bytes]], published: int) -> None:
+        """Where a user was deleted, his recommendations are too: in their turn, as he may come back."""
+        while removals and removals[-1][0] <= published:
+            _, partition, key = removals.pop()
+            work.outbox.to(self._topics.recommendations, partition).append((key, None, NO_HEADERS))
 
     def _changelog(self, work: Work) -> Outbox:
         """Per partition the changed sessions, and the watermark as the last record."""
@@ -283,8 +289,7 @@ def ranked_items(ranking: Ranking) -> list[RankedItem]:
 
 def _count_key(work: Work, record: Record, event: Event) -> None:
     """State belongs to the partition that the event came in on, so another key is accepted, and counted."""
-    owner = event.user_id if event.user_id is not None else event.session_id
     if record.key is None:
         work.counts["keys", "null"] += 1
-    elif owner is None or record.key != owner.encode():
+    elif record.key != owner(event).encode():
         work.counts["keys", "mismatch"] += 1

@@ -86,17 +86,31 @@ def state_key(event: Event) -> bytes:
     return user_key(event.user_id) if event.user_id is not None else session_key(event.session_id or "")
 
 
+def owner(event: Event) -> str:
+    """Whose the event is: the user's, or the anonymous session's."""
+    return event.user_id if event.user_id is not None else event.session_id or ""
+
+
 def pack(state: State, source_offset: int) -> bytes:
     """The stored form: 8 bytes of source offset, so that recovery compares without decoding, then msgpack."""
     return source_offset.to_bytes(8, "big") + _encode(state)
 
 
+class NewerState(Exception):
+    """A state that a later version of this program has written; to read on would lose it."""
+
+
 def unpack(value: bytes) -> State:
-    """Read the stored form. Raises ``msgspec.DecodeError`` on foreign bytes and ``ValueError`` on another version."""
-    state = _decode(memoryview(value)[8:])
-    if state.version != STATE_VERSION:
-        raise ValueError(f"session state of version {state.version}, this program reads {STATE_VERSION}")
-    return state
+    """Read the stored form. Raises ``msgspec.DecodeError`` on foreign bytes and `NewerState` on a later version's."""
+    version = _version(value)
+    if version > STATE_VERSION:
+        raise NewerState(f"session state of version {version}, this program reads up to {STATE_VERSION}")
+    return _decode(memoryview(value)[8:])
+
+
+def _version(value: bytes) -> int:
+    """The first element of the array that a state is; 0 where there is none."""
+    return value[9] if len(value) > 9 and 0x91 <= value[8] <= 0x9F and value[9] < 0x80 else 0
 
 
 def step(state: State, event: Event, partition: int, offset: int, kafka_time: int, gap_ms: int) -> Step:

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     ssl_keyfile: Path | None = None
 
     session_timeout_s: float = Field(10.0, ge=1, le=300, description="How long a killed worker goes unnoticed.")
+    stall_timeout_s: float = Field(60.0, ge=5, description="A worker that does nothing for so long though there is work ends.")
     instance_id: str | None = Field(None, description="Static membership of the consumer group.")
     max_poll_records: int = Field(1024, ge=1, le=20_000, description="Events in a unit of work, at most.")
     fetch_max_wait_ms: int = Field(25, ge=1, le=5000, description="How long the broker may hold an empty fetch.")
@@ -66,6 +67,9 @@ class Settings(BaseSettings):
 
     idempotent: bool = Field(True, description="Idempotent producer; only the embedded broker needs false.")
 
+    hash_key: SecretStr | None = Field(
+        None, description="Secret of the hashes that stay of deleted users; the same for all workers."
+    )
     session_gap_s: float = Field(1800.0, gt=0, description="Event time without an event that ends a session.")
     session_ttl_s: float = Field(7 * 86400.0, gt=0, description="Kafka time after which a session is removed.")
     max_ahead_s: float = Field(300.0, ge=0, description="How far an event's time may be ahead of its Kafka time.")

@@ -8,11 +8,14 @@ from typing import Protocol
 
 from rocksdict import Rdict, WriteBatch
 
+from streams.deletion import MARKER, deleted_at
 from streams.delivery.outbox import NO_HEADERS, Outgoing
 from streams.sessions import expired, unpack
 
 WATERMARK = b"\x00watermark"
 """The reserved key of the last source offset done; a state key always begins with ``u:`` or ``s:``."""
+WATERMARK_BYTES = 8
+STATE_KEYS = (b"u:", b"s:", MARKER)
 SWEEP_KEYS = 256
 SWEEP_EVERY_MS = 1000
 
@@ -27,13 +30,18 @@ class Changes:
     def changelog(self) -> Iterator[Outgoing]:
         """The changelog's records, the watermark last. A tombstone tells its source offset in a header."""
         for key, (offset, value) in self.states.items():
-            yield key, value, [("offset", str(offset).encode())] if value is None else NO_HEADERS
+            yield removed(key, offset) if value is None else (key, value, NO_HEADERS)
         yield WATERMARK, watermark_value(self.watermark), NO_HEADERS
+
+
+def removed(key: bytes, offset: int) -> Outgoing:
+    """The changelog record that removes a key as of a source offset."""
+    return key, None, [("offset", str(offset).encode())]
 
 
 def watermark_value(offset: int) -> bytes:
     """The stored form of a watermark: the same 8 bytes of source offset that every value begins with."""
-    return offset.to_bytes(8, "big")
+    return offset.to_bytes(WATERMARK_BYTES, "big")
 
 
 class SessionStore(Protocol):
@@ -47,8 +55,20 @@ class SessionStore(Protocol):
         """The last source offset done; -1 before the first."""
         ...
 
-    def expired(self, partition: int, now_ms: int, ttl_ms: int) -> list[bytes]:
-        """Some keys whose sessions have expired by Kafka time."""
+    def changelog_offset(self, partition: int) -> int:
+        """The last changelog offset applied; -1 before the first."""
+        ...
+
+    def markers(self, partition: int) -> dict[bytes, int]:
+        """The time of deletion by marker; not to be changed."""
+        ...
+
+    def refresh(self) -> None:
+        """Partitions have changed hands, so nothing that was remembered holds."""
+        ...
+
+    def expired(self, partition: int, now_ms: int, ttl_ms: int, marker_ttl_ms: int | None) -> list[bytes]:
+        """Some keys whose sessions, or whose markers, have expired by Kafka time."""
         ...
 
     def write(self, partition: int, changes: Changes, changelog_offset: int) -> None:
@@ -66,6 +86,7 @@ class RocksStore:
         self._database = database
         self._offset_key = offset_key
         self._swept: dict[int, tuple[int, bytes]] = {}
+        self._markers: dict[int, dict[bytes, int]] = {}
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         value: bytes | None = self._database(partition).get(key)
@@ -75,25 +96,49 @@ class RocksStore:
         value = self.get(partition, WATERMARK)
         return -1 if value is None else int.from_bytes(value, "big")
 
-    def expired(self, partition: int, now_ms: int, ttl_ms: int) -> list[bytes]:
+    def changelog_offset(self, partition: int) -> int:
+        value = self.get(partition, self._offset_key)
+        return -1 if value is None else int(value)
+
+    def markers(self, partition: int) -> dict[bytes, int]:
+        """Read once: there are few, and each event asks."""
+        found = self._markers.get(partition)
+        if found is None:
+            found = self._markers[partition] = {}
+            pairs: Iterable[tuple[bytes, bytes]] = self._database(partition).items(from_key=MARKER)  # type: ignore[assignment]
+            for key, value in pairs:
+                if not key.startswith(MARKER):
+                    break
+                found[key] = deleted_at(value)
+        return found
+
+    def refresh(self) -> None:
+        self._markers.clear()
+
+    def expired(self, partition: int, now_ms: int, ttl_ms: int, marker_ttl_ms: int | None) -> list[bytes]:
         """Looks at the next few keys at most once a second of Kafka time, round and round, so no unit waits for a sweep."""
-        swept_at, cursor = self._swept.get(partition, (0, b"s:"))
+        swept_at, cursor = self._swept.get(partition, (0, MARKER))
         if now_ms - swept_at < SWEEP_EVERY_MS:
             return []
         found, looked, last = [], 0, cursor
         pairs: Iterable[tuple[bytes, bytes]] = self._database(partition).items(from_key=cursor)  # type: ignore[assignment]
         for key, value in pairs:
             looked, last = looked + 1, key
-            if key[:2] in (b"u:", b"s:") and expired(unpack(value), now_ms, ttl_ms):
+            if key.startswith(MARKER):
+                if marker_ttl_ms is not None and now_ms - deleted_at(value) > marker_ttl_ms:
+                    found.append(key)
+            elif key[:2] in STATE_KEYS and expired(unpack(value), now_ms, ttl_ms):
                 found.append(key)
             if looked == SWEEP_KEYS:
                 break
-        self._swept[partition] = (now_ms, last + b"\x00" if looked == SWEEP_KEYS else b"s:")
+        self._swept[partition] = (now_ms, last + b"\x00" if looked == SWEEP_KEYS else MARKER)
         return found
 
     def write(self, partition: int, changes: Changes, changelog_offset: int) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, (_, value) in changes.states.items():
+            if key.startswith(MARKER):
+                self._markers.pop(partition, None)
             if value is None:
                 batch.delete(key)
             else:

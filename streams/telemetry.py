@@ -42,6 +42,10 @@ class Telemetry:
             "ouzel_stage_seconds", "Time of one stage of a unit.", ["stage"], buckets=STAGE_BUCKETS, registry=r
         )
         self.abandoned = Counter("ouzel_units_abandoned", "Units given up in a rebalance.", registry=r)
+        self.foreign_writes = Counter(
+            "ouzel_foreign_writes", "Changelog records of somebody else, found and answered.", registry=r
+        )
+        self.refused_states = Counter("ouzel_refused_states", "Changelog records that are no session state.", registry=r)
         self.lag = Gauge("ouzel_consumer_lag", "Events of the log not done yet.", ["partition"], registry=r)
         self.is_learner = Gauge("ouzel_learner", "1 when this worker is the elected learner.", registry=r)
         self.loss = Gauge("ouzel_loss", "Mean training loss of the last step, nats per example.", registry=r)

@@ -141,6 +141,13 @@ def check_topics(settings: Settings) -> list[str]:
     return [problem for spec in topic_specs(settings) for problem in differences(spec, states[spec.name])]
 
 
+def events_retention_ms(settings: Settings) -> int | None:
+    """How long an event stays in the log, ``None`` for ever; a broker that does not tell is taken to keep them for a week."""
+    state = describe_topics(settings)[settings.topic("events")]
+    told = int(((state and state.config) or {}).get("retention.ms", 7 * DAY_MS))
+    return None if told < 0 else told
+
+
 def differences(spec: TopicSpec, state: TopicState | None) -> list[str]:
     """How one topic differs from its specification."""
     if state is None:

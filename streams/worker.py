@@ -16,20 +16,26 @@ from models.registry import build
 from streams.app import Application
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord, EventDecoder, load_decoder
+from streams.deletion import Deleting
+from streams.delivery.foreign import ChangelogReplaced
+from streams.engine.positions import PositionAhead
 from streams.follower import Follower
 from streams.kafka import aiokafka_config
 from streams.learner import Learner
 from streams.model_thread import ModelThread
 from streams.ranking import ThreadRanker
+from streams.sessions import NewerState
 from streams.settings import Settings, SettingsError
 from streams.telemetry import Telemetry
-from streams.topics import check_topics
+from streams.topics import check_topics, events_retention_ms
 
 log = structlog.get_logger(__name__)
 
 REFUSED = 2
 FAILED = 70
 STOP_WITHIN_S = 8.0
+REFUSALS = (NewerState, ChangelogReplaced, PositionAhead)
+"""What another start would not mend."""
 GC_THRESHOLD = 100_000
 
 
@@ -67,7 +73,8 @@ class Worker:
         if self._stop.is_set():
             return 0
         ranker = ThreadRanker(self._model, self._thread, self._catalogue)
-        application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, learner, self._fail)
+        deleting = Deleting(hash_secret(settings), await asyncio.to_thread(events_retention_ms, settings))
+        application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, learner, deleting, self._fail)
         await application.start()
         log.info("ready", items=self._model.vocabulary_size, steps=self._model.steps)
         _spare_the_collector()
@@ -132,7 +139,7 @@ class Worker:
         log.error("failed", error=repr(error), exc_info=error)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(FAILED)
+        os._exit(REFUSED if isinstance(error, REFUSALS) else FAILED)
 
 
 def event_decoder(settings: Settings) -> EventDecoder:
@@ -144,6 +151,11 @@ def event_decoder(settings: Settings) -> EventDecoder:
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def hash_secret(settings: Settings) -> bytes:
+    """The secret of hashes of users; without a setting it is the group's name, which is none."""
+    return settings.hash_key.get_secret_value().encode() if settings.hash_key else settings.app_id.encode()
 
 
 def _spare_the_collector() -> None:

@@ -14,11 +14,13 @@ from kafka import KafkaConsumer, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
 from streams.decode import BadRecord, Deletion, EventDecoder
+from streams.deletion import marker_key, pack_marker
 from streams.learner import POPULAR_KEY
 from streams.records import recommendation_id
-from streams.sessions import State, pack, session_key, state_key, step, user_key
+from streams.sessions import State, owner, pack, session_key, state_key, step, user_key
 from streams.settings import Settings
-from streams.store import WATERMARK
+from streams.store import STATE_KEYS, WATERMARK
+from streams.worker import hash_secret
 
 EMBEDDED_QUIET_POLLS = 2
 """The embedded broker tells the end of batched records wrong: there, only silence says that all was read."""
@@ -61,6 +63,7 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
     """Replay the records of the events topic, one by one, without units, stores or models."""
     decoder, result = EventDecoder(settings.field_mapping), Account()
     live: dict[tuple[int, bytes], tuple[State, int]] = {}
+    markers: dict[tuple[int, bytes], int] = {}
     for record in events:
         partition, offset = record.partition, record.offset
         result.watermarks[partition] = offset
@@ -80,6 +83,12 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
         if isinstance(event, Deletion):
             for key in (user_key(event.key), session_key(event.key)):
                 live.pop((partition, key), None)
+            mark = marker_key(event.key, hash_secret(settings))
+            markers[partition, mark] = record.timestamp
+            result.states.setdefault(partition, {})[mark] = pack_marker(record.timestamp, offset)
+            continue
+        if event.timestamp <= markers.get((partition, marker_key(owner(event), hash_secret(settings))), -1):
+            result.outcomes["before_deletion"] += 1
             continue
         name = (partition, state_key(event))
         state, _ = live.get(name, (State(), -1))
@@ -107,7 +116,7 @@ def in_rocksdb(data_dir: Path, partitions: int) -> tuple[dict[int, dict[bytes, b
             database.close()
             if WATERMARK in found:
                 watermarks[partition] = int.from_bytes(found[WATERMARK], "big")
-            kept = {key: value for key, value in found.items() if key[:2] in (b"u:", b"s:")}
+            kept = {key: value for key, value in found.items() if key[:2] in STATE_KEYS}
             if kept:
                 states[partition] = kept
     return states, watermarks
@@ -144,7 +153,7 @@ class Outputs:
 def outputs(settings: Settings) -> Outputs:
     """Count every output record by the event that made it."""
     transitions = [msgspec.json.decode(record.value) for record in read_topic(settings, "transitions")]
-    published = [r for r in read_topic(settings, "recommendations") if r.key != POPULAR_KEY]
+    published = [r for r in read_topic(settings, "recommendations") if r.key != POPULAR_KEY and r.value is not None]
     letters = [dict(record.headers) for record in read_topic(settings, "dead-letters")]
     return Outputs(
         Counter((t["source_partition"], t["source_offset"]) for t in transitions),

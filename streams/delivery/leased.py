@@ -29,19 +29,19 @@ class LeasedDelivery:
         self._current = producer
         self._may_send = may_send
 
-    async def deliver(self, outputs: Outbox, changelog: Outbox, generation: int) -> dict[int, int]:
-        """Send and await the outputs, then the changelog; returns the last changelog offset per partition."""
+    async def deliver(self, outputs: Outbox, changelog: Outbox, generation: int) -> dict[int, list[range]]:
+        """Send and await the outputs, then the changelog; returns the offsets of its batches per partition."""
         await self._check(generation)
         await self._send(outputs)
         await self._check(generation)
-        last = await self._send(changelog)
-        return {partition: offset for (_, partition), offset in last.items()}
+        placed = await self._send(changelog)
+        return {partition: batches for (_, partition), batches in placed.items()}
 
     async def _check(self, generation: int) -> None:
         if not await self._may_send(generation):
             raise Abandoned
 
-    async def _send(self, outbox: Outbox) -> dict[tuple[str, int], int]:
+    async def _send(self, outbox: Outbox) -> dict[tuple[str, int], list[range]]:
         """One batch per topic and partition, more only where one would be too large."""
         producer = self._current()
         sent: list[tuple[tuple[str, int], asyncio.Future[Any], int]] = []
@@ -49,10 +49,11 @@ class LeasedDelivery:
             for batch in _batches(producer, records):
                 future = await producer.send_batch(batch, topic, partition=partition)
                 sent.append(((topic, partition), future, batch.record_count()))
-        last: dict[tuple[str, int], int] = {}
+        placed: dict[tuple[str, int], list[range]] = {}
         for where, future, count in sent:
-            last[where] = (await future).offset + count - 1
-        return last
+            base = (await future).offset
+            placed.setdefault(where, []).append(range(base, base + count))
+        return placed
 
 
 def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[Any]:

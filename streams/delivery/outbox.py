@@ -25,8 +25,8 @@ class Abandoned(Exception):
 class Delivery(Protocol):
     """Sends a unit's outputs, and only when they are confirmed its changelog."""
 
-    async def deliver(self, outputs: Outbox, changelog: Outbox, generation: int) -> dict[int, int]:
-        """Returns, per changelog partition, the offset of the last record. Raises if anything was not confirmed.
+    async def deliver(self, outputs: Outbox, changelog: Outbox, generation: int) -> dict[int, list[range]]:
+        """Returns, per changelog partition, the offsets of each batch. Raises if anything was not confirmed.
 
         ``generation`` is the consumer group's when the unit was polled; `Abandoned` if the partitions are ours no more.
         """

@@ -22,9 +22,9 @@ BATCH_BYTES = 900_000
 ROCKSDB = {"driver": "rocksdict", "block_cache_size": 32 << 20, "write_buffer_size": 8 << 20, "max_open_files": 256}
 
 
-def end_process(reason: str) -> None:
+def end_process(reason: BaseException) -> None:
     """The default of `App.fail_stop`: nothing may run on."""
-    sys.stderr.write(f"stopped: {reason}\n")
+    sys.stderr.write(f"stopped: {reason!r}\n")
     sys.stderr.flush()
     os._exit(CUSTODY_BROKEN)
 
@@ -42,7 +42,8 @@ class App(faust.App):
     events_topic: Any
     learner_topic: Any
     sessions: Any
-    fail_stop: Callable[[str], None] = staticmethod(end_process)
+    fail_stop: Callable[[BaseException], None] = staticmethod(end_process)
+    on_foreign_bytes: Callable[[int], None] = staticmethod(lambda _: None)
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -66,7 +67,7 @@ class App(faust.App):
 
     async def crash(self, reason: BaseException) -> None:
         """A service that dies takes the process with it."""
-        self.fail_stop(f"crashed: {reason!r}")
+        self.fail_stop(reason)
 
     async def wait_ready(self) -> None:
         """Until the first assignment is recovered and events flow."""

@@ -190,7 +190,7 @@ class PollConsumer(driver.Consumer):
             try:
                 self._custody.ack(unit)
             except CustodyBroken as broken:
-                self.app.fail_stop(str(broken))
+                self.app.fail_stop(broken)
                 return False
         message.acked = True
         self._release(message)
@@ -236,3 +236,10 @@ class PollConsumer(driver.Consumer):
     def done(self, tp: TP) -> int:
         """The next offset to do, as far as this worker knows."""
         return self._custody.to_commit.get(tp.partition, self._committed_offset.get(tp) or 0)
+
+    def progress(self) -> tuple[object, bool]:
+        """What moves while there is work: commits and recovery; and whether there is any."""
+        recovery = self.app.tables.recovery
+        events = [tp for tp in self.assignment() if tp.topic == self.app.events_name]
+        behind = self.app.in_recovery or any((self.highwater(tp) or 0) > self.done(tp) for tp in events)
+        return (dict(self._committed_offset), dict(recovery.active_offsets)), behind

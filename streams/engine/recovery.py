@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import structlog
 from faust.tables.recovery import Recovery as FaustRecovery
 from faust.types import TP
 from mode import Service
 from rocksdict import WriteBatch
+
+from streams.deletion import MARKER, deleted_at
+from streams.engine.positions import refuse_ahead
+from streams.sessions import unpack
+from streams.store import STATE_KEYS, WATERMARK, WATERMARK_BYTES
+
+log = structlog.get_logger(__name__)
+
+LONGEST_KEY = 10_000
 
 Version = tuple[int, bytes | None]
 """A state's source offset, and its stored form; ``None`` for a removed one."""
@@ -19,6 +29,22 @@ def source_offset(record: Any) -> int:
     if record.value is not None:
         return int.from_bytes(record.value[:8], "big")
     return int(dict(record.headers or ()).get("offset", b"-1"))
+
+
+def ours(record: Any) -> bool:
+    """Whether a changelog record can be one of this program's. Raises `NewerState` on one of a later version's."""
+    key, value = record.key, record.value
+    try:
+        if key == WATERMARK:
+            return len(value) == WATERMARK_BYTES
+        if key[:2] not in STATE_KEYS or len(key) > LONGEST_KEY:
+            return False
+        if value is None:
+            return source_offset(record) >= 0
+        deleted_at(value) if key.startswith(MARKER) else unpack(value)
+    except (TypeError, ValueError):  # msgspec's errors are ValueErrors
+        return False
+    return True
 
 
 def newest(records: Iterable[Any], stored: Callable[[bytes], bytes | None], removed: dict[bytes, int]) -> dict[bytes, Version]:
@@ -66,6 +92,9 @@ class Recovery(FaustRecovery):
     async def _seek_offsets(self, consumer: Any, tps: Any, offsets: Any, title: str) -> None:
         """A signal that is still set from the last recovery would end this one before it began."""
         self.signal_recovery_end.clear()
+        if title == "active" and self.app.idempotent:  # the embedded broker tells the end of a log wrong
+            ends = {tp: None if last is None else last + 1 for tp, last in self.active_highwaters.items()}
+            refuse_ahead({tp: offset + 1 for tp, offset in offsets.items() if offset is not None and tp in tps}, ends)
         await super()._seek_offsets(consumer, tps, offsets, title)
         if title == "active":
             self._seeked = True
@@ -78,11 +107,15 @@ class Recovery(FaustRecovery):
         applied = -1 if applied is None else applied
         fresh = [record for record in records if record.offset > applied]
         if fresh:
+            kept = [record for record in fresh if ours(record)]
+            if len(kept) < len(fresh):
+                log.warning("foreign_bytes", partition=tp.partition, records=len(fresh) - len(kept))
+                self.app.on_foreign_bytes(len(fresh) - len(kept))
             table: Any = self.tp_to_table[tp]
             store = table.data
             database = store._db_for_partition(tp.partition)
             batch = WriteBatch(raw_mode=True)
-            for key, (_, value) in newest(fresh, database.get, self._removed.setdefault(tp, {})).items():
+            for key, (_, value) in newest(kept, database.get, self._removed.setdefault(tp, {})).items():
                 if value is None:
                     batch.delete(key)
                 else:
@@ -128,6 +161,7 @@ class Recovery(FaustRecovery):
         await self._wait(self.app.producer.wait_whole())
         if assignment:
             await self._wait(consumer.perform_seek(), timeout=self.app.conf.broker_request_timeout)
+            await self._wait(self._refuse_events_ahead(consumer), timeout=self.app.conf.broker_request_timeout)
         self.completed.set()
         self.app.flow_control.resume()
         consumer.resume_flow()
@@ -137,3 +171,11 @@ class Recovery(FaustRecovery):
         if not self.app.assignor.assigned_standbys():
             self.tables.on_standbys_ready()
         self.app.on_rebalance_end()
+
+    async def _refuse_events_ahead(self, consumer: Any) -> None:
+        events = [tp for tp in consumer.assignment() if tp.topic == self.app.events_name]
+        if events and self.app.idempotent:
+            table: Any = self.app.sessions
+            marks = {tp: table.data._db_for_partition(tp.partition).get(WATERMARK) for tp in events}
+            done = {tp: 0 if mark is None else int.from_bytes(mark, "big") + 1 for tp, mark in marks.items()}
+            refuse_ahead({tp: max(done[tp], consumer.done(tp)) for tp in events}, await consumer.highwaters(*events))

@@ -12,9 +12,11 @@ from journey import assert_accounted, clicks, wait_done
 from oracle import in_changelog, outputs, read_topic
 from running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
+from streams.deletion import marker_key
 from streams.learner import POPULAR_KEY
 from streams.settings import Settings
 from streams.topics import create_topics
+from streams.worker import hash_secret
 
 MakeWorker = Callable[..., WorkerProcess]
 
@@ -117,14 +119,28 @@ def test_a_record_of_five_megabytes_is_one_dead_letter_cut_short(kafka: str, tmp
 
 
 def test_a_null_value_with_a_key_deletes_the_user(settings: Settings, worker: MakeWorker) -> None:
-    produced = produce(settings, [*clicks(20, users=2), (b"user-0", None)])
+    """His sessions and his recommendations go, a hash stays, and older events do not bring him back; newer ones do."""
+    produced = produce(settings, [*clicks(20, users=2), (b"user-0", None), *clicks(20, users=2)])
     running = worker(settings)
     running.wait_ready()
     wait_done(settings, produced)
+    assert running.metrics()["ouzel_events_total|outcome=before_deletion"] == 20 - sum(
+        key == b"user-1" for key, _ in clicks(20, users=2)
+    )
     assert running.stop() == 0, running.tail()
     assert_accounted(settings)
-    keys = [key for states in in_changelog(settings)[0].values() for key in states]
-    assert keys == [b"u:user-1"]
+    marker = marker_key("user-0", hash_secret(settings))
+    keys = {key for states in in_changelog(settings)[0].values() for key in states}
+    assert keys == {b"u:user-1", marker}
+    assert [r.value for r in read_topic(settings, "recommendations") if r.key == b"user-0"][-1] is None
+    now = json.dumps({"user_id": "user-0", "item_id": "a"}).encode()
+    produced += produce(settings, [(b"user-0", now)])
+    again = worker(settings)
+    again.wait_ready()
+    wait_done(settings, produced)
+    assert again.stop() == 0, again.tail()
+    assert_accounted(settings)
+    assert {key for states in in_changelog(settings)[0].values() for key in states} == {b"u:user-0", b"u:user-1", marker}
     assert read_topic(settings, "dead-letters") == []
 
 

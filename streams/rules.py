@@ -1,0 +1,39 @@
+"""What the journey is told: where it writes, and by which rules."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from streams.deletion import Deleting
+from streams.settings import Settings
+
+
+class Topics(NamedTuple):
+    """The names that the journey writes to."""
+
+    recommendations: str
+    transitions: str
+    dead_letters: str
+    changelog: str
+
+
+class Rules(NamedTuple):
+    """The settings that the journey depends on."""
+
+    session_gap_ms: int
+    session_ttl_ms: int
+    published: int
+    exclude: str = "nothing"
+    deleting: Deleting = Deleting()
+    max_dead_letter_bytes: int = 900_000
+
+
+def topics_of(settings: Settings) -> Topics:
+    """The names by the settings."""
+    return Topics(*(settings.topic(name) for name in ("recommendations", "transitions", "dead-letters", "sessions-changelog")))
+
+
+def rules_of(settings: Settings, deleting: Deleting) -> Rules:
+    """The rules by the settings."""
+    gap_ms, ttl_ms = int(settings.session_gap_s * 1000), int(settings.session_ttl_s * 1000)
+    return Rules(gap_ms, ttl_ms, settings.published, settings.exclude, deleting)
