@@ -180,6 +180,10 @@ class Remembering:
         """Highest source offset applied, per source partition."""
         return self.memory.position
 
+    def reposition(self, position: Mapping[int, int]) -> None:
+        """Go on as if these were the highest source offsets applied."""
+        self.memory.position = dict(position)
+
     @property
     def vocabulary_size(self) -> int:
         """Items known."""

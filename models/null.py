@@ -33,6 +33,9 @@ class NullRecommender:
     def position(self) -> Mapping[int, int]:
         return self._position
 
+    def reposition(self, position: Mapping[int, int]) -> None:
+        self._position = dict(position)
+
     def warmup(self) -> None:
         """Nothing to compile."""
 

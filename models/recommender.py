@@ -55,6 +55,10 @@ class Recommender(Protocol):
         """Highest source offset applied, per source partition."""
         ...
 
+    def reposition(self, position: Mapping[int, int]) -> None:
+        """Go on as if these were the highest source offsets applied: for a model that begins on another log."""
+        ...
+
     @property
     def steps(self) -> int:
         """Learning steps taken: the model's version."""

@@ -34,10 +34,34 @@ class Manifest(NamedTuple):
     sha256: str
 
 
+class Frozen(NamedTuple):
+    """A model's state, copied: the model may go on while it is written."""
+
+    model: str
+    config: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+def freeze(name: str, model: Recommender) -> Frozen:
+    """Copy the state of a model that `build` makes under this name."""
+    return Frozen(name, config_of(model), {key: np.array(array, order="C") for key, array in model.state().items()})
+
+
+def config_of(model: Recommender) -> dict[str, Any]:
+    """The options that `build` made the model with."""
+    config: dict[str, Any] = getattr(model, "config", {})
+    return config
+
+
 def take(name: str, model: Recommender) -> bytes:
     """The snapshot of a model that `build` makes under this name."""
-    arrays = {key: np.ascontiguousarray(array) for key, array in model.state().items()}
-    told = {"format": FORMAT, "version": VERSION, "model": name, "config": getattr(model, "config", {})}
+    return encode(freeze(name, model))
+
+
+def encode(frozen: Frozen) -> bytes:
+    """The snapshot's bytes."""
+    arrays = frozen.arrays
+    told = {"format": FORMAT, "version": VERSION, "model": frozen.model, "config": frozen.config}
     header = json.dumps(told | {"sha256": _digest(told, arrays)}, sort_keys=True)
     return save(arrays, {FORMAT: header})  # one key: safetensors orders several as it likes
 

@@ -16,7 +16,21 @@ from streams.kafka import NoBroker
 from streams.settings import SettingsError
 from streams.topics import TopicsError
 
-COMMANDS = ("config", "topics", "worker", "replay", "simulate", "watch", "dead_letters", "reset", "demo", "evaluate", "warmup")
+COMMANDS = (
+    "config",
+    "topics",
+    "worker",
+    "replay",
+    "simulate",
+    "watch",
+    "dead_letters",
+    "reset",
+    "demo",
+    "evaluate",
+    "warmup",
+    "train",
+    "model",
+)
 
 
 def build() -> typer.Typer:

@@ -113,7 +113,8 @@ class Application:
             pass
 
     @property
-    def _elected(self) -> bool:
+    def elected(self) -> bool:
+        """Whether this worker is the learner."""
         topic = self._settings.topic("learner")
         return any(tp.topic == topic for tp in self.app.consumer.assignment())
 
@@ -122,7 +123,7 @@ class Application:
         told: set[str] = set()
         while True:
             await asyncio.sleep(LAG_EVERY_S)
-            self._telemetry.is_learner.set(self._elected)
+            self._telemetry.is_learner.set(self.elected)
             ours = {str(tp.partition): tp for tp in consumer.assignment() if tp.topic == events}
             for partition in told - ours.keys():  # another worker tells of it now
                 lag.remove(partition)
@@ -142,7 +143,7 @@ class Application:
 
     async def _publish_popular(self) -> None:
         while self._learner is not None:
-            if self._elected:
+            if self.elected:
                 value = await self._learner.popular(self._settings.published, frozenset(self._catalogue.hidden))
                 outbox = Outbox()
                 outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))

@@ -16,16 +16,21 @@ Apply = Callable[[Sequence[Any]], Awaitable[None]]
 
 
 class Follower:
-    """Follows every partition of one topic. `caught_up` is set once what the log held at the start has been applied.
+    """Follows every partition of one topic, from its beginning or from the offset ``start``.
+
+    `caught_up` is set once what the log held when it began has been applied.
 
     An error in ``apply`` or in reading ends `run`: the caller decides what that means.
     """
 
-    def __init__(self, topic: str, config: Mapping[str, Any], apply: Apply, *, max_records: int = 2000) -> None:
+    def __init__(
+        self, topic: str, config: Mapping[str, Any], apply: Apply, *, max_records: int = 2000, start: int | None = None
+    ) -> None:
         self._topic = topic
         self._config = dict(config)
         self._apply = apply
         self._max_records = max_records
+        self._start = start
         self.caught_up = asyncio.Event()
         self.lag = 0
 
@@ -45,6 +50,9 @@ class Follower:
         if not partitions:
             raise LookupError(f"topic {self._topic} has no partitions")
         await consumer.seek_to_beginning(*partitions)
+        if self._start is not None:
+            for tp in partitions:
+                consumer.seek(tp, self._start)
         ends = await consumer.end_offsets(partitions)
         while True:
             if not self.caught_up.is_set():
@@ -58,9 +66,24 @@ class Follower:
             self.lag = sum(max(lag, 0) for lag in lags)
 
 
+async def bounds(topic: str, config: Mapping[str, Any], partition: int) -> range:
+    """The offsets that a partition holds now."""
+    consumer = AIOKafkaConsumer(**config, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        tp = TopicPartition(topic, partition)
+        consumer.assign([tp])
+        begin, end = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])
+        return range(begin[tp], end[tp])
+    finally:
+        await consumer.stop()
+
+
 async def read_range(topic: str, config: Mapping[str, Any], partition: int, offsets: range) -> list[Any]:
     """The records of one partition in a range of offsets that the log has reached; compacted offsets hold none."""
     found = list[Any]()
+    if not offsets:
+        return found
     consumer = AIOKafkaConsumer(**config, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100)
     await consumer.start()
     try:

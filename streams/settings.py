@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     encoder: str = Field("gru", description="Of the hybrid: gru, or recency, which is faster.")
     profile: Literal["balanced", "fast"] = Field("balanced", description="Of the hybrid: accuracy first, or speed.")
     max_items: int = Field(250_000, ge=256, description="Items the model knows at most; then those longest unseen go.")
+    snapshot_every_s: float = Field(60.0, gt=0, description="How often the learner writes the model to Kafka, while it learns.")
     exclude: Literal["nothing", "purchased", "seen"] = Field(
         "nothing", description="Items of the session that are not recommended again."
     )

@@ -20,10 +20,13 @@ class Steps:
         self._open = Transitions()
         self._began = 0
 
-    def add(self, transition: Transition, kafka_time: int) -> Iterator[Transitions]:
-        """Take the next transition of the log, with its Kafka time in ms; yields each step that this closes."""
+    def add(self, transition: Transition, kafka_time: int, offset: int) -> Iterator[tuple[Transitions, int]]:
+        """Take the next transition of the log, with its Kafka time in ms and its offset there.
+
+        Yields each step that this closes, with the offset at which the next step begins.
+        """
         if len(self._open) and kafka_time - self._began >= STEP_MS:
-            yield self._close()
+            yield self._close(), offset
         if not len(self._open):
             self._began = kafka_time
         self._open.append(
@@ -38,7 +41,7 @@ class Steps:
             dwell(transition.prefix),
         )
         if len(self._open) == self._size:
-            yield self._close()
+            yield self._close(), offset + 1
 
     def _close(self) -> Transitions:
         closed, self._open = self._open, Transitions()

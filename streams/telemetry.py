@@ -56,6 +56,11 @@ class Telemetry:
         self.evicted = Gauge("ouzel_evicted_items", "Items forgotten because the vocabulary was full.", registry=r)
         self.drifts = Gauge("ouzel_drift_resets", "Soft resets of the model after its hit rate fell.", registry=r)
         self.skipped_steps = Gauge("ouzel_skipped_steps", "Optimiser steps left out: their loss was not finite.", registry=r)
+        self.refused_transitions = Counter("ouzel_refused_transitions", "Records of the log that are no transition.", registry=r)
+        self.refused_snapshots = Counter("ouzel_refused_snapshots", "Snapshots that could not be used.", registry=r)
+        self.snapshot_time = Gauge("ouzel_snapshot_timestamp_seconds", "When the last snapshot was written.", registry=r)
+        self.snapshot_bytes = Gauge("ouzel_snapshot_bytes", "Size of the last snapshot before compression.", registry=r)
+        self.snapshot_seconds = Gauge("ouzel_snapshot_seconds", "What the last snapshot took to write.", registry=r)
         self.catalogue = Gauge("ouzel_catalogue_items", "Items in the catalogue.", registry=r)
         labels = ["k", "method"]
         self._recall = Gauge("ouzel_prequential_recall", "Live prequential recall, whole run.", labels, registry=r)

@@ -61,6 +61,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         "recommendations": (many, both),
         "sessions-changelog": (many, compact | {"min.compaction.lag.ms": str(HOUR_MS)}),
         "transitions": (1, learning),
+        "model": (1, delete | {"retention.ms": "-1"}),
         "dead-letters": (many, delete),
         "learner": (1, delete),
     }
@@ -173,7 +174,7 @@ def untold(spec: TopicSpec, state: TopicState | None) -> list[str]:
 
 def _fits(name: str, found: str, wanted: str) -> bool:
     if name in AT_LEAST:
-        return int(found) == -1 or int(found) >= int(wanted)
+        return int(found) == -1 or -1 < int(wanted) <= int(found)
     return sorted(found.replace(" ", "").split(",")) == sorted(wanted.split(","))
 
 

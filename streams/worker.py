@@ -26,6 +26,7 @@ from streams.model_thread import ModelThread
 from streams.ranking import ThreadRanker
 from streams.sessions import NewerState
 from streams.settings import Settings, SettingsError
+from streams.snapshots import SnapshotWriter, position_to_start, restore_newest
 from streams.telemetry import Telemetry
 from streams.topics import check_topics, events_retention_ms
 
@@ -68,33 +69,47 @@ class Worker:
             return REFUSED
         if settings.metrics_port:
             telemetry.serve(settings.metrics_host, settings.metrics_port)
-        learner = Learner(self._model, self._thread, telemetry)
-        await self._rebuild(learner)
+        learner, firsts = await self._rebuild()
         if self._stop.is_set():
             return 0
         ranker = ThreadRanker(self._model, self._thread, self._catalogue)
         deleting = Deleting(hash_secret(settings), await asyncio.to_thread(events_retention_ms, settings))
         application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, learner, deleting, self._fail)
         await application.start()
+        if self._model.step_size:
+            app = application.app
+            writer = SnapshotWriter(
+                settings, learner, telemetry, application.delivery, lambda: app.consumer_generation_id,
+                lambda: application.elected, firsts,
+            )  # fmt: skip
+            self._spawn(writer.run())
         log.info("ready", items=self._model.vocabulary_size, steps=self._model.steps)
         _spare_the_collector()
         telemetry.ready.set(1)
         await self._stop.wait()
         telemetry.ready.set(0)
-        await asyncio.wait_for(application.stop(), STOP_WITHIN_S)
         for task in self._tasks:
             task.cancel()
+        await asyncio.wait_for(application.stop(), STOP_WITHIN_S)
         if self._failure is not None:
             return FAILED
         log.info("stopped")
         return 0
 
-    async def _rebuild(self, learner: Learner) -> None:
-        """The model is a function of the transitions log: read it from its beginning before joining the group."""
+    async def _rebuild(self) -> tuple[Learner, list[int]]:
+        """The model is a function of the transitions log: read its newest snapshot and go on from there, before joining.
+
+        Returns the learner, and where the snapshots in the log begin.
+        """
+        settings, config = self._settings, aiokafka_config(self._settings)
         await self._thread.background(self._model.warmup)
-        config = aiokafka_config(self._settings)
-        items = Follower(self._settings.topic("items"), config, self._apply_items)
-        transitions = Follower(self._settings.topic("transitions"), config, learner.apply, max_records=500)
+        restored = await restore_newest(settings, self._model, self._telemetry) if self._model.step_size else None
+        start = await position_to_start(settings, restored)
+        if restored is not None:
+            self._model = restored.model
+        learner = Learner(settings.model, self._model, self._thread, self._telemetry, start or 0)
+        items = Follower(settings.topic("items"), config, self._apply_items)
+        transitions = Follower(settings.topic("transitions"), config, learner.apply, max_records=500, start=start)
         self._spawn(items.run())
         followers = [items]
         if self._model.step_size:
@@ -107,7 +122,8 @@ class Worker:
             await asyncio.wait({waits, stops}, return_when=asyncio.FIRST_COMPLETED)
             waits.cancel()
             stops.cancel()
-        log.info("model_rebuilt", steps=self._model.steps, items=self._model.vocabulary_size)
+        log.info("model_rebuilt", steps=self._model.steps, items=self._model.vocabulary_size, from_offset=start or 0)
+        return learner, restored.firsts if restored is not None else []
 
     async def _apply_items(self, records: Any) -> None:
         for record in records:
@@ -136,7 +152,10 @@ class Worker:
 
     def _fail(self, error: BaseException) -> None:
         """Nothing is acknowledged after an error: the process ends and the same records come again."""
-        log.error("failed", error=repr(error), exc_info=error)
+        if isinstance(error, REFUSALS):
+            log.error("refused", reason=str(error))
+        else:
+            log.error("failed", error=repr(error), exc_info=error)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(REFUSED if isinstance(error, REFUSALS) else FAILED)
@@ -169,6 +188,10 @@ def run_worker(settings: Settings) -> int:
     """Run one worker in this process; returns its exit code. Raises `SettingsError` before anything has begun."""
 
     async def main() -> int:
-        return await Worker(settings).run()
+        try:
+            return await Worker(settings).run()
+        except REFUSALS as error:
+            log.error("refused", reason=str(error))
+            return REFUSED
 
     return asyncio.run(main())

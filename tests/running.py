@@ -73,6 +73,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "OUZEL_FIELD_MAPPING": json.dumps(settings.field_mapping),
         "OUZEL_IDEMPOTENT": str(settings.idempotent),
         "OUZEL_MODEL": settings.model,
+        "OUZEL_ENCODER": settings.encoder,
+        "OUZEL_PROFILE": settings.profile,
+        "OUZEL_SNAPSHOT_EVERY_S": str(settings.snapshot_every_s),
     }
 
 

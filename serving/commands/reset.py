@@ -10,11 +10,11 @@ import typer
 from kafka.errors import KafkaError
 
 from serving.commands import CliError
-from streams.settings import Settings, load_settings
+from serving.groups import group_states, refuse_while_live
+from streams.settings import load_settings
 from streams.topics import TopicsError, admin, create_topics
 
 GONE_WITHIN_S = 20.0
-LIVE = ("Stable", "PreparingRebalance", "CompletingRebalance")
 
 
 def register(app: typer.Typer) -> None:
@@ -28,10 +28,10 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
     what = f"the data directory {settings.data_dir}, the topic {changelog} and the offsets of group {settings.app_id}"
     if not yes:
         typer.confirm(f"Delete {what}, and read every event again?", abort=True)
-    _refuse_while_live(settings)
+    refuse_while_live(settings)
     client = admin(settings)
     try:
-        if settings.app_id in _groups(client):
+        if settings.app_id in group_states(client):
             client.delete_groups([settings.app_id])
         if changelog in client.list_topics():
             client.delete_topics([changelog])
@@ -46,16 +46,6 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
     typer.echo(f"deleted {what}")
 
 
-def _refuse_while_live(settings: Settings) -> None:
-    client = admin(settings)
-    try:
-        groups = _groups(client)
-    finally:
-        client.close()
-    if groups.get(settings.app_id) in LIVE:
-        raise CliError(f"group {settings.app_id} has live members: stop the workers first", 1)
-
-
 def _wait_gone(client: Any, topic: str) -> None:
     """Deletion is told before it is done, and a topic made too early would go with it."""
     until = time.monotonic() + GONE_WITHIN_S
@@ -63,8 +53,3 @@ def _wait_gone(client: Any, topic: str) -> None:
         if time.monotonic() > until:
             raise CliError(f"{topic} is still there after {GONE_WITHIN_S:.0f} s; run `ouzel reset` again", 1)
         time.sleep(0.1)
-
-
-def _groups(client: Any) -> dict[str, str]:
-    """State by group."""
-    return {group["group_id"]: group.get("group_state", "") for group in client.list_groups()}

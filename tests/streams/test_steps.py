@@ -14,7 +14,7 @@ def transition(offset: int) -> Transition:
 
 def closed(size: int, times: list[int]) -> list[Transitions]:
     steps = Steps(size)
-    return [batch for n, at in enumerate(times) for batch in steps.add(transition(n), at)]
+    return [batch for n, at in enumerate(times) for batch, _ in steps.add(transition(n), at, n)]
 
 
 def test_a_step_closes_at_its_size() -> None:
@@ -27,3 +27,9 @@ def test_a_step_closes_before_a_transition_a_second_after_its_first() -> None:
 
 def test_a_size_of_one_closes_at_once() -> None:
     assert [batch.source_offset for batch in closed(1, [0, 5000])] == [[0], [1]]
+
+
+def test_each_step_tells_where_the_next_one_begins() -> None:
+    steps = Steps(2)
+    times = [(10, 0), (11, 1), (14, 2), (17, 5000), (19, 5001)]
+    assert [following for offset, at in times for _, following in steps.add(transition(offset), at, offset)] == [12, 17, 20]

@@ -1,0 +1,183 @@
+"""The model lives in Kafka: whatever is killed and deleted, it comes back bit for bit, and goes on where it was."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from journey import clicks, wait_done
+from kafka import KafkaProducer
+from oracle import account, outputs, read_topic
+from running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from safetensors.numpy import load
+
+from models.registry import build
+from models.snapshot import take
+from streams.model_log import Shelf
+from streams.records import Transition
+from streams.settings import Settings
+from streams.steps import Steps
+from streams.topics import create_topics
+
+MakeWorker = Callable[..., WorkerProcess]
+OPTIONS = {"encoder": "recency", "profile": "fast"}
+
+
+@pytest.fixture
+def settings(kafka: str, tmp_path: Path) -> Settings:
+    made = fresh_settings(kafka, tmp_path, model="hybrid", snapshot_every_s=0.4, partitions=2, **OPTIONS)
+    create_topics(made)
+    return made
+
+
+def snapshots(settings: Settings) -> Shelf:
+    shelf = Shelf()
+    for record in read_topic(settings, "model"):
+        shelf.add(record)
+    return shelf
+
+
+def newest(settings: Settings) -> int:
+    """Where the newest snapshot goes on; 0 where there is none."""
+    return next((stored.manifest.transitions_offset for stored in snapshots(settings).newest_first()), 0)
+
+
+def uninterrupted(settings: Settings, until: int) -> bytes:
+    """The snapshot of a model that learned the log up to an offset in one go."""
+    model = build("hybrid", settings.seed, max_items=settings.max_items, **OPTIONS)
+    model.warmup()
+    steps = Steps(model.step_size)
+    for record in read_topic(settings, "transitions"):
+        transition = msgspec.json.decode(record.value, type=Transition)
+        for batch, following in steps.add(transition, record.timestamp, record.offset):
+            if following <= until:
+                model.learn(batch)
+    return take("hybrid", model)
+
+
+def ouzel(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serving.cli", *arguments]
+    env = {**environment(settings), "COLUMNS": "200"}
+    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, check=False)
+
+
+def test_after_kills_and_with_every_disk_deleted_the_model_is_bit_equal_to_an_uninterrupted_one(
+    settings: Settings, tmp_path: Path, worker: MakeWorker
+) -> None:
+    done = 0
+    for seed in range(4):
+        done += produce(settings, clicks(700, users=60, seed=seed))
+        running = worker(settings)
+        running.wait_ready()
+        before = newest(settings)
+        wait_until(lambda before=before: newest(settings) > before, "a new snapshot")  # type: ignore[misc]
+        running.kill()
+        shutil.rmtree(settings.data_dir)
+    last = worker(settings)
+    last.wait_ready()
+    wait_done(settings, done)
+    ended = len(read_topic(settings, "transitions"))
+    wait_until(lambda: newest(settings) > ended - 64, "the last snapshot")
+    assert last.stop() == 0, last.tail()
+    assert '"from_offset": 0' not in last.log.read_text(), "it read the whole log again"
+    found = next(snapshots(settings).newest_first())
+    expected = uninterrupted(settings, found.manifest.transitions_offset)
+    assert found.load() == expected
+    assert set(outputs(settings).transitions) == account(settings, read_topic(settings, "events")).transitions
+    assert len(list(snapshots(settings).newest_first())) <= 3, "old snapshots stay"
+    file = tmp_path / "model.safetensors"
+    exported = ouzel(settings, "model", "export", str(file))
+    assert exported.returncode == 0, exported.stderr
+    assert load(file.read_bytes()).keys() == load(expected).keys()
+    assert file.read_bytes() == expected
+
+
+def test_a_damaged_snapshot_is_told_and_the_older_one_used(settings: Settings, worker: MakeWorker) -> None:
+    produced = produce(settings, clicks(600, users=40))
+    first = worker(settings)
+    first.wait_ready()
+    wait_done(settings, produced)
+    wait_until(lambda: newest(settings) > 500, "a snapshot")
+    assert first.stop() == 0, first.tail()
+    whole = next(snapshots(settings).newest_first())
+    damaged = msgspec.structs.replace(whole.manifest, snapshot="damaged", transitions_offset=produced)
+    producer = KafkaProducer(bootstrap_servers=settings.broker)
+    name = ("snapshot", b"damaged")
+    for number, chunk in whole.chunks.items():
+        value = chunk if number else chunk[:100] + bytes([chunk[100] ^ 1]) + chunk[101:]
+        producer.send(settings.topic("model"), value=value, headers=[name, ("chunk", str(number).encode())])
+    producer.send(settings.topic("model"), value=msgspec.json.encode(damaged), headers=[name])
+    producer.send(settings.topic("model"), value=b"\x80\x04nonsense")
+    producer.send(settings.topic("transitions"), value=b"{no transition")
+    producer.flush()
+    producer.close()
+    second = worker(settings)
+    second.wait_ready()
+    counted, log = second.metrics(), second.log.read_text()
+    assert counted["ouzel_refused_snapshots_total"] == 2
+    assert counted["ouzel_refused_transitions_total"] == 1
+    assert counted["ouzel_learning_steps"] >= whole.manifest.steps
+    assert "snapshot damaged: " in log
+    assert f'"from_offset": {whole.manifest.transitions_offset}' in log
+    assert second.stop() == 0, second.tail()
+
+
+def test_a_log_made_anew_behind_the_snapshot_is_refused(settings: Settings, worker: MakeWorker) -> None:
+    produced = produce(settings, clicks(400, users=40))
+    first = worker(settings)
+    first.wait_ready()
+    wait_done(settings, produced)
+    wait_until(lambda: newest(settings) > 300, "a snapshot")
+    assert first.stop() == 0, first.tail()
+    whole = next(snapshots(settings).newest_first())
+    ahead = msgspec.structs.replace(whole.manifest, transitions_offset=10_000)
+    producer = KafkaProducer(bootstrap_servers=settings.broker)
+    name = ("snapshot", b"ahead")
+    for number, chunk in whole.chunks.items():
+        producer.send(settings.topic("model"), value=chunk, headers=[name, ("chunk", str(number).encode())])
+    producer.send(settings.topic("model"), value=msgspec.json.encode(ahead), headers=[name])
+    producer.flush()
+    producer.close()
+    second = worker(settings)
+    assert second.process is not None
+    assert second.process.wait(60) == 2
+    assert "ouzel model export" in second.tail()
+
+
+def test_a_model_of_history_files_is_put_in_service_at_the_logs_end(
+    settings: Settings, tmp_path: Path, worker: MakeWorker
+) -> None:
+    history, file = tmp_path / "history.jsonl", tmp_path / "model.safetensors"
+    history.write_bytes(b"\n".join(value for _, value in clicks(1000, users=50, seed=5)))
+    trained = ouzel(settings, "train", str(history), "--out", str(file))
+    assert trained.returncode == 0, trained.stderr
+    assert "1000 events" in trained.stdout
+    inspected = ouzel(settings, "model", "inspect", str(file))
+    assert "hybrid" in inspected.stdout
+    assert "position: 0:999" in inspected.stdout
+    other = ouzel(settings.model_copy(update={"encoder": "gru"}), "model", "import", str(file))
+    assert (other.returncode, "Traceback" in other.stderr) == (2, False)
+    assert "encoder=recency" in other.stderr
+    imported = ouzel(settings, "model", "import", str(file))
+    assert imported.returncode == 0, imported.stderr
+    running = worker(settings)
+    running.wait_ready()
+    known = running.metrics()
+    assert known["ouzel_vocabulary_items"] > 190
+    refused = ouzel(settings, "model", "import", str(file))
+    assert refused.returncode == 1
+    assert "live members" in refused.stderr
+    produced = produce(settings, clicks(500, users=50, seed=6))
+    wait_done(settings, produced)
+    wait_until(lambda: running.metrics()["ouzel_transitions_learned_total"] > 400, "it learns on")
+    assert running.stop() == 0, running.tail()
+    listed = ouzel(settings, "model", "inspect")
+    assert "whole" in listed.stdout
+    file.write_bytes(file.read_bytes()[:-1])
+    cut = ouzel(settings, "model", "import", str(file))
+    assert (cut.returncode, "Traceback" in cut.stderr) == (2, False)
