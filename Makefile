@@ -8,7 +8,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo test lint bench-pipeline bench-model clean
+.PHONY: setup demo test lint bench-pipeline bench-model faults clean
 
 setup: $(READY)
 
@@ -36,6 +36,9 @@ bench-pipeline: $(READY)
 
 bench-model: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py
+
+faults: $(READY)
+	PYTHONPATH=tests:. $(BIN)/python -m faults.card
 
 clean:
 	rm -rf $(VENV) build dist .ouzel

@@ -120,6 +120,17 @@ class ApacheBroker(Broker):
         self._run([str(storage), "format", "-t", identity, "-c", str(config), "--standalone"], environment)
         return [str(start), str(config)], environment
 
+    def kill(self) -> None:
+        """kill -9, as a fault; its logs stay."""
+        assert self.child is not None
+        self.child.kill()
+
+    def restart(self) -> None:
+        """Start again after `kill`, on the same logs; returns when it answers."""
+        assert self.child is not None
+        self.child.__enter__()
+        self._wait_ready(self.child)
+
     def _properties(self) -> dict[str, str]:
         listener, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.controller_port}"
         return {

@@ -91,6 +91,12 @@ class Child:
                 process.wait()
         return process.returncode
 
+    def kill(self) -> None:
+        """SIGKILL to it and its own children."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
     def tail(self, lines: int = 15) -> str:
         """The last lines of its log."""
         try:

@@ -82,9 +82,11 @@ def environment(settings: Settings) -> dict[str, str]:
 class WorkerProcess:
     """`ouzel worker` with the settings in its environment; its log is kept in ``log``."""
 
-    def __init__(self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), **extra: str) -> None:
+    def __init__(
+        self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli", **extra: str
+    ) -> None:
         self.settings = settings
-        self._arguments = arguments
+        self._command = [sys.executable, "-m", module, "worker", *arguments]
         self.port = free_port()
         self.log = log
         self._environment = {**environment(settings), "OUZEL_METRICS_PORT": str(self.port), **extra}
@@ -93,9 +95,7 @@ class WorkerProcess:
     def start(self) -> WorkerProcess:
         """Start the process, without waiting for it to be ready."""
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "serving.cli", "worker", *self._arguments], env=self._environment, stdout=out, stderr=out
-            )
+            self.process = subprocess.Popen(self._command, env=self._environment, stdout=out, stderr=out)
         return self
 
     def metrics(self) -> dict[str, float]:

@@ -1,0 +1,241 @@
+"""The fault card: what happens to a pair of workers under load, one function each. Read `rig` for what they are given.
+
+``python -m faults.card`` runs it on Apache Kafka (KAFKA_HOME) and writes build/faults.json and a table. ONLY names one fault,
+SCALE shortens what repeats.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from faults.rig import Fault, Rig, send, stopped
+from faults.verdict import verdict
+from rich.console import Console
+from rich.table import Table
+from running import wait_until
+
+SESSION_TIMEOUT_S = 6.0
+SHORT = ("kill-one", "kill-before-store", "rolling-sigterm", "sigstop-before-changelog")
+"""The rows of the short form."""
+
+
+@dataclass
+class Row:
+    """A fault and what its rig is made of. ``may_repeat``: a crash may leave outputs whose unit comes again."""
+
+    name: str
+    fault: Fault
+    may_repeat: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+CARD: list[Row] = []
+
+
+def row(name: str, *, may_repeat: bool = True, **options: Any) -> Callable[[Fault], Fault]:
+    """Put a fault on the card."""
+
+    def add(fault: Fault) -> Fault:
+        CARD.append(Row(name, fault, may_repeat, options))
+        return fault
+
+    return add
+
+
+@row("none", may_repeat=False)
+def none(rig: Rig) -> None:
+    """No fault: the check itself."""
+    rig.events(20_000)
+
+
+@row("kill-one")
+def kill_one(rig: Rig) -> None:
+    """kill -9 one of two workers x20 in 200k events."""
+    for number in rig.times(20):
+        victim = rig.workers[number % 2]
+        began = time.monotonic()
+        victim.kill()
+        rig.restart(victim)
+        rig.fresh_since(began)
+        rig.ready()
+    rig.events(200_000)
+
+
+@row("kill-both")
+def kill_both(rig: Rig) -> None:
+    """kill -9 both x5."""
+    for _ in rig.times(5):
+        began = time.monotonic()
+        for worker in rig.workers:
+            worker.kill()
+        for worker in rig.workers:
+            rig.restart(worker)
+        rig.fresh_since(began)
+        rig.ready()
+
+
+@row("delete-everything", model="hybrid", encoder="recency", profile="fast", snapshot_every_s=2.0, rate=300.0)
+def delete_everything(rig: Rig) -> None:
+    """Kill all and delete every data directory; the model is in memory alone, so it is gone too."""
+    for _ in rig.times(3):
+        rig.wait(6)
+        began = time.monotonic()
+        for worker in rig.workers:
+            worker.kill()
+        for worker in rig.workers:
+            rig.wipe(worker)
+            rig.restart(worker)
+        rig.fresh_since(began)
+        rig.ready()
+
+
+@row("kill-before-store", sabotage="before-store:kill")
+def kill_before_store(rig: Rig) -> None:
+    """kill -9 between changelog delivery and RocksDB write, then fail over."""
+    victim = rig.workers[0]
+    wait_until(lambda: not victim.alive, "killed before the store", 60)
+    rig.fresh_since(time.monotonic())
+    rig.restart(victim)
+    rig.ready()
+
+
+@row("blocked-loop", sabotage="blocked-loop:200")
+def blocked_loop(rig: Rig) -> None:
+    """The event loop blocked 200 ms during commits, then kill -9."""
+    for _ in rig.times(5):
+        rig.wait(4)
+        began = time.monotonic()
+        rig.workers[0].kill()
+        rig.restart(rig.workers[0])
+        rig.fresh_since(began)
+        rig.ready()
+
+
+@row("rolling-sigterm", may_repeat=False)
+def rolling_sigterm(rig: Rig) -> None:
+    """SIGTERM each worker in turn x10."""
+    for number in rig.times(10):
+        worker = rig.workers[number % 2]
+        began = time.monotonic()
+        assert worker.stop(15) == 0, worker.tail()
+        rig.fresh_since(began)
+        rig.restart(worker)
+        rig.ready()
+
+
+def _freeze(rig: Rig) -> None:
+    """Until the saboteur has stopped itself; past the session timeout, SIGCONT."""
+    frozen = rig.workers[0]
+    wait_until(lambda: stopped(frozen), "stopped", 60)
+    began = time.monotonic()
+    rig.fresh_since(began)
+    rig.wait(max(SESSION_TIMEOUT_S * 1.5 - (time.monotonic() - began), 0))
+    send(frozen, signal.SIGCONT)
+    rig.wait(3)
+    rig.ready()
+    rig.fresh_since(time.monotonic())
+    rig.recoveries.pop()
+
+
+for _point in ("before-step", "before-rank", "before-outputs", "before-changelog", "before-store", "before-ack", "in-request"):
+    row(f"sigstop-{_point}", sabotage=f"{_point}:stop")(_freeze)
+
+
+@row("broker-kill")
+def broker_kill(rig: Rig) -> None:
+    """kill -9 the broker x5."""
+    for _ in rig.times(5):
+        rig.wait(3)
+        began = time.monotonic()
+        rig.broker.kill()
+        rig.broker.restart()
+        rig.keep_alive()
+        rig.fresh_since(began)
+        rig.ready()
+
+
+@row("broker-stop")
+def broker_stop(rig: Rig) -> None:
+    """SIGSTOP the broker for 120 s."""
+    assert rig.broker.child is not None
+    os.kill(rig.broker.child.pid, signal.SIGSTOP)
+    rig.wait(max(120 * rig.scale, 8))
+    os.kill(rig.broker.child.pid, signal.SIGCONT)
+    began = time.monotonic()
+    rig.keep_alive()
+    rig.fresh_since(began)
+    rig.ready()
+
+
+@row("rebalance-storm", may_repeat=False, rate=400.0)
+def rebalance_storm(rig: Rig) -> None:
+    """A third worker joins and leaves x30."""
+    third = rig.add_worker()
+    third.wait_ready()
+    for _ in rig.times(30):
+        assert third.stop(15) == 0, third.tail()
+        rig.restart(third)
+        wait_until(lambda: third.metrics().get("ouzel_ready") == 1, "the third joins", 60)
+
+
+def run(found: Row, home: Path, folder: Path, scale: float) -> dict[str, Any]:
+    """One fault, from an empty broker to the verdict."""
+    rig = Rig(home, folder, scale, **found.options)
+    with rig:
+        rig.fresh_since(time.monotonic())
+        rig.recoveries.clear()
+        found.fault(rig)
+        events = rig.finish()
+        folders = [worker.settings.data_dir for worker in rig.workers]
+        told = verdict(found.name, rig.delivery, rig.settings, folders, events, rig.recoveries, may_repeat=found.may_repeat)
+    return told | {"notes": rig.notes}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> Table:
+    """The card as a person reads it."""
+    columns = ("fault", "delivery", "events", "lost", "double_applied", "missing", "repeated", "recovery_seconds", "ok")
+    made = Table(*(name.replace("_", " ") for name in columns))
+    for told in rows:
+        made.add_row(*(str(told.get(name, "")) for name in columns))
+    return made
+
+
+def main() -> None:
+    """Run the card."""
+    home, only, scale = os.environ.get("KAFKA_HOME"), os.environ.get("ONLY"), float(os.environ.get("SCALE") or 1)
+    if not home:
+        sys.exit("the fault card needs KAFKA_HOME: a folder with Apache Kafka")
+    chosen = [found for found in CARD if not only or found.name in only.split(",")]
+    if not chosen:
+        sys.exit(f"no fault {only}: there are {', '.join(found.name for found in CARD)}")
+    rows, build = list[dict[str, Any]](), Path("build")
+    build.mkdir(exist_ok=True)
+    for found in chosen:
+        with tempfile.TemporaryDirectory(prefix="ouzel-faults-") as folder:
+            try:
+                rows.append(run(found, Path(home), Path(folder), scale))
+            except Exception as error:
+                traceback.print_exc()
+                rows.append({"fault": found.name, "ok": False, "notes": [repr(error)[:500]]})
+                kept = build / f"{found.name}-logs"
+                kept.mkdir(exist_ok=True)
+                for log in Path(folder).glob("*.log"):
+                    (kept / log.name).write_bytes(log.read_bytes())
+        print(json.dumps(rows[-1]), flush=True)
+        (build / "faults.json").write_text(json.dumps(rows, indent=1) + "\n")
+    Console(width=130).print(table(rows))
+    sys.exit(0 if all(told["ok"] for told in rows) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""A broker, workers, a steady load and a reader of what is published: where faults happen while events flow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from journey import clicks
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from running import WorkerProcess, fresh_settings, wait_until
+
+from serving.brokers import ApacheBroker
+from streams.learner import POPULAR_KEY
+from streams.settings import Settings
+from streams.topics import create_topics
+
+USERS = 500
+MOST_EVENTS = 2_000_000
+DONE_WITHIN_S = 300.0
+FRESH_WITHIN_S = 120.0
+
+
+class Load(threading.Thread):
+    """Produces clicks at a rate until it is told to stop; ``sent[n]`` is when event n was given to the producer."""
+
+    def __init__(self, settings: Settings, rate: float, seed: int = 0) -> None:
+        super().__init__(daemon=True)
+        self._settings, self._rate, self._seed = settings, rate, seed
+        self._stopping = threading.Event()
+        self.sent: list[float] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._produce()
+        except BaseException as error:
+            self.error = error
+
+    def _produce(self) -> None:
+        producer = KafkaProducer(
+            bootstrap_servers=self._settings.broker, acks="all", enable_idempotence=True, linger_ms=5,
+            delivery_timeout_ms=600_000, request_timeout_ms=20_000, max_block_ms=600_000,
+        )  # fmt: skip
+        futures: list[Any] = []
+        topic, began, batch = self._settings.topic("events"), time.monotonic(), 20_000
+        for number in range(MOST_EVENTS):
+            if number % batch == 0:
+                records = clicks(batch, USERS, seed=self._seed + number // batch)
+            if self._stopping.is_set():
+                break
+            ahead = began + number / self._rate - time.monotonic()
+            if ahead > 0:
+                time.sleep(ahead)
+            key, value = records[number % batch]
+            fields = msgspec.json.decode(value)
+            fields |= {"event_id": f"n{number}", "timestamp": 1_700_000_000_000 + number * 1000}
+            self.sent.append(time.monotonic())
+            futures.append(producer.send(topic, key=key, value=msgspec.json.encode(fields)))
+        producer.flush(timeout=600)
+        for future in futures:
+            future.get(timeout=600)
+        producer.close()
+
+    def finish(self) -> int:
+        """Stop; returns how many events there are, every one confirmed."""
+        self._stopping.set()
+        self.join(900)
+        if self.error is not None:
+            raise self.error
+        assert not self.is_alive(), "the load did not end"
+        return len(self.sent)
+
+
+class Tail(threading.Thread):
+    """Reads recommendations as they come; per partition the arrival of each, and the number of its event."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(daemon=True)
+        self._settings = settings
+        self._stopping = threading.Event()
+        self.seen: dict[int, list[tuple[float, int]]] = {number: [] for number in range(settings.partitions)}
+        self.started = threading.Event()
+
+    def run(self) -> None:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._settings.broker, fetch_max_wait_ms=20, group_id=None, enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )  # fmt: skip
+        topic = self._settings.topic("recommendations")
+        consumer.assign([TopicPartition(topic, number) for number in self.seen])
+        self.started.set()
+        while not self._stopping.is_set():
+            for tp, records in consumer.poll(timeout_ms=100).items():
+                now = time.monotonic()
+                for record in records:
+                    if record.key != POPULAR_KEY and record.value is not None:
+                        trigger = msgspec.json.decode(record.value)["trigger_event_id"]
+                        self.seen[tp.partition].append((now, int(trigger[1:])))
+        consumer.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(30)
+
+
+class Rig:
+    """One fault's broker, workers and load; a context manager. ``scale`` shortens what repeats."""
+
+    def __init__(
+        self, home: Path, folder: Path, scale: float, *, workers: int = 2, rate: float = 800.0, delivery: str = "leased",
+        overrides: Mapping[str, str] | None = None, sabotage: str = "", **changes: object,
+    ) -> None:  # fmt: skip
+        self.folder, self.scale, self.rate, self.delivery = folder, scale, rate, delivery
+        self.broker = ApacheBroker(home, {"log.flush.interval.messages": "10000", **(overrides or {})})
+        self._count, self._sabotage, self._changes = workers, sabotage, changes
+        self.recoveries: list[float] = []
+        self.notes: list[str] = []
+        self.workers: list[WorkerProcess] = []
+
+    def __enter__(self) -> Rig:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.broker.__enter__()
+        fields: dict[str, Any] = {"session_timeout_s": 6.0, **self._changes}
+        self.settings = fresh_settings(self.broker.bootstrap, self.folder, **fields)
+        create_topics(self.settings)
+        for number in range(self._count):
+            self.add_worker(self._sabotage if number == 0 else "")
+        for worker in self.workers:
+            worker.wait_ready()
+        self.tail = Tail(self.settings)
+        self.tail.start()
+        self.tail.started.wait(30)
+        self.load = Load(self.settings, self.rate)
+        self.load.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for worker in self.workers:
+            if worker.alive:
+                assert worker.process is not None
+                worker.process.send_signal(signal.SIGCONT)
+                worker.kill()
+        self.broker.stop()
+
+    def add_worker(self, sabotage: str = "") -> WorkerProcess:
+        """One more, with a data directory of its own; ``sabotage``: see `saboteur`."""
+        number = len(self.workers)
+        settings = self.settings.model_copy(update={"data_dir": self.folder / f"data-{number}"})
+        module = "faults.saboteur" if sabotage else "serving.cli"
+        worker = WorkerProcess(settings, self.folder / f"worker-{number}.log", module=module, SABOTAGE=sabotage)
+        self.workers.append(worker.start())
+        return worker
+
+    def times(self, whole: int) -> range:
+        """How often a fault is repeated at this scale."""
+        return range(max(1, round(whole * self.scale)))
+
+    def wait(self, seconds: float) -> None:
+        """Let the load go on."""
+        time.sleep(seconds)
+
+    def events(self, whole: int) -> None:
+        """Wait until so many events, at this scale, have been sent."""
+        wanted = whole * self.scale
+        wait_until(lambda: len(self.load.sent) >= wanted or self.load.error is not None, f"{wanted} events", 3600)
+
+    def fresh_since(self, began: float) -> float:
+        """Wait until every partition has a recommendation for an event sent after ``began``; notes and returns the seconds."""
+        sent = self.load.sent
+
+        def arrival(partition: int) -> float | None:
+            found = (at for at, number in reversed(self.tail.seen[partition]) if at >= began and sent[number] >= began)
+            return min(found, default=None)
+
+        wait_until(lambda: all(arrival(number) is not None for number in self.tail.seen), "fresh again", FRESH_WITHIN_S)
+        took = max(arrival(number) or 0.0 for number in self.tail.seen) - began
+        self.recoveries.append(took)
+        return took
+
+    def restart(self, worker: WorkerProcess) -> None:
+        """Start a worker that has ended, as a supervisor would."""
+        assert not worker.alive
+        worker.start()
+
+    def keep_alive(self) -> None:
+        """Start whoever has ended."""
+        for worker in self.workers:
+            if not worker.alive:
+                self.restart(worker)
+
+    def ready(self) -> None:
+        """Until every worker processes events."""
+        for worker in self.workers:
+            wait_until(lambda worker=worker: self._revived(worker), "worker ready", 120, every_s=0.2)  # type: ignore[misc]
+
+    def _revived(self, worker: WorkerProcess) -> bool:
+        if not worker.alive:
+            self.restart(worker)
+        return worker.metrics().get("ouzel_ready") == 1
+
+    def wipe(self, worker: WorkerProcess) -> None:
+        """Delete a worker's disk."""
+        shutil.rmtree(worker.settings.data_dir, ignore_errors=True)
+
+    def committed(self) -> dict[int, int]:
+        """What the group has committed, per partition of the events."""
+        consumer = KafkaConsumer(bootstrap_servers=self.settings.broker, group_id=self.settings.app_id, enable_auto_commit=False)
+        try:
+            topic = self.settings.topic("events")
+            return {n: consumer.committed(TopicPartition(topic, n)) or 0 for n in range(self.settings.partitions)}
+        finally:
+            consumer.close()
+
+    def ends(self) -> dict[int, int]:
+        """Where the events end, per partition."""
+        consumer = KafkaConsumer(bootstrap_servers=self.settings.broker)
+        try:
+            topic = self.settings.topic("events")
+            found = consumer.end_offsets([TopicPartition(topic, n) for n in range(self.settings.partitions)])
+            return {tp.partition: end for tp, end in found.items()}
+        finally:
+            consumer.close()
+
+    def finish(self) -> int:
+        """End the load, wait until all of it is done, stop the workers cleanly; returns the number of events."""
+        events = self.load.finish()
+        ends = self.ends()
+        until = time.monotonic() + DONE_WITHIN_S
+        while self.committed() != ends:
+            assert time.monotonic() < until, f"committed {self.committed()} of {ends}: {self.workers[0].tail()}"
+            self.keep_alive()
+            time.sleep(0.5)
+        for worker in self.workers:
+            if worker.alive and worker.stop(20) != 0:
+                self.notes.append(f"a worker ended with {worker.process.returncode if worker.process else None}")
+        self.tail.stop()
+        return events
+
+
+def state_of(pid: int) -> str:
+    """The letter of a process's state; T for stopped, empty for none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def stopped(worker: WorkerProcess) -> bool:
+    """Whether SIGSTOP holds it."""
+    return worker.process is not None and state_of(worker.process.pid) == "T"
+
+
+def send(worker: WorkerProcess, number: signal.Signals) -> None:
+    """A signal."""
+    assert worker.process is not None
+    os.kill(worker.process.pid, number)
+
+
+Fault = Callable[[Rig], None]

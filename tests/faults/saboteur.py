@@ -1,0 +1,122 @@
+"""`ouzel` with a fault built in at one point of the journey, once per data directory: ``SABOTAGE=point:action[:after]``.
+
+Points, in the order of the journey: before-step, before-rank, before-outputs, before-changelog, before-store, before-ack,
+in-request (between the lease's check and the request: the exempt window). Actions: stop (SIGSTOP), kill (SIGKILL). The fault
+happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms in every commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from serving.cli import main
+from streams.delivery.foreign import ChangelogCustody
+from streams.delivery.leased import LeasedDelivery
+from streams.engine.consumer import PollConsumer
+from streams.engine.producer import LeasedSender
+from streams.pipeline import Pipeline
+from streams.ranking import ThreadRanker
+from streams.settings import load_settings
+
+SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
+AFTER = 50
+
+
+class Saboteur:
+    """Counts units, and strikes once."""
+
+    def __init__(self, action: str, after: int, done: Path) -> None:
+        self._signal, self._after, self._done = SIGNALS[action], after, done
+        self._units = 0
+
+    def unit(self) -> None:
+        """A unit begins."""
+        self._units += 1
+
+    def strike(self) -> None:
+        """Here is the point."""
+        if self._units < self._after or self._done.exists():
+            return
+        self._done.parent.mkdir(parents=True, exist_ok=True)
+        self._done.write_text("struck")
+        os.kill(os.getpid(), self._signal)
+
+
+def wrap(owner: type, name: str, *, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None) -> None:
+    """Call something around a coroutine method."""
+    original: Any = getattr(owner, name)
+
+    async def wrapped(self: Any, *arguments: Any, **options: Any) -> Any:
+        if before is not None:
+            before()
+        result = await original(self, *arguments, **options)
+        if after is not None:
+            after()
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def before_changelog(strike: Callable[[], None]) -> None:
+    """The second sending of a delivery."""
+    original = LeasedDelivery._check
+    asked = 0
+
+    async def check(self: Any, generation: int) -> None:
+        nonlocal asked
+        await original(self, generation)
+        asked += 1
+        if asked % 2 == 0:
+            strike()
+
+    LeasedDelivery._check = check  # type: ignore[method-assign]
+
+
+def block_commits(ms: float) -> None:
+    """Hold the event loop while a commit is under way."""
+    original: Any = PollConsumer._commit_offsets
+
+    async def commit(self: Any, *arguments: Any, **options: Any) -> Any:
+        asyncio.get_running_loop().call_later(0.001, time.sleep, ms / 1000)
+        return await original(self, *arguments, **options)
+
+    PollConsumer._commit_offsets = commit  # type: ignore[method-assign]
+
+
+def arm(order: str) -> None:
+    """Build the fault in."""
+    point, action, *rest = order.split(":")
+    if point == "blocked-loop":
+        block_commits(float(action))
+        return
+    saboteur = Saboteur(action, int(rest[0]) if rest else AFTER, load_settings().data_dir.parent / f"struck-{point}")
+    strike = saboteur.strike
+    wrap(Pipeline, "process", before=saboteur.unit)
+    if point == "before-step":
+        wrap(Pipeline, "process", before=strike)
+    elif point == "before-rank":
+        wrap(ThreadRanker, "rank", before=strike)
+    elif point == "before-outputs":
+        wrap(LeasedDelivery, "deliver", before=strike)
+    elif point == "before-changelog":
+        before_changelog(strike)
+    elif point == "before-store":
+        wrap(ChangelogCustody, "settle", after=strike)
+    elif point == "before-ack":
+        wrap(Pipeline, "process", after=strike)
+    elif point == "in-request":
+        wrap(LeasedSender, "_may_send", after=strike)
+    else:
+        sys.exit(f"no point {point}")
+
+
+if __name__ == "__main__":
+    arm(os.environ["SABOTAGE"])
+    main()
