@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from faust.types import TP
+from typing import Any
 
 
 class PositionAhead(Exception):
     """What is stored is ahead of a log; the message names the way out."""
 
 
-def refuse_ahead(stored: Mapping[TP, int], ends: Mapping[TP, int | None]) -> None:
-    """Raise `PositionAhead` where the next offset to read lies beyond the end of its log."""
+def refuse_ahead(stored: Mapping[Any, int], ends: Mapping[Any, int | None]) -> None:
+    """Raise `PositionAhead` where the next offset to read lies beyond the end of its log; keys are topic partitions."""
     for tp, following in stored.items():
         end = ends.get(tp) or 0
         if following > end:

@@ -1,0 +1,65 @@
+"""The short form of the fault card, and the control: the oracle finds what a stock Faust app loses. Whole: `make faults`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from faults.card import CARD, SHORT, run
+from faults.rig import Rig
+from faults.verdict import verdict
+from running import environment, free_port
+
+SCALE = 0.05
+
+
+@pytest.fixture(scope="module")
+def home() -> Path:
+    """Where Apache Kafka is."""
+    found = os.environ.get("KAFKA_HOME")
+    if not found:
+        pytest.skip("KAFKA_HOME is not set: no Apache Kafka")
+    return Path(found)
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    tests = Path(__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tests), str(tests.parent)]))
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_nothing_is_lost_and_nothing_applied_twice(home: Path, tmp_path: Path, name: str) -> None:
+    (found,) = (row for row in CARD if row.name == name)
+    told = run(found, home, tmp_path, SCALE)
+    assert told["ok"], told
+    assert (told["lost"], told["double_applied"], told["missing"]) == (0, 0, 0)
+    assert told["events"] > 500
+
+
+def test_the_oracle_finds_what_a_stock_faust_app_loses_or_applies_twice(home: Path, tmp_path: Path) -> None:
+    """Or the check could not fail."""
+    rig = Rig(home, tmp_path, SCALE, workers=0, rate=300.0, model="null")
+    with rig:
+        env = environment(rig.settings)
+        command = [sys.executable, "-m", "faults.stock", "worker", "--web-port", str(free_port()), "--web-bind", "127.0.0.1", "-l", "warning"]
+        with (tmp_path / "stock.log").open("ab") as log:
+            for kill in range(3):
+                process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+                rig.fresh_since(time.monotonic())
+                time.sleep(1.0)
+                if kill < 2:
+                    process.kill()
+                    process.wait()
+            try:
+                events = rig.finish()
+            finally:
+                process.terminate()
+                process.wait(30)
+        told = verdict("control", "stock", rig.settings, [], events, [], may_repeat=True)
+    assert not told["ok"]
+    assert told["double_applied"] + told["missing"] > 0, told
