@@ -57,6 +57,8 @@ class Counts:
             self.freshness.event(record.partition, record.offset, record.timestamp)
             self.first_event_ms = min(self.first_event_ms or record.timestamp, record.timestamp)
         elif kind == "recommendations":
+            if record.value is None:
+                return  # a deleted user's
             offset = _trigger(record.value).trigger_offset
             if offset < 0:
                 return  # the ranking for cold users, which no event triggered

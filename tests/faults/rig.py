@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+from faults.proxy import Proxy
 from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from running import WorkerProcess, fresh_settings, wait_until
+from running import WorkerProcess, free_port, fresh_settings, wait_until
 
 from serving.brokers import ApacheBroker
 from streams.learner import POPULAR_KEY
@@ -116,10 +117,13 @@ class Rig:
 
     def __init__(
         self, home: Path, folder: Path, scale: float, *, workers: int = 2, rate: float = 800.0, delivery: str = "leased",
-        overrides: Mapping[str, str] | None = None, sabotage: str = "", **changes: object,
+        overrides: Mapping[str, str] | None = None, proxied: bool = False, sabotage: str = "", **changes: object,
     ) -> None:  # fmt: skip
         self.folder, self.scale, self.rate, self.delivery = folder, scale, rate, delivery
         self.broker = ApacheBroker(home, {"log.flush.interval.messages": "10000", **(overrides or {})})
+        self.proxy: Proxy | None = None
+        if proxied:
+            self.proxy = self._proxied()
         self._count, self._sabotage, self._changes = workers, sabotage, changes
         self.recoveries: list[float] = []
         self.notes: list[str] = []
@@ -131,6 +135,9 @@ class Rig:
         fields: dict[str, Any] = {"session_timeout_s": 6.0, **self._changes}
         self.settings = fresh_settings(self.broker.bootstrap, self.folder, **fields)
         create_topics(self.settings)
+        if self.proxy is not None:
+            self.proxy.start()
+            self.proxy.wait_listening()
         for number in range(self._count):
             self.add_worker(self._sabotage if number == 0 else "")
         for worker in self.workers:
@@ -148,12 +155,28 @@ class Rig:
                 assert worker.process is not None
                 worker.process.send_signal(signal.SIGCONT)
                 worker.kill()
+        if self.proxy is not None and self.proxy.is_alive():
+            self.proxy.stop()
         self.broker.stop()
+
+    def _proxied(self) -> Proxy:
+        """A listener of the broker for the workers alone, advertised at a proxy."""
+        behind, before = free_port(), free_port()
+        plain, controller = f"127.0.0.1:{self.broker.port}", f"127.0.0.1:{self.broker.controller_port}"
+        self.broker._overrides |= {
+            "listeners": f"PLAINTEXT://{plain},PROXIED://127.0.0.1:{behind},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{plain},PROXIED://127.0.0.1:{before}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        }
+        return Proxy(before, behind)
 
     def add_worker(self, sabotage: str = "") -> WorkerProcess:
         """One more, with a data directory of its own; ``sabotage``: see `saboteur`."""
         number = len(self.workers)
-        settings = self.settings.model_copy(update={"data_dir": self.folder / f"data-{number}"})
+        changes: dict[str, object] = {"data_dir": self.folder / f"data-{number}" / "data"}
+        if self.proxy is not None:
+            changes["broker"] = f"127.0.0.1:{self.proxy.port}"
+        settings = self.settings.model_copy(update=changes)
         module = "faults.saboteur" if sabotage else "serving.cli"
         worker = WorkerProcess(settings, self.folder / f"worker-{number}.log", module=module, SABOTAGE=sabotage)
         self.workers.append(worker.start())
@@ -229,8 +252,8 @@ class Rig:
         finally:
             consumer.close()
 
-    def finish(self) -> int:
-        """End the load, wait until all of it is done, stop the workers cleanly; returns the number of events."""
+    def done(self) -> int:
+        """End the load and wait until all of it is done; returns the number of events."""
         events = self.load.finish()
         ends = self.ends()
         until = time.monotonic() + DONE_WITHIN_S
@@ -238,6 +261,11 @@ class Rig:
             assert time.monotonic() < until, f"committed {self.committed()} of {ends}: {self.workers[0].tail()}"
             self.keep_alive()
             time.sleep(0.5)
+        return events
+
+    def finish(self) -> int:
+        """The same, and stop the workers cleanly."""
+        events = self.done()
         for worker in self.workers:
             if worker.alive and worker.stop(20) != 0:
                 self.notes.append(f"a worker ended with {worker.process.returncode if worker.process else None}")
@@ -264,4 +292,5 @@ def send(worker: WorkerProcess, number: signal.Signals) -> None:
     os.kill(worker.process.pid, number)
 
 
-Fault = Callable[[Rig], None]
+Fault = Callable[[Rig], bool | None]
+"""What happens to a rig; one that judges by itself, as after it no worker runs, says whether all was well."""

@@ -1,14 +1,16 @@
 """`ouzel` with a fault built in at one point of the journey, once per data directory: ``SABOTAGE=point:action[:after]``.
 
-Points, in the order of the journey: before-step, before-rank, before-outputs, before-changelog, before-store, before-ack,
-in-request (between the lease's check and the request: the exempt window). Actions: stop (SIGSTOP), kill (SIGKILL). The fault
-happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms in every commit.
+Points, in the order of the journey: before-step, before-rank, before-outputs, before-changelog, before-store, before-ack; and
+in-request (between the lease's check and the request: the exempt window), in-snapshot (before a random chunk). Actions: stop
+(SIGSTOP), kill (SIGKILL). The fault happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms
+in every commit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
 import time
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.cli import main
+from streams import model_log
 from streams.delivery.foreign import ChangelogCustody
 from streams.delivery.leased import LeasedDelivery
 from streams.engine.consumer import PollConsumer
@@ -24,6 +27,7 @@ from streams.engine.producer import LeasedSender
 from streams.pipeline import Pipeline
 from streams.ranking import ThreadRanker
 from streams.settings import load_settings
+from streams.snapshots import SnapshotWriter
 
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50
@@ -79,6 +83,19 @@ def before_changelog(strike: Callable[[], None]) -> None:
     LeasedDelivery._check = check  # type: ignore[method-assign]
 
 
+def chunks(strike: Callable[[], None]) -> None:
+    """Many small chunks, and the strike at a random one."""
+    model_log.CHUNK_BYTES = 20_000
+    original: Any = SnapshotWriter._send
+
+    async def sending(self: Any, *arguments: Any) -> Any:
+        if random.random() < 0.2:
+            strike()
+        return await original(self, *arguments)
+
+    SnapshotWriter._send = sending  # type: ignore[method-assign]
+
+
 def block_commits(ms: float) -> None:
     """Hold the event loop while a commit is under way."""
     original: Any = PollConsumer._commit_offsets
@@ -111,6 +128,8 @@ def arm(order: str) -> None:
         wrap(ChangelogCustody, "settle", after=strike)
     elif point == "before-ack":
         wrap(Pipeline, "process", after=strike)
+    elif point == "in-snapshot":
+        chunks(strike)
     elif point == "in-request":
         wrap(LeasedSender, "_may_send", after=strike)
     else:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from model_oracle import bit_equal
 from oracle import Account, Outputs, account, in_changelog, in_rocksdb, outputs, read_topic
 
 from streams.deletion import MARKER
@@ -77,6 +78,7 @@ def verdict(
         if watermarks != expected.watermarks:
             lost = max(lost, 1)
     missing, repeated, strange = count(expected, outputs(settings))
+    learned = settings.model == "null" or bit_equal(settings)
     held = sum(mark + 1 for mark in expected.watermarks.values())
     whole = held == events
     return {
@@ -89,5 +91,6 @@ def verdict(
         "repeated": repeated,
         "recovery_seconds": round(statistics.median(recoveries), 2) if recoveries else None,
         "worst_recovery_seconds": round(max(recoveries), 2) if recoveries else None,
-        "ok": whole and not (lost or twice or strange or missing) and (may_repeat or not repeated),
+        "model_bit_equal": None if settings.model == "null" else learned,
+        "ok": whole and learned and not (lost or twice or strange or missing) and (may_repeat or not repeated),
     }

@@ -46,7 +46,18 @@ def test_the_oracle_finds_what_a_stock_faust_app_loses_or_applies_twice(home: Pa
     rig = Rig(home, tmp_path, SCALE, workers=0, rate=300.0, model="null")
     with rig:
         env = environment(rig.settings)
-        command = [sys.executable, "-m", "faults.stock", "worker", "--web-port", str(free_port()), "--web-bind", "127.0.0.1", "-l", "warning"]
+        command = [
+            sys.executable,
+            "-m",
+            "faults.stock",
+            "worker",
+            "--web-port",
+            str(free_port()),
+            "--web-bind",
+            "127.0.0.1",
+            "-l",
+            "warning",
+        ]
         with (tmp_path / "stock.log").open("ab") as log:
             for kill in range(3):
                 process = subprocess.Popen(command, env=env, stdout=log, stderr=log)

@@ -12,16 +12,12 @@ import msgspec
 import pytest
 from journey import clicks, wait_done
 from kafka import KafkaProducer
+from model_oracle import snapshots, uninterrupted
 from oracle import account, outputs, read_topic
 from running import WorkerProcess, environment, fresh_settings, produce, wait_until
 from safetensors.numpy import load
 
-from models.registry import build
-from models.snapshot import take
-from streams.model_log import Shelf
-from streams.records import Transition
 from streams.settings import Settings
-from streams.steps import Steps
 from streams.topics import create_topics
 
 MakeWorker = Callable[..., WorkerProcess]
@@ -35,29 +31,9 @@ def settings(kafka: str, tmp_path: Path) -> Settings:
     return made
 
 
-def snapshots(settings: Settings) -> Shelf:
-    shelf = Shelf()
-    for record in read_topic(settings, "model"):
-        shelf.add(record)
-    return shelf
-
-
 def newest(settings: Settings) -> int:
     """Where the newest snapshot goes on; 0 where there is none."""
     return next((stored.manifest.transitions_offset for stored in snapshots(settings).newest_first()), 0)
-
-
-def uninterrupted(settings: Settings, until: int) -> bytes:
-    """The snapshot of a model that learned the log up to an offset in one go."""
-    model = build("hybrid", settings.seed, max_items=settings.max_items, **OPTIONS)
-    model.warmup()
-    steps = Steps(model.step_size)
-    for record in read_topic(settings, "transitions"):
-        transition = msgspec.json.decode(record.value, type=Transition)
-        for batch, following in steps.add(transition, record.timestamp, record.offset):
-            if following <= until:
-                model.learn(batch)
-    return take("hybrid", model)
 
 
 def ouzel(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
