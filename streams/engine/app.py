@@ -65,9 +65,10 @@ class App(faust.App):
             return False
         return await self.lease.wait(lambda: self.holds(generation)) and bool(generation == self.consumer_generation_id)
 
-    async def crash(self, reason: BaseException) -> None:
-        """A service that dies takes the process with it."""
+    def _crash(self, reason: BaseException) -> None:
+        """A service that dies takes the process with it: `crash` of any service calls this of its root."""
         self.fail_stop(reason)
+        super()._crash(reason)
 
     async def wait_ready(self) -> None:
         """Until the first assignment is recovered and events flow."""

@@ -30,7 +30,7 @@ from running import wait_until
 from streams.topics import admin, create_topics
 
 SESSION_TIMEOUT_S = 6.0
-SHORT = ("kill-one", "kill-before-store", "rolling-sigterm", "sigstop-before-changelog")
+SHORT = ("kill-one", "kill-before-store", "rolling-sigterm", "sigstop-before-changelog", "events-made-anew")
 """The rows of the short form."""
 
 

@@ -56,7 +56,7 @@ def test_the_oracle_finds_what_a_stock_faust_app_loses_or_applies_twice(home: Pa
             "--web-bind",
             "127.0.0.1",
             "-l",
-            "warning",
+            "warn",
         ]
         with (tmp_path / "stock.log").open("ab") as log:
             for kill in range(3):

@@ -14,6 +14,7 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
+from mode import Service
 
 OVERRIDDEN = {
     Consumer: (
@@ -31,6 +32,7 @@ OVERRIDDEN = {
         "wait_empty",
     ),
     App: ("_on_partitions_revoked",),
+    Service: ("crash", "_crash"),
     driver.AIOKafkaConsumerThread: ("_create_worker_consumer", "getmany", "on_start", "on_partitions_assigned"),
     driver.Producer: ("_settings_extra", "_new_producer"),
     Recovery: ("on_rebalance", "_seek_offsets", "on_recovery_completed"),
