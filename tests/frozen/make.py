@@ -1,0 +1,51 @@
+"""Writes the bytes of this version of Ouzel. Run once per version; the files of earlier versions stay, and are read for ever."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from models_streams import learned, ring
+
+from models.registry import build
+from models.snapshot import take
+from streams.deletion import pack_marker
+from streams.model_log import to_records
+from streams.records import Event
+from streams.sessions import State, pack, step
+
+HERE = Path(__file__).parent
+
+
+def session() -> bytes:
+    """A state after a view, a purchase, a dislike and a view in another session."""
+    state = State()
+    for number, (item, kind, name) in enumerate(
+        [("a", "view", None), ("b", "purchase", None), ("c", "dislike", None), ("d", "view", "phone")]
+    ):
+        event = Event(
+            event_id=f"e{number}", item_id=item, timestamp=1_700_000_000_000 + number, user_id="ann", session_id=name,
+            event_type=kind,
+        )  # fmt: skip
+        step(state, event, 0, number, 1_700_000_000_500, 1_800_000)
+    return pack(state, 3)
+
+
+def snapshot() -> list[bytes]:
+    """A small model as records of the model topic: a JSON line of headers, then the value, for each."""
+    model = build("hybrid", 1, encoder="recency", profile="fast", max_items=300)
+    model.warmup()
+    learned(model, ring(96, items=12))
+    data = take("hybrid", model)
+    chunks, manifest = to_records(data, "frozen", transitions_offset=96, epoch=7, steps=model.steps, created_at=1_700_000_000_000)
+    return [
+        json.dumps({name: text.decode() for name, text in headers}).encode() + b"\n" + (value or b"")
+        for _, value, headers in (*chunks, manifest)
+    ]
+
+
+if __name__ == "__main__":
+    (HERE / "session-v1.bin").write_bytes(session())
+    (HERE / "marker-v1.bin").write_bytes(pack_marker(1_700_000_000_000, 9))
+    for number, record in enumerate(snapshot()):
+        (HERE / f"snapshot-v1-{number}.bin").write_bytes(record)
