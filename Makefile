@@ -8,7 +8,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo test lint bench-pipeline bench-model faults bad-input clean
+.PHONY: setup demo test lint bench-pipeline bench-model faults bad-input soak clean
 
 setup: $(READY)
 
@@ -39,6 +39,9 @@ bench-model: $(READY)
 
 faults: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m faults.card
+
+soak: $(READY)
+	PYTHONPATH=tests:. $(BIN)/python -m faults.soak
 
 bad-input: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m faults.bad_input

@@ -39,10 +39,8 @@ class Broker:
 
     def __enter__(self) -> Broker:
         try:
-            command, environment = self.command()
-            self.child = Child("broker", command, self.folder / "broker.log", environment)
-            self.child.__enter__()
-            self._wait_ready(self.child)
+            self._begin(*self.command())
+            self.wait_ready()
         except BaseException:
             self.stop()
             raise
@@ -62,7 +60,14 @@ class Broker:
         """Whether the process runs."""
         return self.child is not None and self.child.returncode is None
 
-    def _wait_ready(self, child: Child) -> None:
+    def _begin(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.child = Child("broker", command, self.folder / "broker.log", environment)
+        self.child.__enter__()
+
+    def wait_ready(self) -> None:
+        """Until it answers. Raises `BrokerError`."""
+        child = self.child
+        assert child is not None
         until = time.monotonic() + READY_WITHIN_S
         while True:
             if child.returncode is not None:
@@ -129,7 +134,7 @@ class ApacheBroker(Broker):
         """Start again after `kill`, on the same logs; returns when it answers."""
         assert self.child is not None
         self.child.__enter__()
-        self._wait_ready(self.child)
+        self.wait_ready()
 
     def _properties(self) -> dict[str, str]:
         listener, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.controller_port}"

@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 MAX_ID_LENGTH = 256
+RESERVED_ID = "__popular__"
+"""The key on `recommendations` of the ranking for cold users, so nobody's own."""
 MAX_CURRENCY_LENGTH = 8
 MAX_NUMBER = 1e15
 MAX_DEPTH = 16
@@ -54,6 +56,14 @@ def check_id(name: str, value: Any) -> str:
     text = check_text(name, value, MAX_ID_LENGTH)
     if not text:
         raise BadRecord("out_of_bounds", f"{name} is empty")
+    return text
+
+
+def check_owner(name: str, value: Any) -> str:
+    """An identifier of a user or an anonymous session: any but the one that is reserved on `recommendations`."""
+    text = check_id(name, value)
+    if text == RESERVED_ID:
+        raise BadRecord("out_of_bounds", f"{name} is reserved")
     return text
 
 

@@ -17,6 +17,7 @@ from streams.bounds import (
     check_id,
     check_number,
     check_object,
+    check_owner,
     check_text,
     check_tree,
 )
@@ -174,7 +175,7 @@ def _deletion(key: bytes | None) -> Deletion:
     if not key:
         raise BadRecord("null", "neither key nor value")
     try:
-        return Deletion(check_id("key", key.decode()))
+        return Deletion(check_owner("key", key.decode()))
     except UnicodeDecodeError:
         raise BadRecord("not_utf8", "the key of a deletion") from None
 
@@ -188,8 +189,8 @@ def _event(seen: _Canonical, kafka_time: int) -> Event:
     event = Event(
         event_id="" if seen.event_id is None else check_id("event_id", seen.event_id),
         item_id=check_id("item_id", seen.item_id),
-        user_id=None if seen.user_id is None else check_id("user_id", seen.user_id),
-        session_id=None if seen.session_id is None else check_id("session_id", seen.session_id),
+        user_id=None if seen.user_id is None else check_owner("user_id", seen.user_id),
+        session_id=None if seen.session_id is None else check_owner("session_id", seen.session_id),
         timestamp=event_time(seen.timestamp, kafka_time),
         event_type=_event_type(seen.event_type),
     )

@@ -17,13 +17,14 @@ import structlog
 from models.recommender import Query, Ranking, Recommender
 from models.snapshot import Frozen, freeze
 from models.transition import Transitions
+from streams.bounds import RESERVED_ID
 from streams.model_thread import ModelThread
 from streams.pipeline import ranked_items
 from streams.records import Recommendation, Transition
 from streams.steps import Steps
 from streams.telemetry import Telemetry
 
-POPULAR_KEY = b"__popular__"
+POPULAR_KEY = RESERVED_ID.encode()
 """The reserved key on `recommendations` of the ranking for users that nothing is known of."""
 
 log = structlog.get_logger(__name__)

@@ -274,6 +274,21 @@ def learner_killed_writing(rig: Rig) -> None:
     rig.wait(2)
 
 
+@row("three-brokers", replication=3, rate=200.0)
+def three_brokers(rig: Rig) -> None:
+    """Three brokers, replication 3, one killed at a time x3."""
+    assert rig.cluster is not None
+    for member in rig.cluster.members:
+        rig.wait(5)
+        began = time.monotonic()
+        member.kill()
+        rig.fresh_since(began)
+        member.restart()
+        rig.wait(15)  # its replicas catch up, or the next kill would leave one in sync
+        rig.keep_alive()
+        rig.ready()
+
+
 def _refused(rig: Rig, topic: str) -> bool:
     """Stop all, make a topic anew, and start: the worker ends with 2 and names the way out."""
     rig.done()

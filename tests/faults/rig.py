@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+from faults.cluster import Cluster
 from faults.proxy import Proxy
 from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -120,7 +121,8 @@ class Rig:
         overrides: Mapping[str, str] | None = None, proxied: bool = False, sabotage: str = "", **changes: object,
     ) -> None:  # fmt: skip
         self.folder, self.scale, self.rate, self.delivery = folder, scale, rate, delivery
-        self.broker = ApacheBroker(home, {"log.flush.interval.messages": "10000", **(overrides or {})})
+        self.broker = ApacheBroker(home, overrides)
+        self.cluster = Cluster(home) if changes.get("replication") else None
         self.proxy: Proxy | None = None
         if proxied:
             self.proxy = self._proxied()
@@ -131,9 +133,10 @@ class Rig:
 
     def __enter__(self) -> Rig:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.broker.__enter__()
+        whole = self.broker if self.cluster is None else self.cluster
+        whole.__enter__()
         fields: dict[str, Any] = {"session_timeout_s": 6.0, **self._changes}
-        self.settings = fresh_settings(self.broker.bootstrap, self.folder, **fields)
+        self.settings = fresh_settings(whole.bootstrap, self.folder, **fields)
         create_topics(self.settings)
         if self.proxy is not None:
             self.proxy.start()
@@ -157,6 +160,8 @@ class Rig:
                 worker.kill()
         if self.proxy is not None and self.proxy.is_alive():
             self.proxy.stop()
+        if self.cluster is not None:
+            self.cluster.stop()
         self.broker.stop()
 
     def _proxied(self) -> Proxy:

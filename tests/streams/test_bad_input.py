@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from streams.bounds import RESERVED_ID
 from streams.decode import REASONS, BadRecord, Deletion, EventDecoder
 from streams.records import EVENT_TYPES, Event
 
@@ -139,6 +140,13 @@ def test_null_with_a_key_is_a_deletion_and_without_one_is_bad() -> None:
     assert reason_of(None, None) == reason_of(None, b"") == "null"
     assert reason_of(None, b"\xff") == "not_utf8"
     assert reason_of(None, b"x" * 257) == reason_of(None, b"a\0") == "out_of_bounds"
+
+
+def test_nobody_takes_the_key_of_the_ranking_for_cold_users() -> None:
+    taken = RESERVED_ID.encode()
+    for value in (b'{"item_id": "a", "user_id": "%s"}' % taken, b'{"item_id": "a", "session_id": "%s"}' % taken):
+        assert reason_of(value) == "out_of_bounds"
+    assert reason_of(None, taken) == "out_of_bounds"
 
 
 # The first run of a fresh clone builds hypothesis' tables of characters, which is no slowness of ours.

@@ -1,4 +1,4 @@
-"""What version 1 has written is read by every later version: sessions, markers and snapshots, byte for byte from the repository."""
+"""What version 1 has written is read by every later version: sessions, markers and snapshots, bytes of the repository."""
 
 from __future__ import annotations
 

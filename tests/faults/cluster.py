@@ -1,0 +1,72 @@
+"""Three Apache Kafka brokers, each also a controller, on loopback."""
+
+from __future__ import annotations
+
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from serving.brokers import ApacheBroker
+from serving.processes import free_ports
+
+SIZE = 3
+
+
+class Member(ApacheBroker):
+    """One of the three."""
+
+    def __init__(self, home: Path, number: int, identity: str, voters: str, ports: tuple[int, int]) -> None:
+        super().__init__(home)
+        self.port, self.controller_port = ports
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self._identity = identity
+        self._overrides = {
+            "node.id": str(number),
+            "controller.quorum.voters": voters,
+            "offsets.topic.replication.factor": str(SIZE),
+            "transaction.state.log.replication.factor": str(SIZE),
+            "transaction.state.log.min.isr": "2",
+            "share.coordinator.state.topic.replication.factor": str(SIZE),
+            "min.insync.replicas": "2",
+            "default.replication.factor": str(SIZE),
+            "broker.session.timeout.ms": "6000",
+        }
+
+    def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        config = self.folder / "server.properties"
+        found = self._properties()
+        del found["controller.quorum.bootstrap.servers"]  # the voters are fixed
+        config.write_text("".join(f"{name}={value}\n" for name, value in found.items()))
+        environment = {"KAFKA_HEAP_OPTS": "-Xmx400m", "LOG_DIR": str(self.folder)}
+        storage = str(self._home / "bin" / "kafka-storage.sh")
+        self._run([storage, "format", "-t", self._identity, "-c", str(config)], environment)
+        return [str(self._home / "bin" / "kafka-server-start.sh"), str(config)], environment
+
+    def start(self) -> None:
+        """Start without waiting: a single one does not answer before another is there."""
+        command, environment = self.command()
+        self._begin(command, environment)
+
+
+class Cluster:
+    """A broker of three to its users."""
+
+    def __init__(self, home: Path) -> None:
+        ports = free_ports(2 * SIZE)
+        voters = ",".join(f"{n + 1}@127.0.0.1:{ports[2 * n + 1]}" for n in range(SIZE))
+        identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.members = [Member(home, n + 1, identity, voters, (ports[2 * n], ports[2 * n + 1])) for n in range(SIZE)]
+        self.bootstrap = ",".join(member.bootstrap for member in self.members)
+
+    def __enter__(self) -> Cluster:
+        for member in self.members:
+            member.start()
+        for member in self.members:
+            member.wait_ready()
+        return self
+
+    def stop(self) -> None:
+        """End them all."""
+        for member in self.members:
+            member.stop()

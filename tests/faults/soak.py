@@ -1,0 +1,134 @@
+"""The soak: hours of load with random faults; nothing lost, and memory, file descriptors and disk flat.
+
+``HOURS=1 python -m faults.soak``; SEED repeats a run's faults. Writes build/soak.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from faults.rig import Rig, send
+from faults.verdict import verdict
+from running import WorkerProcess
+
+RATE = 200.0
+PAUSE_S = 20.0
+FROZEN_S = 9.0
+FLAT = 1.3
+"""How much the last third of the samples may lie above the middle third, as a ratio of medians."""
+
+
+class Sample(NamedTuple):
+    """One worker at one time."""
+
+    memory_mb: float
+    descriptors: int
+    disk_mb: float
+
+
+def sample(worker: WorkerProcess) -> Sample | None:
+    """What the worker holds now; ``None`` when it has just ended."""
+    assert worker.process is not None
+    process = Path(f"/proc/{worker.process.pid}")
+    try:
+        memory = int((process / "status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+        descriptors = len(list((process / "fd").iterdir()))
+        disk = sum(path.stat().st_size for path in worker.settings.data_dir.rglob("*") if path.is_file()) / 1e6
+    except (OSError, IndexError):
+        return None
+    return Sample(memory, descriptors, disk)
+
+
+def kill(rig: Rig, rng: random.Random) -> None:
+    """kill -9 a worker."""
+    victim = rng.choice(rig.workers)
+    victim.kill()
+    rig.restart(victim)
+
+
+def terminate(rig: Rig, rng: random.Random) -> None:
+    """SIGTERM a worker."""
+    victim = rng.choice(rig.workers)
+    victim.stop(20)
+    rig.restart(victim)
+
+
+def freeze(rig: Rig, rng: random.Random) -> None:
+    """SIGSTOP a worker past its session timeout."""
+    victim = rng.choice(rig.workers)
+    send(victim, signal.SIGSTOP)
+    rig.wait(FROZEN_S)
+    send(victim, signal.SIGCONT)
+
+
+def lose_disk(rig: Rig, rng: random.Random) -> None:
+    """kill -9 a worker and delete its disk."""
+    victim = rng.choice(rig.workers)
+    victim.kill()
+    rig.wipe(victim)
+    rig.restart(victim)
+
+
+def kill_broker(rig: Rig, rng: random.Random) -> None:
+    """kill -9 the broker."""
+    rig.broker.kill()
+    rig.broker.restart()
+    rig.keep_alive()
+
+
+FAULTS: list[Callable[[Rig, random.Random], None]] = [kill, terminate, freeze, lose_disk, kill_broker]
+
+
+def flat(values: list[float]) -> bool:
+    """Whether the last third lies no higher than the middle one, but for noise."""
+    third = len(values) // 3
+    return third == 0 or statistics.median(values[-third:]) <= FLAT * max(statistics.median(values[third : 2 * third]), 1)
+
+
+def main() -> None:
+    """Run it."""
+    home, hours, seed = os.environ.get("KAFKA_HOME"), float(os.environ.get("HOURS") or 1), int(os.environ.get("SEED") or 0)
+    if not home:
+        sys.exit("the soak needs KAFKA_HOME: a folder with Apache Kafka")
+    rng, samples, done = random.Random(seed), list[Sample](), list[str]()
+    with tempfile.TemporaryDirectory(prefix="ouzel-soak-") as folder:
+        rig = Rig(
+            Path(home), Path(folder), 1.0, rate=RATE, model="hybrid", encoder="recency", profile="fast", snapshot_every_s=10.0
+        )
+        with rig:
+            until = time.monotonic() + hours * 3600
+            while time.monotonic() < until:
+                rig.wait(PAUSE_S)
+                samples += [found for worker in rig.workers if (found := sample(worker)) is not None]
+                fault = rng.choice(FAULTS)
+                began = time.monotonic()
+                fault(rig, rng)
+                took = rig.fresh_since(began)
+                rig.ready()
+                done.append(fault.__name__)
+                print(f"{fault.__name__}: fresh after {took:.1f} s; {samples[-1] if samples else ''}", flush=True)
+            events = rig.finish()
+            folders = [worker.settings.data_dir for worker in rig.workers]
+            told = verdict("soak", rig.delivery, rig.settings, folders, events, rig.recoveries, may_repeat=True)
+    told["faults"] = {name: done.count(name) for name in sorted(set(done))}
+    told["flat"] = {name: flat([float(getattr(found, name)) for found in samples]) for name in Sample._fields}
+    told["last"] = samples[-1]._asdict() if samples else {}
+    told["ok"] = told["ok"] and all(told["flat"].values())
+    Path("build").mkdir(exist_ok=True)
+    Path("build/soak.json").write_text(json.dumps(told, indent=1) + "\n")
+    print(json.dumps(told))
+    sys.exit(0 if told["ok"] else 1)
+
+
+if __name__ == "__main__":
+    main()
