@@ -66,8 +66,12 @@ class App(faust.App):
         return await self.lease.wait(lambda: self.holds(generation)) and bool(generation == self.consumer_generation_id)
 
     def _crash(self, reason: BaseException) -> None:
-        """A service that dies takes the process with it: `crash` of any service calls this of its root."""
-        self.fail_stop(reason)
+        """A service that dies takes the process with it: `crash` of any service calls this of its root.
+
+        While the app stops, its fetcher calls its own cancellation a crash.
+        """
+        if not (self._stopped.is_set() and isinstance(reason, asyncio.CancelledError)):
+            self.fail_stop(reason)
         super()._crash(reason)
 
     async def wait_ready(self) -> None:

@@ -228,3 +228,23 @@ async def test_a_unit_that_a_revocation_swept_away_keeps_no_poll_from_recovery(
     await consumer.wait_empty()
     assert swept == ["waited"]
     assert await consumer._may_poll(0.01)
+
+
+def test_a_crash_of_any_service_ends_the_process_but_not_the_fetchers_own_cancellation_while_stopping() -> None:
+    ended: list[BaseException] = []
+
+    class Stub(App):
+        def __init__(self) -> None:
+            self.fail_stop = ended.append
+            self._children, self._crashed, self._stopped = [], asyncio.Event(), asyncio.Event()
+            self._crash_reason = None
+
+    app, error = Stub(), ValueError("no")
+    app._crash(error)
+    app._crash(cancelled := asyncio.CancelledError())
+    assert ended == [error, cancelled]
+    app._stopped.set()
+    app._crash(asyncio.CancelledError())
+    assert ended == [error, cancelled]
+    app._crash(error)
+    assert ended == [error, cancelled, error]
