@@ -50,7 +50,6 @@ def test_a_snapshot_of_version_1_is_read_and_learns_on() -> None:
     data = stored.load()
     assert (manifest(data).version, manifest(data).model) == (1, "hybrid")
     model = restore(data)
-    model.warmup()
     assert (dict(model.position), model.steps, model.vocabulary_size) == ({0: 95}, stored.manifest.steps, 12)
     (ranking,) = model.rank([Query(["i3", "i4"])], 5)
     assert "i5" in ranking.items
