@@ -38,7 +38,7 @@ bench-model: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py
 
 faults: $(READY)
-	PYTHONPATH=tests:. $(BIN)/python -m faults.card
+	PYTHONPATH=tests:. $(BIN)/python -m faults.run
 
 soak: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m faults.soak

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from models.recommender import Recommender
-from models.registry import build
 from models.snapshot import SnapshotError, config_of, manifest, restore
 from serving.commands import CliError
+from streams.model import new_model
 from streams.settings import Settings
 
 
@@ -31,11 +31,6 @@ def write_whole(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def new_model(settings: Settings) -> Recommender:
-    """The model that the settings ask for, untrained."""
-    return build(settings.model, settings.seed, encoder=settings.encoder, profile=settings.profile, max_items=settings.max_items)
 
 
 def read_model(settings: Settings, path: Path) -> Recommender:

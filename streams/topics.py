@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,13 +139,17 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
 
 def check_topics(settings: Settings) -> list[str]:
     """Every difference between what the topics are and must be, a line each; none means all is well."""
-    states = describe_topics(settings)
+    return topic_problems(settings, describe_topics(settings))
+
+
+def topic_problems(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
+    """The same, of topics that `describe_topics` has told."""
     return [problem for spec in topic_specs(settings) for problem in differences(spec, states[spec.name])]
 
 
-def events_retention_ms(settings: Settings) -> int | None:
+def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | None]) -> int | None:
     """How long an event stays in the log, ``None`` for ever; a broker that does not tell is taken to keep them for a week."""
-    state = describe_topics(settings)[settings.topic("events")]
+    state = states[settings.topic("events")]
     told = int(((state and state.config) or {}).get("retention.ms", 7 * DAY_MS))
     return None if told < 0 else told
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from models.registry import build
 from streams.app import Application
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord, EventDecoder, load_decoder
@@ -22,13 +21,14 @@ from streams.engine.positions import PositionAhead
 from streams.follower import Follower
 from streams.kafka import aiokafka_config
 from streams.learner import Learner
+from streams.model import new_model
 from streams.model_thread import ModelThread
 from streams.ranking import ThreadRanker
 from streams.sessions import NewerState
 from streams.settings import Settings, SettingsError
 from streams.snapshots import SnapshotWriter, position_to_start, restore_newest
 from streams.telemetry import Telemetry
-from streams.topics import check_topics, events_retention_ms
+from streams.topics import describe_topics, events_retention_ms, topic_problems
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +49,7 @@ class Worker:
         self._telemetry = Telemetry()
         self._catalogue = Catalogue()
         self._thread = ModelThread()
-        self._model = build(
-            settings.model, settings.seed, encoder=settings.encoder, profile=settings.profile, max_items=settings.max_items
-        )
+        self._model = new_model(settings)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,8 +60,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        problems = await asyncio.to_thread(check_topics, settings)
-        if problems:
+        topics = await asyncio.to_thread(describe_topics, settings)
+        if problems := topic_problems(settings, topics):
             for problem in problems:
                 log.error("topics_refused", problem=problem)
             return REFUSED
@@ -73,7 +71,7 @@ class Worker:
         if self._stop.is_set():
             return 0
         ranker = ThreadRanker(self._model, self._thread, self._catalogue)
-        deleting = Deleting(hash_secret(settings), await asyncio.to_thread(events_retention_ms, settings))
+        deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
         application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, learner, deleting, self._fail)
         await application.start()
         if self._model.step_size:

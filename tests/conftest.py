@@ -20,12 +20,18 @@ def embedded() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
-    """Bootstrap address of an Apache Kafka that takes large records."""
+def kafka_home() -> Path:
+    """Where Apache Kafka is."""
     home = os.environ.get("KAFKA_HOME")
     if not home:
         pytest.skip("KAFKA_HOME is not set: no Apache Kafka")
-    with ApacheBroker(Path(home), {"message.max.bytes": "10000000", "replica.fetch.max.bytes": "10000000"}) as broker:
+    return Path(home)
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_home: Path) -> Iterator[str]:
+    """Bootstrap address of an Apache Kafka that takes large records."""
+    with ApacheBroker(kafka_home, {"message.max.bytes": "10000000", "replica.fetch.max.bytes": "10000000"}) as broker:
         yield broker.bootstrap
 
 

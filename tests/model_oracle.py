@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import msgspec
 from oracle import read_topic
 
-from models.registry import build
 from models.snapshot import take
+from streams.model import new_model
 from streams.model_log import Shelf
 from streams.records import Transition
 from streams.settings import Settings
@@ -34,9 +33,7 @@ def uninterrupted(settings: Settings, until: int) -> bytes:
 
 
 def _learned(settings: Settings, until: int) -> bytes:
-    model: Any = build(
-        settings.model, settings.seed, encoder=settings.encoder, profile=settings.profile, max_items=settings.max_items
-    )
+    model = new_model(settings)
     model.warmup()
     steps = Steps(model.step_size)
     for record in read_topic(settings, "transitions"):

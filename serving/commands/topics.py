@@ -8,7 +8,7 @@ from rich.table import Table
 
 from serving.commands import CliError
 from streams.settings import load_settings
-from streams.topics import create_topics, describe_topics, differences, topic_specs, untold
+from streams.topics import create_topics, describe_topics, topic_problems, topic_specs, untold
 
 topics = typer.Typer(no_args_is_help=True, help="Make, check and describe Ouzel's topics.")
 
@@ -30,12 +30,11 @@ def create() -> None:
 def check() -> None:
     """Compare the topics with what they must be; exit 2 where they differ."""
     settings = load_settings()
-    specs, states = topic_specs(settings), describe_topics(settings)
-    notes = [note for spec in specs for note in untold(spec, states[spec.name])]
+    states = describe_topics(settings)
+    notes = [note for spec in topic_specs(settings) for note in untold(spec, states[spec.name])]
     for note in notes:
         typer.echo(note)
-    problems = [problem for spec in specs for problem in differences(spec, states[spec.name])]
-    if problems:
+    if problems := topic_problems(settings, states):
         raise CliError("\n".join(problems))
     typer.echo("all topics are as they must be" + (", as far as this broker tells" if notes else ""))
 

@@ -13,8 +13,9 @@ from models.snapshot import take
 from serving.commands import CliError
 from serving.commands.replay import parse_columns
 from serving.data import located
-from serving.model_file import new_model, write_whole
+from serving.model_file import write_whole
 from streams.history import read_stream
+from streams.model import new_model
 from streams.replay import Bad, ReplayError, find_files
 from streams.settings import load_settings
 

@@ -22,7 +22,7 @@ def warmup() -> None:
     """
     from numba.core import event  # noqa: PLC0415  takes a second to import
 
-    from models.registry import build  # noqa: PLC0415
+    from streams.model import new_model  # noqa: PLC0415
 
     settings, compiled = load_settings(), list[Any]()
 
@@ -35,6 +35,6 @@ def warmup() -> None:
 
     began = time.monotonic()
     with event.install_listener("numba:compile", Listener()):
-        build(settings.model, settings.seed, encoder=settings.encoder, profile=settings.profile).warmup()
+        new_model(settings).warmup()
     told = f"compiled {len(compiled)} kernels" if compiled else "nothing to compile"
     typer.echo(f"{settings.model}: {told}, {time.monotonic() - began:.1f} s")

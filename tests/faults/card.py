@@ -1,30 +1,18 @@
-"""The fault card: what happens to a pair of workers under load, one function each. Read `rig` for what they are given.
-
-``python -m faults.card`` runs it on Apache Kafka (KAFKA_HOME) and writes build/faults.json and a table. ONLY names one fault,
-SCALE shortens what repeats.
-"""
+"""The fault card: what happens to a pair of workers under load, one function each. Read `rig` for what they are given."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from faults.rig import Fault, Rig, send, stopped
-from faults.verdict import verdict
-from rich.console import Console
-from rich.table import Table
 from running import wait_until
 
 from streams.topics import admin, create_topics
@@ -36,22 +24,33 @@ SHORT = ("kill-one", "kill-before-store", "rolling-sigterm", "sigstop-before-cha
 
 @dataclass
 class Row:
-    """A fault and what its rig is made of. ``may_repeat``: a crash may leave outputs whose unit comes again."""
+    """A fault and what its rig is made of.
+
+    ``may_repeat``: a crash may leave outputs whose unit comes again. ``after``: what must hold once all is done, judged and
+    stopped.
+    """
 
     name: str
     fault: Fault
     may_repeat: bool = True
+    after: Callable[[Rig], bool] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+
+class Skipped(Exception):
+    """What a fault needs cannot be had here."""
 
 
 CARD: list[Row] = []
 
 
-def row(name: str, *, may_repeat: bool = True, **options: Any) -> Callable[[Fault], Fault]:
+def row(
+    name: str, *, may_repeat: bool = True, after: Callable[[Rig], bool] | None = None, **options: Any
+) -> Callable[[Fault], Fault]:
     """Put a fault on the card."""
 
     def add(fault: Fault) -> Fault:
-        CARD.append(Row(name, fault, may_repeat, options))
+        CARD.append(Row(name, fault, may_repeat, after, options))
         return fault
 
     return add
@@ -76,17 +75,23 @@ def kill_one(rig: Rig) -> None:
     rig.events(200_000)
 
 
+def _kill_all(rig: Rig, wipe: bool) -> None:
+    began = time.monotonic()
+    for worker in rig.workers:
+        worker.kill()
+    for worker in rig.workers:
+        if wipe:
+            rig.wipe(worker)
+        rig.restart(worker)
+    rig.fresh_since(began)
+    rig.ready()
+
+
 @row("kill-both")
 def kill_both(rig: Rig) -> None:
     """kill -9 both x5."""
     for _ in rig.times(5):
-        began = time.monotonic()
-        for worker in rig.workers:
-            worker.kill()
-        for worker in rig.workers:
-            rig.restart(worker)
-        rig.fresh_since(began)
-        rig.ready()
+        _kill_all(rig, wipe=False)
 
 
 @row("delete-everything", model="hybrid", encoder="recency", profile="fast", snapshot_every_s=2.0, rate=300.0)
@@ -94,14 +99,7 @@ def delete_everything(rig: Rig) -> None:
     """Kill all and delete every data directory; the model is in memory alone, so it is gone too."""
     for _ in rig.times(3):
         rig.wait(6)
-        began = time.monotonic()
-        for worker in rig.workers:
-            worker.kill()
-        for worker in rig.workers:
-            rig.wipe(worker)
-            rig.restart(worker)
-        rig.fresh_since(began)
-        rig.ready()
+        _kill_all(rig, wipe=True)
 
 
 @row("kill-before-store", sabotage="before-store:kill")
@@ -289,96 +287,22 @@ def three_brokers(rig: Rig) -> None:
         rig.ready()
 
 
-def _refused(rig: Rig, topic: str) -> bool:
-    """Stop all, make a topic anew, and start: the worker ends with 2 and names the way out."""
-    rig.done()
-    for worker in rig.workers:
-        assert worker.stop(15) == 0, worker.tail()
-    client: Any = admin(rig.settings)
-    name = rig.settings.topic(topic)
-    client.delete_topics([name])
-    wait_until(lambda: name not in client.list_topics(), "deleted", 30)
-    client.close()
-    create_topics(rig.settings)
-    worker = rig.workers[0].start()
-    assert worker.process is not None
-    began = time.monotonic()
-    code = worker.process.wait(60)
-    rig.recoveries.append(time.monotonic() - began)
-    return code == 2 and "ouzel reset" in worker.tail()
+def _refuses(topic: str) -> Callable[[Rig], bool]:
+    """Whether a worker that finds this topic made anew ends with 2 and names the way out."""
+
+    def refuses(rig: Rig) -> bool:
+        client: Any = admin(rig.settings)
+        name = rig.settings.topic(topic)
+        client.delete_topics([name])
+        wait_until(lambda: name not in client.list_topics(), "deleted", 30)
+        client.close()
+        create_topics(rig.settings)
+        worker = rig.workers[0].start()
+        assert worker.process is not None
+        return worker.process.wait(60) == 2 and "ouzel reset" in worker.tail()
+
+    return refuses
 
 
-@row("events-made-anew", workers=1)
-def events_made_anew(rig: Rig) -> bool:
-    """The events topic deleted and recreated: refused, exit 2."""
-    return _refused(rig, "events")
-
-
-@row("changelog-made-anew", workers=1)
-def changelog_made_anew(rig: Rig) -> bool:
-    """The changelog deleted and recreated: refused, exit 2."""
-    return _refused(rig, "sessions-changelog")
-
-
-class Skipped(Exception):
-    """What a fault needs cannot be had here."""
-
-
-def run(found: Row, home: Path, folder: Path, scale: float) -> dict[str, Any]:
-    """One fault, from an empty broker to the verdict."""
-    rig = Rig(home, folder, scale, **found.options)
-    with rig:
-        rig.fresh_since(time.monotonic())
-        rig.recoveries.clear()
-        try:
-            judged = found.fault(rig)
-        except Skipped as reason:
-            return {"fault": found.name, "delivery": rig.delivery, "ok": True, "skipped": str(reason)}
-        if judged is not None:
-            told = {"fault": found.name, "delivery": rig.delivery, "events": len(rig.load.sent), "ok": judged}
-            return told | dict.fromkeys(("lost", "double_applied", "missing", "repeated"), 0) | {"notes": ["refused"]}
-        events = rig.finish()
-        folders = [worker.settings.data_dir for worker in rig.workers]
-        told = verdict(found.name, rig.delivery, rig.settings, folders, events, rig.recoveries, may_repeat=found.may_repeat)
-    return told | {"notes": rig.notes}
-
-
-def table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The card as a person reads it."""
-    columns = ("fault", "delivery", "events", "lost", "double_applied", "missing", "repeated", "recovery_seconds", "ok")
-    made = Table(*(name.replace("_", " ") for name in columns))
-    for told in rows:
-        cells = [str(told.get(name, "")) for name in columns]
-        made.add_row(*cells[:-1], f"skipped: {told['skipped']}" if "skipped" in told else cells[-1])
-    return made
-
-
-def main() -> None:
-    """Run the card."""
-    home, only, scale = os.environ.get("KAFKA_HOME"), os.environ.get("ONLY"), float(os.environ.get("SCALE") or 1)
-    if not home:
-        sys.exit("the fault card needs KAFKA_HOME: a folder with Apache Kafka")
-    chosen = [found for found in CARD if not only or found.name in only.split(",")]
-    if not chosen:
-        sys.exit(f"no fault {only}: there are {', '.join(found.name for found in CARD)}")
-    rows, build = list[dict[str, Any]](), Path("build")
-    build.mkdir(exist_ok=True)
-    for found in chosen:
-        with tempfile.TemporaryDirectory(prefix="ouzel-faults-") as folder:
-            try:
-                rows.append(run(found, Path(home), Path(folder), scale))
-            except Exception as error:
-                traceback.print_exc()
-                rows.append({"fault": found.name, "ok": False, "notes": [repr(error)[:500]]})
-                kept = build / f"{found.name}-logs"
-                kept.mkdir(exist_ok=True)
-                for log in Path(folder).glob("*.log"):
-                    (kept / log.name).write_bytes(log.read_bytes())
-        print(json.dumps(rows[-1]), flush=True)
-        (build / "faults.json").write_text(json.dumps(rows, indent=1) + "\n")
-    Console(width=130).print(table(rows))
-    sys.exit(0 if all(told["ok"] for told in rows) else 1)
-
-
-if __name__ == "__main__":
-    main()
+for _name, _topic in (("events", "events"), ("changelog", "sessions-changelog")):
+    row(f"{_name}-made-anew", may_repeat=False, after=_refuses(_topic), workers=1)(none)

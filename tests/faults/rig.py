@@ -5,112 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
 from faults.cluster import Cluster
 from faults.proxy import Proxy
-from journey import clicks
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from faults.traffic import Load, Tail
+from kafka import KafkaConsumer, TopicPartition
 from running import WorkerProcess, free_port, fresh_settings, wait_until
 
 from serving.brokers import ApacheBroker
-from streams.learner import POPULAR_KEY
-from streams.settings import Settings
 from streams.topics import create_topics
 
-USERS = 500
-MOST_EVENTS = 2_000_000
 DONE_WITHIN_S = 300.0
 FRESH_WITHIN_S = 120.0
-
-
-class Load(threading.Thread):
-    """Produces clicks at a rate until it is told to stop; ``sent[n]`` is when event n was given to the producer."""
-
-    def __init__(self, settings: Settings, rate: float, seed: int = 0) -> None:
-        super().__init__(daemon=True)
-        self._settings, self._rate, self._seed = settings, rate, seed
-        self._stopping = threading.Event()
-        self.sent: list[float] = []
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._produce()
-        except BaseException as error:
-            self.error = error
-
-    def _produce(self) -> None:
-        producer = KafkaProducer(
-            bootstrap_servers=self._settings.broker, acks="all", enable_idempotence=True, linger_ms=5,
-            delivery_timeout_ms=600_000, request_timeout_ms=20_000, max_block_ms=600_000,
-        )  # fmt: skip
-        futures: list[Any] = []
-        topic, began, batch = self._settings.topic("events"), time.monotonic(), 20_000
-        for number in range(MOST_EVENTS):
-            if number % batch == 0:
-                records = clicks(batch, USERS, seed=self._seed + number // batch)
-            if self._stopping.is_set():
-                break
-            ahead = began + number / self._rate - time.monotonic()
-            if ahead > 0:
-                time.sleep(ahead)
-            key, value = records[number % batch]
-            fields = msgspec.json.decode(value)
-            fields |= {"event_id": f"n{number}", "timestamp": 1_700_000_000_000 + number * 1000}
-            self.sent.append(time.monotonic())
-            futures.append(producer.send(topic, key=key, value=msgspec.json.encode(fields)))
-        producer.flush(timeout=600)
-        for future in futures:
-            future.get(timeout=600)
-        producer.close()
-
-    def finish(self) -> int:
-        """Stop; returns how many events there are, every one confirmed."""
-        self._stopping.set()
-        self.join(900)
-        if self.error is not None:
-            raise self.error
-        assert not self.is_alive(), "the load did not end"
-        return len(self.sent)
-
-
-class Tail(threading.Thread):
-    """Reads recommendations as they come; per partition the arrival of each, and the number of its event."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(daemon=True)
-        self._settings = settings
-        self._stopping = threading.Event()
-        self.seen: dict[int, list[tuple[float, int]]] = {number: [] for number in range(settings.partitions)}
-        self.started = threading.Event()
-
-    def run(self) -> None:
-        consumer = KafkaConsumer(
-            bootstrap_servers=self._settings.broker, fetch_max_wait_ms=20, group_id=None, enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )  # fmt: skip
-        topic = self._settings.topic("recommendations")
-        consumer.assign([TopicPartition(topic, number) for number in self.seen])
-        self.started.set()
-        while not self._stopping.is_set():
-            for tp, records in consumer.poll(timeout_ms=100).items():
-                now = time.monotonic()
-                for record in records:
-                    if record.key != POPULAR_KEY and record.value is not None:
-                        trigger = msgspec.json.decode(record.value)["trigger_event_id"]
-                        self.seen[tp.partition].append((now, int(trigger[1:])))
-        consumer.close()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self.join(30)
 
 
 class Rig:
@@ -118,10 +29,10 @@ class Rig:
 
     def __init__(
         self, home: Path, folder: Path, scale: float, *, workers: int = 2, rate: float = 800.0, delivery: str = "leased",
-        overrides: Mapping[str, str] | None = None, proxied: bool = False, sabotage: str = "", **changes: object,
+        proxied: bool = False, sabotage: str = "", **changes: object,
     ) -> None:  # fmt: skip
         self.folder, self.scale, self.rate, self.delivery = folder, scale, rate, delivery
-        self.broker = ApacheBroker(home, overrides)
+        self.broker = ApacheBroker(home)
         self.cluster = Cluster(home) if changes.get("replication") else None
         self.proxy: Proxy | None = None
         if proxied:
@@ -257,8 +168,8 @@ class Rig:
         finally:
             consumer.close()
 
-    def done(self) -> int:
-        """End the load and wait until all of it is done; returns the number of events."""
+    def finish(self) -> int:
+        """End the load, wait until all of it is done, stop the workers cleanly; returns the number of events."""
         events = self.load.finish()
         ends = self.ends()
         until = time.monotonic() + DONE_WITHIN_S
@@ -266,11 +177,6 @@ class Rig:
             assert time.monotonic() < until, f"committed {self.committed()} of {ends}: {self.workers[0].tail()}"
             self.keep_alive()
             time.sleep(0.5)
-        return events
-
-    def finish(self) -> int:
-        """The same, and stop the workers cleanly."""
-        events = self.done()
         for worker in self.workers:
             if worker.alive and worker.stop(20) != 0:
                 self.notes.append(f"a worker ended with {worker.process.returncode if worker.process else None}")
@@ -297,5 +203,5 @@ def send(worker: WorkerProcess, number: signal.Signals) -> None:
     os.kill(worker.process.pid, number)
 
 
-Fault = Callable[[Rig], bool | None]
-"""What happens to a rig; one that judges by itself, as after it no worker runs, says whether all was well."""
+Fault = Callable[[Rig], None]
+"""What happens to a rig."""

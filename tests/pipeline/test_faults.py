@@ -9,21 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from faults.card import CARD, SHORT, run
+from faults.card import CARD, SHORT
 from faults.rig import Rig
+from faults.run import run
 from faults.verdict import verdict
 from running import environment, free_port
 
 SCALE = 0.05
-
-
-@pytest.fixture(scope="module")
-def home() -> Path:
-    """Where Apache Kafka is."""
-    found = os.environ.get("KAFKA_HOME")
-    if not found:
-        pytest.skip("KAFKA_HOME is not set: no Apache Kafka")
-    return Path(found)
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +25,17 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_nothing_is_lost_and_nothing_applied_twice(home: Path, tmp_path: Path, name: str) -> None:
+def test_nothing_is_lost_and_nothing_applied_twice(kafka_home: Path, tmp_path: Path, name: str) -> None:
     (found,) = (row for row in CARD if row.name == name)
-    told = run(found, home, tmp_path, SCALE)
+    told = run(found, kafka_home, tmp_path, SCALE)
     assert told["ok"], told
     assert (told["lost"], told["double_applied"], told["missing"]) == (0, 0, 0)
     assert told["events"] > 50
 
 
-def test_the_oracle_finds_what_a_stock_faust_app_loses_or_applies_twice(home: Path, tmp_path: Path) -> None:
+def test_the_oracle_finds_what_a_stock_faust_app_loses_or_applies_twice(kafka_home: Path, tmp_path: Path) -> None:
     """Or the check could not fail."""
-    rig = Rig(home, tmp_path, SCALE, workers=0, rate=300.0, model="null")
+    rig = Rig(kafka_home, tmp_path, SCALE, workers=0, rate=300.0, model="null")
     with rig:
         env = environment(rig.settings)
         command = [

@@ -1,0 +1,100 @@
+"""What flows while faults happen: a steady load of clicks, and a reader of what is published for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import msgspec
+from journey import clicks
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from streams.learner import POPULAR_KEY
+from streams.settings import Settings
+
+USERS = 500
+MOST_EVENTS = 2_000_000
+
+
+class Load(threading.Thread):
+    """Produces clicks at a rate until it is told to stop; ``sent[n]`` is when event n was given to the producer."""
+
+    def __init__(self, settings: Settings, rate: float, seed: int = 0) -> None:
+        super().__init__(daemon=True)
+        self._settings, self._rate, self._seed = settings, rate, seed
+        self._stopping = threading.Event()
+        self.sent: list[float] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._produce()
+        except BaseException as error:
+            self.error = error
+
+    def _produce(self) -> None:
+        producer = KafkaProducer(
+            bootstrap_servers=self._settings.broker, acks="all", enable_idempotence=True, linger_ms=5,
+            delivery_timeout_ms=600_000, request_timeout_ms=20_000, max_block_ms=600_000,
+        )  # fmt: skip
+        futures: list[Any] = []
+        topic, began, batch = self._settings.topic("events"), time.monotonic(), 20_000
+        for number in range(MOST_EVENTS):
+            if number % batch == 0:
+                records = clicks(batch, USERS, seed=self._seed + number // batch)
+            if self._stopping.is_set():
+                break
+            ahead = began + number / self._rate - time.monotonic()
+            if ahead > 0:
+                time.sleep(ahead)
+            key, value = records[number % batch]
+            fields = msgspec.json.decode(value)
+            fields |= {"event_id": f"n{number}", "timestamp": 1_700_000_000_000 + number * 1000}
+            self.sent.append(time.monotonic())
+            futures.append(producer.send(topic, key=key, value=msgspec.json.encode(fields)))
+        producer.flush(timeout=600)
+        for future in futures:
+            future.get(timeout=600)
+        producer.close()
+
+    def finish(self) -> int:
+        """Stop; returns how many events there are, every one confirmed."""
+        self._stopping.set()
+        self.join(900)
+        if self.error is not None:
+            raise self.error
+        assert not self.is_alive(), "the load did not end"
+        return len(self.sent)
+
+
+class Tail(threading.Thread):
+    """Reads recommendations as they come; per partition the arrival of each, and the number of its event."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(daemon=True)
+        self._settings = settings
+        self._stopping = threading.Event()
+        self.seen: dict[int, list[tuple[float, int]]] = {number: [] for number in range(settings.partitions)}
+        self.started = threading.Event()
+
+    def run(self) -> None:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._settings.broker, fetch_max_wait_ms=20, group_id=None, enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )  # fmt: skip
+        topic = self._settings.topic("recommendations")
+        consumer.assign([TopicPartition(topic, number) for number in self.seen])
+        self.started.set()
+        while not self._stopping.is_set():
+            for tp, records in consumer.poll(timeout_ms=100).items():
+                now = time.monotonic()
+                for record in records:
+                    if record.key != POPULAR_KEY and record.value is not None:
+                        trigger = msgspec.json.decode(record.value)["trigger_event_id"]
+                        self.seen[tp.partition].append((now, int(trigger[1:])))
+        consumer.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(30)
