@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.adam import Adam
 from models.candidates import Found
 from models.features import FEATURES, FIXED_SUM, NET_LOG_PROBABILITY
+from models.guard import Guard, small
 from models.linear import add_product, multiply
 from models.numerics import KERNEL, ONE, ZERO, Floats, Keys, exp, f4, sigmoid
 from models.ring import Ring, gather, keep
@@ -70,6 +71,7 @@ class Gate:
         self.stored = self.skipped = 0
         self.random = np.array([88172645463325252 + seed * 7919], np.uint64)
         self.loss = math.nan
+        self.guard = Guard()
         self._gradient = np.zeros(sum(SIZES), np.float32)
         self._parts = views(self._gradient)
         rows = (1 + replayed) * most * kept
@@ -122,6 +124,7 @@ class Gate:
             "stored": scalar(self.stored),
             "skipped": scalar(self.skipped),
             "loss": scalar(float(self.loss)),
+            "guard": self.guard.state(),
         }
         return numbers | nested(adam=self.optimiser.state(), ring=ring)
 
@@ -129,8 +132,15 @@ class Gate:
         """Become what another was."""
         self.stored, self.skipped, self.loss = int(state["stored"][0]), int(state["skipped"][0]), float(state["loss"][0])
         self.random[:] = state["random"]
+        self.guard.restore(state.get("guard"))
         self.optimiser.restore(part(state, "adam"))
         copy_rows(self.ring, Ring._fields, part(state, "ring"))
+
+    def rollback(self, good: State) -> None:
+        """Take the weights of an earlier state, and forget the stored queries: what they hold of the net went wrong with it."""
+        self.optimiser.restore(part(good, "adam"))
+        self.guard.reset()
+        self.flush()
 
     def reliance(self) -> list[tuple[str, float]]:
         """How much each feature sways the scores: the mean size of its part in them, over what is stored, as shares.
@@ -171,9 +181,9 @@ class Gate:
         add_product(x, w.linear, add_product(a2, w.w3, scores))
         loss = listwise(scores, self._counts[:queries], self._answers[:queries], self._weights[:queries])
         if not math.isfinite(loss):
-            self.skipped += 1
+            self._skip()
             return
-        self.loss = loss  # and the scores have become their gradient
+        # the scores have become their gradient
         g.w3[:], g.linear[:] = 0, 0
         add_product(a2.T, scores, g.w3)
         add_product(x.T, scores, g.linear)
@@ -181,7 +191,16 @@ class Gate:
         multiply(a1.T, d2, g.w2)
         through(multiply(d2, w.w2.T, back), d1, g.b1)  # back becomes the gradient at the first layer's input
         multiply(x.T, back, g.w1)
+        if not small(self._gradient):
+            self._skip()
+            return
+        self.loss = loss
+        self.guard.step(loss, float(self._weights[:queries].mean()), rows / queries)
         self.optimiser.step(self._gradient)
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        self.guard.skip(self.optimiser.weights)
 
 
 def _initial(seed: int) -> Floats:

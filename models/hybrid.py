@@ -27,16 +27,17 @@ from models.experts.rows import soften
 from models.features import FEATURES, MOVING, new_scratch
 from models.gate import Gate
 from models.ghosts import Ghost, ghosts
-from models.memory import MAX_ITEMS, Memory, Remembering
+from models.memory import MAX_ITEMS, Memory
 from models.net import Net
 from models.numerics import Floats, Ints, f4
 from models.profile import PROFILES
 from models.ranked import allowed_rows, may_have, own_first, ranked_by
 from models.reasons import REASONS
-from models.recommender import POPULAR, TESTED_K, Query, Ranking
+from models.recommender import POPULAR, TESTED_K, Parameters, Query, Ranking
 from models.shortlist import Shortlist
 from models.state import State, nested, part, scalar
 from models.topk import ABSENT, top_scores
+from models.trained import Trained
 from models.transition import Transitions
 
 RANKED_AT_ONCE = 64
@@ -47,7 +48,7 @@ SOFT_RESET = 0.1
 _NOTHING = Ranking([], [], [], [], POPULAR)
 
 
-class Hybrid(Remembering):
+class Hybrid(Trained):
     """`Recommender` by the hybrid.
 
     ``profile`` is a name in `PROFILES`. ``frozen`` leaves out the features that mean something else once learning has
@@ -79,20 +80,19 @@ class Hybrid(Remembering):
             seed, kept=p.gate_kept, at_random=p.gate_at_random, replayed=p.gate_replayed, steps=p.gate_steps, most=p.step_size
         )
         self.memory.on_grow, self.memory.on_forget, self.memory.on_add = self._grown, self._forgotten, self.net.add
-        self._drift = PageHinkley()
+        self._drift, self._shortlist = PageHinkley(), Shortlist()
         self._left_out = [FEATURES.index(name) for name in MOVING] if frozen else []
         self._exact_items = exact_items
         self._grown(0)
         self._room: Room | None = None
-        self._shortlist = Shortlist()
 
     @property
     def skipped_steps(self) -> int:
         return self.net.skipped + self.gate.skipped
 
     @property
-    def loss(self) -> float:
-        return self.net.loss
+    def diverged(self) -> bool:
+        return self.net.guard.diverged or self.gate.guard.diverged
 
     def warmup(self) -> None:
         """Compile, and prepare the thread that will own the model: denormals cost 10 to 100 times as much."""
@@ -111,6 +111,8 @@ class Hybrid(Remembering):
         columns, _ = self.memory.see(batch)
         self.memory.count(columns)
         self.net.count(columns.target)
+        if self.memory.vocabulary.height > self._exact_items:
+            self._shortlist.follow(self.memory, self.profile.net_candidates)
 
     def learn(self, batch: Transitions) -> None:
         columns, born = self.memory.see(batch)
@@ -141,13 +143,12 @@ class Hybrid(Remembering):
         fresh = self.gate.keep(found, scores, columns.weight[asked], self._scratch.keys)
         self.gate.learn(fresh)
         trained = asked[columns.weight[asked] > 0]
-        vocabulary = self.memory.vocabulary
-        self.net.learn(columns.window[trained], columns.target[trained], columns.weight[trained], vocabulary.height)
+        height = self.memory.vocabulary.height
+        self.net.learn(columns.window[trained], columns.target[trained], columns.weight[trained], height)
         self.net.count(columns.target)
         self.steps += 1
         places = np.where(found.answers >= 0, found.starts[:-1] + found.answers, -2)
-        hits = (top[:, :TESTED_K] == places[:, None]).any(1).tolist()
-        alarms = [self._drift.add(hit) for hit in hits]
+        alarms = [self._drift.add(hit) for hit in (top[:, :TESTED_K] == places[:, None]).any(1).tolist()]
         if True in alarms:
             self.soft_reset()
         return found, scores, top, counts
@@ -180,6 +181,18 @@ class Hybrid(Remembering):
             blocked[[ghost.row for ghost in found]] = 0
         self._blocked[veiled] = 0
         return rankings
+
+    def apply(self, parameters: Parameters) -> None:
+        if parameters.drifts > self.drifts:
+            soften(self.memory.rows, f4(SOFT_RESET))
+        super().apply(parameters)
+
+    def rollback(self, good: State) -> None:
+        super().rollback(good)
+        self.gate.rollback(part(good, "gate"))
+
+    def _blocks(self) -> dict[str, Floats]:
+        return super()._blocks() | {"gate": self.gate.optimiser.served}
 
     def soft_reset(self) -> None:
         """Trust the past less: table weights shrink to a tenth, and nothing old is replayed."""

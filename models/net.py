@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.encoders.encoder import LAST, D, Encoder
+from models.guard import Guard, small
 from models.linear import multiply
 from models.numerics import KERNEL, ONE, ZERO, Floats, Ints, below, f4
 from models.sampled_softmax import assemble, softmax, take
@@ -27,6 +28,7 @@ RECENT = 20_000
 REPLAY = 100_000
 NEIGHBOURS, KEPT_RANDOM = 3, f4(0.3)
 NORM_SAMPLE = 4096
+NO_WINDOW: Ints = np.full(NEIGHBOURS, -1, np.int32)
 
 
 class Items(NamedTuple):
@@ -67,12 +69,16 @@ class Net:
         self.trained = self.skipped = 0
         self.loss = math.nan
         self.random = np.array([0x9E3779B97F4A7C15 ^ (seed + 1)], np.uint64)
+        self.guard = Guard()
+        self.clock = 0  # counts steps since the start of the process
+        self.touched = np.zeros(capacity, np.int64)  # the clock when each row changed last
         rows = most + replayed
         self._step = _Step(rows, negatives + rows, negatives + rows * (1 + LAST))
 
     def add(self, row: int, window: Ints) -> None:
         """A new item begins near the last ones of the session it came in."""
         begin_near(self.items, row, window, self.random)
+        self.touched[row] = self.clock + 1
 
     def forget(self, gone: NDArray[np.bool_]) -> None:
         """Forget the items of the rows that are ``gone``, and every example that names one."""
@@ -92,6 +98,7 @@ class Net:
     def grow(self, more: int) -> None:
         """Room for more items."""
         self.items = Items(*(np.concatenate(pair) for pair in zip(self.items, new_items(more), strict=True)))
+        self.touched = np.append(self.touched, np.zeros(more, np.int64))
 
     def queries(self, windows: Ints) -> Floats:
         """Query vectors [B, d] of windows int32[B, >= 5]."""
@@ -131,13 +138,15 @@ class Net:
             "weights": self.weights[:held],
             "random": self.random,
         }
-        return numbers | rings | {"loss": scalar(float(self.loss))} | nested(items=items, encoder=self.encoder.state())
+        numbers |= {"loss": scalar(float(self.loss)), "guard": self.guard.state()}
+        return numbers | rings | nested(items=items, encoder=self.encoder.state())
 
     def restore(self, state: State) -> None:
         """Become what another was; there must be room for its items."""
         for name in ("events", "trained", "skipped"):
             setattr(self, name, int(state[name][0]))
         self.loss = float(state["loss"][0])
+        self.guard.restore(state.get("guard"))
         names = [name for name in Items._fields if name != "mark"]
         copy_rows([getattr(self.items, name) for name in names], names, part(state, "items"))
         copy_rows((self.recent, self.examples, self.weights, self.random), ("recent", "examples", "weights", "random"), state)
@@ -162,17 +171,44 @@ class Net:
         bias_gradient = s.bias_gradient[:candidates]
         loss = softmax(logits, s.shift, s.targets, s.weights[:rows], bias_gradient)  # logits become their gradient
         if not math.isfinite(loss):
-            self.skipped += 1
+            self._skip()
             return
-        self.loss = loss
         multiply(logits.T, queries, gradient[:candidates])
         gradient[candidates:] = 0
         query_gradient = multiply(logits, embedded[:candidates], s.query_gradient[:rows])
-        self.encoder.backward(query_gradient, gradient)
+        if not (self.encoder.backward(query_gradient, gradient) and small(gradient)):
+            self._skip()
+            return
+        self.loss = loss
+        self.guard.step(loss, float(s.weights[:rows].mean()), candidates)
+        self.clock += 1
+        self.touched[s.used[:used]] = self.clock
         adagrad(self.items, gradient, bias_gradient, s.used, f4(math.sqrt(rows)))
         slots = np.arange(self.trained, self.trained + fresh) % REPLAY
         self.examples[slots], self.weights[slots] = s.examples[:fresh], s.weights[:fresh]
         self.trained += fresh
+
+    def rollback(self, pairs: Ints, good: State) -> None:
+        """Take the parameters of an earlier state; ``pairs`` int32[N, 2]: each row in use, and its row there or -1.
+
+        Rows that were not there begin anew.
+        """
+        items, there = self.items, part(good, "items")
+        known = pairs[pairs[:, 1] >= 0]
+        for row in pairs[pairs[:, 1] < 0, 0].tolist():
+            items.embedding_seen[row] = items.bias_seen[row] = FIRST_ACCUMULATED
+            begin_near(items, row, NO_WINDOW, self.random)
+        for name in ("embedding", "bias", "embedding_seen", "bias_seen"):
+            getattr(items, name)[known[:, 0]] = there[name][known[:, 1]]
+        self.encoder.restore(part(good, "encoder"))
+        self.loss = float(good["loss"][0])
+        self.guard.reset()
+        self.clock += 1
+        self.touched[pairs[:, 0]] = self.clock
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        self.guard.skip(self.items.embedding, self.items.bias, *self.encoder.parameters().values())
 
     def count(self, rows: Ints) -> None:
         """Note the items of events, from which negatives are drawn."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender import TESTED_K, Query, Ranking
+from models.recommender import TESTED_K, Parameters, Query, Ranking
 from models.state import State, scalar
 from models.transition import Transitions
 
@@ -23,6 +23,7 @@ class NullRecommender:
     step_size = 0
     evicted_items = skipped_steps = drifts = 0
     vocabulary_size = 0
+    diverged = False
     loss = math.nan
 
     def __init__(self) -> None:
@@ -50,6 +51,15 @@ class NullRecommender:
     def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         self.learn(batch)
         return [_NOTHING] * len(batch)
+
+    def changes(self, since: int) -> tuple[Parameters, int]:
+        return Parameters(self.steps, 0, [], np.zeros((0, 0), np.float32), {}), since
+
+    def apply(self, parameters: Parameters) -> None:
+        self.steps = parameters.steps
+
+    def rollback(self, good: State) -> None:
+        """Nothing is trained."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         partitions = sorted(self._position)

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from models.state import State
@@ -41,6 +42,20 @@ class Ranking:
     reasons: list[str]
     because: list[str | None]
     strategy: str
+
+
+class Parameters(NamedTuple):
+    """What was trained, in absolute values: what a follower lacks to rank as its learner does.
+
+    ``rows`` float32[N, d + 1] are embeddings and biases of ``items``; ``blocks`` are whole arrays by name. ``steps`` and
+    ``drifts`` are the learner's.
+    """
+
+    steps: int
+    drifts: int
+    items: list[str]
+    rows: NDArray[np.float32]
+    blocks: dict[str, NDArray[np.float32]]
 
 
 class Recommender(Protocol):
@@ -94,6 +109,11 @@ class Recommender(Protocol):
         """Mean training loss per example of the last step, in nats; NaN before the first."""
         ...
 
+    @property
+    def diverged(self) -> bool:
+        """Whether training has gone wrong, so that the parameters are to be given up: see `rollback`."""
+        ...
+
     def warmup(self) -> None:
         """Compile whatever compiles, on the thread that will own the model, and change nothing."""
         ...
@@ -108,6 +128,18 @@ class Recommender(Protocol):
 
     def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         """Take the same step; returns the k items that the model ranked for each prefix before it. Skipped rows rank nothing."""
+        ...
+
+    def changes(self, since: int) -> tuple[Parameters, int]:
+        """Copies of the parameters that changed since a mark, and the next mark. Mark 0 is before everything."""
+        ...
+
+    def apply(self, parameters: Parameters) -> None:
+        """Take a learner's parameters; items that are not known here are passed over."""
+        ...
+
+    def rollback(self, good: State) -> None:
+        """Take the parameters of an earlier state of such a model. Position and counts stay."""
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -18,11 +18,17 @@ class Shortlist:
 
     def __init__(self) -> None:
         self.rows: Ints = np.zeros(0, np.int32)
+        self._followed = 0
 
     def refresh(self, memory: Memory, step: int, depth: int) -> None:
         """Before learning step number ``step``: look for them again if it is time."""
         if step % REFRESHED_EVERY == 0:
             self.rows = popular_rows(memory, depth)
+
+    def follow(self, memory: Memory, depth: int) -> None:
+        """The same for a follower, which takes no steps of its own; after every batch."""
+        self.refresh(memory, self._followed, depth)
+        self._followed += 1
 
     def forget(self, gone: NDArray[np.bool_]) -> None:
         """These rows' items are no more."""

@@ -22,8 +22,8 @@ from streams.engine.stall import StallWatch
 from streams.engine.unit import Unit
 from streams.follower import read_range
 from streams.kafka import aiokafka_config
-from streams.learner import POPULAR_KEY, Learner
 from streams.pipeline import Pipeline, Ranker
+from streams.replica import POPULAR_KEY, InService
 from streams.rules import rules_of, topics_of
 from streams.settings import Settings
 from streams.store import RocksStore
@@ -45,14 +45,14 @@ class Application:
         ranker: Ranker,
         catalogue: Catalogue,
         telemetry: Telemetry,
-        learner: Learner | None,
+        place: InService,
         deleting: Deleting,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._telemetry = telemetry
-        self._learner = learner
+        self._place = place
         self._fail = fail
         self._tasks: list[asyncio.Task[None]] = []
         self.app = app = create_app(settings)
@@ -118,6 +118,16 @@ class Application:
         topic = self._settings.topic("learner")
         return any(tp.topic == topic for tp in self.app.consumer.assignment())
 
+    @property
+    def generation(self) -> int:
+        """The consumer group's."""
+        return int(self.app.consumer_generation_id)
+
+    @property
+    def rebalancing(self) -> bool:
+        """Whether assignments are in the air."""
+        return bool(self.app.rebalancing)
+
     async def _measure_lag(self) -> None:
         events, consumer, lag = self._settings.topic("events"), self.app.consumer, self._telemetry.lag
         told: set[str] = set()
@@ -142,9 +152,9 @@ class Application:
                 self._fail(TimeoutError(f"no commit and no recovery in {limit:.0f} s, and there is work"))
 
     async def _publish_popular(self) -> None:
-        while self._learner is not None:
+        while True:
             if self.elected:
-                value = await self._learner.popular(self._settings.published, frozenset(self._catalogue.hidden))
+                value = await self._place.replica.popular(self._settings.published, frozenset(self._catalogue.hidden))
                 outbox = Outbox()
                 outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))
                 try:

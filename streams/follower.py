@@ -32,6 +32,7 @@ class Follower:
         self._max_records = max_records
         self._start = start
         self.caught_up = asyncio.Event()
+        self._end_unknown = True
         self.lag = 0
 
     async def run(self) -> None:
@@ -45,6 +46,12 @@ class Follower:
         finally:
             await consumer.stop()
 
+    async def look_again(self) -> None:
+        """Until what the log holds now has been applied too."""
+        self._end_unknown = True
+        self.caught_up.clear()
+        await self.caught_up.wait()
+
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         partitions = sorted(consumer.assignment())
         if not partitions:
@@ -53,8 +60,9 @@ class Follower:
         if self._start is not None:
             for tp in partitions:
                 consumer.seek(tp, self._start)
-        ends = await consumer.end_offsets(partitions)
         while True:
+            if self._end_unknown:
+                ends, self._end_unknown = await consumer.end_offsets(partitions), False
             if not self.caught_up.is_set():
                 positions = [await consumer.position(tp) >= ends[tp] for tp in partitions]
                 if all(positions):

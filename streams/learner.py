@@ -1,98 +1,181 @@
-"""Learning from the transitions log.
-
-Until models travel as updates (a later version), every worker is a whole replica: it takes the same steps over the same log,
-so all of them rank alike. The elected learner differs in what it publishes: the ranking for cold users.
-"""
+"""The learner: the elected worker's part. It trains, tells followers, writes snapshots, and goes back to one if training fails."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
-import msgspec
 import structlog
 
-from models.recommender import Query, Ranking, Recommender
-from models.snapshot import Frozen, freeze
-from models.transition import Transitions
-from streams.bounds import RESERVED_ID
+from models.guard import finite
+from models.recommender import Recommender
+from models.snapshot import Frozen
+from streams.delivery.outbox import Abandoned, Delivery, Outbox
+from streams.kafka import aiokafka_config
+from streams.model import new_model
 from streams.model_thread import ModelThread
-from streams.pipeline import ranked_items
-from streams.records import Recommendation, Transition
-from streams.steps import Steps
+from streams.model_updates import to_records
+from streams.replica import InService, Replica
+from streams.settings import Settings
+from streams.snapshots import Restored, SnapshotWriter, model_name, position_to_start, restore_newest
 from streams.telemetry import Telemetry
 
-POPULAR_KEY = RESERVED_ID.encode()
-"""The reserved key on `recommendations` of the ranking for users that nothing is known of."""
-
 log = structlog.get_logger(__name__)
-_decode = msgspec.json.Decoder(Transition).decode
+
+TICK_S = 0.1
+PUBLISH_EVERY_S = 1.0
+ROUNDS = 3
+"""How often a new learner catches up with the end of the log as it then is; one that is too slow takes over behind."""
+
+
+class Group(Protocol):
+    """What the learner asks the consumer group."""
+
+    @property
+    def elected(self) -> bool:
+        """Whether this worker is the learner."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """The group's generation: the learner's epoch."""
+        ...
+
+    @property
+    def rebalancing(self) -> bool:
+        """Whether assignments are in the air."""
+        ...
 
 
 class Learner:
-    """Applies the transitions log to the model, step by step."""
+    """Runs in every worker, and acts in the one that is elected. A new one catches up in silence on a replica of its own."""
 
-    def __init__(self, name: str, model: Recommender, thread: ModelThread, telemetry: Telemetry, start: int = 0) -> None:
-        self._name, self._model = name, model
-        self._next = start
-        self._thread = thread
-        self._telemetry = telemetry
-        self._steps = Steps(model.step_size)
-        self._tell()
+    def __init__(
+        self, settings: Settings, place: InService, thread: ModelThread, telemetry: Telemetry, delivery: Delivery, group: Group,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:  # fmt: skip
+        self._settings, self._place, self._thread, self._telemetry = settings, place, thread, telemetry
+        self._delivery, self._group, self._spawn = delivery, group, spawn
+        self._writer = SnapshotWriter(settings, telemetry, delivery)
+        self._epoch, self._mark, self._told_steps = -1, 0, -1
+        self._published_at = self._written_at = time.monotonic()
 
-    @property
-    def steps(self) -> int:
-        """Learning steps taken."""
-        return self._model.steps
-
-    async def apply(self, records: Sequence[Any]) -> None:
-        """Take the next records of the log; returns when the steps that they close are learned."""
-        for record in records:
+    async def run(self) -> None:
+        """For ever; what a rebalance interrupts is made up for at a later turn."""
+        while True:
+            await asyncio.sleep(TICK_S)
             try:
-                transition = _decode(record.value)
-            except (msgspec.DecodeError, TypeError):  # nobody but a journey writes there, so it is nobody's
-                log.warning("no_transition", offset=record.offset)
-                self._telemetry.refused_transitions.inc()
-                continue
-            for batch, following in self._steps.add(transition, record.timestamp, record.offset):
-                await self._thread.background(partial(self._learn, batch, following))
+                await self._turn()
+            except Abandoned:
+                log.info("learner_interrupted")
 
-    async def freeze(self) -> tuple[Frozen, int, int]:
-        """A copy of the model between two steps, the steps taken, and the offset of the log at which the next one begins."""
-        return await self._thread.background(lambda: (freeze(self._name, self._model), self._model.steps, self._next))
+    async def _turn(self) -> None:
+        place, group = self._place, self._group
+        if group.rebalancing:
+            return
+        if not group.elected:
+            if place.replica.learning:
+                place.replica.learning = False
+                log.info("follows")
+            return
+        if not place.replica.learning and not await self._take_over():
+            return
+        if group.generation != self._epoch:  # followers may have missed what an older epoch told
+            self._epoch, self._mark, self._told_steps = group.generation, 0, -1
+        if place.replica.model.diverged:
+            await self._roll_back()
+        now = time.monotonic()
+        if now - self._published_at >= PUBLISH_EVERY_S:
+            self._published_at = now
+            await self._publish()
+        if now - self._written_at >= self._settings.snapshot_every_s:
+            self._written_at = now
+            await self._snapshot()
 
-    async def popular(self, k: int, hidden: frozenset[str], now: Callable[[], float] = time.time) -> bytes:
-        """The recommendation for cold users, encoded."""
-        ranking: Ranking = await self._thread.urgent(lambda: self._model.rank([Query(())], k, hidden)[0])
-        at = int(now() * 1000)
-        return msgspec.json.encode(
-            Recommendation(
-                recommendation_id=f"popular-{at}",
-                user_id=None,
-                session_id=None,
-                generated_at=at,
-                trigger_event_id="",
-                trigger_offset=-1,
-                model_version=self._model.steps,
-                strategy=ranking.strategy,
-                prefix=[],
-                items=ranked_items(ranking),
-                took_ms=0.0,
-            )
-        )
+    async def _take_over(self) -> bool:
+        """Become a learner that stands where one would that never stopped; returns whether this worker is still elected."""
+        place, settings = self._place, self._settings
+        restored = await restore_newest(settings, new_model(settings), self._telemetry)
+        start = await position_to_start(settings, restored)
+        self._writer.found(restored)
+        if place.replica.untouched and (start or 0) == place.replica.seen:
+            place.replica.learning = True
+        elif not await self._catch_up(restored, start):
+            return False
+        log.info("learns", epoch=self._group.generation, from_offset=start or 0, steps=place.replica.model.steps)
+        await self._snapshot()
+        return True
 
-    def _learn(self, batch: Transitions, following: int) -> None:
-        self._model.learn(batch)
-        self._next = following
-        self._telemetry.learned.inc(len(batch))
-        self._tell()
+    async def _catch_up(self, restored: Restored | None, start: int | None) -> bool:
+        model = restored.model if restored is not None else new_model(self._settings)
+        candidate = make_replica(self._settings, model, self._thread, self._telemetry, start, learning=True)
+        self._place.candidate = candidate
+        task = self._spawn(candidate.run())
+        try:
+            for _ in range(ROUNDS):
+                await candidate.follower.caught_up.wait()
+                if not self._group.elected:
+                    break
+                if not candidate.behind:
+                    break
+                await candidate.follower.look_again()
+        except BaseException:
+            task.cancel()
+            raise
+        finally:
+            self._place.candidate = None
+        if not self._group.elected:
+            task.cancel()
+            return False
+        self._place.put(candidate, task)
+        return True
 
-    def _tell(self) -> None:
-        self._telemetry.steps.set(self._model.steps)
-        self._telemetry.loss.set(self._model.loss)
-        self._telemetry.vocabulary.set(self._model.vocabulary_size)
-        self._telemetry.evicted.set(self._model.evicted_items)
-        self._telemetry.drifts.set(self._model.drifts)
-        self._telemetry.skipped_steps.set(self._model.skipped_steps)
+    async def _publish(self) -> None:
+        """Tell the followers what has changed since the last time."""
+        replica = self._place.replica
+        if replica.model.steps == self._told_steps:
+            return
+        parameters, point, mark = await replica.changes(self._mark)
+        records = await asyncio.to_thread(to_records, parameters, model_name(self._settings), self._epoch, point.offset)
+        for record in records:  # one by one, so that rankings need not wait for all of it
+            outbox = Outbox()
+            outbox.to(self._settings.topic("model-updates"), 0).append(record)
+            await self._delivery.deliver(outbox, Outbox(), self._epoch)
+        self._mark, self._told_steps = mark, parameters.steps
+        self._telemetry.updates.inc(len(records))
+
+    async def _snapshot(self) -> None:
+        """Write a snapshot if anything was learned since the last; one that is not sound is not written but mended."""
+        frozen, point = await self._place.replica.freeze()
+        if point.steps == self._writer.written_steps:
+            return
+        if self._place.replica.model.diverged or not await asyncio.to_thread(sound, frozen):
+            await self._roll_back()
+            return
+        await self._writer.write(frozen, point, self._group.generation)
+
+    async def _roll_back(self) -> None:
+        """Training went wrong: back to the parameters of the newest snapshot, and a new one."""
+        restored = await restore_newest(self._settings, new_model(self._settings), self._telemetry)
+        good: Recommender = restored.model if restored is not None else new_model(self._settings)
+        await self._place.replica.rollback(good.state())
+        self._telemetry.rollbacks.inc()
+        log.error("rolled_back", to_steps=good.steps, steps=self._place.replica.model.steps)
+        frozen, point = await self._place.replica.freeze()
+        await self._writer.write(frozen, point, self._group.generation)
+
+
+def sound(frozen: Frozen) -> bool:
+    """Whether every parameter is a number."""
+    return all(finite(array) for array in frozen.arrays.values() if array.dtype == "float32")
+
+
+def make_replica(
+    settings: Settings, model: Recommender, thread: ModelThread, telemetry: Telemetry, start: int | None, *,
+    learning: bool = False,
+) -> Replica:  # fmt: skip
+    """A replica of this worker."""
+    topic, config = settings.topic("transitions"), aiokafka_config(settings)
+    return Replica(settings.model, model, thread, telemetry, topic, config, start, learning=learning)

@@ -29,6 +29,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
     ``transitions_offset`` is the next one of the transitions log to learn, ``epoch`` the group generation of the learner that
     wrote it, ``bytes`` the size before compression and ``sha256`` the hash of that; ``created_at`` is epoch ms.
+    ``updates_offset`` is the first one of `model-updates` that it may lack.
     """
 
     format: str = FORMAT
@@ -41,6 +42,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     epoch: int
     steps: int
     created_at: int
+    updates_offset: int = 0
 
 
 class Stored(msgspec.Struct):
@@ -79,7 +81,7 @@ class Stored(msgspec.Struct):
 
 
 def to_records(
-    data: bytes, snapshot: str, *, transitions_offset: int, epoch: int, steps: int, created_at: int
+    data: bytes, snapshot: str, *, transitions_offset: int, epoch: int, steps: int, created_at: int, updates_offset: int = 0
 ) -> tuple[list[Outgoing], Outgoing]:
     """The chunks and the manifest of a snapshot under a name that no other has."""
     writer = zlib.compressobj(1)
@@ -98,6 +100,7 @@ def to_records(
         epoch=epoch,
         steps=steps,
         created_at=created_at,
+        updates_offset=updates_offset,
     )
     return chunks, (None, msgspec.json.encode(manifest), [name])
 

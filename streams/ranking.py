@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models.recommender import Query, Ranking, Recommender
+from models.recommender import Query, Ranking
 from streams.accuracy import CUT
 from streams.catalogue import Catalogue
 from streams.model_thread import ModelThread
+from streams.replica import InService
 
 
 class ThreadRanker:
     """Ranks in the model thread."""
 
-    def __init__(self, model: Recommender, thread: ModelThread, catalogue: Catalogue) -> None:
-        self._model = model
+    def __init__(self, place: InService, thread: ModelThread, catalogue: Catalogue) -> None:
+        self._place = place
         self._thread = thread
         self._catalogue = catalogue
 
@@ -25,7 +26,8 @@ class ThreadRanker:
         hidden = frozenset(self._catalogue.hidden)
 
         def job() -> tuple[list[Ranking], Sequence[str], int]:
-            rankings = self._model.rank([*queries, Query(())], k, hidden)
-            return rankings[:-1], rankings[-1].items[:CUT], self._model.steps
+            model = self._place.replica.model
+            rankings = model.rank([*queries, Query(())], k, hidden)
+            return rankings[:-1], rankings[-1].items[:CUT], model.steps
 
         return await self._thread.urgent(job)

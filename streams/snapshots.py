@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import structlog
@@ -13,13 +13,14 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from models.recommender import Recommender
-from models.snapshot import SnapshotError, config_of, encode, manifest, restore
-from streams.delivery.outbox import Abandoned, Delivery, Outbox, Outgoing
+from models.snapshot import Frozen, SnapshotError, config_of, encode, manifest, restore
+from streams.delivery.outbox import Delivery, Outbox, Outgoing
 from streams.engine.positions import PositionAhead
 from streams.follower import bounds, read_range
 from streams.kafka import aiokafka_config
-from streams.learner import Learner
-from streams.model_log import Shelf, SnapshotRefused, to_records
+from streams.model import new_model
+from streams.model_log import Manifest, Shelf, SnapshotRefused, to_records
+from streams.replica import Point
 from streams.settings import Settings
 from streams.telemetry import Telemetry
 from streams.topics import admin
@@ -31,10 +32,10 @@ KEPT = 2
 
 
 class Restored(NamedTuple):
-    """The model of the newest snapshot that can be used; ``start`` is the next offset of the transitions log to learn."""
+    """The model of the newest snapshot that can be used, and what the log says of it."""
 
     model: Recommender
-    start: int
+    manifest: Manifest
     firsts: list[int]
     """Offsets of the first records of the snapshots in the log, this one's last."""
 
@@ -65,7 +66,7 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
             refused.append(f"snapshot {snapshot.manifest.snapshot}: {error}")
             continue
         firsts = [older.first for older in stored[place:][::-1]]
-        found = Restored(model, snapshot.manifest.transitions_offset, firsts)
+        found = Restored(model, snapshot.manifest, firsts)
         break
     for reason in refused:
         log.warning("snapshot_refused", reason=reason)
@@ -77,62 +78,52 @@ async def position_to_start(settings: Settings, restored: Restored | None) -> in
     """Where to go on in the transitions log. Raises `PositionAhead` where it ends before the snapshot's position."""
     if restored is None:
         return None
-    topic = settings.topic("transitions")
+    topic, start = settings.topic("transitions"), restored.manifest.transitions_offset
     held = await bounds(topic, aiokafka_config(settings), 0)
-    if restored.start > held.stop and settings.idempotent:  # the embedded broker tells the end of a log wrong
+    if start > held.stop and settings.idempotent:  # the embedded broker tells the end of a log wrong
         raise PositionAhead(
-            f"{topic}: the model's snapshot goes on at offset {restored.start}, but the log ends at {held.stop}: the topic was "
+            f"{topic}: the model's snapshot goes on at offset {start}, but the log ends at {held.stop}: the topic was "
             "deleted or made anew. `ouzel model export` and `import` put the model in service at the present end"
         )
-    if restored.start < held.start:
-        log.warning("transitions_lost", first=restored.start, count=held.start - restored.start)
+    if start < held.start:
+        log.warning("transitions_lost", first=start, count=held.start - start)
         return held.start
-    return restored.start
+    return start
 
 
 class SnapshotWriter:
-    """Writes a snapshot every so often while this worker is the learner, and removes those before the last two."""
+    """Writes snapshots, and removes those before the last two. ``written_steps`` are those of the last one."""
 
-    def __init__(
-        self, settings: Settings, learner: Learner, telemetry: Telemetry, delivery: Delivery, generation: Callable[[], int],
-        elected: Callable[[], bool], firsts: list[int],
-    ) -> None:  # fmt: skip
-        self._settings, self._learner, self._telemetry = settings, learner, telemetry
-        self._delivery, self._generation, self._elected = delivery, generation, elected
-        self._firsts = firsts
-        self._written_steps = learner.steps if firsts else 0
+    def __init__(self, settings: Settings, telemetry: Telemetry, delivery: Delivery) -> None:
+        self._settings, self._telemetry, self._delivery = settings, telemetry, delivery
+        self._firsts: list[int] = []
+        self.written_steps = 0
 
-    async def run(self) -> None:
-        """For ever; an abandoned snapshot is written anew at the next turn."""
-        while True:
-            await asyncio.sleep(self._settings.snapshot_every_s)
-            if not self._elected() or self._learner.steps == self._written_steps:
-                continue
-            try:
-                await self.write()
-            except Abandoned:
-                log.info("snapshot_abandoned")
+    def found(self, restored: Restored | None) -> None:
+        """Go on from what the log holds."""
+        self._firsts = restored.firsts if restored is not None else []
+        self.written_steps = restored.model.steps if restored is not None else 0
 
-    async def write(self) -> None:
-        """Write one snapshot."""
-        began, generation = time.monotonic(), self._generation()
-        frozen, steps, offset = await self._learner.freeze()
+    async def write(self, frozen: Frozen, point: Point, generation: int) -> None:
+        """Write one snapshot. No update may be published meanwhile."""
+        began, settings = time.monotonic(), self._settings
+        updates = await bounds(settings.topic("model-updates"), aiokafka_config(settings), 0)
         data = await asyncio.to_thread(encode, frozen)
         chunks, last = await asyncio.to_thread(
-            to_records, data, uuid.uuid4().hex, transitions_offset=offset, epoch=generation, steps=steps,
-            created_at=int(time.time() * 1000),
+            to_records, data, uuid.uuid4().hex, transitions_offset=point.offset, epoch=generation, steps=point.steps,
+            created_at=int(time.time() * 1000), updates_offset=updates.stop,
         )  # fmt: skip
         first = None
         for record in (*chunks, last):  # one by one, so that rankings need not wait for all of it
             at = await self._send(record, generation)
             first = at if first is None else first
         assert first is not None
-        self._written_steps = steps
+        self.written_steps = point.steps
         self._firsts = [*self._firsts, first][-KEPT:]
         self._telemetry.snapshot_bytes.set(len(data))
         self._telemetry.snapshot_seconds.set(time.monotonic() - began)
         self._telemetry.snapshot_time.set(time.time())
-        log.info("snapshot_written", steps=steps, transitions_offset=offset, bytes=len(data), records=len(chunks) + 1)
+        log.info("snapshot_written", steps=point.steps, transitions_offset=point.offset, bytes=len(data), records=len(chunks) + 1)
         await asyncio.to_thread(delete_before, self._settings, self._firsts[0])
 
     async def _send(self, record: Outgoing, generation: int) -> int:
@@ -140,6 +131,11 @@ class SnapshotWriter:
         outbox.to(self._settings.topic("model"), 0).append(record)
         placed = await self._delivery.deliver(Outbox(), outbox, generation)
         return placed[0][0].start
+
+
+def model_name(settings: Settings) -> str:
+    """What updates call the model: its method and options."""
+    return json.dumps([settings.model, config_of(new_model(settings))], sort_keys=True)
 
 
 def delete_before(settings: Settings, offset: int) -> None:

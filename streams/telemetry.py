@@ -50,7 +50,15 @@ class Telemetry:
         self.is_learner = Gauge("ouzel_learner", "1 when this worker is the elected learner.", registry=r)
         self.loss = Gauge("ouzel_loss", "Mean training loss of the last step, nats per example.", registry=r)
         self.steps = Gauge("ouzel_learning_steps", "Learning steps taken: the model's version.", registry=r)
-        self.learned = Counter("ouzel_transitions_learned", "Transitions given to the model.", registry=r)
+        self.learned = Counter("ouzel_transitions_learned", "Transitions that the model was trained on.", registry=r)
+        self.followed = Counter("ouzel_transitions_followed", "Transitions that were counted without training.", registry=r)
+        self.updates = Counter("ouzel_model_updates", "Records of parameters told to followers.", registry=r)
+        self.ignored_updates = Counter("ouzel_ignored_updates", "Records of parameters of a lower epoch.", registry=r)
+        self.refused_updates = Counter("ouzel_refused_updates", "Records that are no parameters of this model.", registry=r)
+        self.parameters_time = Gauge(
+            "ouzel_parameters_timestamp_seconds", "Kafka time of the last parameters taken from the learner.", registry=r
+        )
+        self.rollbacks = Counter("ouzel_rollbacks", "Times that the parameters went back to the last snapshot's.", registry=r)
         self.learner_lag = Gauge("ouzel_learner_lag", "Transitions of the log not learned yet.", registry=r)
         self.vocabulary = Gauge("ouzel_vocabulary_items", "Items the model knows.", registry=r)
         self.evicted = Gauge("ouzel_evicted_items", "Items forgotten because the vocabulary was full.", registry=r)

@@ -56,18 +56,22 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     both = {"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}
     learning = delete | {"retention.ms": str(7 * DAY_MS)}
     longer = {"retention.ms": str(30 * DAY_MS)}
+    rolled = {"segment.ms": str(HOUR_MS // 6), "segment.bytes": str(64 << 20)}  # only whole segments are removed
     specs = {
         "events": (many, delete),
         "items": (many, compact),
         "recommendations": (many, both),
         "sessions-changelog": (many, compact | {"min.compaction.lag.ms": str(HOUR_MS)}),
         "transitions": (1, learning),
+        "model-updates": (1, delete | {"retention.ms": str(max(int(10_000 * settings.snapshot_every_s), HOUR_MS))}),
         "model": (1, delete | {"retention.ms": "-1"}),
         "dead-letters": (many, delete),
         "learner": (1, delete),
     }
     return [
-        TopicSpec(settings.topic(name), count, config, longer if config is learning else {})
+        TopicSpec(
+            settings.topic(name), count, config, longer if config is learning else rolled if name == "model-updates" else {}
+        )
         for name, (count, config) in specs.items()
     ]
 

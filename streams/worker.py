@@ -20,15 +20,17 @@ from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.positions import PositionAhead
 from streams.follower import Follower
 from streams.kafka import aiokafka_config
-from streams.learner import Learner
+from streams.learner import Learner, make_replica
 from streams.model import new_model
 from streams.model_thread import ModelThread
 from streams.ranking import ThreadRanker
+from streams.replica import InService
 from streams.sessions import NewerState
 from streams.settings import Settings, SettingsError
-from streams.snapshots import SnapshotWriter, position_to_start, restore_newest
+from streams.snapshots import model_name, position_to_start, restore_newest
 from streams.telemetry import Telemetry
 from streams.topics import describe_topics, events_retention_ms, topic_problems
+from streams.updates import Updates
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +51,6 @@ class Worker:
         self._telemetry = Telemetry()
         self._catalogue = Catalogue()
         self._thread = ModelThread()
-        self._model = new_model(settings)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -67,21 +68,17 @@ class Worker:
             return REFUSED
         if settings.metrics_port:
             telemetry.serve(settings.metrics_host, settings.metrics_port)
-        learner, firsts = await self._rebuild()
+        place = await self._rebuild()
         if self._stop.is_set():
             return 0
-        ranker = ThreadRanker(self._model, self._thread, self._catalogue)
+        ranker = ThreadRanker(place, self._thread, self._catalogue)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
-        application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, learner, deleting, self._fail)
+        application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, place, deleting, self._fail)
         await application.start()
-        if self._model.step_size:
-            app = application.app
-            writer = SnapshotWriter(
-                settings, learner, telemetry, application.delivery, lambda: app.consumer_generation_id,
-                lambda: application.elected, firsts,
-            )  # fmt: skip
-            self._spawn(writer.run())
-        log.info("ready", items=self._model.vocabulary_size, steps=self._model.steps)
+        if place.replica.model.step_size:
+            learner = Learner(settings, place, self._thread, telemetry, application.delivery, application, self._spawn)
+            self._spawn(learner.run())
+        log.info("ready", items=place.replica.model.vocabulary_size, steps=place.replica.model.steps)
         _spare_the_collector()
         telemetry.ready.set(1)
         await self._stop.wait()
@@ -94,34 +91,39 @@ class Worker:
         log.info("stopped")
         return 0
 
-    async def _rebuild(self) -> tuple[Learner, list[int]]:
-        """The model is a function of the transitions log: read its newest snapshot and go on from there, before joining.
-
-        Returns the learner, and where the snapshots in the log begin.
-        """
-        settings, config = self._settings, aiokafka_config(self._settings)
-        await self._thread.background(self._model.warmup)
-        restored = await restore_newest(settings, self._model, self._telemetry) if self._model.step_size else None
+    async def _rebuild(self) -> InService:
+        """A replica from the newest snapshot, the updates after it and the transitions after it, before joining."""
+        settings, telemetry, config = self._settings, self._telemetry, aiokafka_config(self._settings)
+        model = new_model(settings)
+        await self._thread.background(model.warmup)
+        restored = await restore_newest(settings, model, telemetry) if model.step_size else None
         start = await position_to_start(settings, restored)
         if restored is not None:
-            self._model = restored.model
-        learner = Learner(settings.model, self._model, self._thread, self._telemetry, start or 0)
+            model = restored.model
+        replica = make_replica(settings, model, self._thread, telemetry, start)
         items = Follower(settings.topic("items"), config, self._apply_items)
-        transitions = Follower(settings.topic("transitions"), config, learner.apply, max_records=500, start=start)
-        self._spawn(items.run())
         followers = [items]
-        if self._model.step_size:
-            self._spawn(transitions.run())
-            self._spawn(self._watch_learning(transitions))
-            followers.append(transitions)
+        self._spawn(items.run())
+        if not model.step_size:
+            place = InService(replica)
+        else:
+            place = InService(replica, self._spawn(replica.run()))
+            self._spawn(self._watch_learning(place))
+            told = restored.manifest if restored is not None else None
+            updates = Updates(
+                settings.topic("model-updates"), config, place, telemetry, model_name(settings),
+                start=told.updates_offset if told else 0, epoch=told.epoch if told else 0,
+            )  # fmt: skip
+            self._spawn(updates.follower.run())
+            followers += [replica.follower, updates.follower]
         for follower in followers:
             waits = asyncio.ensure_future(follower.caught_up.wait())
             stops = asyncio.ensure_future(self._stop.wait())
             await asyncio.wait({waits, stops}, return_when=asyncio.FIRST_COMPLETED)
             waits.cancel()
             stops.cancel()
-        log.info("model_rebuilt", steps=self._model.steps, items=self._model.vocabulary_size, from_offset=start or 0)
-        return learner, restored.firsts if restored is not None else []
+        log.info("model_rebuilt", steps=model.steps, items=model.vocabulary_size, from_offset=start or 0)
+        return place
 
     async def _apply_items(self, records: Any) -> None:
         for record in records:
@@ -131,17 +133,18 @@ class Worker:
                 log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
         self._telemetry.catalogue.set(len(self._catalogue))
 
-    async def _watch_learning(self, transitions: Follower) -> None:
+    async def _watch_learning(self, place: InService) -> None:
         """A learner that is far behind gets every second turn of the model thread."""
         while True:
-            self._telemetry.learner_lag.set(transitions.lag)
-            self._thread.yield_every_second_turn = transitions.lag > 20 * self._model.step_size
+            self._telemetry.learner_lag.set(place.lag)
+            self._thread.yield_every_second_turn = place.behind
             await asyncio.sleep(0.25)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

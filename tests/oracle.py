@@ -15,8 +15,8 @@ from rocksdict import AccessType, Options, Rdict
 
 from streams.decode import BadRecord, Deletion, EventDecoder
 from streams.deletion import marker_key, pack_marker
-from streams.learner import POPULAR_KEY
 from streams.records import recommendation_id
+from streams.replica import POPULAR_KEY
 from streams.sessions import State, owner, pack, session_key, state_key, step, user_key
 from streams.settings import Settings
 from streams.store import STATE_KEYS, WATERMARK

@@ -15,7 +15,7 @@ from models.columns import Columns
 from models.memory import MAX_ITEMS, Memory, Remembering
 from models.numerics import Floats
 from models.ranked import allowed_rows, ranked_by
-from models.recommender import POPULAR, TESTED_K, Query, Ranking
+from models.recommender import POPULAR, TESTED_K, Parameters, Query, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
 
@@ -29,6 +29,7 @@ class Counting(Remembering, ABC):
     strategy: str
     step_size = 1
     skipped_steps = drifts = 0
+    diverged = False
     loss = math.nan
 
     def __init__(self, seed: int = 0, *, max_items: int = MAX_ITEMS) -> None:
@@ -86,6 +87,15 @@ class Counting(Remembering, ABC):
             else:
                 rankings.append(ranked_by(self._scores(columns, q), vocabulary, among, excluded, k, self.strategy))
         return rankings
+
+    def changes(self, since: int) -> tuple[Parameters, int]:
+        return Parameters(self.steps, 0, [], np.zeros((0, 0), np.float32), {}), since
+
+    def apply(self, parameters: Parameters) -> None:
+        self.steps = parameters.steps
+
+    def rollback(self, good: State) -> None:
+        """Nothing is trained."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {"steps": scalar(self.steps)} | nested(memory=self.memory.state())

@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoders.registry import encoder as make_encoder
-from models.memory import MAX_ITEMS, Memory, Remembering
+from models.memory import MAX_ITEMS, Memory
 from models.net import Net
 from models.numerics import Floats
 from models.profile import PROFILES
 from models.ranked import allowed_rows, ranked_by
 from models.recommender import POPULAR, TESTED_K, Query, Ranking
 from models.state import State, nested, part, scalar
+from models.trained import Trained
 from models.transition import Transitions
 
 _NOTHING = Ranking([], [], [], [], POPULAR)
 
 
-class NetAlone(Remembering):
+class NetAlone(Trained):
     """A `Recommender` that ranks by the net's logits."""
 
     drifts = 0
@@ -41,10 +42,6 @@ class NetAlone(Remembering):
     @property
     def skipped_steps(self) -> int:
         return self.net.skipped
-
-    @property
-    def loss(self) -> float:
-        return self.net.loss
 
     def warmup(self) -> None:
         """Compile."""

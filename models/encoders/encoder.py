@@ -29,8 +29,15 @@ class Encoder(Protocol):
         """The same, remembering what `backward` needs."""
         ...
 
-    def backward(self, gradient: Floats, embedded_gradient: Floats) -> None:
-        """Take one step for the last `forward`, given the gradient [R, 64] at its result; adds to the embeddings' gradient."""
+    def backward(self, gradient: Floats, embedded_gradient: Floats) -> bool:
+        """Take one step for the last `forward`, given the gradient [R, 64] at its result; adds to the embeddings' gradient.
+
+        Returns whether its own gradient was finite; if not, it took no step.
+        """
+        ...
+
+    def parameters(self) -> dict[str, Floats]:
+        """The arrays that `encode` reads, by name: the encoder's own, to copy from and to."""
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -107,7 +107,7 @@ class GRU:
         queries[s.order[: len(places)]] += projected
         return queries
 
-    def backward(self, gradient: Floats, embedded_gradient: Floats) -> None:
+    def backward(self, gradient: Floats, embedded_gradient: Floats) -> bool:
         assert self._last is not None, "backward follows forward"
         embedded, places, unscaled = self._last
         recency, own = self.recency.weights, self._recency_gradient
@@ -115,9 +115,14 @@ class GRU:
         gradient = gradient * recency[LAST]
         recency_sum_gradient(embedded, places, recency[:LAST], gradient, embedded_gradient, own)
         self._back_through_time(gradient, places, embedded_gradient)
-        clip(MAX_NORM, self._gradient, own)
-        self.optimiser.step(self._gradient)
-        self.recency.step(own)
+        finite = clip(MAX_NORM, self._gradient, own)
+        if finite:
+            self.optimiser.step(self._gradient)
+            self.recency.step(own)
+        return finite
+
+    def parameters(self) -> dict[str, Floats]:
+        return {"gru": self.optimiser.weights, "recency": self.recency.weights}
 
     def _back_through_time(self, gradient: Floats, places: Ints, embedded_gradient: Floats) -> None:
         w, g, s = self.weights, self._parts, self._room(len(places))

@@ -38,15 +38,20 @@ class RecencySum:
         self._last = embedded, places, unscaled
         return scaled(unscaled, self.optimiser.weights[LAST])
 
-    def backward(self, gradient: Floats, embedded_gradient: Floats) -> None:
+    def backward(self, gradient: Floats, embedded_gradient: Floats) -> bool:
         assert self._last is not None, "backward follows forward"
         embedded, places, unscaled = self._last
         weights, own = self.optimiser.weights, self._gradient
         own[:LAST], own[LAST] = 0, np.vdot(gradient, unscaled)
         gradient = gradient * weights[LAST]
         recency_sum_gradient(embedded, places, weights[:LAST], gradient, embedded_gradient, own)
-        clip(MAX_NORM, own)
-        self.optimiser.step(own)
+        finite = clip(MAX_NORM, own)
+        if finite:
+            self.optimiser.step(own)
+        return finite
+
+    def parameters(self) -> dict[str, Floats]:
+        return {"recency": self.optimiser.weights}
 
     def state(self) -> dict[str, NDArray[Any]]:
         return self.optimiser.state()
@@ -70,12 +75,13 @@ def scaled(queries: Floats, scale: np.float32) -> Floats:
     return np.multiply(queries, scale, dtype=np.float32)
 
 
-def clip(most: float, *gradients: Floats) -> None:
-    """Scale gradients in place so that their joint norm is at most ``most``."""
+def clip(most: float, *gradients: Floats) -> bool:
+    """Scale gradients in place so that their joint norm is at most ``most``; returns whether it was finite."""
     norm = math.sqrt(sum(float(gradient @ gradient) for gradient in gradients))
     if norm > most:
         for gradient in gradients:
             np.multiply(gradient, f4(most / norm), out=gradient)
+    return math.isfinite(norm)
 
 
 @njit(**KERNEL)

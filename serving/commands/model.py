@@ -19,7 +19,8 @@ from models.snapshot import SnapshotError, manifest, restore, take
 from serving.commands import CliError
 from serving.groups import refuse_while_live
 from serving.model_file import read_model, write_whole
-from streams.kafka import client_config, connecting
+from streams.follower import bounds
+from streams.kafka import aiokafka_config, client_config, connecting
 from streams.model_log import SnapshotRefused, Stored, to_records
 from streams.producing import DeliveryError, Sender
 from streams.records import Transition
@@ -62,13 +63,14 @@ def import_(file: Annotated[Path, typer.Argument(help="A safetensors file of `ou
     """Put a model in service at the present end of the transitions log. The workers must be stopped."""
     settings = load_settings()
     model = read_model(settings, file)
-    require_topics(settings, "model", "transitions", "events")
+    require_topics(settings, "model", "model-updates", "transitions", "events")
     refuse_while_live(settings)
     end, position = learned_until(settings)
+    told = asyncio.run(bounds(settings.topic("model-updates"), aiokafka_config(settings), 0)).stop
     model.reposition(position)
     chunks, last = to_records(
         take(settings.model, model), uuid.uuid4().hex, transitions_offset=end, epoch=0, steps=model.steps,
-        created_at=int(time.time() * 1000),
+        created_at=int(time.time() * 1000), updates_offset=told,
     )  # fmt: skip
     try:
         with Sender(settings) as sender:

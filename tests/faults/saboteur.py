@@ -3,12 +3,14 @@
 Points, in the order of the journey: before-step, before-rank, before-outputs, before-changelog, before-store, before-ack; and
 in-request (between the lease's check and the request: the exempt window), in-snapshot (before a random chunk). Actions: stop
 (SIGSTOP), kill (SIGKILL). The fault happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms
-in every commit.
+in every commit. `` puts a NaN into an embedding at that learning step; ``model-hot:STEP`` multiplies the net's learning
+rate by 100 for the next 300.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import signal
@@ -18,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from models import net
+from models.hybrid import Hybrid
 from serving.cli import main
 from streams import model_log
 from streams.delivery.foreign import ChangelogCustody
@@ -31,6 +35,7 @@ from streams.snapshots import SnapshotWriter
 
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50
+HOT_STEPS = 300
 
 
 class Saboteur:
@@ -107,11 +112,38 @@ def block_commits(ms: float) -> None:
     PollConsumer._commit_offsets = commit  # type: ignore[method-assign]
 
 
+def spoil(how: str, at: int) -> None:
+    """Make training go wrong at a learning step, once."""
+    original, learn_rows = Hybrid.learn, net.adagrad
+    step = 0
+
+    def hot(items: Any, gradient: Any, bias_gradient: Any, used: Any, scale: Any) -> None:
+        rows = used[: len(gradient)]
+        before = items.embedding[rows].copy()
+        learn_rows(items, gradient, bias_gradient, used, scale)
+        if at <= step < at + HOT_STEPS:
+            items.embedding[rows] = before + 100 * (items.embedding[rows] - before)
+
+    def learn(self: Any, batch: Any) -> None:
+        nonlocal step
+        step += 1
+        if how == "model-nan" and step == at:
+            self.net.items.embedding[:8] = math.nan
+        original(self, batch)
+
+    if how == "model-hot":
+        net.adagrad = hot  # type: ignore[assignment]
+    Hybrid.learn = learn  # type: ignore[method-assign]
+
+
 def arm(order: str) -> None:
     """Build the fault in."""
     point, action, *rest = order.split(":")
     if point == "blocked-loop":
         block_commits(float(action))
+        return
+    if point in ("model-nan", "model-hot"):
+        spoil(point, int(action))
         return
     saboteur = Saboteur(action, int(rest[0]) if rest else AFTER, load_settings().data_dir.parent / f"struck-{point}")
     strike = saboteur.strike

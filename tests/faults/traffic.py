@@ -10,7 +10,7 @@ import msgspec
 from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from streams.learner import POPULAR_KEY
+from streams.replica import POPULAR_KEY
 from streams.settings import Settings
 
 USERS = 500

@@ -13,7 +13,7 @@ from oracle import in_changelog, outputs, read_topic
 from running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
 from streams.deletion import marker_key
-from streams.learner import POPULAR_KEY
+from streams.replica import POPULAR_KEY
 from streams.settings import Settings
 from streams.topics import create_topics
 from streams.worker import hash_secret

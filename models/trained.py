@@ -1,0 +1,60 @@
+"""What a model with a net tells its followers, takes from its learner, and goes back to when training went wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.encoders.encoder import D
+from models.memory import Remembering
+from models.net import Net
+from models.numerics import Floats
+from models.recommender import Parameters
+from models.state import State, part, texts
+
+
+class Trained(Remembering):
+    """The part of `Recommender` about parameters. Counts are no parameters: every replica has them from the log."""
+
+    net: Net
+    steps: int
+    drifts: int
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the parameters are to be given up."""
+        return self.net.guard.diverged
+
+    @property
+    def loss(self) -> float:
+        """Mean training loss per example of the last step, in nats; NaN before the first."""
+        return self.net.loss
+
+    def changes(self, since: int) -> tuple[Parameters, int]:
+        """Copies of the rows that changed since a mark, and of all blocks; the next mark. Mark 0 is before everything."""
+        net, items = self.net, self.memory.vocabulary.items
+        rows = np.flatnonzero(net.touched[: len(items)] > since)
+        rows = rows[[items[row] is not None for row in rows.tolist()]]
+        values = np.concatenate([net.items.embedding[rows], net.items.bias[rows, None]], axis=1)
+        blocks = {name: block.copy() for name, block in self._blocks().items()}
+        return Parameters(self.steps, self.drifts, [str(items[row]) for row in rows.tolist()], values, blocks), net.clock
+
+    def apply(self, parameters: Parameters) -> None:
+        """Take a learner's parameters; items that are not known here are passed over."""
+        rows = [self.memory.vocabulary.row(item) for item in parameters.items]
+        known = [place for place, row in enumerate(rows) if row is not None]
+        to, values = [row for row in rows if row is not None], parameters.rows[known]
+        self.net.items.embedding[to], self.net.items.bias[to] = values[:, :D], values[:, D]
+        for name, block in self._blocks().items():
+            if name in parameters.blocks:
+                block[:] = parameters.blocks[name]
+        self.steps, self.drifts = parameters.steps, parameters.drifts
+
+    def rollback(self, good: State) -> None:
+        """Take the parameters of an earlier state of such a model; position and counts stay, later items begin anew."""
+        then = {item: row for row, item in enumerate(texts(part(good, "memory.items"))) if item is not None}
+        pairs = [(row, then.get(item, -1)) for row, item in enumerate(self.memory.vocabulary.items) if item is not None]
+        self.net.rollback(np.array(pairs, np.int32).reshape(-1, 2), part(good, "net"))
+
+    def _blocks(self) -> dict[str, Floats]:
+        """What is dense, by name: the arrays themselves."""
+        return self.net.encoder.parameters()

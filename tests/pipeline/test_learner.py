@@ -1,0 +1,112 @@
+"""One worker trains, the others follow: through kills, hand-overs and training that goes wrong, on Apache Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from journey import clicks, wait_done
+from model_oracle import bit_equal, snapshots
+from oracle import read_topic
+from running import WorkerProcess, fresh_settings, produce, wait_until
+
+from streams.model_updates import from_record
+from streams.settings import Settings
+from streams.snapshots import model_name
+from streams.topics import create_topics
+
+MakeWorker = Callable[..., WorkerProcess]
+
+
+@pytest.fixture
+def settings(kafka: str, tmp_path: Path) -> Settings:
+    made = fresh_settings(
+        kafka, tmp_path, model="hybrid", encoder="recency", profile="fast", snapshot_every_s=1.0, session_timeout_s=3.0
+    )
+    create_topics(made)
+    return made
+
+
+def beside(settings: Settings, name: str) -> Settings:
+    return settings.model_copy(update={"data_dir": settings.data_dir.parent / name})
+
+
+def learners(*workers: WorkerProcess) -> list[WorkerProcess]:
+    return [worker for worker in workers if worker.alive and worker.metrics().get("ouzel_learner") == 1]
+
+
+def newest_epoch(settings: Settings) -> int:
+    return next((stored.manifest.epoch for stored in snapshots(settings).newest_first()), -1)
+
+
+def in_step(*workers: WorkerProcess) -> bool:
+    """Whether all rank by the same version of a model that has learned."""
+    steps = {worker.metrics()["ouzel_learning_steps"] for worker in workers}
+    return len(steps) == 1 and steps != {0.0}
+
+
+def test_followers_rank_by_what_the_learner_trained_and_one_of_them_takes_its_place(
+    settings: Settings, worker: MakeWorker
+) -> None:
+    first, second = worker(settings), worker(beside(settings, "beside"))
+    for running in (first, second):
+        running.wait_ready()
+    done = produce(settings, clicks(1500, users=80))
+    wait_done(settings, done)
+    wait_until(lambda: in_step(first, second), "the follower has the learner's parameters")
+    (learner,) = learners(first, second)
+    follower = second if learner is first else first
+    trained, followed = learner.metrics(), follower.metrics()
+    assert trained["ouzel_transitions_learned_total"] > 1000
+    assert followed["ouzel_transitions_learned_total"] == 0
+    assert followed["ouzel_transitions_followed_total"] > 1000
+    assert followed["ouzel_vocabulary_items"] == trained["ouzel_vocabulary_items"]
+    before = newest_epoch(settings)
+    learner.kill()
+    done += produce(settings, clicks(1500, users=80, seed=1))
+    wait_done(settings, done)
+    wait_until(lambda: newest_epoch(settings) > before, "a snapshot of the new learner")
+    wait_until(lambda: next(snapshots(settings).newest_first()).manifest.transitions_offset > done - 64, "all is learned")
+    assert bit_equal(settings), "as if nobody had been killed"
+    told = [from_record(record.value, model_name(settings))[0].epoch for record in read_topic(settings, "model-updates")]
+    assert told == sorted(told)
+    assert len(set(told)) >= 2
+    learner.start()
+    learner.wait_ready()
+    wait_until(lambda: in_step(first, second), "the old learner follows")
+    assert learners(first, second) == [follower]
+
+
+def test_the_learner_stays_the_learner_when_others_come_and_go(settings: Settings, worker: MakeWorker) -> None:
+    first, second = worker(settings), worker(beside(settings, "second"))
+    for running in (first, second):
+        running.wait_ready()
+    wait_until(lambda: len(learners(first, second)) == 1, "one learner")
+    (learner,) = learners(first, second)
+    third = worker(beside(settings, "third"))
+    for _ in range(3):
+        third.wait_ready()
+        wait_until(lambda: learners(first, second, third) == [learner], "the same learner")
+        assert third.stop() == 0, third.tail()
+        wait_until(lambda: learners(first, second) == [learner], "the same learner")
+        third.start()
+    assert learner.log.read_text().count('"learns"') == 1, "it never stopped learning"
+
+
+@pytest.mark.parametrize("sabotage", ["model-nan:40", "model-hot:40"])
+def test_training_that_goes_wrong_is_rolled_back_and_goes_on(settings: Settings, worker: MakeWorker, sabotage: str) -> None:
+    running = worker(settings, module="faults.saboteur", SABOTAGE=sabotage)
+    running.wait_ready()
+    done = 0
+    for seed in range(4):
+        done += produce(settings, clicks(1000, users=80, seed=seed))
+        wait_done(settings, done)
+    wait_until(lambda: running.metrics()["ouzel_rollbacks_total"] >= 1, "rolled back")
+    done += produce(settings, clicks(1000, users=80, seed=9))
+    wait_done(settings, done)
+    wait_until(lambda: next(snapshots(settings).newest_first()).manifest.transitions_offset > done - 64, "all is learned")
+    told = running.metrics()
+    assert told["ouzel_transitions_learned_total"] > done - 64, "the position never went back"
+    assert 0 < told["ouzel_loss"] < 6
+    assert running.stop() == 0, running.tail()

@@ -1,0 +1,117 @@
+"""Parameters as records: what comes back is what was told, and nothing else is ever applied."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.recommender import Parameters
+from streams.model_updates import RECORD_BYTES, UpdateRefused, from_record, to_records
+from streams.replica import InService
+from streams.telemetry import Telemetry
+from streams.updates import Updates
+
+MODEL = '["hybrid", {}]'
+
+
+def parameters(count: int = 3, steps: int = 7) -> Parameters:
+    rows = np.arange(count * 65, dtype=np.float32).reshape(count, 65)
+    return Parameters(steps, 1, [f"i{n}" for n in range(count)], rows, {"gate": np.ones(5, np.float32)})
+
+
+def test_what_is_told_comes_back_in_records_that_any_topic_takes() -> None:
+    told = parameters(5000)
+    records = to_records(told, MODEL, epoch=4, offset=99)
+    assert len(records) > 3
+    assert max(len(value or b"") for _, value, _ in records) < RECORD_BYTES + 1000
+    found = [from_record(value, MODEL) for _, value, _ in records]
+    assert {(update.epoch, update.offset, part.steps, part.drifts) for update, part in found} == {(4, 99, 7, 1)}
+    assert [item for _, part in found for item in part.items] == told.items
+    assert np.array_equal(np.concatenate([part.rows for _, part in found[1:]]), told.rows)
+    assert np.array_equal(found[0][1].blocks["gate"], told.blocks["gate"])
+
+
+@given(st.binary(max_size=300) | st.none())
+def test_bytes_that_are_no_update_are_refused(value: bytes | None) -> None:
+    with pytest.raises(UpdateRefused):
+        from_record(value, MODEL)
+
+
+def test_what_is_not_for_this_model_is_refused() -> None:
+    ((_, value, _), *_) = to_records(parameters(), MODEL, 1, 1)
+    with pytest.raises(UpdateRefused, match="another model"):
+        from_record(value, '["hybrid", {"encoder": "gru"}]')
+    bad = parameters()
+    bad.rows[1, 3] = np.nan
+    with pytest.raises(UpdateRefused, match="not finite"):
+        from_record(to_records(bad, MODEL, 1, 1)[1][1], MODEL)
+    fields = msgspec.msgpack.decode(cast(bytes, value))
+    fields[0] = 2
+    with pytest.raises(UpdateRefused, match="version 2"):
+        from_record(msgspec.msgpack.encode(fields), MODEL)
+    fields[0], fields[6], fields[7] = 1, ["a", "b"], b"123456789012"
+    with pytest.raises(UpdateRefused):
+        from_record(msgspec.msgpack.encode(fields), MODEL)
+
+
+class FakeReplica:
+    """Notes what it is given."""
+
+    def __init__(self, seen: int, learning: bool = False) -> None:
+        self.seen, self.learning, self.in_service = seen, learning, False
+        self.taken: list[int] = []
+        self.follower = SimpleNamespace(caught_up=asyncio.Event(), lag=5)
+
+    def tell(self) -> None: ...
+
+    async def take(self, told: Parameters) -> None:
+        if told.blocks:
+            self.taken.append(told.steps)
+
+
+def records(epoch: int, offset: int, steps: int) -> list[Any]:
+    told = to_records(parameters(steps=steps), MODEL, epoch, offset)
+    return [SimpleNamespace(value=value, offset=n, timestamp=1000) for n, (_, value, _) in enumerate(told)]
+
+
+def updates(replica: FakeReplica, epoch: int = 0) -> tuple[Updates, Telemetry]:
+    telemetry = Telemetry()
+    return Updates("t", {}, InService(cast(Any, replica)), telemetry, MODEL, epoch=epoch), telemetry
+
+
+async def test_a_lower_epoch_than_was_seen_is_ignored() -> None:
+    replica = FakeReplica(seen=100)
+    reader, telemetry = updates(replica, epoch=3)
+    await reader.apply([*records(3, 10, 1), *records(2, 90, 9), *records(5, 11, 2), *records(4, 95, 9), *records(5, 12, 3)])
+    assert replica.taken == [1, 2, 3]
+    assert telemetry.ignored_updates._value.get() == 4
+
+
+async def test_an_update_waits_until_its_items_are_known() -> None:
+    replica = FakeReplica(seen=10)
+    reader, _ = updates(replica)
+    applying = asyncio.ensure_future(reader.apply(records(1, 20, 1)))
+    await asyncio.sleep(0.05)
+    assert replica.taken == []
+    replica.seen = 20
+    await asyncio.wait_for(applying, 5)
+    assert replica.taken == [1]
+    replica.follower.caught_up.set()
+    replica.follower.lag = 0
+    await asyncio.wait_for(reader.apply(records(1, 30, 2)), 5)
+    assert replica.taken == [1, 2], "a log made anew is shorter: nothing to wait for"
+
+
+async def test_a_learner_takes_nobodys_parameters_and_refused_ones_are_counted() -> None:
+    replica = FakeReplica(seen=0, learning=True)
+    reader, telemetry = updates(replica)
+    await reader.apply([*records(1, 20, 1), SimpleNamespace(value=b"junk", offset=9, timestamp=0)])
+    assert replica.taken == []
+    assert telemetry.refused_updates._value.get() == 1
