@@ -1,4 +1,4 @@
-"""The learner: the elected worker's part. It trains, tells followers, writes snapshots, and goes back to one if training fails."""
+"""The learner: the elected worker's part. It trains, tells followers, writes snapshots, and goes back to one if need be."""
 
 from __future__ import annotations
 
