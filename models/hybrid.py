@@ -183,9 +183,10 @@ class Hybrid(Trained):
         return rankings
 
     def apply(self, parameters: Parameters) -> None:
-        if parameters.drifts > self.drifts:
-            soften(self.memory.rows, f4(SOFT_RESET))
+        drifts = self.drifts
         super().apply(parameters)
+        if parameters.drifts > drifts:
+            soften(self.memory.rows, f4(SOFT_RESET))
 
     def rollback(self, good: State) -> None:
         super().rollback(good)

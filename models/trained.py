@@ -39,14 +39,19 @@ class Trained(Remembering):
         return Parameters(self.steps, self.drifts, [str(items[row]) for row in rows.tolist()], values, blocks), net.clock
 
     def apply(self, parameters: Parameters) -> None:
-        """Take a learner's parameters; items that are not known here are passed over."""
+        """Take a learner's parameters; items that are not known here are passed over. Raises ``ValueError`` for other shapes."""
+        blocks = {name: block for name, block in self._blocks().items() if name in parameters.blocks}
+        if any(len(parameters.blocks[name]) != len(block) for name, block in blocks.items()):
+            raise ValueError("a block of another size")
+        if parameters.items and parameters.rows.shape != (len(parameters.items), D + 1):
+            raise ValueError("rows of another size")
         rows = [self.memory.vocabulary.row(item) for item in parameters.items]
         known = [place for place, row in enumerate(rows) if row is not None]
-        to, values = [row for row in rows if row is not None], parameters.rows[known]
-        self.net.items.embedding[to], self.net.items.bias[to] = values[:, :D], values[:, D]
-        for name, block in self._blocks().items():
-            if name in parameters.blocks:
-                block[:] = parameters.blocks[name]
+        if known:
+            to, values = [row for row in rows if row is not None], parameters.rows[known]
+            self.net.items.embedding[to], self.net.items.bias[to] = values[:, :D], values[:, D]
+        for name, block in blocks.items():
+            block[:] = parameters.blocks[name]
         self.steps, self.drifts = parameters.steps, parameters.drifts
 
     def rollback(self, good: State) -> None:

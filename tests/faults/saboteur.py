@@ -4,7 +4,7 @@ Points, in the order of the journey: before-step, before-rank, before-outputs, b
 in-request (between the lease's check and the request: the exempt window), in-snapshot (before a random chunk). Actions: stop
 (SIGSTOP), kill (SIGKILL). The fault happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms
 in every commit. `` puts a NaN into an embedding at that learning step; ``model-hot:STEP`` multiplies the net's learning
-rate by 100 for the next 300.
+rate by 100 for the next 60.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from streams.snapshots import SnapshotWriter
 
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50
-HOT_STEPS = 300
+HOT_STEPS = 60
 
 
 class Saboteur:

@@ -120,3 +120,17 @@ def test_the_guard_by_hand() -> None:
     assert not guard.diverged
     guard.skip(np.array([np.inf], np.float32))
     assert guard.diverged
+
+
+def test_parameters_of_another_shape_are_refused_before_anything_is_taken() -> None:
+    model = build("hybrid")
+    learned(model, ring(64))
+    told, _ = model.changes(0)
+    before = model.rank(QUERIES, 10)
+    short = {name: block[:-1] for name, block in told.blocks.items()}
+    for bad in (told._replace(blocks=short), told._replace(rows=told.rows[:, :-1]), told._replace(rows=told.rows[:-1])):
+        with pytest.raises(ValueError, match="another size"):
+            model.apply(bad._replace(drifts=1))
+    assert (model.rank(QUERIES, 10), model.drifts) == (before, 0)
+    model.apply(told._replace(items=[], rows=np.zeros((0, 0), np.float32)))
+    assert model.rank(QUERIES, 10) == before
