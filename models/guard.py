@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 SMOOTHED_OVER = 50
 MOST_EXCESS = 2.0
 BEST, WORST = -1.0, 10.0
+SUSPECT = 4.0
 
 
 class Guard:
@@ -28,6 +29,11 @@ class Guard:
         """Whether the parameters are to be given up."""
         return self._broken or self._level > MOST_EXCESS
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the parameters may be kept to go back to: neither of late nor just now worse than a guess."""
+        return not self._broken and self._level < 0 and self._last < SUSPECT
+
     def step(self, loss: float, weight: float, candidates: float) -> None:
         """A step was taken with this loss, of examples of this mean weight, each among so many candidates."""
         self._add(loss / max(weight, 1e-6) - math.log(max(candidates, 1.0)))
@@ -39,7 +45,7 @@ class Guard:
 
     def reset(self) -> None:
         """Good parameters have been put in place."""
-        self._level, self._broken = BEST, False
+        self._level, self._last, self._broken = BEST, BEST, False
 
     def state(self) -> NDArray[np.float64]:
         """Everything that changes."""
@@ -47,9 +53,11 @@ class Guard:
 
     def restore(self, state: NDArray[Any] | None) -> None:
         """Become what another was; older snapshots have no guard."""
+        self._last = BEST
         self._level, self._broken = (BEST, False) if state is None else (float(state[0]), bool(state[1]))
 
     def _add(self, excess: float) -> None:
+        self._last = excess
         self._level += (min(max(excess, BEST), WORST) - self._level) / SMOOTHED_OVER
 
 

@@ -27,6 +27,7 @@ from models.experts.rows import soften
 from models.features import FEATURES, MOVING, new_scratch
 from models.gate import Gate
 from models.ghosts import Ghost, ghosts
+from models.guard import Guard
 from models.memory import MAX_ITEMS, Memory
 from models.net import Net
 from models.numerics import Floats, Ints, f4
@@ -90,9 +91,8 @@ class Hybrid(Trained):
     def skipped_steps(self) -> int:
         return self.net.skipped + self.gate.skipped
 
-    @property
-    def diverged(self) -> bool:
-        return self.net.guard.diverged or self.gate.guard.diverged
+    def _guards(self) -> list[Guard]:
+        return [self.net.guard, self.gate.guard]
 
     def warmup(self) -> None:
         """Compile, and prepare the thread that will own the model: denormals cost 10 to 100 times as much."""
@@ -108,7 +108,7 @@ class Hybrid(Trained):
         rehearsal.soft_reset()
 
     def follow(self, batch: Transitions) -> None:
-        columns, _ = self.memory.see(batch)
+        columns = self.memory.see(batch)[0]
         self.memory.count(columns)
         self.net.count(columns.target)
         if self.memory.vocabulary.height > self._exact_items:
@@ -155,8 +155,7 @@ class Hybrid(Trained):
 
     def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
-        excluded = [vocabulary.rows(query.excluded) for query in queries]
-        veiled = vocabulary.rows(hidden)
+        excluded, veiled = [vocabulary.rows(query.excluded) for query in queries], vocabulary.rows(hidden)
         self._blocked[veiled] = 1
         rankings: list[Ranking] = [_NOTHING] * len(queries)
         for q in np.flatnonzero(columns.window[:, 0] < 0).tolist():
@@ -183,9 +182,9 @@ class Hybrid(Trained):
         return rankings
 
     def apply(self, parameters: Parameters) -> None:
-        drifts = self.drifts
+        drifted = parameters.drifts > self.drifts
         super().apply(parameters)
-        if parameters.drifts > drifts:
+        if drifted:
             soften(self.memory.rows, f4(SOFT_RESET))
 
     def rollback(self, good: State) -> None:

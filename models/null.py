@@ -23,7 +23,7 @@ class NullRecommender:
     step_size = 0
     evicted_items = skipped_steps = drifts = 0
     vocabulary_size = 0
-    diverged = False
+    diverged, healthy = False, True
     loss = math.nan
 
     def __init__(self) -> None:

@@ -114,6 +114,11 @@ class Recommender(Protocol):
         """Whether training has gone wrong, so that the parameters are to be given up: see `rollback`."""
         ...
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the parameters may be kept, to go back to."""
+        ...
+
     def warmup(self) -> None:
         """Compile whatever compiles, on the thread that will own the model, and change nothing."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.encoders.encoder import D
+from models.guard import Guard
 from models.memory import Remembering
 from models.net import Net
 from models.numerics import Floats
@@ -22,12 +23,17 @@ class Trained(Remembering):
     @property
     def diverged(self) -> bool:
         """Whether the parameters are to be given up."""
-        return self.net.guard.diverged
+        return any(guard.diverged for guard in self._guards())
 
     @property
     def loss(self) -> float:
         """Mean training loss per example of the last step, in nats; NaN before the first."""
         return self.net.loss
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the parameters may be kept, to go back to."""
+        return all(guard.healthy for guard in self._guards())
 
     def changes(self, since: int) -> tuple[Parameters, int]:
         """Copies of the rows that changed since a mark, and of all blocks; the next mark. Mark 0 is before everything."""
@@ -59,6 +65,10 @@ class Trained(Remembering):
         then = {item: row for row, item in enumerate(texts(part(good, "memory.items"))) if item is not None}
         pairs = [(row, then.get(item, -1)) for row, item in enumerate(self.memory.vocabulary.items) if item is not None]
         self.net.rollback(np.array(pairs, np.int32).reshape(-1, 2), part(good, "net"))
+
+    def _guards(self) -> list[Guard]:
+        """What watches the training."""
+        return [self.net.guard]
 
     def _blocks(self) -> dict[str, Floats]:
         """What is dense, by name: the arrays themselves."""

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.1
 PUBLISH_EVERY_S = 1.0
+AGAIN_STEPS = 200
 ROUNDS = 3
 """How often a new learner catches up with the end of the log as it then is; one that is too slow takes over behind."""
 
@@ -60,6 +61,7 @@ class Learner:
         self._delivery, self._group, self._spawn = delivery, group, spawn
         self._writer = SnapshotWriter(settings, telemetry, delivery)
         self._epoch, self._mark, self._told_steps = -1, 0, -1
+        self._rolled_back_at = -AGAIN_STEPS
         self._published_at = self._written_at = time.monotonic()
 
     async def run(self) -> None:
@@ -151,15 +153,23 @@ class Learner:
         frozen, point = await self._place.replica.freeze()
         if point.steps == self._writer.written_steps:
             return
-        if self._place.replica.model.diverged or not await asyncio.to_thread(sound, frozen):
+        if not await asyncio.to_thread(sound, frozen):
             await self._roll_back()
+            return
+        if not self._place.replica.model.healthy:
+            log.warning("snapshot_postponed", steps=point.steps)
             return
         await self._writer.write(frozen, point, self._group.generation)
 
     async def _roll_back(self) -> None:
-        """Training went wrong: back to the parameters of the newest snapshot, and a new one."""
+        """Training went wrong: back to the parameters of the newest snapshot, and a new one.
+
+        If it goes wrong again at once the snapshot was no good either, and the parameters begin anew.
+        """
         restored = await restore_newest(self._settings, new_model(self._settings), self._telemetry)
-        good: Recommender = restored.model if restored is not None else new_model(self._settings)
+        steps = self._place.replica.model.steps
+        again, self._rolled_back_at = steps - self._rolled_back_at < AGAIN_STEPS, steps
+        good: Recommender = restored.model if restored is not None and not again else new_model(self._settings)
         await self._place.replica.rollback(good.state())
         self._telemetry.rollbacks.inc()
         log.error("rolled_back", to_steps=good.steps, steps=self._place.replica.model.steps)

@@ -29,7 +29,7 @@ class Counting(Remembering, ABC):
     strategy: str
     step_size = 1
     skipped_steps = drifts = 0
-    diverged = False
+    diverged, healthy = False, True
     loss = math.nan
 
     def __init__(self, seed: int = 0, *, max_items: int = MAX_ITEMS) -> None:

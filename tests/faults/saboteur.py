@@ -3,8 +3,7 @@
 Points, in the order of the journey: before-step, before-rank, before-outputs, before-changelog, before-store, before-ack; and
 in-request (between the lease's check and the request: the exempt window), in-snapshot (before a random chunk). Actions: stop
 (SIGSTOP), kill (SIGKILL). The fault happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms
-in every commit. `` puts a NaN into an embedding at that learning step; ``model-hot:STEP`` multiplies the net's learning
-rate by 100 for the next 60.
+in every commit. ``model-nan:STEP`` puts NaN into some embeddings at that learning step.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models import net
 from models.hybrid import Hybrid
 from serving.cli import main
 from streams import model_log
@@ -35,7 +33,6 @@ from streams.snapshots import SnapshotWriter
 
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50
-HOT_STEPS = 60
 
 
 class Saboteur:
@@ -112,27 +109,18 @@ def block_commits(ms: float) -> None:
     PollConsumer._commit_offsets = commit  # type: ignore[method-assign]
 
 
-def spoil(how: str, at: int) -> None:
+def spoil(at: int) -> None:
     """Make training go wrong at a learning step, once."""
-    original, learn_rows = Hybrid.learn, net.adagrad
+    original = Hybrid.learn
     step = 0
-
-    def hot(items: Any, gradient: Any, bias_gradient: Any, used: Any, scale: Any) -> None:
-        rows = used[: len(gradient)]
-        before = items.embedding[rows].copy()
-        learn_rows(items, gradient, bias_gradient, used, scale)
-        if at <= step < at + HOT_STEPS:
-            items.embedding[rows] = before + 100 * (items.embedding[rows] - before)
 
     def learn(self: Any, batch: Any) -> None:
         nonlocal step
         step += 1
-        if how == "model-nan" and step == at:
+        if step == at:
             self.net.items.embedding[:8] = math.nan
         original(self, batch)
 
-    if how == "model-hot":
-        net.adagrad = hot  # type: ignore[assignment]
     Hybrid.learn = learn  # type: ignore[method-assign]
 
 
@@ -142,8 +130,8 @@ def arm(order: str) -> None:
     if point == "blocked-loop":
         block_commits(float(action))
         return
-    if point in ("model-nan", "model-hot"):
-        spoil(point, int(action))
+    if point == "model-nan":
+        spoil(int(action))
         return
     saboteur = Saboteur(action, int(rest[0]) if rest else AFTER, load_settings().data_dir.parent / f"struck-{point}")
     strike = saboteur.strike

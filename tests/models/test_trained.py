@@ -110,9 +110,13 @@ def test_the_guard_by_hand() -> None:
     assert not guard.diverged
     guard.skip(np.zeros(3, np.float32))
     assert not guard.diverged, "one bad step is skipped, and that is all"
+    assert not guard.healthy, "but nothing is kept right after it"
+    guard.step(3.0, 1.0, 320)
+    assert guard.healthy
     for _ in range(60):
         guard.step(45.0, 5.0, 320)
     assert guard.diverged, "9 nats an example, where a guess has 5.8"
+    assert not guard.healthy
     again = Guard()
     again.restore(guard.state())
     assert again.diverged

@@ -100,9 +100,8 @@ def test_the_learner_stays_the_learner_when_others_come_and_go(settings: Setting
     assert learner.log.read_text().count('"learns"') == 1, "it never stopped learning"
 
 
-@pytest.mark.parametrize("sabotage", ["model-nan:40", "model-hot:40"])
-def test_training_that_goes_wrong_is_rolled_back_and_goes_on(settings: Settings, worker: MakeWorker, sabotage: str) -> None:
-    running = worker(settings, module="faults.saboteur", SABOTAGE=sabotage)
+def test_parameters_that_are_not_finite_are_rolled_back_and_training_goes_on(settings: Settings, worker: MakeWorker) -> None:
+    running = worker(settings, module="faults.saboteur", SABOTAGE="model-nan:40")
     running.wait_ready()
     done = 0
     for seed in range(4):
