@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 SMOOTHED_OVER = 50
 MOST_EXCESS = 2.0
+MOST_HEALTHY = 1.0
 BEST, WORST = -1.0, 10.0
 SUSPECT = 4.0
 
@@ -31,8 +32,8 @@ class Guard:
 
     @property
     def healthy(self) -> bool:
-        """Whether the parameters may be kept to go back to: neither of late nor just now worse than a guess."""
-        return not self._broken and self._level < 0 and self._last < SUSPECT
+        """Whether the parameters may be kept to go back to: neither of late nor just now far worse than a guess."""
+        return not self._broken and self._level < MOST_HEALTHY and self._last < SUSPECT
 
     def step(self, loss: float, weight: float, candidates: float) -> None:
         """A step was taken with this loss, of examples of this mean weight, each among so many candidates."""

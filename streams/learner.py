@@ -62,6 +62,7 @@ class Learner:
         self._writer = SnapshotWriter(settings, telemetry, delivery)
         self._epoch, self._mark, self._told_steps = -1, 0, -1
         self._rolled_back_at = -AGAIN_STEPS
+        self._postponed = False
         self._published_at = self._written_at = time.monotonic()
 
     async def run(self) -> None:
@@ -149,15 +150,20 @@ class Learner:
         self._telemetry.updates.inc(len(records))
 
     async def _snapshot(self) -> None:
-        """Write a snapshot if anything was learned since the last; one that is not sound is not written but mended."""
-        frozen, point = await self._place.replica.freeze()
-        if point.steps == self._writer.written_steps:
+        """Write a snapshot if anything was learned since the last; one that is not sound is not written but mended.
+
+        A model that looks unwell gets one more interval to show which it is: what is bad is rolled back by then.
+        """
+        model = self._place.replica.model
+        if model.steps == self._writer.written_steps:
             return
+        self._postponed = not (model.healthy or self._postponed)
+        if self._postponed:
+            log.warning("snapshot_postponed", steps=model.steps)
+            return
+        frozen, point = await self._place.replica.freeze()
         if not await asyncio.to_thread(sound, frozen):
             await self._roll_back()
-            return
-        if not self._place.replica.model.healthy:
-            log.warning("snapshot_postponed", steps=point.steps)
             return
         await self._writer.write(frozen, point, self._group.generation)
 

@@ -62,6 +62,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """This process's environment, with the settings that tests change."""
     return {
         **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent),
         "OUZEL_BROKER": settings.broker,
         "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
         "OUZEL_APP_ID": settings.app_id,

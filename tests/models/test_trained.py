@@ -121,6 +121,10 @@ def test_the_guard_by_hand() -> None:
     again.restore(guard.state())
     assert again.diverged
     guard.reset()
+    for _ in range(500):
+        guard.step(6.2, 1.0, 320)
+    assert guard.healthy, "a stream with nothing in it to learn is no reason to keep no snapshot"
+    guard.reset()
     assert not guard.diverged
     guard.skip(np.array([np.inf], np.float32))
     assert guard.diverged
