@@ -15,7 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from serving.freshness import Freshness
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord
-from streams.kafka import client_config
+from streams.kafka import consumer_config
 from streams.settings import Settings
 
 COUNTED = ("events", "transitions", "recommendations", "dead-letters")
@@ -165,4 +165,4 @@ def _partitions(consumer: Any, topic: str, within_s: float) -> list[TopicPartiti
 
 
 def _consumer(settings: Settings) -> Any:
-    return KafkaConsumer(**client_config(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")
+    return KafkaConsumer(**consumer_config(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,9 +14,11 @@ from streams.accuracy import LiveAccuracy
 from streams.catalogue import Catalogue
 from streams.decode import EventDecoder
 from streams.deletion import Deleting
+from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
 from streams.delivery.foreign import ChangelogCustody
 from streams.delivery.leased import LeasedDelivery
 from streams.delivery.outbox import NO_HEADERS, Abandoned, Outbox
+from streams.delivery.publisher import Publisher
 from streams.engine.app import create_app
 from streams.engine.stall import StallWatch
 from streams.engine.unit import Unit
@@ -26,7 +28,7 @@ from streams.pipeline import Pipeline, Ranker
 from streams.replica import POPULAR_KEY, InService
 from streams.rules import rules_of, topics_of
 from streams.settings import Settings
-from streams.store import RocksStore
+from streams.store import RocksStore, SessionStore
 from streams.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
@@ -57,16 +59,15 @@ class Application:
         self._tasks: list[asyncio.Task[None]] = []
         self.app = app = create_app(settings)
         app.fail_stop, app.on_foreign_bytes = fail, telemetry.refused_states.inc
-        self.delivery = LeasedDelivery(lambda: app.producer._producer, app.may_send)
-        table, changelog = app.sessions, settings.topic("sessions-changelog")
+        self.publisher = Publisher(lambda: app.producer._producer, app.may_send)
+        table = app.sessions
         store = RocksStore(table.data._db_for_partition, table.data.offset_key)
-        read = partial(read_range, changelog, aiokafka_config(settings))
+        self._transactions = self._exactly_once(store) if app.exactly_once else None
         self.pipeline = Pipeline(
             decoder=decoder,
             store=store,
             ranker=ranker,
-            delivery=self.delivery,
-            custody=ChangelogCustody(self.delivery, store, read, changelog, telemetry.foreign_writes.inc),
+            delivery=self._transactions or self._leased(store),
             catalogue=catalogue,
             accuracy=LiveAccuracy(),
             telemetry=telemetry,
@@ -76,8 +77,30 @@ class Application:
         app.agent(app.events_topic, name="recommend")(self._recommend)
         app.agent(app.learner_topic, name="learner")(self._election)
 
+    def _leased(self, store: SessionStore) -> LeasedDelivery:
+        topic = self._settings.topic("sessions-changelog")
+        read = partial(read_range, topic, aiokafka_config(self._settings))
+        custody = ChangelogCustody(self.publisher, store, read, topic, self._telemetry.foreign_writes.inc)
+        return LeasedDelivery(self.publisher, custody, topic)
+
+    def _exactly_once(self, store: SessionStore) -> ExactlyOnceDelivery:
+        app, name = self.app, transactional_id(self._settings)
+
+        def new_producer() -> Any:
+            return app.producer.new_transactional(name)
+
+        def fence(producer: Any, generation: int) -> None:
+            producer._sender.membership = app.consumer.membership(generation)
+
+        def committed(offsets: Mapping[int, int]) -> None:
+            app.consumer.committed(offsets)
+
+        return ExactlyOnceDelivery(self._settings, store, new_producer, fence, app.may_send, committed)
+
     async def start(self) -> None:
         """Join the group; returns when the state is recovered and events flow."""
+        if self._transactions is not None:
+            await self._transactions.start()
         await self.app.start()
         self._tasks = [asyncio.create_task(self._watch_for_stalls())]
         await self.app.wait_ready()
@@ -88,6 +111,8 @@ class Application:
         for task in self._tasks:
             task.cancel()
         await self.app.stop_cleanly()
+        if self._transactions is not None:
+            await self._transactions.stop()
 
     async def _recommend(self, stream: Any) -> None:
         stream.enable_acks = False
@@ -129,17 +154,17 @@ class Application:
         return bool(self.app.rebalancing)
 
     async def _measure_lag(self) -> None:
-        events, consumer, lag = self._settings.topic("events"), self.app.consumer, self._telemetry.lag
+        consumer, lag = self.app.consumer, self._telemetry.lag
         told: set[str] = set()
         while True:
             await asyncio.sleep(LAG_EVERY_S)
             self._telemetry.is_learner.set(self.elected)
-            ours = {str(tp.partition): tp for tp in consumer.assignment() if tp.topic == events}
-            for partition in told - ours.keys():  # another worker tells of it now
+            left = {str(partition): found for partition, found in (await consumer.lag()).items()}
+            for partition in told - left.keys():  # another worker tells of it now
                 lag.remove(partition)
-            told = set(ours)
-            for partition, tp in ours.items():
-                lag.labels(partition).set(max(consumer.highwater(tp) - consumer.done(tp), 0))
+            told = set(left)
+            for partition, found in left.items():
+                lag.labels(partition).set(found)
 
     async def _watch_for_stalls(self) -> None:
         """A stale lease is no stall: who cannot reach the group waits for it."""
@@ -147,7 +172,7 @@ class Application:
         watch = StallWatch(limit, app.lease.clock)
         while True:
             await asyncio.sleep(limit / 20)
-            progress, behind = app.consumer.progress()
+            progress, behind = await app.consumer.progress()
             if watch.stalled(progress, behind=behind and app.lease.fresh):
                 self._fail(TimeoutError(f"no commit and no recovery in {limit:.0f} s, and there is work"))
 
@@ -158,7 +183,7 @@ class Application:
                 outbox = Outbox()
                 outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))
                 try:
-                    await self.delivery.deliver(outbox, Outbox(), self.app.consumer_generation_id)
+                    await self.publisher.publish(outbox, self.app.consumer_generation_id)
                 except Abandoned:
                     log.info("popular_skipped", at=time.time())
             await asyncio.sleep(POPULAR_EVERY_S)

@@ -39,11 +39,26 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
 
 def client_config(settings: Settings) -> dict[str, Any]:
     """Keyword arguments of every kafka-python client."""
-    return aiokafka_config(settings) | {"bootstrap_timeout_ms": CONNECT_MS}
+    return connection(settings) | {"bootstrap_timeout_ms": CONNECT_MS}
+
+
+def consumer_config(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments of every kafka-python consumer."""
+    return client_config(settings) | {"isolation_level": isolation_level(settings)}
 
 
 def aiokafka_config(settings: Settings) -> dict[str, Any]:
-    """Keyword arguments of every aiokafka client."""
+    """Keyword arguments of every aiokafka consumer."""
+    return connection(settings) | {"isolation_level": isolation_level(settings)}
+
+
+def isolation_level(settings: Settings) -> str:
+    """What is read: also with leased delivery, as those who produce events may use transactions. The embedded broker has none."""
+    return "read_committed" if settings.idempotent else "read_uncommitted"
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """Where Kafka is, and how to be let in."""
     config: dict[str, Any] = {
         "bootstrap_servers": [address.strip() for address in settings.broker.split(",")],
         "security_protocol": settings.security_protocol,

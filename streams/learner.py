@@ -12,7 +12,8 @@ import structlog
 from models.guard import finite
 from models.recommender import Recommender
 from models.snapshot import Frozen
-from streams.delivery.outbox import Abandoned, Delivery, Outbox
+from streams.delivery.outbox import Abandoned, Outbox
+from streams.delivery.publisher import Publisher
 from streams.kafka import aiokafka_config
 from streams.model import new_model
 from streams.model_thread import ModelThread
@@ -54,12 +55,12 @@ class Learner:
     """Runs in every worker, and acts in the one that is elected. A new one catches up in silence on a replica of its own."""
 
     def __init__(
-        self, settings: Settings, place: InService, thread: ModelThread, telemetry: Telemetry, delivery: Delivery, group: Group,
+        self, settings: Settings, place: InService, thread: ModelThread, telemetry: Telemetry, publisher: Publisher, group: Group,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:  # fmt: skip
         self._settings, self._place, self._thread, self._telemetry = settings, place, thread, telemetry
-        self._delivery, self._group, self._spawn = delivery, group, spawn
-        self._writer = SnapshotWriter(settings, telemetry, delivery)
+        self._publisher, self._group, self._spawn = publisher, group, spawn
+        self._writer = SnapshotWriter(settings, telemetry, publisher)
         self._epoch, self._mark, self._told_steps = -1, 0, -1
         self._rolled_back_at = -AGAIN_STEPS
         self._postponed = False
@@ -145,7 +146,7 @@ class Learner:
         for record in records:  # one by one, so that rankings need not wait for all of it
             outbox = Outbox()
             outbox.to(self._settings.topic("model-updates"), 0).append(record)
-            await self._delivery.deliver(outbox, Outbox(), self._epoch)
+            await self._publisher.publish(outbox, self._epoch)
         self._mark, self._told_steps = mark, parameters.steps
         self._telemetry.updates.inc(len(records))
 

@@ -20,8 +20,7 @@ from streams.catalogue import Catalogue
 from streams.dead_letter import dead_letter
 from streams.decode import BadRecord, Deletion, EventDecoder
 from streams.deletion import marker_key, pack_marker
-from streams.delivery.foreign import ChangelogCustody
-from streams.delivery.outbox import NO_HEADERS, Delivery, Outbox
+from streams.delivery.outbox import NO_HEADERS, Outbox
 from streams.records import Event, RankedItem, Recommendation, recommendation_id
 from streams.rules import Rules, Topics
 from streams.sessions import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, unpack, user_key
@@ -49,6 +48,17 @@ class Ranker(Protocol):
 
     async def rank(self, queries: Sequence[Query], k: int) -> tuple[list[Ranking], Sequence[str], int]:
         """The rankings, the most popular items beside them, and the model's version."""
+        ...
+
+
+class Delivery(Protocol):
+    """Takes a unit's outputs, its changes and what it has done out of the process, so that no crash undoes them."""
+
+    async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
+        """Returns, per partition, the changelog's last offset. Raises if anything was not confirmed.
+
+        ``generation`` is the consumer group's when the unit was polled; `Abandoned` if the partitions are ours no more.
+        """
         ...
 
 
@@ -86,7 +96,6 @@ class Pipeline:
         store: SessionStore,
         ranker: Ranker,
         delivery: Delivery,
-        custody: ChangelogCustody,
         catalogue: Catalogue,
         accuracy: LiveAccuracy,
         telemetry: Telemetry,
@@ -98,7 +107,6 @@ class Pipeline:
         self._store = store
         self._ranker = ranker
         self._delivery = delivery
-        self._custody = custody
         self._catalogue = catalogue
         self._accuracy = accuracy
         self._telemetry = telemetry
@@ -127,8 +135,7 @@ class Pipeline:
             self._test(work.triggers, rankings, popular)
             self._publish(work, rankings, version, began)
         with telemetry.stage("deliver"):
-            placed = await self._delivery.deliver(work.outbox, self._changelog(work), generation)
-            changelog = await self._custody.settle(placed, work.changes, generation)
+            changelog = await self._delivery.deliver(work.outbox, work.changes, generation)
         with telemetry.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
@@ -272,13 +279,6 @@ class Pipeline:
         while removals and removals[-1][0] <= published:
             _, partition, key = removals.pop()
             work.outbox.to(self._topics.recommendations, partition).append((key, None, NO_HEADERS))
-
-    def _changelog(self, work: Work) -> Outbox:
-        """Per partition the changed sessions, and the watermark as the last record."""
-        outbox = Outbox()
-        for partition, changes in work.changes.items():
-            outbox.to(self._topics.changelog, partition).extend(changes.changelog())
-        return outbox
 
 
 def ranked_items(ranking: Ranking) -> list[RankedItem]:

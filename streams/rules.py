@@ -14,7 +14,6 @@ class Topics(NamedTuple):
     recommendations: str
     transitions: str
     dead_letters: str
-    changelog: str
 
 
 class Rules(NamedTuple):
@@ -30,7 +29,7 @@ class Rules(NamedTuple):
 
 def topics_of(settings: Settings) -> Topics:
     """The names by the settings."""
-    return Topics(*(settings.topic(name) for name in ("recommendations", "transitions", "dead-letters", "sessions-changelog")))
+    return Topics(*(settings.topic(name) for name in ("recommendations", "transitions", "dead-letters")))
 
 
 def rules_of(settings: Settings, deleting: Deleting) -> Rules:

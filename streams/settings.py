@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     fetch_max_wait_ms: int = Field(25, ge=1, le=5000, description="How long the broker may hold an empty fetch.")
     max_record_bytes: int = Field(1_000_000, ge=100, le=50_000_000, description="A longer event is a dead letter.")
 
+    delivery: Literal["leased", "exactly_once"] = Field(
+        "leased",
+        description="leased: after a crash outputs may come twice; exactly_once: in transactions, for read_committed readers.",
+    )
+    transaction_timeout_s: float = Field(10.0, ge=1, le=900, description="After which a dead worker's transaction is aborted.")
     idempotent: bool = Field(True, description="Idempotent producer; only the embedded broker needs false.")
 
     hash_key: SecretStr | None = Field(
@@ -132,9 +137,16 @@ class Settings(BaseSettings):
         unused += [] if protocol.endswith("SSL") else [name for name in TLS if getattr(self, name)]
         if unused:
             raise ValueError(f"security_protocol: {protocol} has no use for {', '.join(unused)}")
+        if self.delivery == "exactly_once" and not self.idempotent:
+            raise ValueError("delivery: exactly_once needs a broker that knows idempotence")
         if self.ssl_keyfile and not self.ssl_certfile:
             raise ValueError("ssl_keyfile: needs ssl_certfile")
         return self
+
+    @property
+    def transaction_timeout_ms(self) -> int:
+        """For Kafka, which counts in ms."""
+        return int(self.transaction_timeout_s * 1000)
 
     def topic(self, name: str) -> str:
         """The full name of one of Ouzel's topics."""

@@ -14,7 +14,8 @@ from kafka.errors import KafkaError
 
 from models.recommender import Recommender
 from models.snapshot import Frozen, SnapshotError, config_of, encode, manifest, restore
-from streams.delivery.outbox import Delivery, Outbox, Outgoing
+from streams.delivery.outbox import Outbox, Outgoing
+from streams.delivery.publisher import Publisher
 from streams.engine.positions import PositionAhead
 from streams.follower import bounds, read_range
 from streams.kafka import aiokafka_config
@@ -94,8 +95,8 @@ async def position_to_start(settings: Settings, restored: Restored | None) -> in
 class SnapshotWriter:
     """Writes snapshots, and removes those before the last two. ``written_steps`` are those of the last one."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, delivery: Delivery) -> None:
-        self._settings, self._telemetry, self._delivery = settings, telemetry, delivery
+    def __init__(self, settings: Settings, telemetry: Telemetry, publisher: Publisher) -> None:
+        self._settings, self._telemetry, self._publisher = settings, telemetry, publisher
         self._firsts: list[int] = []
         self.written_steps = 0
 
@@ -129,8 +130,8 @@ class SnapshotWriter:
     async def _send(self, record: Outgoing, generation: int) -> int:
         outbox = Outbox()
         outbox.to(self._settings.topic("model"), 0).append(record)
-        placed = await self._delivery.deliver(Outbox(), outbox, generation)
-        return placed[0][0].start
+        ((placed,),) = (await self._publisher.publish(outbox, generation)).values()
+        return placed.start
 
 
 def model_name(settings: Settings) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from rocksdict import Rdict, WriteBatch
 
 from streams.deletion import MARKER, deleted_at
-from streams.delivery.outbox import NO_HEADERS, Outgoing
+from streams.delivery.outbox import NO_HEADERS, Outbox, Outgoing
 from streams.sessions import expired, unpack
 
 WATERMARK = b"\x00watermark"
@@ -32,6 +32,11 @@ class Changes:
         for key, (offset, value) in self.states.items():
             yield removed(key, offset) if value is None else (key, value, NO_HEADERS)
         yield WATERMARK, watermark_value(self.watermark), NO_HEADERS
+
+
+def changelog(topic: str, changes: Mapping[int, Changes]) -> Outbox:
+    """The changelog's records of a unit, per partition."""
+    return Outbox({(topic, partition): list(of_partition.changelog()) for partition, of_partition in changes.items()})
 
 
 def removed(key: bytes, offset: int) -> Outgoing:

@@ -16,6 +16,7 @@ from streams.app import Application
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord, EventDecoder, load_decoder
 from streams.deletion import Deleting
+from streams.delivery.exactly_once import end_left_open
 from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.positions import PositionAhead
 from streams.follower import Follower
@@ -68,6 +69,8 @@ class Worker:
             return REFUSED
         if settings.metrics_port:
             telemetry.serve(settings.metrics_host, settings.metrics_port)
+        if settings.delivery == "exactly_once":
+            await end_left_open(settings)
         place = await self._rebuild()
         if self._stop.is_set():
             return 0
@@ -76,7 +79,7 @@ class Worker:
         application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, place, deleting, self._fail)
         await application.start()
         if place.replica.model.step_size:
-            learner = Learner(settings, place, self._thread, telemetry, application.delivery, application, self._spawn)
+            learner = Learner(settings, place, self._thread, telemetry, application.publisher, application, self._spawn)
             self._spawn(learner.run())
         log.info("ready", items=place.replica.model.vocabulary_size, steps=place.replica.model.steps)
         _spare_the_collector()

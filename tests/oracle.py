@@ -15,6 +15,7 @@ from rocksdict import AccessType, Options, Rdict
 
 from streams.decode import BadRecord, Deletion, EventDecoder
 from streams.deletion import marker_key, pack_marker
+from streams.kafka import consumer_config
 from streams.records import recommendation_id
 from streams.replica import POPULAR_KEY
 from streams.sessions import State, owner, pack, session_key, state_key, step, user_key
@@ -28,9 +29,7 @@ EMBEDDED_QUIET_POLLS = 2
 
 def read_topic(settings: Settings, name: str, timeout_s: float = 30.0) -> list[Any]:
     """Every record that the topic holds now, per partition in order, by a plain consumer."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.broker, auto_offset_reset="earliest", enable_auto_commit=False, group_id=None
-    )
+    consumer = KafkaConsumer(**consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
     topic = settings.topic(name)
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     consumer.assign(partitions)

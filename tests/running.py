@@ -73,6 +73,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "OUZEL_MAX_POLL_RECORDS": str(settings.max_poll_records),
         "OUZEL_FIELD_MAPPING": json.dumps(settings.field_mapping),
         "OUZEL_IDEMPOTENT": str(settings.idempotent),
+        "OUZEL_DELIVERY": settings.delivery,
         "OUZEL_MODEL": settings.model,
         "OUZEL_ENCODER": settings.encoder,
         "OUZEL_PROFILE": settings.profile,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from serving.commands import CliError
-from streams.kafka import client_config, connecting
+from streams.kafka import connecting, consumer_config
 from streams.producing import DeliveryError, Sender
 from streams.settings import Settings, load_settings
 
@@ -95,7 +95,9 @@ def read(settings: Settings) -> Iterator[Any]:
     """Every dead letter there is now, in order of partition and offset; ends when the topic has been quiet for a while."""
     topic = settings.topic("dead-letters")
     with connecting(settings):
-        consumer = KafkaConsumer(**client_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
+        consumer = KafkaConsumer(
+            **consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None
+        )
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
         raise CliError(f"no topic {topic}: `ouzel topics create` makes it", 1)

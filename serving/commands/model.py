@@ -20,7 +20,7 @@ from serving.commands import CliError
 from serving.groups import refuse_while_live
 from serving.model_file import read_model, write_whole
 from streams.follower import bounds
-from streams.kafka import aiokafka_config, client_config, connecting
+from streams.kafka import aiokafka_config, connecting, consumer_config
 from streams.model_log import SnapshotRefused, Stored, to_records
 from streams.producing import DeliveryError, Sender
 from streams.records import Transition
@@ -120,7 +120,7 @@ def learned_until(settings: Settings) -> tuple[int, dict[int, int]]:
     An events topic that was made anew begins at 0 again: no offset beyond its end counts.
     """
     with connecting(settings):
-        consumer = KafkaConsumer(**client_config(settings), group_id=None, enable_auto_commit=False)
+        consumer = KafkaConsumer(**consumer_config(settings), group_id=None, enable_auto_commit=False)
     try:
         tp, events = TopicPartition(settings.topic("transitions"), 0), settings.topic("events")
         sources = [TopicPartition(events, number) for number in consumer.partitions_for_topic(events) or ()]

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer
 
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord
-from streams.kafka import client_config, connecting
+from streams.kafka import connecting, consumer_config
 from streams.records import Recommendation
 from streams.settings import Settings, load_settings
 from streams.topics import require_topics
@@ -35,7 +35,7 @@ def watch(
     with connecting(settings):
         consumer = KafkaConsumer(
             settings.topic("recommendations"),
-            **client_config(settings),
+            **consumer_config(settings),
             auto_offset_reset="latest",
             enable_auto_commit=False,
             group_id=None,
@@ -75,7 +75,7 @@ def _catalogue(settings: Settings) -> Catalogue:
     catalogue = Catalogue()
     consumer = KafkaConsumer(
         settings.topic("items"),
-        **client_config(settings),
+        **consumer_config(settings),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         group_id=None,

@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from streams.delivery.outbox import Delivery, Outbox, Outgoing
+from streams.delivery.outbox import Outbox, Outgoing
+from streams.delivery.publisher import Placed, Publisher
 from streams.store import WATERMARK, Changes, SessionStore, removed, watermark_value
 
 log = structlog.get_logger(__name__)
@@ -49,20 +50,18 @@ def answers(foreign: Sequence[Any], changes: Changes, stored: Callable[[bytes], 
 
 
 class ChangelogCustody:
-    """Delivers changelogs, and settles what others wrote into them before anything is stored."""
+    """Settles what others wrote into the changelog before anything is stored."""
 
-    def __init__(self, delivery: Delivery, store: SessionStore, read: Read, topic: str, count: Callable[[int], None]) -> None:
-        self._delivery, self._store, self._read = delivery, store, read
+    def __init__(self, publisher: Publisher, store: SessionStore, read: Read, topic: str, count: Callable[[int], None]) -> None:
+        self._publisher, self._store, self._read = publisher, store, read
         self._topic, self._count = topic, count
 
-    async def settle(
-        self, placed: Mapping[int, Sequence[range]], changes: Mapping[int, Changes], generation: int
-    ) -> dict[int, int]:
+    async def settle(self, placed: Placed, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
         """After a unit's changelog was confirmed in these offsets; returns the last one per partition."""
-        known = {partition: self._store.changelog_offset(partition) for partition in placed}
+        known = {partition: self._store.changelog_offset(partition) for _, partition in placed}
         while True:
             outbox = Outbox()
-            for partition, ours in placed.items():
+            for (_, partition), ours in placed.items():
                 for gap in gaps(known[partition], ours):
                     foreign = await self._read(partition, gap)
                     of_partition = changes[partition]
@@ -74,4 +73,4 @@ class ChangelogCustody:
                 known[partition] = ours[-1].stop - 1
             if not outbox:
                 return known
-            placed = await self._delivery.deliver(Outbox(), outbox, generation)
+            placed = await self._publisher.publish(outbox, generation)

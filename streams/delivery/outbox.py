@@ -1,8 +1,6 @@
-"""What a unit sends, and the one interface through which it leaves."""
+"""What a unit sends."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 Headers = list[tuple[str, bytes]]
 Outgoing = tuple[bytes | None, bytes | None, Headers]
@@ -20,14 +18,3 @@ class Outbox(dict[tuple[str, int], list[Outgoing]]):
 
 class Abandoned(Exception):
     """The group has rebalanced: the unit must be given up, unacknowledged."""
-
-
-class Delivery(Protocol):
-    """Sends a unit's outputs, and only when they are confirmed its changelog."""
-
-    async def deliver(self, outputs: Outbox, changelog: Outbox, generation: int) -> dict[int, list[range]]:
-        """Returns, per changelog partition, the offsets of each batch. Raises if anything was not confirmed.
-
-        ``generation`` is the consumer group's when the unit was polled; `Abandoned` if the partitions are ours no more.
-        """
-        ...

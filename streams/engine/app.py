@@ -14,7 +14,7 @@ from streams.engine.lease import Lease
 from streams.engine.schema import RawSchema
 from streams.engine.tables import TableManager
 from streams.engine.transport import Transport
-from streams.kafka import faust_credentials
+from streams.kafka import faust_credentials, isolation_level
 from streams.settings import Settings
 
 CUSTODY_BROKEN = 71
@@ -35,6 +35,9 @@ class App(faust.App):
     lease: Lease
     fetch_max_wait_ms: int
     idempotent: bool
+    exactly_once: bool
+    isolation_level: str
+    transaction_timeout_ms: int
     events_name: str
     consumer: Any
     producer: Any
@@ -126,6 +129,9 @@ def create_app(settings: Settings, *, consistency_check: bool = False) -> App:
     app.lease = Lease(timeout)
     app.fetch_max_wait_ms = settings.fetch_max_wait_ms
     app.idempotent = settings.idempotent
+    app.exactly_once = settings.delivery == "exactly_once"
+    app.isolation_level = isolation_level(settings)
+    app.transaction_timeout_ms = settings.transaction_timeout_ms
     app.events_name = settings.topic("events")
     app.events_topic = app.topic(app.events_name, partitions=settings.partitions, schema=RawSchema())
     app.learner_topic = app.topic(settings.topic("learner"), partitions=1, key_serializer="raw", value_serializer="raw")

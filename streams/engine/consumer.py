@@ -16,6 +16,7 @@ from mode.utils.futures import notify
 
 from streams.engine.custody import Custody, CustodyBroken
 from streams.engine.thread import ConsumerThread
+from streams.engine.transactions import Membership
 from streams.engine.unit import Unit
 
 POLL_S = 0.2
@@ -226,9 +227,19 @@ class PollConsumer(driver.Consumer):
         yield from super()._filter_tps_with_pending_acks(topics)
 
     def _new_offset(self, tp: TP) -> int | None:
+        """Nothing of the events where transactions commit them."""
         if tp.topic == self.app.events_name:
-            return self._custody.to_commit.get(tp.partition)
+            return None if self.app.exactly_once else self._custody.to_commit.get(tp.partition)
         return super()._new_offset(tp)
+
+    def committed(self, offsets: Mapping[int, int]) -> None:
+        """A transaction has committed these offsets of the events, per partition."""
+        self._committed_offset.update({TP(self.app.events_name, partition): offset for partition, offset in offsets.items()})
+
+    def membership(self, generation: int) -> Membership:
+        """As whom a unit of this generation commits its offsets in a transaction."""
+        coordinator = self._thread._ensure_consumer()._coordinator
+        return Membership(generation, coordinator.member_id, self.app.conf.consumer_group_instance_id or None)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Offsets missing from a compacted or transactional log need no book-keeping here."""
@@ -237,9 +248,19 @@ class PollConsumer(driver.Consumer):
         """The next offset to do, as far as this worker knows."""
         return self._custody.to_commit.get(tp.partition, self._committed_offset.get(tp) or 0)
 
-    def progress(self) -> tuple[object, bool]:
+    async def lag(self) -> dict[int, int]:
+        """Per partition of the events, how many offsets are left to do. The last ones may be markers of transactions."""
+        left = {}
+        for tp in [tp for tp in self.assignment() if tp.topic == self.app.events_name]:
+            end = self.highwater(tp) or 0
+            found = max(end - self.done(tp), 0)
+            if found and self.idle.is_set() and (await self.position(tp) or 0) >= end:
+                found = 0
+            left[tp.partition] = found
+        return left
+
+    async def progress(self) -> tuple[object, bool]:
         """What moves while there is work: commits and recovery; and whether there is any."""
         recovery = self.app.tables.recovery
-        events = [tp for tp in self.assignment() if tp.topic == self.app.events_name]
-        behind = self.app.in_recovery or any((self.highwater(tp) or 0) > self.done(tp) for tp in events)
+        behind = self.app.in_recovery or any((await self.lag()).values())
         return (dict(self._committed_offset), dict(recovery.active_offsets)), behind

@@ -11,6 +11,7 @@ from aiokafka.producer.sender import Sender
 from faust.transport.drivers import aiokafka as driver
 
 from streams.delivery.outbox import Abandoned
+from streams.engine.transactions import FencedSender
 
 RETRY_S = 0.25
 CLOSE_WITHIN_S = 2.0
@@ -64,6 +65,13 @@ class IdempotentProducer(driver.Producer):
         producer._sender.__class__ = LeasedSender
         producer._sender.app = self.app
         producer._sender.on_lost = self._on_lost
+        return producer
+
+    def new_transactional(self, transactional_id: str) -> Any:
+        """A producer of transactions beside this one; see `FencedSender`."""
+        producer = super()._new_producer(transactional_id)
+        producer._txn_manager.transaction_timeout_ms = self.app.transaction_timeout_ms
+        producer._sender.__class__ = FencedSender
         return producer
 
     def _on_lost(self) -> None:

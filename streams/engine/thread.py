@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine.lease import Lease
+from streams.engine.transactions import NO_MEMBER
 
 RECOVERY_POLL_RECORDS = 20_000
-FENCED_INSTANCE_ID = 82
-NO_MEMBER = (IllegalGenerationError.errno, UnknownMemberIdError.errno, FENCED_INSTANCE_ID)
+READ_UNCOMMITTED = 0
 
 
 def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
@@ -33,10 +33,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     app: Any
 
     def _create_worker_consumer(self, transport: Any) -> Any:
-        """Upstream hard-codes a fetch wait of 1500 ms."""
+        """Upstream hard-codes a fetch wait of 1500 ms, and what is aborted is nothing that happened."""
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
+        consumer._isolation_level = self.app.isolation_level
         return consumer
+
+    async def _highwaters(self, partitions: Any) -> Any:
+        """The ends of the logs, open transactions included: recovery must not end before their outcome is known.
+
+        aiokafka would tell the last stable offset to a consumer that reads what is committed.
+        """
+        consumer = self._ensure_consumer()
+        fetcher = copy.copy(consumer._fetcher)
+        fetcher._isolation_level = READ_UNCOMMITTED
+        return await fetcher.end_offsets(list(partitions), consumer._request_timeout_ms)
 
     async def getmany(self, active_partitions: Any, timeout: float) -> Any:
         """Recovery reads far more per poll than a unit of work may hold."""

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from streams.delivery.foreign import ChangelogCustody, ChangelogReplaced, answers, gaps
 from streams.delivery.outbox import Outbox
+from streams.delivery.publisher import Placed
 from streams.engine.positions import PositionAhead, refuse_ahead
 from streams.engine.recovery import ours
 from streams.engine.stall import StallWatch
 from streams.sessions import NewerState, State, pack
-from streams.store import WATERMARK, Changes, watermark_value
+from streams.store import WATERMARK, Changes, changelog, watermark_value
 
 
 def test_what_lies_between_our_batches_is_a_gap() -> None:
@@ -67,12 +68,12 @@ class Log:
         self.records = list(records)
         self.intrude: Callable[[], None] = lambda: None
 
-    async def deliver(self, outputs: Outbox, changelog: Outbox, generation: int) -> dict[int, list[range]]:
+    async def publish(self, outbox: Outbox, generation: int) -> Placed:
         self.intrude()
         first = len(self.records)
-        for key, value, headers in changelog["changelog", 0]:
+        for key, value, headers in outbox["changelog", 0]:
             self.records.append(SimpleNamespace(key=key, value=value, headers=headers))
-        return {0: [range(first, len(self.records))]}
+        return {("changelog", 0): [range(first, len(self.records))]}
 
     async def read(self, partition: int, offsets: range) -> Sequence[Any]:
         return [self.records[offset] for offset in offsets]
@@ -84,10 +85,8 @@ async def test_a_zombies_write_is_found_and_answered_before_anything_is_stored()
     custody = ChangelogCustody(log, store, log.read, "changelog", counted.append)
     changes = Changes(watermark=5, states={b"u:b": (5, b"ours")})
     log.records.append(record(b"u:a", b"zombie"))
-    outbox = Outbox()
-    outbox.to("changelog", 0).extend(changes.changelog())
     intruders = [record(b"u:z", b"zombie, again")]
-    placed = await log.deliver(Outbox(), outbox, 1)
+    placed = await log.publish(changelog("changelog", {0: changes}), 1)
     log.intrude = lambda: log.records.extend(intruders[:1]) or intruders.clear()  # type: ignore[func-returns-value]
     assert await custody.settle(placed, {0: changes}, 1) == {0: len(log.records) - 1}
     last = {record.key: record.value for record in log.records}
@@ -99,7 +98,7 @@ async def test_a_changelog_without_gaps_is_left_alone() -> None:
     log = Log([])
     store: Any = SimpleNamespace(changelog_offset=lambda _: 3)
     custody = ChangelogCustody(log, store, log.read, "changelog", lambda _: None)
-    assert await custody.settle({0: [range(4, 6)]}, {0: Changes(1)}, 1) == {0: 5}
+    assert await custody.settle({("changelog", 0): [range(4, 6)]}, {0: Changes(1)}, 1) == {0: 5}
     assert log.records == []
 
 
