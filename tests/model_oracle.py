@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
+from kafka import KafkaProducer
 from oracle import read_topic
 
-from models.snapshot import take
+from models.guard import finite
+from models.snapshot import restore, take
 from streams.model import new_model
-from streams.model_log import Shelf
+from streams.model_log import Manifest, Shelf
 from streams.records import Transition
 from streams.settings import Settings
 from streams.steps import Steps
@@ -42,6 +45,26 @@ def _learned(settings: Settings, until: int) -> bytes:
             if following <= until:
                 model.learn(batch)
     return take(settings.model, model)
+
+
+def sound(settings: Settings) -> bool:
+    """Whether the newest snapshot has every step and position of an uninterrupted model, and only numbers."""
+    newest = next(snapshots(settings).newest_first())
+    found, expected = restore(newest.load()), restore(uninterrupted(settings, newest.manifest.transitions_offset))
+    numbers = all(finite(array) for array in found.state().values() if array.dtype.kind == "f")
+    same = (found.steps, found.position, found.vocabulary_size) == (expected.steps, expected.position, expected.vocabulary_size)
+    return numbers and same
+
+
+def write_snapshot(settings: Settings, manifest: Manifest, chunks: Mapping[int, bytes]) -> None:
+    """Put a snapshot of our own making into the log."""
+    producer = KafkaProducer(bootstrap_servers=settings.broker)
+    name = ("snapshot", manifest.snapshot.encode())
+    for number, chunk in chunks.items():
+        producer.send(settings.topic("model"), value=chunk, headers=[name, ("chunk", str(number).encode())])
+    producer.send(settings.topic("model"), value=msgspec.json.encode(manifest), headers=[name])
+    producer.flush()
+    producer.close()
 
 
 def bit_equal(settings: Settings) -> bool:

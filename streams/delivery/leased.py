@@ -11,7 +11,7 @@ from streams.store import Changes, changelog
 
 
 class LeasedDelivery:
-    """`streams.pipeline.Delivery` by an idempotent producer. Offsets are committed later, by Faust, once a unit is acknowledged."""
+    """`streams.pipeline.Delivery` by an idempotent producer. Faust commits a unit's offsets later, once it is acknowledged."""
 
     def __init__(self, publisher: Publisher, custody: ChangelogCustody, topic: str) -> None:
         self._publisher, self._custody, self._topic = publisher, custody, topic

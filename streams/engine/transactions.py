@@ -94,7 +94,7 @@ class FencedOffsets(TxnOffsetCommitHandler):  # type: ignore[misc]
 
     def create_request(self) -> FencedOffsetsRequest:
         manager, member = self._sender._txn_manager, self._sender.membership
-        of_topic = defaultdict(list)
+        of_topic: dict[str, list[Any]] = defaultdict(list)
         for tp, told in sorted(self._offsets.items()):
             of_topic[tp.topic].append((tp.partition, told.offset, -1, told.metadata, {}))
         return FencedOffsetsRequest(

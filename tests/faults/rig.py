@@ -46,7 +46,7 @@ class Rig:
         self.folder.mkdir(parents=True, exist_ok=True)
         whole = self.broker if self.cluster is None else self.cluster
         whole.__enter__()
-        fields: dict[str, Any] = {"session_timeout_s": 6.0, **self._changes}
+        fields: dict[str, Any] = {"session_timeout_s": 6.0, "delivery": self.delivery, **self._changes}
         self.settings = fresh_settings(whole.bootstrap, self.folder, **fields)
         create_topics(self.settings)
         if self.proxy is not None:

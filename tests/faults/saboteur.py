@@ -1,9 +1,11 @@
 """`ouzel` with a fault built in at one point of the journey, once per data directory: ``SABOTAGE=point:action[:after]``.
 
-Points, in the order of the journey: before-step, before-rank, before-outputs, before-changelog, before-store, before-ack; and
-in-request (between the lease's check and the request: the exempt window), in-snapshot (before a random chunk). Actions: stop
-(SIGSTOP), kill (SIGKILL). The fault happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms
-in every commit. ``model-nan:STEP`` puts NaN into some embeddings at that learning step.
+Points, in the order of the journey: before-step, before-rank, before-outputs, before-store, before-ack; with leased delivery
+also before-changelog and in-request (between the lease's check and the request: the exempt window), with exactly once
+before-offsets (the unit is sent) and before-commit; in-snapshot (before a random chunk). Actions: stop (SIGSTOP), kill
+(SIGKILL). The fault happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms in every commit.
+``model-nan:STEP`` puts NaN into some embeddings at that learning step, ``model-hot:STEP`` multiplies the embeddings' learning
+rate by 100 for 60 steps.
 """
 
 from __future__ import annotations
@@ -19,13 +21,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from models import net
 from models.hybrid import Hybrid
 from serving.cli import main
 from streams import model_log
-from streams.delivery.foreign import ChangelogCustody
+from streams.delivery.exactly_once import ExactlyOnceDelivery
 from streams.delivery.leased import LeasedDelivery
+from streams.delivery.outbox import Outbox
+from streams.delivery.publisher import Placed, Publisher
 from streams.engine.consumer import PollConsumer
 from streams.engine.producer import LeasedSender
+from streams.engine.transactions import FencedSender
 from streams.pipeline import Pipeline
 from streams.ranking import ThreadRanker
 from streams.settings import load_settings
@@ -33,6 +39,7 @@ from streams.snapshots import SnapshotWriter
 
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50
+HOT_STEPS = 60
 
 
 class Saboteur:
@@ -72,17 +79,15 @@ def wrap(owner: type, name: str, *, before: Callable[[], None] | None = None, af
 
 def before_changelog(strike: Callable[[], None]) -> None:
     """The second sending of a delivery."""
-    original = LeasedDelivery._check
-    asked = 0
+    original = Publisher.publish
+    topic = load_settings().topic("sessions-changelog")
 
-    async def check(self: Any, generation: int) -> None:
-        nonlocal asked
-        await original(self, generation)
-        asked += 1
-        if asked % 2 == 0:
+    async def publish(self: Any, outbox: Outbox, generation: int) -> Placed:
+        if any(where[0] == topic for where in outbox):
             strike()
+        return await original(self, outbox, generation)
 
-    LeasedDelivery._check = check  # type: ignore[method-assign]
+    Publisher.publish = publish  # type: ignore[method-assign]
 
 
 def chunks(strike: Callable[[], None]) -> None:
@@ -109,18 +114,27 @@ def block_commits(ms: float) -> None:
     PollConsumer._commit_offsets = commit  # type: ignore[method-assign]
 
 
-def spoil(at: int) -> None:
+def spoil(how: str, at: int) -> None:
     """Make training go wrong at a learning step, once."""
-    original = Hybrid.learn
+    original, learn_rows = Hybrid.learn, net.adagrad
     step = 0
+
+    def hot(items: Any, gradient: Any, bias_gradient: Any, used: Any, scale: Any) -> None:
+        rows = used[: len(gradient)]
+        before = items.embedding[rows].copy()
+        learn_rows(items, gradient, bias_gradient, used, scale)
+        if at <= step < at + HOT_STEPS:
+            items.embedding[rows] = before + 100 * (items.embedding[rows] - before)
 
     def learn(self: Any, batch: Any) -> None:
         nonlocal step
         step += 1
-        if step == at:
+        if how == "model-nan" and step == at:
             self.net.items.embedding[:8] = math.nan
         original(self, batch)
 
+    if how == "model-hot":
+        net.adagrad = hot
     Hybrid.learn = learn  # type: ignore[method-assign]
 
 
@@ -130,8 +144,8 @@ def arm(order: str) -> None:
     if point == "blocked-loop":
         block_commits(float(action))
         return
-    if point == "model-nan":
-        spoil(int(action))
+    if point in ("model-nan", "model-hot"):
+        spoil(point, int(action))
         return
     saboteur = Saboteur(action, int(rest[0]) if rest else AFTER, load_settings().data_dir.parent / f"struck-{point}")
     strike = saboteur.strike
@@ -141,11 +155,17 @@ def arm(order: str) -> None:
     elif point == "before-rank":
         wrap(ThreadRanker, "rank", before=strike)
     elif point == "before-outputs":
-        wrap(LeasedDelivery, "deliver", before=strike)
+        for delivery in (LeasedDelivery, ExactlyOnceDelivery):
+            wrap(delivery, "deliver", before=strike)
     elif point == "before-changelog":
         before_changelog(strike)
     elif point == "before-store":
-        wrap(ChangelogCustody, "settle", after=strike)
+        for delivery in (LeasedDelivery, ExactlyOnceDelivery):
+            wrap(delivery, "deliver", after=strike)
+    elif point == "before-offsets":
+        wrap(FencedSender, "_do_txn_offset_commit", before=strike)
+    elif point == "before-commit":
+        wrap(FencedSender, "_do_txn_commit", before=strike)
     elif point == "before-ack":
         wrap(Pipeline, "process", after=strike)
     elif point == "in-snapshot":

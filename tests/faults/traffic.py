@@ -10,6 +10,7 @@ import msgspec
 from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from streams.kafka import consumer_config
 from streams.replica import POPULAR_KEY
 from streams.settings import Settings
 
@@ -80,7 +81,7 @@ class Tail(threading.Thread):
 
     def run(self) -> None:
         consumer = KafkaConsumer(
-            bootstrap_servers=self._settings.broker, fetch_max_wait_ms=20, group_id=None, enable_auto_commit=False,
+            **consumer_config(self._settings), fetch_max_wait_ms=20, group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest",
         )  # fmt: skip
         topic = self._settings.topic("recommendations")

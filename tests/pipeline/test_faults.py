@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -18,16 +17,10 @@ from running import environment, free_port
 SCALE = 0.05
 
 
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    tests = Path(__file__).parents[1]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tests), str(tests.parent)]))
-
-
-@pytest.mark.parametrize("name", SHORT)
-def test_nothing_is_lost_and_nothing_applied_twice(kafka_home: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "delivery"), SHORT)
+def test_nothing_is_lost_and_nothing_applied_twice(kafka_home: Path, tmp_path: Path, name: str, delivery: str) -> None:
     (found,) = (row for row in CARD if row.name == name)
-    told = run(found, kafka_home, tmp_path, SCALE)
+    told = run(found, delivery, kafka_home, tmp_path, SCALE)
     assert told["ok"], told
     assert (told["lost"], told["double_applied"], told["missing"]) == (0, 0, 0)
     assert told["events"] > 50

@@ -5,19 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 from journey import clicks, wait_done
 from kafka import KafkaProducer
-from model_oracle import snapshots, uninterrupted
+from model_oracle import snapshots, uninterrupted, write_snapshot
 from oracle import account, outputs, read_topic
 from running import WorkerProcess, environment, fresh_settings, produce, wait_until
 from safetensors.numpy import load
 
-from streams.model_log import Manifest
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -35,17 +34,6 @@ def settings(kafka: str, tmp_path: Path) -> Settings:
 def newest(settings: Settings) -> int:
     """Where the newest snapshot goes on; 0 where there is none."""
     return next((stored.manifest.transitions_offset for stored in snapshots(settings).newest_first()), 0)
-
-
-def write(settings: Settings, manifest: Manifest, chunks: Mapping[int, bytes]) -> None:
-    """Put a snapshot of our own making into the log."""
-    producer = KafkaProducer(bootstrap_servers=settings.broker)
-    name = ("snapshot", manifest.snapshot.encode())
-    for number, chunk in chunks.items():
-        producer.send(settings.topic("model"), value=chunk, headers=[name, ("chunk", str(number).encode())])
-    producer.send(settings.topic("model"), value=msgspec.json.encode(manifest), headers=[name])
-    producer.flush()
-    producer.close()
 
 
 def ouzel(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -95,7 +83,7 @@ def test_a_damaged_snapshot_is_told_and_the_older_one_used(settings: Settings, w
     whole = next(snapshots(settings).newest_first())
     damaged = msgspec.structs.replace(whole.manifest, snapshot="damaged", transitions_offset=produced)
     chunks = whole.chunks | {0: whole.chunks[0][:100] + bytes([whole.chunks[0][100] ^ 1]) + whole.chunks[0][101:]}
-    write(settings, damaged, chunks)
+    write_snapshot(settings, damaged, chunks)
     producer = KafkaProducer(bootstrap_servers=settings.broker)
     producer.send(settings.topic("model"), value=b"\x80\x04nonsense")
     producer.send(settings.topic("transitions"), value=b"{no transition")
@@ -121,7 +109,7 @@ def test_a_log_made_anew_behind_the_snapshot_is_refused(settings: Settings, work
     assert first.stop() == 0, first.tail()
     whole = next(snapshots(settings).newest_first())
     ahead = msgspec.structs.replace(whole.manifest, snapshot="ahead", transitions_offset=10_000)
-    write(settings, ahead, whole.chunks)
+    write_snapshot(settings, ahead, whole.chunks)
     second = worker(settings)
     assert second.process is not None
     assert second.process.wait(60) == 2

@@ -1,0 +1,132 @@
+"""Workers that end: killed, told to, or out of disk."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+
+from faults.card import Skipped, row
+from faults.rig import Rig
+from running import wait_until
+
+
+@row("none", may_repeat=False)
+def none(rig: Rig) -> None:
+    """No fault: the check itself."""
+    rig.events(20_000)
+
+
+@row("kill-one")
+def kill_one(rig: Rig) -> None:
+    """kill -9 one of two workers x20 in 200k events."""
+    for number in rig.times(20):
+        victim = rig.workers[number % 2]
+        began = time.monotonic()
+        victim.kill()
+        rig.restart(victim)
+        rig.fresh_since(began)
+        rig.ready()
+    rig.events(200_000)
+
+
+def kill_all(rig: Rig, wipe: bool) -> None:
+    """kill -9 every worker, with or without its disk, and start it again."""
+    began = time.monotonic()
+    for worker in rig.workers:
+        worker.kill()
+    for worker in rig.workers:
+        if wipe:
+            rig.wipe(worker)
+        rig.restart(worker)
+    rig.fresh_since(began)
+    rig.ready()
+
+
+@row("kill-both")
+def kill_both(rig: Rig) -> None:
+    """kill -9 both x5."""
+    for _ in rig.times(5):
+        kill_all(rig, wipe=False)
+
+
+@row("kill-before-store", sabotage="before-store:kill")
+def kill_before_store(rig: Rig) -> None:
+    """kill -9 between changelog delivery and RocksDB write, then fail over."""
+    victim = rig.workers[0]
+    wait_until(lambda: not victim.alive, "killed before the store", 60)
+    rig.fresh_since(time.monotonic())
+    rig.restart(victim)
+    rig.ready()
+
+
+@row("blocked-loop", sabotage="blocked-loop:200")
+def blocked_loop(rig: Rig) -> None:
+    """The event loop blocked 200 ms during commits, then kill -9."""
+    for _ in rig.times(5):
+        rig.wait(4)
+        began = time.monotonic()
+        rig.workers[0].kill()
+        rig.restart(rig.workers[0])
+        rig.fresh_since(began)
+        rig.ready()
+
+
+@row("rolling-sigterm", may_repeat=False)
+def rolling_sigterm(rig: Rig) -> None:
+    """SIGTERM each worker in turn x10."""
+    for number in rig.times(10):
+        worker = rig.workers[number % 2]
+        began = time.monotonic()
+        assert worker.stop(15) == 0, worker.tail()
+        rig.fresh_since(began)
+        rig.restart(worker)
+        rig.ready()
+
+
+@row("rebalance-storm", may_repeat=False, rate=400.0)
+def rebalance_storm(rig: Rig) -> None:
+    """A third worker joins and leaves x30."""
+    third = rig.add_worker()
+    third.wait_ready()
+    for _ in rig.times(30):
+        assert third.stop(15) == 0, third.tail()
+        rig.restart(third)
+        wait_until(lambda: third.metrics().get("ouzel_ready") == 1, "the third joins", 60)
+
+
+@row("disk-full")
+def disk_full(rig: Rig) -> None:
+    """A worker's data directory, a small tmpfs, is full; the other takes over until there is room again."""
+    victim = rig.workers[0]
+    assert victim.stop(15) == 0
+    rig.wipe(victim)
+    disk = victim.settings.data_dir.parent
+    disk.mkdir(exist_ok=True)
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], capture_output=True, check=False
+    ).returncode:
+        raise Skipped("no tmpfs can be mounted here")
+    try:
+        rig.restart(victim)
+        victim.wait_ready()
+        rig.wait(3)
+        filler = disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 16))
+        wait_until(lambda: not victim.alive, "the worker ends", 120)
+        rig.fresh_since(time.monotonic())
+        filler.unlink()
+        rig.restart(victim)
+        rig.ready()
+        rig.finish()
+    finally:
+        for worker in rig.workers:
+            if worker.alive:
+                worker.kill()
+        kept = rig.folder / "kept"
+        shutil.copytree(disk, kept)
+        subprocess.run(["umount", str(disk)], check=True)
+        shutil.copytree(kept, disk, dirs_exist_ok=True)

@@ -1,0 +1,40 @@
+"""Workers that stand still for longer than their session, at each point of the journey, and come back."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from faults.card import DELIVERIES, SESSION_TIMEOUT_S, row
+from faults.rig import Rig, send, stopped
+from running import wait_until
+
+POINTS = {
+    "before-step": DELIVERIES,
+    "before-rank": DELIVERIES,
+    "before-outputs": DELIVERIES,
+    "before-changelog": ("leased",),
+    "in-request": ("leased",),
+    "before-offsets": ("exactly_once",),
+    "before-commit": ("exactly_once",),
+    "before-store": DELIVERIES,
+    "before-ack": DELIVERIES,
+}
+
+
+def _freeze(rig: Rig) -> None:
+    """Until the saboteur has stopped itself; past the session timeout, SIGCONT."""
+    frozen = rig.workers[0]
+    wait_until(lambda: stopped(frozen), "stopped", 60)
+    began = time.monotonic()
+    rig.fresh_since(began)
+    rig.wait(max(SESSION_TIMEOUT_S * 1.5 - (time.monotonic() - began), 0))
+    send(frozen, signal.SIGCONT)
+    rig.wait(3)
+    rig.ready()
+    rig.fresh_since(time.monotonic())
+    rig.recoveries.pop()
+
+
+for _point, _deliveries in POINTS.items():
+    row(f"sigstop-{_point}", sabotage=f"{_point}:stop", deliveries=_deliveries)(_freeze)

@@ -1,0 +1,34 @@
+"""Topics that were deleted and made anew: a worker refuses them, and names the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from faults.card import row
+from faults.crashes import none
+from faults.rig import Rig
+from running import wait_until
+
+from streams.topics import admin, create_topics
+
+
+def _refuses(topic: str) -> Callable[[Rig], bool]:
+    """Whether a worker that finds this topic made anew ends with 2 and names the way out."""
+
+    def refuses(rig: Rig) -> bool:
+        client: Any = admin(rig.settings)
+        name = rig.settings.topic(topic)
+        client.delete_topics([name])
+        wait_until(lambda: name not in client.list_topics(), "deleted", 30)
+        client.close()
+        create_topics(rig.settings)
+        worker = rig.workers[0].start()
+        assert worker.process is not None
+        return worker.process.wait(60) == 2 and "ouzel reset" in worker.tail()
+
+    return refuses
+
+
+for _name, _topic in (("events", "events"), ("changelog", "sessions-changelog")):
+    row(f"{_name}-made-anew", may_repeat=False, after=_refuses(_topic), workers=1)(none)
