@@ -7,8 +7,9 @@ import inspect
 import json
 from pathlib import Path
 
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.producer.sender import Sender
+from aiokafka.producer.sender import Sender, TxnOffsetCommitHandler
 from faust import App
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
@@ -33,11 +34,13 @@ OVERRIDDEN = {
     ),
     App: ("_on_partitions_revoked",),
     Service: ("crash", "_crash"),
-    driver.AIOKafkaConsumerThread: ("_create_worker_consumer", "getmany", "on_start", "on_partitions_assigned"),
+    driver.AIOKafkaConsumerThread: ("_create_worker_consumer", "_highwaters", "getmany", "on_start", "on_partitions_assigned"),
     driver.Producer: ("_settings_extra", "_new_producer"),
     Recovery: ("on_rebalance", "_seek_offsets", "on_recovery_completed"),
     TableManager: ("recovery",),
-    Sender: ("_send_produce_req",),
+    Sender: ("_send_produce_req", "_do_txn_offset_commit"),
+    TxnOffsetCommitHandler: ("create_request", "handle_response"),
+    Fetcher: ("end_offsets",),
     GroupCoordinator: ("_do_heartbeat",),
 }
 KNOWN = Path(__file__).with_suffix(".json")

@@ -1,0 +1,115 @@
+"""Transactions on Apache Kafka: our own, those of whoever produces events, and who is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from journey import assert_accounted, clicks, wait_done
+from oracle import read_topic
+from running import WorkerProcess, fresh_settings, produce, wait_until
+
+from streams.delivery.outbox import Abandoned
+from streams.engine.transactions import FencedSender, Membership
+from streams.settings import Settings
+from streams.topics import create_topics
+
+MakeWorker = Callable[..., WorkerProcess]
+
+
+@pytest.fixture
+def settings(kafka: str, tmp_path: Path) -> Settings:
+    made = fresh_settings(kafka, tmp_path, delivery="exactly_once")
+    create_topics(made)
+    return made
+
+
+def test_what_a_killed_worker_left_open_is_ended_by_its_restart_and_nothing_comes_twice(
+    settings: Settings, worker: MakeWorker
+) -> None:
+    running, done = worker(settings, module="faults.saboteur", SABOTAGE="before-commit:kill:3"), 0
+    for seed in range(3):
+        done += produce(settings, clicks(500, users=60, seed=seed))
+        wait_until(lambda: not running.alive or worked_on(running) == done, "a unit, or the kill")  # noqa: B023
+    assert not running.alive
+    assert len(read_topic(settings, "transitions")) < done, "the third unit is left open"
+    running.start()
+    wait_done(settings, done)
+    assert running.stop() == 0, running.tail()
+    assert_accounted(settings)
+
+
+def worked_on(worker: WorkerProcess) -> float:
+    """Events done, whatever came of them."""
+    return sum(count for name, count in worker.metrics().items() if name.startswith("ouzel_events_total"))
+
+
+async def transact(settings: Settings, records: list[tuple[bytes, bytes]], *, commit: bool) -> None:
+    """Somebody else's transaction on the events."""
+    async with AIOKafkaProducer(bootstrap_servers=settings.broker, transactional_id=f"{settings.app_id}-user") as producer:
+        await producer.begin_transaction()
+        for key, value in records:
+            await producer.send(settings.topic("events"), key=key, value=value)
+        await (producer.commit_transaction() if commit else producer.abort_transaction())
+
+
+@pytest.mark.parametrize("delivery", ["leased", "exactly_once"])
+def test_events_of_an_aborted_transaction_never_happened_and_markers_are_no_lag(
+    settings: Settings, worker: MakeWorker, delivery: str
+) -> None:
+    settings = settings.model_copy(update={"delivery": delivery})
+    asyncio.run(transact(settings, clicks(300, users=20), commit=False))
+    asyncio.run(transact(settings, clicks(200, users=20, seed=1), commit=True))
+    running = worker(settings)
+    running.wait_ready()
+    wait_until(lambda: worked_on(running) == 200, "the committed ones")
+
+    def lags() -> list[float]:
+        return [value for name, value in running.metrics().items() if name.startswith("ouzel_consumer_lag")]
+
+    wait_until(lambda: len(lags()) == settings.partitions and not any(lags()), "no lag")
+    assert running.stop() == 0, running.tail()
+    assert len(read_topic(settings, "events")) == 200
+    assert_accounted(settings)
+
+
+async def test_the_broker_refuses_the_offsets_of_a_stale_generation_and_of_a_stranger(settings: Settings) -> None:
+    """And aiokafka's own request it would take from anybody, which is why there is ours."""
+    tp = TopicPartition(settings.topic("events"), 0)
+    consumer = AIOKafkaConsumer(tp.topic, bootstrap_servers=settings.broker, group_id=settings.app_id, enable_auto_commit=False)
+    producer: Any = AIOKafkaProducer(bootstrap_servers=settings.broker, transactional_id=f"{settings.app_id}-test")
+    producer._sender.__class__ = FencedSender
+    async with consumer, producer:
+        while not consumer.assignment():
+            await consumer.getmany(timeout_ms=100)
+        coordinator = consumer._coordinator
+        member = Membership(coordinator.generation, coordinator.member_id, None)
+
+        async def commit(offset: int, membership: Membership) -> None:
+            producer._sender.membership = membership
+            await producer.begin_transaction()
+            try:
+                await producer.send(settings.topic("transitions"), b"data")
+                await producer.send_offsets_to_transaction({tp: offset}, settings.app_id)
+            except Abandoned:
+                await producer.abort_transaction()
+                raise
+            await producer.commit_transaction()
+
+        async def settled(offset: int) -> None:
+            async with asyncio.timeout(30):  # a commit is confirmed before its markers are written
+                while await consumer.committed(tp) != offset:
+                    await asyncio.sleep(0.05)
+
+        await commit(1, member)
+        await settled(1)
+        for stranger in (member._replace(generation=member.generation - 1), member._replace(member_id="nobody")):
+            with pytest.raises(Abandoned):
+                await commit(2, stranger)
+        await commit(3, member)
+        await settled(3)
+    assert len(read_topic(settings, "transitions")) == 2, "what was refused was aborted"

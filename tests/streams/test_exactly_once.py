@@ -1,0 +1,233 @@
+"""A unit in one transaction: the order of its parts, and what happens to it when a part is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.structs import OffsetAndMetadata
+
+from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
+from streams.delivery.foreign import ChangelogReplaced
+from streams.delivery.outbox import Abandoned, Outbox
+from streams.engine.transactions import FencedOffsets, FencedOffsetsResponse, FencedSender, Membership
+from streams.settings import Settings, SettingsError, load_settings
+from streams.store import Changes
+
+
+class Batch(list[Any]):
+    def append(self, **fields: Any) -> object:  # type: ignore[override]
+        super().append(fields)
+        return fields
+
+    def record_count(self) -> int:
+        return len(self)
+
+
+class Producer:
+    """Remembers what it was told; fails where it is told to."""
+
+    def __init__(self, fails: str = "", error: BaseException | None = None, first: int = 10) -> None:
+        self.told: list[Any] = []
+        self.confirmed = 0
+        self._fails, self._error, self._first = fails, error, first
+        self._closed = False
+        self._message_accumulator: Any = SimpleNamespace(_closed=False, fail_all=lambda _: None)
+        self._sender: Any = SimpleNamespace(sender_task=None)
+        self.client: Any = SimpleNamespace(close=self._nothing)
+
+    async def _nothing(self) -> None: ...
+
+    def _note(self, what: str, *details: Any) -> None:
+        self.told.append((what, *details) if details else what)
+        if what == self._fails and self._error is not None:
+            raise self._error
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def start(self) -> None:
+        self._note("start")
+
+    async def begin_transaction(self) -> None:
+        self._note("begin")
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
+        self._note("send", topic, partition, len(batch))
+
+        async def confirm() -> Any:
+            await asyncio.sleep(0)
+            self.confirmed += 1
+            return SimpleNamespace(offset=self._first)
+
+        return asyncio.ensure_future(confirm())
+
+    async def send_offsets_to_transaction(self, offsets: Mapping[TopicPartition, int], group: str) -> None:
+        assert self.confirmed == 2, "before everything was confirmed"
+        self._note("offsets", dict(offsets), group)
+
+    async def commit_transaction(self) -> None:
+        self._note("commit")
+
+
+def unit() -> tuple[Outbox, dict[int, Changes]]:
+    outputs = Outbox()
+    outputs.to("transitions", 0).append((None, b"transition", []))
+    return outputs, {3: Changes(41, {b"u:a": (41, b"state")})}
+
+
+class Delivering:
+    """A delivery, and everything around it."""
+
+    def __init__(self, *producers: Producer, ours: bool = True, known: int = -1) -> None:
+        self.producers, self.started = list(producers), list[Producer]()
+        self.committed: list[Mapping[int, int]] = []
+        self.fenced: list[int] = []
+        self.ours = ours
+        store: Any = SimpleNamespace(changelog_offset=lambda _: known)
+        self.delivery = ExactlyOnceDelivery(
+            Settings(topic_prefix="t."), store, self._new, lambda _, generation: self.fenced.append(generation), self._may_send,
+            self.committed.append,
+        )  # fmt: skip
+
+    def _new(self) -> Producer:
+        self.started.append(self.producers.pop(0))
+        return self.started[-1]
+
+    async def _may_send(self, generation: int) -> bool:
+        return self.ours
+
+    async def run(self) -> dict[int, int]:
+        await self.delivery.start()
+        return await self.delivery.deliver(*unit(), 7)
+
+
+async def test_the_offsets_go_in_last_and_nothing_is_told_before_the_commit() -> None:
+    producer = Producer()
+    found = Delivering(producer)
+    assert await found.run() == {3: 11}
+    assert producer.told == [
+        "start",
+        "begin",
+        ("send", "transitions", 0, 1),
+        ("send", "t.sessions-changelog", 3, 2),
+        ("offsets", {TopicPartition("t.events", 3): 42}, "ouzel"),
+        "commit",
+    ]
+    assert found.fenced == [7]
+    assert found.committed == [{3: 42}]
+
+
+async def test_a_unit_of_lost_partitions_does_not_begin() -> None:
+    found = Delivering(producer := Producer(), ours=False)
+    with pytest.raises(Abandoned):
+        await found.run()
+    assert producer.told == ["start"]
+
+
+@pytest.mark.parametrize("fails", ["begin", "offsets", "commit"])
+async def test_a_refused_unit_is_abandoned_and_its_transaction_ended_by_a_new_producer(fails: str) -> None:
+    first, second = Producer(fails, Abandoned()), Producer()
+    found = Delivering(first, second)
+    with pytest.raises(Abandoned):
+        await found.run()
+    assert first._closed
+    assert second.told == ["start"], "which has the broker abort what the first left open"
+    assert found.committed == []
+    assert await found.delivery.deliver(*unit(), 8) == {3: 11}
+
+
+async def test_an_error_while_the_partitions_are_ours_ends_the_process_and_afterwards_only_the_unit() -> None:
+    found = Delivering(Producer("commit", ProducerFenced()))
+    with pytest.raises(ProducerFenced):
+        await found.run()
+    lost = Delivering(Producer("commit", ProducerFenced()), Producer())
+    await lost.delivery.start()
+    asked = iter([True, False])
+
+    async def may_send(generation: int) -> bool:
+        return next(asked)
+
+    lost.delivery._may_send = may_send
+    with pytest.raises(Abandoned):
+        await lost.delivery.deliver(*unit(), 7)
+    assert len(lost.started) == 2
+
+
+async def test_a_changelog_made_anew_is_found() -> None:
+    with pytest.raises(ChangelogReplaced):
+        await Delivering(Producer(), known=10).run()
+
+
+async def test_a_broker_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.delivery.exactly_once.RETRY_S", 0.0)
+    found = Delivering(Producer("start", KafkaError("away")), Producer())
+    assert await found.run() == {3: 11}
+
+
+def handler(*partitions: int) -> tuple[FencedOffsets, asyncio.Future[Any]]:
+    """A handler whose transaction awaits the offsets of some partitions of `events`."""
+    manager = TransactionManager("worker", 1000)
+    manager.set_pid_and_epoch(5, 1)
+    manager.begin_transaction()
+    offsets = {TopicPartition("events", partition): OffsetAndMetadata(9, "") for partition in partitions}
+    future = manager.add_offsets_to_txn(dict(offsets), "group")
+    sender: Any = FencedSender.__new__(FencedSender)
+    sender._txn_manager, sender._retry_backoff, sender.membership = manager, 0.1, Membership(4, "member", None)
+    return FencedOffsets(sender, offsets, "group"), future
+
+
+def answered(found: FencedOffsets, *codes: int) -> Any:
+    errors = [("events", [(partition, code, {}) for partition, code in enumerate(codes)], {})]
+    return found.handle_response(FencedOffsetsResponse(throttle_time_ms=0, errors=errors, tags={}))
+
+
+async def test_offsets_are_committed_as_a_member_of_a_generation() -> None:
+    found, future = handler(0, 1)
+    request = found.create_request().prepare({28: (0, 3)})
+    told = type(request).SCHEMA.decode(io.BytesIO(request.encode()))
+    assert told[:7] == ("worker", "group", 5, 1, 4, "member", None)
+    assert [(topic, [partition[:2] for partition in of_topic]) for topic, of_topic, _ in told[7]] == [
+        ("events", [(0, 9), (1, 9)])
+    ]
+    assert answered(found, 0, 0) is None
+    assert future.result() is None
+
+
+@pytest.mark.parametrize("code", [22, 25, 82])
+async def test_who_is_no_member_any_more_is_told_so_and_may_still_abort(code: int) -> None:
+    found, future = handler(0, 1)
+    assert answered(found, 0, code) is None
+    with pytest.raises(Abandoned):
+        future.result()
+    assert found._sender._txn_manager.is_in_transaction(), "or aiokafka would not end it on the broker"
+
+
+async def test_a_coordinator_that_loads_is_asked_again() -> None:
+    found, future = handler(0)
+    assert answered(found, 14) > 0
+    assert not future.done()
+
+
+def test_a_worker_keeps_its_transactional_id(tmp_path: Path) -> None:
+    settings = Settings(app_id="shop", data_dir=tmp_path / "data")
+    name = transactional_id(settings)
+    assert name.startswith("shop-")
+    assert transactional_id(settings) == name
+    assert transactional_id(settings.model_copy(update={"data_dir": tmp_path / "other"})) != name
+    assert transactional_id(settings.model_copy(update={"instance_id": "pod-0"})) == "shop-pod-0"
+
+
+def test_transactions_need_a_broker_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUZEL_DELIVERY", "exactly_once")
+    monkeypatch.setenv("OUZEL_IDEMPOTENT", "false")
+    with pytest.raises(SettingsError, match="exactly_once"):
+        load_settings()
