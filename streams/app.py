@@ -58,7 +58,7 @@ class Application:
         self._fail = fail
         self._tasks: list[asyncio.Task[None]] = []
         self.app = app = create_app(settings)
-        app.fail_stop, app.on_foreign_bytes = fail, telemetry.refused_states.inc
+        app.fail_stop, app.on_foreign_bytes, app.on_recovered = fail, telemetry.refused_states.inc, telemetry.recovered
         self.publisher = Publisher(lambda: app.producer._producer, app.may_send)
         table = app.sessions
         store = RocksStore(table.data._db_for_partition, table.data.offset_key)

@@ -45,6 +45,10 @@ class Telemetry:
         self.foreign_writes = Counter(
             "ouzel_foreign_writes", "Changelog records of somebody else, found and answered.", registry=r
         )
+        self.recoveries = Counter("ouzel_recoveries", "Times that the sessions of an assignment were recovered.", registry=r)
+        self.recovery_seconds = Gauge(
+            "ouzel_recovery_seconds", "From the last assignment until its sessions were recovered and events flowed.", registry=r
+        )
         self.refused_states = Counter("ouzel_refused_states", "Changelog records that are no session state.", registry=r)
         self.lag = Gauge("ouzel_consumer_lag", "Events of the log not done yet.", ["partition"], registry=r)
         self.is_learner = Gauge("ouzel_learner", "1 when this worker is the elected learner.", registry=r)
@@ -115,6 +119,11 @@ class Telemetry:
             self._mrr.labels("20", method).set(tally.mrr)
         self._tests.set(accuracy.model.tests)
         self._skipped.set(accuracy.skipped)
+
+    def recovered(self, seconds: float) -> None:
+        """The sessions of an assignment are there."""
+        self.recoveries.inc()
+        self.recovery_seconds.set(seconds)
 
     def serve(self, host: str, port: int) -> None:
         """Answer scrapes on ``http://host:port/metrics``."""

@@ -77,12 +77,14 @@ class Recovery(FaustRecovery):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._seeked = False
         self._removed: dict[TP, dict[bytes, int]] = {}
+        self._began = 0.0
         super().__init__(*args, **kwargs)
 
     async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
         """Positions belong to this generation only once it has been sought."""
         self._seeked = False
         self._removed.clear()
+        self._began = self.app.lease.clock()
         await super().on_rebalance(*args, **kwargs)
 
     @Service.task
@@ -171,6 +173,7 @@ class Recovery(FaustRecovery):
         if not self.app.assignor.assigned_standbys():
             self.tables.on_standbys_ready()
         self.app.on_rebalance_end()
+        self.app.on_recovered(self.app.lease.clock() - self._began)
 
     async def _refuse_events_ahead(self, consumer: Any) -> None:
         events = [tp for tp in consumer.assignment() if tp.topic == self.app.events_name]

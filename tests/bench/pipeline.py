@@ -1,4 +1,4 @@
-"""What the plumbing costs: CPU per event of the worker with a null model, of a bare aiokafka loop, and of idiomatic Faust.
+"""What the plumbing costs: CPU per event of the worker (null model, each delivery), a bare aiokafka loop and idiomatic Faust.
 
 They alternate in one run over equal backlogs on Apache Kafka; the figure is the ratio of medians. Freshness follows: events at
 100/s, from the sending of an event to the arrival of its recommendation at a consumer.
@@ -25,6 +25,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from running import WorkerProcess, fresh_settings, produce
 
 from serving.brokers import ApacheBroker
+from streams.kafka import consumer_config
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -51,10 +52,10 @@ def per_event(samples: list[tuple[float, float]], warm: int) -> float:
     return (last[1] - first[1]) / (last[0] - first[0]) * 1e6
 
 
-def ouzel(settings: Settings, folder: Path) -> float:
+def ouzel(settings: Settings, folder: Path, delivery: str) -> float:
     """The worker with a null model."""
     name = uuid.uuid4().hex[:8]
-    mine = settings.model_copy(update={"app_id": name, "data_dir": folder / name})
+    mine = settings.model_copy(update={"app_id": name, "data_dir": folder / name, "delivery": delivery})
     worker = WorkerProcess(mine, folder / f"{name}.log").start()
     samples: list[tuple[float, float]] = []
     assert worker.process is not None
@@ -94,14 +95,14 @@ def fresh_topics(broker: str, folder: Path, events: int) -> Settings:
     return settings
 
 
-def freshness(broker: str, folder: Path, rate: int = 100, seconds: int = 30) -> tuple[float, float]:
+def freshness(broker: str, folder: Path, delivery: str, rate: int = 100, seconds: int = 30) -> tuple[float, float]:
     """p50 and p99 in ms, produced to consumed, of events at a steady rate through a worker with a null model."""
-    settings = fresh_settings(broker, folder)
+    settings = fresh_settings(broker, folder, delivery=delivery, data_dir=folder / f"freshness-{delivery}")
     create_topics(settings)
     worker = WorkerProcess(settings, folder / "freshness.log").start()
     worker.wait_ready()
     consumer = KafkaConsumer(
-        settings.topic("recommendations"), bootstrap_servers=broker, auto_offset_reset="earliest", fetch_max_wait_ms=5
+        settings.topic("recommendations"), **consumer_config(settings), auto_offset_reset="earliest", fetch_max_wait_ms=5
     )
     sent: dict[str, float] = {}
     took: list[float] = []
@@ -133,14 +134,15 @@ def main() -> None:
     home = os.environ.get("KAFKA_HOME")
     if not home:
         sys.exit("bench-pipeline needs KAFKA_HOME: a folder with Apache Kafka")
-    results: dict[str, list[float]] = {"ouzel": [], "bare aiokafka": [], "idiomatic Faust": []}
+    results: dict[str, list[float]] = {"bare aiokafka": [], "leased": [], "exactly_once": [], "idiomatic Faust": []}
     with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(ROUNDS):
             settings = fresh_topics(broker.bootstrap, folder, EVENTS)
             results["bare aiokafka"].append(child("bare.py", settings, folder, EVENTS, UNIT))
-            settings = fresh_topics(broker.bootstrap, folder, EVENTS)
-            results["ouzel"].append(ouzel(settings, folder))
+            for delivery in ("leased", "exactly_once"):
+                settings = fresh_topics(broker.bootstrap, folder, EVENTS)
+                results[delivery].append(ouzel(settings, folder, delivery))
             settings = fresh_topics(broker.bootstrap, folder, IDIOMATIC_EVENTS)
             results["idiomatic Faust"].append(child("idiomatic.py", settings, folder, IDIOMATIC_EVENTS, settings.partitions))
             print(number, {what: round(times[-1], 1) for what, times in results.items()}, flush=True)
@@ -148,8 +150,9 @@ def main() -> None:
         for what, median in medians.items():
             ratio = median / medians["bare aiokafka"]
             print(f"{what}: {median:.1f} us of CPU per event, {ratio:.2f} of the bare loop (median of {ROUNDS})")
-        half, most = freshness(broker.bootstrap, folder)
-        print(f"freshness at 100 events/s without a model: p50 {half:.1f} ms, p99 {most:.1f} ms")
+        for delivery in ("leased", "exactly_once"):
+            half, most = freshness(broker.bootstrap, folder, delivery)
+            print(f"freshness at 100 events/s without a model, {delivery}: p50 {half:.1f} ms, p99 {most:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from faults.cluster import Cluster
 from faults.proxy import Proxy
 from faults.traffic import Load, Tail
 from kafka import KafkaConsumer, TopicPartition
-from running import WorkerProcess, free_port, fresh_settings, wait_until
+from running import WorkerProcess, free_port, fresh_settings, produce, wait_until
 
 from serving.brokers import ApacheBroker
 from streams.topics import create_topics
@@ -40,6 +40,7 @@ class Rig:
         self._count, self._sabotage, self._changes = workers, sabotage, changes
         self.recoveries: list[float] = []
         self.notes: list[str] = []
+        self._beside = 0
         self.workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Rig:
@@ -124,6 +125,12 @@ class Rig:
         self.recoveries.append(took)
         return took
 
+    def produce(self, records: Iterable[tuple[bytes, bytes]]) -> int:
+        """Send events beside the load, as fast as it goes; returns how many."""
+        sent = produce(self.settings, records)
+        self._beside += sent
+        return sent
+
     def restart(self, worker: WorkerProcess) -> None:
         """Start a worker that has ended, as a supervisor would."""
         assert not worker.alive
@@ -170,7 +177,7 @@ class Rig:
 
     def finish(self) -> int:
         """End the load, wait until all of it is done, stop the workers cleanly; returns the number of events."""
-        events = self.load.finish()
+        events = self.load.finish() + self._beside
         ends = self.ends()
         until = time.monotonic() + DONE_WITHIN_S
         while self.committed() != ends:

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from faults import crashes, freezes, learning, logs, network
+from faults import crashes, freezes, learning, load, logs, network
 from faults.card import CARD, DELIVERIES, Row, Skipped
 from faults.rig import Rig
 from faults.verdict import verdict
 from rich.console import Console
 from rich.table import Table
 
-ROWS = (crashes, freezes, network, learning, logs)
+ROWS = (crashes, freezes, network, load, learning, logs)
 """Where the card is filled."""
 
 

@@ -19,11 +19,11 @@ MOST_EVENTS = 2_000_000
 
 
 class Load(threading.Thread):
-    """Produces clicks at a rate until it is told to stop; ``sent[n]`` is when event n was given to the producer."""
+    """Produces clicks until it is told to stop; ``sent[n]`` is when event n was given to the producer. ``rate`` may change."""
 
     def __init__(self, settings: Settings, rate: float, seed: int = 0) -> None:
         super().__init__(daemon=True)
-        self._settings, self._rate, self._seed = settings, rate, seed
+        self._settings, self.rate, self._seed = settings, rate, seed
         self._stopping = threading.Event()
         self.sent: list[float] = []
         self.error: BaseException | None = None
@@ -40,13 +40,14 @@ class Load(threading.Thread):
             delivery_timeout_ms=600_000, request_timeout_ms=20_000, max_block_ms=600_000,
         )  # fmt: skip
         futures: list[Any] = []
-        topic, began, batch = self._settings.topic("events"), time.monotonic(), 20_000
+        topic, due, batch = self._settings.topic("events"), time.monotonic(), 20_000
         for number in range(MOST_EVENTS):
             if number % batch == 0:
                 records = clicks(batch, USERS, seed=self._seed + number // batch)
             if self._stopping.is_set():
                 break
-            ahead = began + number / self._rate - time.monotonic()
+            due += 1 / self.rate
+            ahead = due - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
             key, value = records[number % batch]
@@ -93,7 +94,8 @@ class Tail(threading.Thread):
                 for record in records:
                     if record.key != POPULAR_KEY and record.value is not None:
                         trigger = msgspec.json.decode(record.value)["trigger_event_id"]
-                        self.seen[tp.partition].append((now, int(trigger[1:])))
+                        if trigger.startswith("n"):
+                            self.seen[tp.partition].append((now, int(trigger[1:])))
         consumer.close()
 
     def stop(self) -> None:

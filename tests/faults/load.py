@@ -1,0 +1,84 @@
+"""Too much at once: a burst beyond capacity, and a great many sessions to recover."""
+
+from __future__ import annotations
+
+import time
+
+from faults.card import HYBRID, row
+from faults.rig import Rig
+from faults.soak import sample
+from journey import clicks
+from running import WorkerProcess, wait_until
+
+MOST_GROWTH = 1.25
+MOST_GROWTH_MB = 60.0
+BURST = 10
+RECOVERED_WITHIN_S = 2.0
+
+
+def _memory(worker: WorkerProcess) -> float:
+    found = sample(worker)
+    return 0.0 if found is None else found.memory_mb
+
+
+def _lag(worker: WorkerProcess) -> float:
+    return sum(left for name, left in worker.metrics().items() if name.startswith("ouzel_consumer_lag"))
+
+
+def _done(worker: WorkerProcess) -> float:
+    return sum(count for name, count in worker.metrics().items() if name.startswith("ouzel_events_total"))
+
+
+@row("burst", **HYBRID, rate=300.0, workers=1, may_repeat=False)
+def burst(rig: Rig) -> None:
+    """A burst of ten times the capacity for 60 s: it raises the lag, never memory; nothing is dropped."""
+    (worker,) = rig.workers
+    rig.wait(20)
+    capacity = _capacity(rig, worker)
+    before, highest, most_lag, began = _memory(worker), 0.0, 0.0, time.monotonic()
+    backlog = round(capacity * (BURST - 1) * max(60 * rig.scale, 6))
+    rig.produce(clicks(backlog, users=20_000, seed=77))
+    while _lag(worker) > capacity or not highest:
+        highest, most_lag = max(highest, _memory(worker)), max(most_lag, _lag(worker))
+        rig.wait(0.5)
+    rig.notes.append(
+        f"capacity {capacity:.0f}/s, lag up to {most_lag:.0f}, done after {time.monotonic() - began:.0f} s, "
+        f"memory {before:.0f} MB before and {highest:.0f} at most"
+    )
+    assert most_lag > 5 * capacity, rig.notes
+    assert highest < before * MOST_GROWTH + MOST_GROWTH_MB, rig.notes
+    rig.fresh_since(time.monotonic())
+
+
+def _capacity(rig: Rig, worker: WorkerProcess) -> float:
+    """Events per second while there is a backlog."""
+    done = _done(worker)
+    produced = rig.produce(clicks(10_000, users=20_000, seed=78))
+    began = time.monotonic()
+    wait_until(lambda: _done(worker) >= done + produced, "a small backlog is done", 120)
+    return produced / (time.monotonic() - began)
+
+
+@row("recover-100k", workers=1, may_repeat=False)
+def recover_many(rig: Rig) -> None:
+    """100k sessions come back from the changelog within 2 s."""
+    (worker,) = rig.workers
+    sessions = rig.produce(((f"u{n}".encode(), value) for n, value in enumerate(_one_each(round(100_000 * rig.scale)))))
+    wait_until(lambda: _done(worker) >= sessions and _lag(worker) < 1000, "all sessions", 300)
+    assert worker.stop(15) == 0, worker.tail()
+    rig.wipe(worker)
+    began = time.monotonic()
+    rig.restart(worker)
+    rig.fresh_since(began)
+    rig.ready()
+    took = worker.metrics()["ouzel_recovery_seconds"]
+    rig.notes.append(f"{sessions} sessions recovered in {took:.2f} s, the join included")
+    assert took <= RECOVERED_WITHIN_S, rig.notes
+
+
+def _one_each(count: int) -> list[bytes]:
+    """An event of each of so many users."""
+    return [
+        b'{"event_id": "o%d", "user_id": "u%d", "item_id": "item-%d", "timestamp": %d}' % (n, n, n % 200, 1_700_000_000_000 + n)
+        for n in range(count)
+    ]
