@@ -80,7 +80,7 @@ class Hybrid(Trained):
         self.gate = Gate(
             seed, kept=p.gate_kept, at_random=p.gate_at_random, replayed=p.gate_replayed, steps=p.gate_steps, most=p.step_size
         )
-        self.memory.on_grow, self.memory.on_forget, self.memory.on_add = self._grown, self._forgotten, self.net.add
+        self.memory.tell(self._grown, self._forgotten, self.net.add)
         self._drift, self._shortlist = PageHinkley(), Shortlist()
         self._left_out = [FEATURES.index(name) for name in MOVING] if frozen else []
         self._exact_items = exact_items

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakMethod
 
 import numpy as np
 from numba import njit
@@ -31,8 +32,8 @@ FORGOTTEN_AT_ONCE = 64
 class Memory:
     """Vocabulary and counts. ``events`` are the transitions counted; ``evicted`` the items forgotten.
 
-    ``on_grow(more)``, ``on_forget(gone)`` and ``on_add(row, window)`` tell whoever keeps more per item: room for so many more
-    items, rows to clear (bool[capacity]), and a new item with the window that it came after.
+    Whoever keeps more per item is told by ``on_grow(more)``, ``on_forget(gone)`` and ``on_add(row, window)``: room for so many
+    more items, rows to clear (bool[capacity]), and a new item with the window that it came after.
     """
 
     def __init__(self, slots: int, max_items: int = MAX_ITEMS) -> None:
@@ -43,9 +44,23 @@ class Memory:
         self.statistics: Statistics = new_statistics(self.capacity)
         self.position: dict[int, int] = {}
         self.events = self.evicted = 0
-        self.on_grow: Callable[[int], None] = _ignore
-        self.on_forget: Callable[[NDArray[np.bool_]], None] = _ignore
-        self.on_add: Callable[[int, Ints], None] = _ignore
+        self._on_grow: Callable[[int], None] = _ignore
+        self._on_forget: Callable[[NDArray[np.bool_]], None] = _ignore
+        self._on_add: Callable[[int, Ints], None] = _ignore
+
+    def tell(
+        self,
+        on_grow: Callable[[int], None] | None = None,
+        on_forget: Callable[[NDArray[np.bool_]], None] | None = None,
+        on_add: Callable[[int, Ints], None] | None = None,
+    ) -> None:
+        """Methods to call. Their objects are held weakly, so that a model that is given up is gone at once."""
+        if on_grow is not None:
+            self._on_grow = _weakly(on_grow)
+        if on_forget is not None:
+            self._on_forget = _weakly(on_forget)
+        if on_add is not None:
+            self._on_add = _weakly(on_add)
 
     def see(self, batch: Transitions) -> tuple[Columns, dict[int, int]]:
         """The fresh transitions of a batch in columns, and the rows of new items, each with the place that it came at."""
@@ -59,7 +74,7 @@ class Memory:
                 row = vocabulary.add(batch.item[n])
                 self.reserve(row + 1)
                 born[row] = q
-                self.on_add(row, np.array(windows[-1], np.int32))
+                self._on_add(row, np.array(windows[-1], np.int32))
             targets.append(row)
         return (
             columns(
@@ -153,7 +168,7 @@ class Memory:
                 array[gone] = -1 if name == "last" else 0
         vocabulary.remove(oldest.tolist())
         self.evicted += len(oldest)
-        self.on_forget(gone)
+        self._on_forget(gone)
 
     def _grow(self) -> None:
         """Twice the room."""
@@ -167,7 +182,7 @@ class Memory:
             )
         )
         self.capacity += more
-        self.on_grow(more)
+        self._on_grow(more)
 
 
 class Remembering:
@@ -193,6 +208,17 @@ class Remembering:
     def evicted_items(self) -> int:
         """Items forgotten because the vocabulary was full."""
         return self.memory.evicted
+
+
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
+    held = WeakMethod(method)
+
+    def call(*arguments: Any) -> None:
+        found = held()
+        if found is not None:
+            found(*arguments)
+
+    return call
 
 
 def _ignore(*_: Any) -> None:

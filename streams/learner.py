@@ -61,6 +61,7 @@ class Learner:
         self._settings, self._place, self._thread, self._telemetry = settings, place, thread, telemetry
         self._publisher, self._group, self._spawn = publisher, group, spawn
         self._writer = SnapshotWriter(settings, telemetry, publisher)
+        self._name = model_name(settings)
         self._epoch, self._mark, self._told_steps = -1, 0, -1
         self._rolled_back_at = -AGAIN_STEPS
         self._postponed = False
@@ -142,7 +143,7 @@ class Learner:
         if replica.model.steps == self._told_steps:
             return
         parameters, point, mark = await replica.changes(self._mark)
-        records = await asyncio.to_thread(to_records, parameters, model_name(self._settings), self._epoch, point.offset)
+        records = await asyncio.to_thread(to_records, parameters, self._name, self._epoch, point.offset)
         for record in records:  # one by one, so that rankings need not wait for all of it
             outbox = Outbox()
             outbox.to(self._settings.topic("model-updates"), 0).append(record)

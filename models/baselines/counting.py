@@ -34,7 +34,7 @@ class Counting(Remembering, ABC):
 
     def __init__(self, seed: int = 0, *, max_items: int = MAX_ITEMS) -> None:
         self.memory = Memory(SLOTS, max_items)
-        self.memory.on_forget = self._forgotten
+        self.memory.tell(on_forget=self._forgotten)
         self.config: dict[str, Any] = {"seed": seed, "max_items": max_items}
         self.steps = 0
 

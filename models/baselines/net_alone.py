@@ -37,7 +37,7 @@ class NetAlone(Trained):
             make_encoder(encoder, seed), seed, capacity=self.memory.capacity, most=p.step_size, replayed=p.net_replayed,
             negatives=p.negatives,
         )  # fmt: skip
-        self.memory.on_grow, self.memory.on_forget, self.memory.on_add = self.net.grow, self.net.forget, self.net.add
+        self.memory.tell(self.net.grow, self.net.forget, self.net.add)
 
     @property
     def skipped_steps(self) -> int:

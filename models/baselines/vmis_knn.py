@@ -43,7 +43,7 @@ class VMISKNN(Counting):
         self.begun = 0
         self._open: OrderedDict[tuple[int, ...], list[int]] = OrderedDict()
         self._similarity, self._latest = np.zeros(SESSIONS, np.float32), np.zeros(SESSIONS, np.int32)
-        self.memory.on_grow = self._grown
+        self.memory.tell(on_grow=self._grown)
 
     def _scores(self, columns: Columns, q: int) -> Floats:
         scores = np.zeros(self.memory.vocabulary.height, np.float32)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
+import weakref
 
 import numpy as np
 import pytest
@@ -47,6 +49,19 @@ def test_learning_helps(method: str) -> None:
     else:
         assert np.mean(losses[-10:]) < np.mean(losses[3:13]) - 0.5
     assert (model.position, model.vocabulary_size) == ({0: 2999}, ITEMS)
+
+
+def test_a_model_that_is_given_up_is_gone_at_once(method: str) -> None:
+    """Large arrays in a cycle wait for a collector that counts objects, not bytes."""
+    model = build(method)
+    learned(model, ring(64))
+    gone = weakref.ref(model)
+    gc.disable()
+    try:
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_the_same_seed_gives_the_same_rankings(method: str) -> None:
