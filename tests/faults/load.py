@@ -35,10 +35,11 @@ def burst(rig: Rig) -> None:
     (worker,) = rig.workers
     rig.wait(20)
     capacity = _capacity(rig, worker)
+    done = _done(worker)
     before, highest, most_lag, began = _memory(worker), 0.0, 0.0, time.monotonic()
     backlog = round(capacity * (BURST - 1) * max(20 * rig.scale, 6))
     rig.produce(clicks(backlog, users=20_000, seed=77))
-    while _lag(worker) > capacity or not highest:
+    while _done(worker) < done + backlog:
         highest, most_lag = max(highest, _memory(worker)), max(most_lag, _lag(worker))
         rig.wait(0.5)
     rig.notes.append(
