@@ -76,6 +76,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "OUZEL_DELIVERY": settings.delivery,
         "OUZEL_MODEL": settings.model,
         "OUZEL_ENCODER": settings.encoder,
+        "OUZEL_PUBLISHED": str(settings.published),
         "OUZEL_PROFILE": settings.profile,
         "OUZEL_SNAPSHOT_EVERY_S": str(settings.snapshot_every_s),
     }
