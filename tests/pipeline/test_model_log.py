@@ -47,10 +47,10 @@ def test_after_kills_and_with_every_disk_deleted_the_model_is_bit_equal_to_an_un
 ) -> None:
     done = 0
     for seed in range(4):
+        before = newest(settings)
         done += produce(settings, clicks(700, users=60, seed=seed))
         running = worker(settings)
         running.wait_ready()
-        before = newest(settings)
         wait_until(lambda before=before: newest(settings) > before, "a new snapshot")  # type: ignore[misc]
         running.kill()
         shutil.rmtree(settings.data_dir)
