@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from aiokafka.client import CoordinationType
 from aiokafka.errors import GroupAuthorizationFailedError, IllegalGenerationError, UnknownMemberIdError
-from aiokafka.producer.sender import Sender, TxnOffsetCommitHandler
+from aiokafka.producer.sender import BACKOFF_OVERRIDE, AddPartitionsToTxnHandler, Sender, TxnOffsetCommitHandler
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
@@ -18,6 +18,7 @@ from streams.delivery.outbox import Abandoned
 
 FENCED_INSTANCE_ID = 82
 NO_MEMBER = (IllegalGenerationError.errno, UnknownMemberIdError.errno, FENCED_INSTANCE_ID)
+SOON_S = 0.003
 _TEXT = CompactString("utf-8")
 _TAGS = ("tags", TaggedFields)
 
@@ -118,10 +119,22 @@ class FencedOffsets(TxnOffsetCommitHandler):  # type: ignore[misc]
         return super().handle_response(response)
 
 
+class SoonAgain(AddPartitionsToTxnHandler):  # type: ignore[misc]
+    """Asks again soon while the last transaction's markers are being written: a few ms, and aiokafka waits 20."""
+
+    def handle_response(self, response: Any) -> Any:
+        wait_s = super().handle_response(response)
+        return SOON_S if wait_s == BACKOFF_OVERRIDE else wait_s
+
+
 class FencedSender(Sender):  # type: ignore[misc]
     """A sender that commits offsets as a member of the group."""
 
     membership: Membership
+
+    async def _do_add_partitions_to_txn(self, tps: Any) -> Any:
+        node_id = await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)
+        return await SoonAgain(self, tps).do(node_id)
 
     async def _do_txn_offset_commit(self, offsets: Any, group_id: str) -> None:
         if not offsets:

@@ -18,7 +18,7 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
 from streams.delivery.foreign import ChangelogReplaced
 from streams.delivery.outbox import Abandoned, Outbox
-from streams.engine.transactions import FencedOffsets, FencedOffsetsResponse, FencedSender, Membership
+from streams.engine.transactions import SOON_S, FencedOffsets, FencedOffsetsResponse, FencedSender, Membership, SoonAgain
 from streams.settings import Settings, SettingsError, load_settings
 from streams.store import Changes
 
@@ -200,6 +200,15 @@ async def test_offsets_are_committed_as_a_member_of_a_generation() -> None:
     ]
     assert answered(found, 0, 0) is None
     assert future.result() is None
+
+
+async def test_the_next_transaction_asks_again_soon_while_the_last_ones_markers_are_written() -> None:
+    manager = TransactionManager("worker", 1000)
+    sender: Any = FencedSender.__new__(FencedSender)
+    sender._txn_manager, sender._retry_backoff = manager, 0.1
+    found = SoonAgain(sender, {TopicPartition("events", 0)})
+    for code, wait_s in ((51, SOON_S), (14, 0.1)):
+        assert found.handle_response(SimpleNamespace(errors=[("events", [(0, code)])])) == wait_s
 
 
 @pytest.mark.parametrize("code", [22, 25, 82])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.producer.sender import Sender, TxnOffsetCommitHandler
+from aiokafka.producer.sender import AddPartitionsToTxnHandler, Sender, TxnOffsetCommitHandler
 from faust import App
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
@@ -38,7 +38,8 @@ OVERRIDDEN = {
     driver.Producer: ("_settings_extra", "_new_producer"),
     Recovery: ("on_rebalance", "_seek_offsets", "on_recovery_completed"),
     TableManager: ("recovery",),
-    Sender: ("_send_produce_req", "_do_txn_offset_commit"),
+    Sender: ("_send_produce_req", "_do_add_partitions_to_txn", "_do_txn_offset_commit"),
+    AddPartitionsToTxnHandler: ("handle_response",),
     TxnOffsetCommitHandler: ("create_request", "handle_response"),
     Fetcher: ("end_offsets",),
     GroupCoordinator: ("_do_heartbeat",),
