@@ -25,7 +25,7 @@ def alone(
     windows: Ints, asked: Sequence[tuple[int, int]], memory: Memory, room: Room, blocked: NDArray[np.uint8], out: Ints,
     scratch: Scratch, encoder: str,
 ) -> dict[int, dict[str, list[str]]]:  # fmt: skip
-    """The first 20 items of each expert that has any, by place of the query.
+    """The first 20 items of each expert, by its name, by place of the query.
 
     ``asked`` are pairs: the query's place in ``windows`` int32[N, 10], and in ``room``, which holds the net's best. ``blocked``
     and ``out`` are what no query, and what each query, must not get: see `models.candidates.walk`.
@@ -44,7 +44,6 @@ def alone(
         found[place] = {
             expert: [name(row) for row in top[:size]]
             for expert, top, size in zip((*ALONE, encoder), of_query, sizes, strict=True)
-            if size
         }
     return found
 

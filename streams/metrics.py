@@ -131,7 +131,8 @@ class GroupMetrics:
     """The consumer group."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        counter, gauge, histogram = (partial(kind, registry=registry) for kind in (Counter, Gauge, Histogram))
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
         by = ["partition"]
         self.assigned = gauge("ouzel_assigned_partitions", "Partitions of the events that this worker has.")
         self.lag = gauge("ouzel_consumer_lag", "Events of the log not done yet.", by)
@@ -178,7 +179,8 @@ class ModelMetrics:
     """The model and its learning."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        counter, gauge, histogram = (partial(kind, registry=registry) for kind in (Counter, Gauge, Histogram))
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
         self.is_learner = gauge("ouzel_learner", "1 when this worker is the elected learner.")
         self.learner_lag = gauge("ouzel_learner_lag", "Transitions of the log not learned yet.")
         self.steps = gauge("ouzel_learning_steps", "Learning steps taken: the model's version.")
