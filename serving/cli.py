@@ -20,6 +20,7 @@ COMMANDS = (
     "config",
     "topics",
     "worker",
+    "serve",
     "replay",
     "simulate",
     "watch",
