@@ -124,6 +124,12 @@ class Keys:
         if scope not in scopes:
             self._refuse("forbidden", "scope", f"it needs the scope {scope}", {})
 
+    def allows(self, authorization: bytes, scope: str | None) -> bool:
+        """The same as a question."""
+        if self._path is None or scope is None:
+            return True
+        return scope in (self.scopes(authorization[len(_BEARER) :].strip()) or ())
+
     def scopes(self, key: bytes) -> frozenset[str] | None:
         """What a key allows; ``None`` for one that is none."""
         identity = key.split(b"_", 2)[1] if key.count(b"_") >= 2 else b""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from streams.replica import POPULAR_KEY
 from streams.sessions import OPEN_SESSIONS
+
+DELETIONS = 10_000
+"""Deletions that are remembered until the worker has come to them; more at a time are not expected."""
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -23,8 +27,8 @@ class _Head(msgspec.Struct, gc=False):
 class CachedRanking(msgspec.Struct, gc=False, eq=False):
     """A published ranking. ``owner`` is its user, or its session where the user is unknown; ``value`` is as published.
 
-    ``partition`` is the one of its event too; ``offset`` is its own; ``generated_at`` is epoch ms. ``answer`` is the start of the
-    plain answer, encoded when it is first asked for, as things were at ``answered_for``.
+    ``partition`` is the one of its event too; ``offset`` is its own; ``generated_at`` is epoch ms. ``answer`` is kept by whoever
+    encodes it, with the hidden items and the number of items that it was encoded for, and the ranking's strategy.
     """
 
     owner: str
@@ -36,7 +40,14 @@ class CachedRanking(msgspec.Struct, gc=False, eq=False):
     generated_at: int
     value: bytes
     answer: bytes = b""
-    answered_for: int = -1
+    answered_for: frozenset[str] | None = None
+    answered_k: int = 0
+    strategy: str = ""
+
+    @property
+    def event_id(self) -> str:
+        """Its name in a stream of server-sent events."""
+        return f"{self.partition}-{self.offset}"
 
 
 _head = msgspec.json.Decoder(_Head).decode
@@ -55,6 +66,7 @@ class RankingCache:
         """The ranking for whom nothing is known of."""
         self.rankings = self.evicted = 0
         self._of: dict[str, tuple[CachedRanking, ...]] = {}
+        self._deleted: dict[str, dict[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._of)
@@ -95,54 +107,62 @@ class RankingCache:
         if record.key == POPULAR_KEY:
             self.popular = ranking
             return None
-        self.put(ranking)
-        return ranking
+        return ranking if self.put(ranking) else None
 
-    def put(self, ranking: CachedRanking) -> None:
-        """Keep a ranking, its owner's latest from now on.
+    def put(self, ranking: CachedRanking) -> bool:
+        """Keep a ranking, its owner's latest from now on; returns whether it is not for an event of before he was deleted.
 
         Within a partition the log's order decides. Between partitions there is none, so an older ranking comes behind.
         """
+        deleted = self._deleted.get(ranking.owner)
+        if deleted is not None and ranking.trigger_offset < deleted.get(ranking.partition, -1):
+            return False
         before = self._of.pop(ranking.owner, ())
-        others = [held for held in before if held.session_id != ranking.session_id]
         for held in before:
             if held.session_id == ranking.session_id and _is_newer(held, ranking):
                 ranking = held
-        place = 0
-        while place < len(others) and _is_newer(others[place], ranking):
-            place += 1
-        others.insert(place, ranking)
-        kept = tuple(others[:OPEN_SESSIONS])
-        self._of[ranking.owner] = kept
-        self.rankings += len(kept) - len(before)
+        kept = [held for held in before if held.session_id != ranking.session_id]
+        kept.insert(sum(_is_newer(held, ranking) for held in kept), ranking)
+        self._of[ranking.owner] = tuple(kept[: min(OPEN_SESSIONS, self.capacity)])
+        self.rankings += len(self._of[ranking.owner]) - len(before)
         while self.rankings > self.capacity:
-            oldest = next(iter(self._of))
-            if oldest == ranking.owner:  # alone, with more sessions than there is room for
-                kept = self._of[oldest]
-                self._of[oldest] = kept[: self.capacity]
-                gone = len(kept) - self.capacity
-            else:
-                gone = len(self._of.pop(oldest))
+            gone = len(self._of.pop(next(iter(self._of))))
             self.rankings -= gone
             self.evicted += gone
+        return True
 
-    def forget(self, owner: str, partition: int | None = None) -> None:
-        """Remove an owner's rankings, all of them or those of one partition."""
-        before = self._of.get(owner)
-        if before is None:
-            return
-        kept = () if partition is None else tuple(held for held in before if held.partition != partition)
-        self.rankings -= len(before) - len(kept)
+    def forget(self, owner: str, deleted_at: Mapping[int, int]) -> None:
+        """Remove an owner's rankings; those of events before these offsets, by partition, that are still on their way too."""
+        self._keep(owner, ())
+        self._deleted.pop(owner, None)
+        self._deleted[owner] = dict(deleted_at)
+        if len(self._deleted) > DELETIONS:
+            del self._deleted[next(iter(self._deleted))]
+
+    def drop(self, ranking: CachedRanking) -> None:
+        """Remove one that turned out to be none."""
+        if ranking is self.popular:
+            self.popular = None
+        self._keep(ranking.owner, tuple(held for held in self.all_of(ranking.owner) if held is not ranking))
+
+    def _removed(self, record: Any) -> None:
+        """The worker has deleted whom this key names: his rankings of this partition go, and newer ones may come."""
+        try:
+            owner = (record.key or b"").decode()
+        except UnicodeDecodeError:
+            raise NoRanking("a key that is no UTF-8") from None
+        self._keep(owner, tuple(held for held in self.all_of(owner) if held.partition != record.partition))
+        expected = self._deleted.get(owner, {})
+        expected.pop(record.partition, None)
+        if not expected:
+            self._deleted.pop(owner, None)
+
+    def _keep(self, owner: str, kept: tuple[CachedRanking, ...]) -> None:
+        self.rankings -= len(self.all_of(owner)) - len(kept)
         if kept:
             self._of[owner] = kept
         else:
-            del self._of[owner]
-
-    def _removed(self, record: Any) -> None:
-        try:
-            self.forget((record.key or b"").decode(), record.partition)
-        except UnicodeDecodeError:
-            raise NoRanking("a key that is no UTF-8") from None
+            self._of.pop(owner, None)
 
 
 def _is_newer(held: CachedRanking, than: CachedRanking) -> bool:

@@ -21,6 +21,7 @@ COMMANDS = (
     "topics",
     "worker",
     "serve",
+    "keys",
     "replay",
     "simulate",
     "watch",

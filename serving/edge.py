@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.operations import ROUTE
+from serving.operations import ROUTE, STREAMED
 from serving.problems import Problem
 from serving.telemetry import ServingTelemetry
 
@@ -18,8 +19,6 @@ log = structlog.get_logger(__name__)
 MAX_PATH_BYTES = 2_048
 MAX_QUERY_BYTES = 8_192
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-STREAMED = "ouzel.streamed"
-"""The key in an ASGI scope of an answer that lasts, so that its duration is no latency."""
 
 
 class Edge:
@@ -48,6 +47,9 @@ class Edge:
             await self._app(scope, receive, watched)
         except Problem as problem:
             await problem.response()(scope, receive, watched)
+        except HTTPException as refused:  # of starlette's own files
+            kind = {404: "not-found", 405: "method-not-allowed"}.get(refused.status_code, "malformed")
+            await Problem(kind, headers=refused.headers).response()(scope, receive, watched)
         except Exception:
             log.exception("request_failed", route=scope.get(ROUTE, "none"), method=scope["method"])
             if status != 500:  # the answer has begun: all that can be done is to end the connection

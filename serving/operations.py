@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serving.problems import Problem
-from streams.bounds import BadRecord, check_id, check_owner
+from streams.bounds import MAX_ID_LENGTH, BadRecord, check_id, check_owner
 
 if TYPE_CHECKING:
     from serving.service import Service
@@ -24,8 +24,15 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 MAX_FIELDS = 300
+MAX_K = 200
+NO_STORE = {"cache-control": "no-store"}
+ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, pattern=ID_PATTERN)]
+"""An identifier: what `streams.bounds.check_id` lets through."""
 ROUTE = "ouzel.route"
 """The key in an ASGI scope under which the template of the route is told."""
+STREAMED = "ouzel.streamed"
+"""And the one of an answer that lasts, so that its duration is no latency."""
 _AT = re.compile(r" - at `\$\.?(\w*)")
 _OWNERS = frozenset({"user_id"})
 
@@ -39,9 +46,14 @@ class Call:
     """One request, with its parameters read and checked."""
 
     service: Service
+    operation: Operation
     request: Request
     path: dict[str, str]
     query: Any
+
+    def still_admitted(self) -> bool:
+        """Whether its key allows it even now: for what lasts."""
+        return self.service.keys.allows(self.request.headers.get("authorization", "").encode("latin-1"), self.operation.scope)
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -83,7 +95,7 @@ class Resource:
         self._service = service
         self._template = operations[0].path
         self._operations = {operation.method: operation for operation in operations}
-        if "GET" in self._operations:
+        if "GET" in self._operations and self._operations["GET"].media != EVENT_STREAM:
             self._operations["HEAD"] = self._operations["GET"]
         self._allow = ", ".join(sorted(self._operations))
 
@@ -106,8 +118,16 @@ class Resource:
             raise Problem("not-ready", headers={"retry-after": "1"})
         path = {name: _path_parameter(name, value) for name, value in scope["path_params"].items()}
         query = read_query(scope["query_string"], operation.query)
-        response = await operation.handler(Call(service, Request(scope, receive, send), path, query))
+        if operation.media == EVENT_STREAM:
+            _admit_stream(service)
+            scope[STREAMED] = True
+        response = await operation.handler(Call(service, operation, Request(scope, receive, send), path, query))
         await response(scope, receive, send)
+
+
+def _admit_stream(service: Service) -> None:
+    if len(service.arrivals) >= service.settings.serve_max_streams:
+        raise Problem("busy", f"{len(service.arrivals)} streams are open", headers={"retry-after": "5"})
 
 
 @lru_cache(maxsize=256)

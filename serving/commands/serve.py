@@ -10,6 +10,7 @@ import typer
 from serving.auth import Keys, KeysError
 from serving.commands import CliError
 from serving.telemetry import ServingTelemetry
+from streams.rules import event_decoder
 from streams.settings import Settings, load_settings
 from streams.topics import describe_topics
 
@@ -28,6 +29,7 @@ def serve() -> None:
         keys = Keys(settings.serve_keys, telemetry)
     except KeysError as error:
         raise CliError(f"serve_keys: {error}") from error
+    decoder = event_decoder(settings)
     if not keys.required and not is_loopback(settings.serve_host):
         raise CliError(
             f"serve_host: {settings.serve_host} is not loopback, and there are no keys: make one with `ouzel keys create`, and "
@@ -43,7 +45,7 @@ def serve() -> None:
     typer.echo(f"http://{shown}:{settings.serve_port}", err=True)
     if not keys.required:
         typer.echo("no keys are set: answers on loopback only, and lets everybody there do everything", err=True)
-    raise typer.Exit(run_server(settings, keys, telemetry, listener))
+    raise typer.Exit(run_server(settings, keys, decoder, telemetry, listener))
 
 
 def is_loopback(host: str) -> bool:
