@@ -40,7 +40,8 @@ def watch(arguments: list[str]) -> None:
         targets = {"ouzel-worker": [f"127.0.0.1:{worker}"]}
         rules = sorted(RULES.glob("*.yml"))
         with PrometheusServer(Path(folder), targets, rules, every_s=EVERY_S, port=_usual_port()) as prometheus:
-            print(f"Prometheus: {prometheus.url} (alerts: {prometheus.url}/alerts)\nGraphs: {graphs(prometheus.url)}\n", flush=True)
+            print(f"Prometheus: {prometheus.url} (alerts: {prometheus.url}/alerts)")
+            print(f"Graphs: {graphs(prometheus.url)}\n", flush=True)
             main(["demo", "--metrics-port", str(worker), *arguments])
 
 

@@ -30,7 +30,13 @@ class PrometheusServer:
     """
 
     def __init__(
-        self, folder: Path, targets: Mapping[str, Sequence[str]], rules: Sequence[Path], *, every_s: int = 5, port: int | None = None
+        self,
+        folder: Path,
+        targets: Mapping[str, Sequence[str]],
+        rules: Sequence[Path],
+        *,
+        every_s: int = 5,
+        port: int | None = None,
     ) -> None:
         self.address = f"127.0.0.1:{port or free_ports(1)[0]}"
         self.url = f"http://{self.address}"

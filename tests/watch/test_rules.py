@@ -54,9 +54,7 @@ def test_the_unit_tests_pass(path: Path) -> None:
 
 def test_every_alert_has_a_unit_test_that_fires_and_one_that_stays_silent() -> None:
     names = [case["name"] for path in UNIT_TESTS for case in yaml.safe_load(path.read_text())["tests"]]
-    wanted = {
-        f"{alert['alert']} {alert['labels']['severity']} {verb}" for alert in ALERTS for verb in ("fires", "stays silent")
-    }
+    wanted = {f"{alert['alert']} {alert['labels']['severity']} {verb}" for alert in ALERTS for verb in ("fires", "stays silent")}
     found = {match.group() for name in names if (match := re.match(r"\w+ \w+ (fires|stays silent)", name))}
     assert found == wanted
 
