@@ -8,7 +8,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo test lint bench-pipeline bench-model faults bad-input soak clean
+.PHONY: setup demo test lint bench-pipeline bench-model bench-telemetry faults bad-input soak clean
 
 setup: $(READY)
 
@@ -36,6 +36,9 @@ bench-pipeline: $(READY)
 
 bench-model: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py
+
+bench-telemetry: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/bench/telemetry.py
 
 faults: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m faults.run

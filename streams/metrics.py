@@ -21,6 +21,7 @@ from streams.records import EVENT_TYPES
 from streams.sessions import Outcome
 
 FRESHNESS_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+WORST_FRESHNESS_S = 3600.0
 STAGE_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 GROUP_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 UNIT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
@@ -108,13 +109,18 @@ class JourneyMetrics:
         self.transitions = counter("ouzel_transitions", "Transitions produced.")
         self.recommendations = counter("ouzel_recommendations", "Recommendations published.", ["strategy"])
         self.freshness = BulkHistogram(
-            "ouzel_freshness_seconds", "From the event's Kafka time to its published recommendation.", FRESHNESS_BUCKETS, registry
+            "ouzel_freshness_seconds",
+            "From the event's Kafka time to its published recommendation; more than an hour counts as one.",
+            FRESHNESS_BUCKETS,
+            registry,
+            WORST_FRESHNESS_S,
         )
         self.event_freshness = BulkHistogram(
             "ouzel_event_freshness_seconds",
-            "From the event's own timestamp to its published recommendation; a longer time than an hour counts as that.",
+            "From the event's own timestamp to its published recommendation, likewise.",
             FRESHNESS_BUCKETS,
             registry,
+            WORST_FRESHNESS_S,
         )
         self.unit = histogram("ouzel_unit_size", "Events in a unit of work.", buckets=UNIT_BUCKETS)
         self.stage = histogram("ouzel_stage_seconds", "Time of one stage of a unit.", ["stage"], buckets=STAGE_BUCKETS)

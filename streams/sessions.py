@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     FEEDBACK = "feedback"
     IMPRESSION = "impression"
+    __hash__ = str.__hash__  # a few hundred ns sooner than an enum's own, and that of the equal string
 
 
 class Session(msgspec.Struct, array_like=True, gc=False):

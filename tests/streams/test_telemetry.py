@@ -8,8 +8,9 @@ from running import samples
 
 from models.null import NullRecommender
 from streams.delivery.outbox import Abandoned
+from streams.metrics import WORST_FRESHNESS_S
 from streams.settings import Settings
-from streams.telemetry import WORST_FRESHNESS_S, Telemetry
+from streams.telemetry import Telemetry
 
 
 def told(telemetry: Telemetry) -> dict[str, float]:
