@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.sender import AddPartitionsToTxnHandler, Sender, TxnOffsetCommitHandler
 from faust import App
 from faust.tables.manager import TableManager
@@ -41,6 +42,7 @@ OVERRIDDEN = {
     Sender: ("_send_produce_req", "_do_add_partitions_to_txn", "_do_txn_offset_commit"),
     AddPartitionsToTxnHandler: ("handle_response",),
     TxnOffsetCommitHandler: ("create_request", "handle_response"),
+    BatchBuilder: ("append", "record_count"),
     Fetcher: ("end_offsets",),
     GroupCoordinator: ("_do_heartbeat",),
 }
