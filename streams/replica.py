@@ -69,16 +69,19 @@ class Replica:
 
     async def apply(self, records: Sequence[Any]) -> None:
         """Take the next records of the log; returns when the steps that they close are applied."""
+        refused = 0
         for record in records:
             try:
                 transition = _decode(record.value)
             except (msgspec.DecodeError, TypeError):  # nobody but a journey writes there, so it is nobody's
-                log.warning("no_transition", offset=record.offset)
-                self._telemetry.refused_transitions.inc()
+                refused += 1
+                self._telemetry.model.refused_transitions.inc()
             else:
                 for batch, following in self._steps.add(transition, record.timestamp, record.offset):
                     await self._thread.background(partial(self._step, batch, following))
             self.seen = record.offset + 1
+        if refused:
+            log.warning("no_transitions", records=refused, before=self.seen)
 
     async def freeze(self) -> tuple[Frozen, Point]:
         """A copy of the model between two steps."""
@@ -102,6 +105,10 @@ class Replica:
     async def rollback(self, good: State) -> None:
         """Take the parameters of an earlier state."""
         await self._thread.background(lambda: self._model.rollback(good))
+
+    async def head(self, share: float) -> frozenset[str]:
+        """The popular items: see `Recommender.head`."""
+        return await self._thread.background(lambda: self._model.head(share))
 
     async def popular(self, k: int, hidden: frozenset[str], now: Callable[[], float] = time.time) -> bytes:
         """The recommendation for cold users, encoded."""
@@ -127,27 +134,21 @@ class Replica:
         return Point(self._model.steps, self._next)
 
     def _step(self, batch: Transitions, following: int) -> None:
-        self.untouched = False
+        self.untouched, began = False, time.perf_counter()
         if self.learning:
             self._model.learn(batch)
-            self._telemetry.learned.inc(len(batch))
+            self._telemetry.model.learned.inc(len(batch))
         else:
             self._model.follow(batch)
-            self._telemetry.followed.inc(len(batch))
+            self._telemetry.model.followed.inc(len(batch))
         self._next = following
+        self._telemetry.stepped(time.perf_counter() - began)
         self.tell()
 
     def tell(self) -> None:
         """Set the metrics of the model that ranks."""
-        if not self.in_service:
-            return
-        model, telemetry = self._model, self._telemetry
-        telemetry.steps.set(model.steps)
-        telemetry.loss.set(model.loss)
-        telemetry.vocabulary.set(model.vocabulary_size)
-        telemetry.evicted.set(model.evicted_items)
-        telemetry.drifts.set(model.drifts)
-        telemetry.skipped_steps.set(model.skipped_steps)
+        if self.in_service:
+            self._telemetry.tell_model(self._model)
 
 
 class InService:

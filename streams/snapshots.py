@@ -68,10 +68,12 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
             continue
         firsts = [older.first for older in stored[place:][::-1]]
         found = Restored(model, snapshot.manifest, firsts)
+        telemetry.model.snapshot_time.set(snapshot.manifest.created_at / 1000)
+        telemetry.model.snapshot_bytes.set(len(data))
         break
     for reason in refused:
         log.warning("snapshot_refused", reason=reason)
-        telemetry.refused_snapshots.inc()
+        telemetry.model.refused_snapshots.inc()
     return found
 
 
@@ -121,9 +123,10 @@ class SnapshotWriter:
         assert first is not None
         self.written_steps = point.steps
         self._firsts = [*self._firsts, first][-KEPT:]
-        self._telemetry.snapshot_bytes.set(len(data))
-        self._telemetry.snapshot_seconds.set(time.monotonic() - began)
-        self._telemetry.snapshot_time.set(time.time())
+        metrics = self._telemetry.model
+        metrics.snapshot_bytes.set(len(data))
+        metrics.snapshot_seconds.set(time.monotonic() - began)
+        metrics.snapshot_time.set(time.time())
         log.info("snapshot_written", steps=point.steps, transitions_offset=point.offset, bytes=len(data), records=len(chunks) + 1)
         await asyncio.to_thread(delete_before, self._settings, self._firsts[0])
 

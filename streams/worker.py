@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
@@ -50,6 +51,7 @@ class Worker:
         self._settings = settings
         self._decoder = event_decoder(settings)
         self._telemetry = Telemetry()
+        self._telemetry.tell_build(settings)
         self._catalogue = Catalogue()
         self._thread = ModelThread()
         self._stop = asyncio.Event()
@@ -74,7 +76,7 @@ class Worker:
         place = await self._rebuild()
         if self._stop.is_set():
             return 0
-        ranker = ThreadRanker(place, self._thread, self._catalogue)
+        ranker = ThreadRanker(place, self._thread, self._catalogue, telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
         application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, place, deleting, self._fail)
         await application.start()
@@ -83,9 +85,9 @@ class Worker:
             self._spawn(learner.run())
         log.info("ready", items=place.replica.model.vocabulary_size, steps=place.replica.model.steps)
         _spare_the_collector()
-        telemetry.ready.set(1)
+        telemetry.process.ready.set(1)
         await self._stop.wait()
-        telemetry.ready.set(0)
+        telemetry.process.ready.set(0)
         for task in self._tasks:
             task.cancel()
         await asyncio.wait_for(application.stop(), STOP_WITHIN_S)
@@ -129,17 +131,20 @@ class Worker:
         return place
 
     async def _apply_items(self, records: Any) -> None:
+        refused: Counter[str] = Counter()
         for record in records:
             try:
                 self._catalogue.apply(record.key, record.value)
             except BadRecord as bad:
-                log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
-        self._telemetry.catalogue.set(len(self._catalogue))
+                refused[bad.reason] += 1
+        if refused:
+            log.warning("bad_items", partition=records[0].partition, before=records[-1].offset + 1, **refused)
+        self._telemetry.model.catalogue.set(len(self._catalogue))
 
     async def _watch_learning(self, place: InService) -> None:
         """A learner that is far behind gets every second turn of the model thread."""
         while True:
-            self._telemetry.learner_lag.set(place.lag)
+            self._telemetry.model.learner_lag.set(place.lag)
             self._thread.yield_every_second_turn = place.behind
             await asyncio.sleep(0.25)
 
