@@ -79,9 +79,12 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
 
 async def position_to_start(settings: Settings, restored: Restored | None) -> int | None:
     """Where to go on in the transitions log. Raises `PositionAhead` where it ends before the snapshot's position."""
-    if restored is None:
-        return None
-    topic, start = settings.topic("transitions"), restored.manifest.transitions_offset
+    return None if restored is None else await start_in_log(settings, restored.manifest.transitions_offset)
+
+
+async def start_in_log(settings: Settings, start: int) -> int:
+    """Where to go on in the transitions log that was read before ``start``. Raises `PositionAhead` where it ends before."""
+    topic = settings.topic("transitions")
     held = await bounds(topic, aiokafka_config(settings), 0)
     if start > held.stop and settings.idempotent:  # the embedded broker tells the end of a log wrong
         raise PositionAhead(

@@ -15,7 +15,7 @@ import structlog
 
 from streams.app import Application
 from streams.catalogue import Catalogue
-from streams.decode import BadRecord, EventDecoder, load_decoder
+from streams.decode import BadRecord
 from streams.deletion import Deleting
 from streams.delivery.exactly_once import end_left_open
 from streams.delivery.foreign import ChangelogReplaced
@@ -27,8 +27,9 @@ from streams.model import new_model
 from streams.model_thread import ModelThread
 from streams.ranking import ThreadRanker
 from streams.replica import InService
+from streams.rules import event_decoder, hash_secret
 from streams.sessions import NewerState
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings
 from streams.snapshots import model_name, position_to_start, restore_newest
 from streams.telemetry import Telemetry
 from streams.topics import describe_topics, events_retention_ms, topic_problems
@@ -168,22 +169,6 @@ class Worker:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(REFUSED if isinstance(error, REFUSALS) else FAILED)
-
-
-def event_decoder(settings: Settings) -> EventDecoder:
-    """The decoder that the settings ask for. Raises `SettingsError` for a mapping or a hook that is none."""
-    try:
-        hook = load_decoder(settings.decoder) if settings.decoder else None
-        return EventDecoder(
-            settings.field_mapping, hook, max_bytes=settings.max_record_bytes, max_ahead_ms=int(settings.max_ahead_s * 1000)
-        )
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
-
-
-def hash_secret(settings: Settings) -> bytes:
-    """The secret of hashes of users; without a setting it is the group's name, which is none."""
-    return settings.hash_key.get_secret_value().encode() if settings.hash_key else settings.app_id.encode()
 
 
 def _spare_the_collector() -> None:

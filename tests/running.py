@@ -116,7 +116,7 @@ class WorkerProcess:
             return {}
         return samples(text)
 
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Until it processes events."""
         wait_until(self._ready_or_dead, "worker ready", timeout_s)
         assert self.alive, self.tail()
