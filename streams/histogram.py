@@ -38,7 +38,7 @@ class BulkHistogram(Collector):
         with self._lock:
             for value in values:
                 counts[bisect_left(bounds, value)] += 1
-            self._sum += sum(values)
+            self._sum = sum(values, self._sum)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The state of now, for a scrape."""
