@@ -92,7 +92,7 @@ def describe(  # type: ignore[no-untyped-def]
     """
     scratch.query[0] += 1
     tag = scratch.query[0]
-    found, unique = _expert_scores(window, rows, statistics, scratch, tag)
+    found, unique = expert_scores(window, rows, statistics, scratch, tag)
     count = _best_by_experts(found, blocked, sparse_limit, scratch, ids)
     sparse = count
     for place in range(net_top.shape[0]):
@@ -171,7 +171,7 @@ def _clear(scratch, x, tag):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", **KERNEL)
-def _expert_scores(window, rows, statistics, scratch, tag):  # type: ignore[no-untyped-def]
+def expert_scores(window, rows, statistics, scratch, tag):  # type: ignore[no-untyped-def]
     """Every expert's score of every item that any of them names; returns how many items, and how many of the prefix differ."""
     size, norm = 0, ZERO
     while size < window.shape[0] and window[size] >= 0:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.adam import Adam
 from models.candidates import Found
 from models.features import FEATURES, FIXED_SUM, NET_LOG_PROBABILITY
-from models.guard import Guard, small
+from models.guard import Guard, norm
 from models.linear import add_product, multiply
 from models.numerics import KERNEL, ONE, ZERO, Floats, Keys, exp, f4, sigmoid
 from models.ring import Ring, gather, keep
@@ -191,7 +191,7 @@ class Gate:
         multiply(a1.T, d2, g.w2)
         through(multiply(d2, w.w2.T, back), d1, g.b1)  # back becomes the gradient at the first layer's input
         multiply(x.T, back, g.w1)
-        if not small(self._gradient):
+        if not math.isfinite(norm(self._gradient)):
             self._skip()
             return
         self.loss = loss

@@ -67,7 +67,7 @@ def finite(array: NDArray[Any]) -> bool:
     return bool(np.isfinite(array).all())
 
 
-def small(array: NDArray[np.float32]) -> bool:
-    """Whether every number is finite and the sum of their squares is too; half as dear as `finite`."""
+def norm(array: NDArray[np.float32]) -> float:
+    """The Euclidean norm; not finite where a number, or the sum of their squares, is not. Half as dear as `finite`."""
     flat = array.reshape(-1)
-    return math.isfinite(float(flat @ flat))
+    return math.sqrt(float(flat @ flat))

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.alone import alone
 from models.candidates import NOTHING_OUT, Found, Room, best, choose, new_chosen, new_room, walk
 from models.columns import Columns
 from models.drift import PageHinkley
@@ -32,7 +33,7 @@ from models.memory import MAX_ITEMS, Memory
 from models.net import Net
 from models.numerics import Floats, Ints, f4
 from models.profile import PROFILES
-from models.ranked import allowed_rows, may_have, own_first, ranked_by
+from models.ranked import allowed_rows, may_have, own_first, ranked_by, rankings_of
 from models.reasons import REASONS
 from models.recommender import POPULAR, TESTED_K, Parameters, Query, Ranking
 from models.shortlist import Shortlist
@@ -103,7 +104,7 @@ class Hybrid(Trained):
             batch.append(0, offset, [str(n) for n in range(offset % 7)], str(offset % 23), "view", 1.0, 0)
         for begin in (0, self.step_size):
             rehearsal.test(batch.take(range(begin, begin + self.step_size)))
-        rehearsal.rank([Query(["1", "new", "2"], frozenset({"3"})), Query([])], TESTED_K, {"4"})
+        rehearsal.rank([Query(["1", "new", "2"], frozenset({"3"}), alone=True), Query([])], TESTED_K, {"4"})
         rehearsal.follow(batch)
         rehearsal.soft_reset()
 
@@ -143,8 +144,8 @@ class Hybrid(Trained):
         fresh = self.gate.keep(found, scores, columns.weight[asked], self._scratch.keys)
         self.gate.learn(fresh)
         trained = asked[columns.weight[asked] > 0]
-        height = self.memory.vocabulary.height
-        self.net.learn(columns.window[trained], columns.target[trained], columns.weight[trained], height)
+        of_trained = columns.window[trained], columns.target[trained], columns.weight[trained]
+        self.net.learn(*of_trained, self.memory.vocabulary.height)
         self.net.count(columns.target)
         self.steps += 1
         places = np.where(found.answers >= 0, found.starts[:-1] + found.answers, -2)
@@ -155,12 +156,13 @@ class Hybrid(Trained):
 
     def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
-        excluded, veiled = [vocabulary.rows(query.excluded) for query in queries], vocabulary.rows(hidden)
+        veiled = vocabulary.rows(hidden)
         self._blocked[veiled] = 1
         rankings: list[Ranking] = [_NOTHING] * len(queries)
         for q in np.flatnonzero(columns.window[:, 0] < 0).tolist():
             among = allowed_rows(vocabulary, queries[q].allowed, self._blocked)
-            popular = ranked_by(self.memory.popular(), vocabulary, among, excluded[q], k, POPULAR)
+            excluded = vocabulary.rows(queries[q].excluded)
+            popular = ranked_by(self.memory.popular(), vocabulary, among, excluded, k, POPULAR)
             rankings[q] = own_first(queries[q], hidden, popular, k)
         asked = columns.warm.tolist()
         with ghosts(self.memory, self.net, queries, columns) as found:
@@ -170,13 +172,13 @@ class Hybrid(Trained):
             plain = [q for q in asked if queries[q].allowed is None]
             for begin in range(0, len(plain), RANKED_AT_ONCE):
                 places = plain[begin : begin + RANKED_AT_ONCE]
-                self._rank_some(columns, places, excluded, found, k, blocked, rankings)
+                self._rank_some(columns, places, queries, found, k, blocked, rankings)
             for q in asked:
                 if (allowed := queries[q].allowed) is not None:
                     others = np.ones_like(blocked)
                     rows = vocabulary.rows(allowed) + [ghost.row for ghost in found if ghost.query == q]
                     others[rows] = blocked[rows]
-                    self._rank_some(columns, [q], excluded, found, k, others, rankings)
+                    self._rank_some(columns, [q], queries, found, k, others, rankings)
             blocked[[ghost.row for ghost in found]] = 0
         self._blocked[veiled] = 0
         return rankings
@@ -203,8 +205,7 @@ class Hybrid(Trained):
 
     def state(self) -> dict[str, NDArray[Any]]:
         numbers = {"steps": scalar(self.steps), "drifts": scalar(self.drifts), "drift": self._drift.state()}
-        net = self.net.state(self.memory.vocabulary.height)
-        parts = nested(memory=self.memory.state(), net=net, gate=self.gate.state())
+        parts = nested(memory=self.memory.state(), net=self.net.state(self.memory.vocabulary.height), gate=self.gate.state())
         return numbers | parts | {"shortlist": self._shortlist.rows}
 
     def restore(self, state: State) -> None:
@@ -254,14 +255,15 @@ class Hybrid(Trained):
         return Found(room.ids[:total], features, starts, answers)
 
     def _rank_some(
-        self, columns: Columns, places: Sequence[int], excluded: Sequence[Sequence[int]], found: Sequence[Ghost], k: int,
+        self, columns: Columns, places: Sequence[int], queries: Sequence[Query], found: Sequence[Ghost], k: int,
         blocked: NDArray[np.uint8], rankings: list[Ranking],
     ) -> None:  # fmt: skip
         """Write the rankings of the queries at ``places``."""
-        asked = np.array(places, np.int32)
-        out = np.full((len(columns.target), max(len(excluded[q]) for q in places)), -1, np.int32)
-        for q in places:
-            out[q, : len(excluded[q])] = excluded[q]
+        asked, vocabulary = np.array(places, np.int32), self.memory.vocabulary
+        excluded = [vocabulary.rows(queries[q].excluded) for q in places]
+        out = np.full((len(columns.target), max(map(len, excluded))), -1, np.int32)
+        for q, rows in zip(places, excluded, strict=True):
+            out[q, : len(rows)] = rows
         unseen = [(ghost.row, asked != ghost.query) for ghost in found]
         candidates = self._describe(columns, asked, blocked, unseen, out=out, depth=k + out.shape[1], veiled=bool(blocked.any()))
         scores = self.gate.scores(candidates.features)
@@ -271,16 +273,11 @@ class Hybrid(Trained):
             columns.window, asked, candidates.ids, scores, candidates.starts, self._room, blocked, out, self.memory.rows,
             self._scratch, chosen,
         )  # fmt: skip
-        names, told = cast(list[str], self.memory.vocabulary.items), (*REASONS, self.config["encoder"])
-        columns_of = (chosen.found, chosen.row, chosen.score, chosen.reason, chosen.because)
-        for place, n, rows, values, reasons, because in zip(places, *(array.tolist() for array in columns_of), strict=True):
-            rankings[place] = Ranking(
-                [names[row] for row in rows[:n]],
-                values[:n],
-                [told[reason] for reason in reasons[:n]],
-                [names[row] if row >= 0 else None for row in because[:n]],
-                STRATEGY,
-            )
+        compared = [(q, at) for at, q in enumerate(places) if queries[q].alone]
+        parts = alone(columns.window, compared, self.memory, self._room, blocked, out, self._scratch, self.config["encoder"])
+        names, told = cast(list[str], vocabulary.items), (*REASONS, self.config["encoder"])
+        for place, ranking in zip(places, rankings_of(chosen, names, told, STRATEGY, map(parts.get, places)), strict=True):
+            rankings[place] = ranking
 
     def _get_room(self, queries: int, depth: int) -> Room:
         held, capacity = self._room, self.memory.capacity

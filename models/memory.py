@@ -103,6 +103,14 @@ class Memory:
         scores = self.statistics.decayed[: self.vocabulary.height, 1] / np.float32(self.statistics.increment[1])
         return np.asarray(scores, np.float32)
 
+    def head(self, share: float) -> frozenset[str]:
+        """The fewest items that together have this share of the events, which fade with a half-life of 20,000."""
+        counts = self.statistics.decayed[: self.vocabulary.height, 2]
+        order = np.argsort(-counts, kind="stable")
+        reached = np.cumsum(counts[order], dtype=np.float64)
+        size = int(np.searchsorted(reached, share * reached[-1])) + 1 if len(counts) else 0
+        return frozenset(self.vocabulary.name(row) for row in order[:size].tolist() if counts[row] > 0)
+
     def reserve(self, height: int) -> None:
         """Have room for so many rows."""
         while self.capacity < height:
@@ -208,6 +216,10 @@ class Remembering:
     def evicted_items(self) -> int:
         """Items forgotten because the vocabulary was full."""
         return self.memory.evicted
+
+    def head(self, share: float) -> frozenset[str]:
+        """The fewest items that have this share of the recent interactions: the last 20,000, fading."""
+        return self.memory.head(share)
 
 
 def _weakly(method: Callable[..., None]) -> Callable[..., None]:

@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.encoders.encoder import LAST, D, Encoder
-from models.guard import Guard, small
+from models.guard import Guard, norm
 from models.linear import multiply
 from models.numerics import KERNEL, ONE, ZERO, Floats, Ints, below, f4
 from models.sampled_softmax import assemble, softmax, take
@@ -67,7 +67,7 @@ class Net:
         self.examples = np.full((REPLAY, LAST + 1), -1, np.int32)  # ring of windows, the target last
         self.weights = np.zeros(REPLAY, np.float32)
         self.trained = self.skipped = 0
-        self.loss = math.nan
+        self.loss = self.gradient_norm = math.nan
         self.random = np.array([0x9E3779B97F4A7C15 ^ (seed + 1)], np.uint64)
         self.guard = Guard()
         self.clock = 0  # counts steps since the start of the process
@@ -176,10 +176,11 @@ class Net:
         multiply(logits.T, queries, gradient[:candidates])
         gradient[candidates:] = 0
         query_gradient = multiply(logits, embedded[:candidates], s.query_gradient[:rows])
-        if not (self.encoder.backward(query_gradient, gradient) and small(gradient)):
+        length = norm(gradient) if self.encoder.backward(query_gradient, gradient) else math.nan
+        if not math.isfinite(length):
             self._skip()
             return
-        self.loss = loss
+        self.loss, self.gradient_norm = loss, length
         self.guard.step(loss, float(s.weights[:rows].mean()), candidates)
         self.clock += 1
         self.touched[s.used[:used]] = self.clock

@@ -24,7 +24,7 @@ class NullRecommender:
     evicted_items = skipped_steps = drifts = 0
     vocabulary_size = 0
     diverged, healthy = False, True
-    loss = math.nan
+    loss = gradient_norm = math.nan
 
     def __init__(self) -> None:
         self.steps = 0
@@ -36,6 +36,9 @@ class NullRecommender:
 
     def reposition(self, position: Mapping[int, int]) -> None:
         self._position = dict(position)
+
+    def head(self, share: float) -> frozenset[str]:
+        return frozenset()
 
     def warmup(self) -> None:
         """Nothing to compile."""

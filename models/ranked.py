@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.candidates import Chosen
 from models.columns import WINDOW
 from models.numerics import Floats
 from models.recommender import Query, Ranking
@@ -39,6 +40,22 @@ def ranked_by(scores: Floats, vocabulary: Vocabulary, among: Rows, excluded: Seq
     order = np.argsort(-values, kind="stable")[:k]
     items = [vocabulary.name(row) for row in among[order].tolist()]
     return Ranking(items, values[order].tolist(), [strategy] * len(items), [None] * len(items), strategy)
+
+
+def rankings_of(
+    chosen: Chosen, names: Sequence[str], told: Sequence[str], strategy: str, alone: Iterable[Mapping[str, list[str]] | None]
+) -> Iterator[Ranking]:
+    """The rankings of rows that were chosen: ``names`` by row, ``told`` the reasons by number, ``alone`` as in `Ranking`."""
+    columns = (chosen.found, chosen.row, chosen.score, chosen.reason, chosen.because)
+    for parts, n, rows, values, reasons, because in zip(alone, *(array.tolist() for array in columns), strict=True):
+        yield Ranking(
+            [names[row] for row in rows[:n]],
+            values[:n],
+            [told[reason] for reason in reasons[:n]],
+            [names[row] if row >= 0 else None for row in because[:n]],
+            strategy,
+            parts,
+        )
 
 
 def may_have(query: Query, item: str, hidden: AbstractSet[str]) -> bool:

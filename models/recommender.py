@@ -23,7 +23,7 @@ class Query(NamedTuple):
     """What a ranking is asked for: a session's last items, oldest first, items it must not contain, and the only ones it may.
 
     ``allowed`` names the items of a category, say; ``None`` allows all. ``length`` and ``dwell`` are as in `Transitions`, with
-    the last interaction counted; no length is that of the prefix.
+    the last interaction counted; no length is that of the prefix. ``alone`` asks what the experts would have ranked, each alone.
     """
 
     prefix: Sequence[str]
@@ -31,17 +31,22 @@ class Query(NamedTuple):
     length: int | None = None
     dwell: float = NO_DWELL
     allowed: AbstractSet[str] | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The answer: items with descending scores, and per item a reason and the prefix item it is because of, if any."""
+    """The answer: items with descending scores, and per item a reason and the prefix item it is because of, if any.
+
+    ``alone`` holds the first 20 items of each expert, by its name, where a mixture was asked for them.
+    """
 
     items: list[str]
     scores: list[float]
     reasons: list[str]
     because: list[str | None]
     strategy: str
+    alone: Mapping[str, list[str]] | None = None
 
 
 class Parameters(NamedTuple):
@@ -110,6 +115,11 @@ class Recommender(Protocol):
         ...
 
     @property
+    def gradient_norm(self) -> float:
+        """Norm of the last step's gradient of the items' embeddings; NaN before the first, and after a restart."""
+        ...
+
+    @property
     def diverged(self) -> bool:
         """Whether training has gone wrong, so that the parameters are to be given up: see `rollback`."""
         ...
@@ -117,6 +127,10 @@ class Recommender(Protocol):
     @property
     def healthy(self) -> bool:
         """Whether the parameters may be kept, to go back to."""
+        ...
+
+    def head(self, share: float) -> frozenset[str]:
+        """The fewest items that have this share of the recent interactions: the last 20,000, fading."""
         ...
 
     def warmup(self) -> None:

@@ -79,8 +79,8 @@ def manifest(data: bytes) -> Manifest:
     return found
 
 
-def restore(data: bytes) -> Recommender:
-    """The model that a snapshot was taken of. Raises `SnapshotError` where a byte of it has changed."""
+def read(data: bytes) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+    """What a snapshot says of itself, and its arrays. Raises `SnapshotError` where a byte of it has changed."""
     found = manifest(data)
     try:
         arrays = load(data)
@@ -89,6 +89,12 @@ def restore(data: bytes) -> Recommender:
     told = {"format": FORMAT, "version": found.version, "model": found.model, "config": found.config}
     if _digest(told, arrays) != found.sha256:
         raise SnapshotError("the snapshot's contents are not those that its hash was taken of")
+    return found, arrays
+
+
+def restore(data: bytes) -> Recommender:
+    """The model that a snapshot was taken of. Raises `SnapshotError` as `read` does, and where no such model is known."""
+    found, arrays = read(data)
     try:
         model = build(found.model, **found.config)
     except (TypeError, ValueError) as error:

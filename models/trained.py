@@ -31,6 +31,11 @@ class Trained(Remembering):
         return self.net.loss
 
     @property
+    def gradient_norm(self) -> float:
+        """Norm of the last step's gradient of the items' embeddings; NaN before the first."""
+        return self.net.gradient_norm
+
+    @property
     def healthy(self) -> bool:
         """Whether the parameters may be kept, to go back to."""
         return all(guard.healthy for guard in self._guards())

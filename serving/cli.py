@@ -20,6 +20,8 @@ COMMANDS = (
     "config",
     "topics",
     "worker",
+    "serve",
+    "keys",
     "replay",
     "simulate",
     "watch",

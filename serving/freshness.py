@@ -39,6 +39,11 @@ class Freshness:
         else:
             self._sample(kafka_time - triggered)
 
+    @property
+    def recent_samples(self) -> int:
+        """How many `recent` goes by."""
+        return len(self._recent)
+
     def percentile(self, share: float) -> float | None:
         """Over the whole run; ``share`` in 0..1. ``None`` without samples."""
         return _percentile(self._all, share)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import urllib.request
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -46,15 +46,17 @@ def parse(text: str) -> WorkerMetrics:
         return int(sum(value for _, value in samples[name]))
 
     def accuracy(name: str, method: str) -> float | None:
-        tested = not samples["ouzel_prequential_tests"] or total("ouzel_prequential_tests") > 0
         for labels, value in samples[name]:
-            if tested and labels.get("k") == "20" and labels.get("method") == method and math.isfinite(value):
+            if labels.get("k") == "20" and labels.get("method") == method and math.isfinite(value):
                 return value
         return None
 
+    events: Counter[str] = Counter()
+    for labels, value in samples["ouzel_events_total"]:
+        events[labels["outcome"]] += int(value)
     return WorkerMetrics(
         ready=total("ouzel_ready") > 0,
-        events={labels["outcome"]: int(value) for labels, value in samples["ouzel_events_total"]},
+        events=events,
         interactions=total("ouzel_interactions_total"),
         transitions=total("ouzel_transitions_total"),
         recommendations=total("ouzel_recommendations_total"),

@@ -5,74 +5,101 @@ The rankings remembered are neither state nor changelog: after a fail-over such 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 CUT = 20
+"""Places of a ranking that are tested."""
+HALF_LIFE = 10_000
+"""Tests of the model after which a test weighs half."""
+GROWTH = 2 ** (1 / HALF_LIFE)
+RESCALE_AT = 1e100
+MODEL, POPULARITY = "model", "popularity"
+MISSED = -1
 
-SessionName = tuple[int, bytes, int]
-"""Names one session among all: its partition, its state key and the offset of its first event."""
 
-
-@dataclass(slots=True)
 class Tally:
-    """Hits and reciprocal ranks over the whole run, each test of equal weight."""
+    """Hits of one method by place, counting from 0: over the whole run, and fading.
 
-    tests: int = 0
-    hits: int = 0
-    reciprocal_ranks: float = 0.0
+    What fades does so without being touched: instead of older hits' weights shrinking, those of newer ones grow.
+    """
 
-    def add(self, ranking: Sequence[str], item: str) -> None:
-        """Count one test of ``item`` against a ranking of at most 20 places."""
+    __slots__ = ("at", "fading", "tests", "weight")
+
+    def __init__(self) -> None:
+        self.tests, self.weight = 0, 0.0
+        self.at = [0] * CUT
+        self.fading = [0.0] * CUT
+
+    def add(self, place: int, weight: float) -> None:
+        """Count one test: the place of the item that came, or `MISSED`."""
         self.tests += 1
-        if item in ranking:
-            self.hits += 1
-            self.reciprocal_ranks += 1 / (ranking.index(item) + 1)
+        self.weight += weight
+        if place >= 0:
+            self.at[place] += 1
+            self.fading[place] += weight
+
+    def shrink(self, scale: float) -> None:
+        """Multiply every weight."""
+        self.weight *= scale
+        self.fading = [held * scale for held in self.fading]
+
+    def hits(self, k: int) -> int:
+        """Tests whose item was among the first k."""
+        return sum(self.at[:k])
 
     @property
     def recall(self) -> float:
-        """Recall@20; NaN before the first test."""
-        return self.hits / self.tests if self.tests else float("nan")
+        """Recall@20 over the whole run; NaN before the first test."""
+        return self.hits(CUT) / self.tests if self.tests else math.nan
 
     @property
     def mrr(self) -> float:
-        """MRR@20; NaN before the first test."""
-        return self.reciprocal_ranks / self.tests if self.tests else float("nan")
+        """MRR@20 over the whole run; NaN before the first test."""
+        return sum(count / (place + 1) for place, count in enumerate(self.at)) / self.tests if self.tests else math.nan
+
+    def late_recall(self, k: int) -> float:
+        """Recall@k of late; NaN before the first test."""
+        return sum(self.fading[:k]) / self.weight if self.tests else math.nan
+
+    def late_mrr(self, k: int) -> float:
+        """MRR@k of late."""
+        return sum(held / (place + 1) for place, held in enumerate(self.fading[:k])) / self.weight if self.tests else math.nan
+
+    def late_ndcg(self, k: int) -> float:
+        """NDCG@k of late: of one right item, 1 / log2 of its rank and 1."""
+        gains = (held / math.log2(place + 2) for place, held in enumerate(self.fading[:k]))
+        return sum(gains) / self.weight if self.tests else math.nan
 
 
 class LiveAccuracy:
-    """Tests the model and popularity beside it, remembering the last rankings of at most ``capacity`` sessions.
+    """The tallies of the model, of popularity beside it, and of experts alone where they ranked too."""
 
-    Two plain dicts take turns: when the younger is full it becomes the older, and the older is forgotten. So the last
-    ``capacity / 2`` sessions are always there, for less than keeping an order of use would cost each event.
-    """
-
-    def __init__(self, capacity: int = 100_000) -> None:
-        self.model = Tally()
-        self.popularity = Tally()
+    def __init__(self) -> None:
+        self.tallies: dict[str, Tally] = defaultdict(Tally)
+        self.model, self.popularity = self.tallies[MODEL], self.tallies[POPULARITY]
         self.skipped = 0
-        self._half = max(capacity // 2, 1)
-        self._younger: dict[SessionName, Sequence[str]] = {}
-        self._older: dict[SessionName, Sequence[str]] = {}
+        self._weight = 1.0
 
-    def test(self, name: SessionName, item: str, popular: Sequence[str]) -> None:
-        """Test the item that came, which is not its session's first: that has nothing to be tested against."""
-        ranking = self._younger.get(name)
-        if ranking is None:
-            ranking = self._older.get(name)
-        if ranking is None:
-            self.skipped += 1
-            return
-        self.model.add(ranking, item)
-        self.popularity.add(popular[:CUT], item)
+    def test(
+        self, item: str, ranking: Sequence[str], popular: Sequence[str], alone: Mapping[str, Sequence[str]] | None = None
+    ) -> int:
+        """Test the item that came against rankings of at most 20 places; returns its place in the model's, or `MISSED`."""
+        weight = self._weight = self._weight * GROWTH
+        place = place_of(item, ranking)
+        self.model.add(place, weight)
+        self.popularity.add(place_of(item, popular), weight)
+        if alone is not None:
+            for expert, of_expert in alone.items():
+                self.tallies[expert].add(place_of(item, of_expert), weight)
+        if weight > RESCALE_AT:
+            for tally in self.tallies.values():
+                tally.shrink(1 / weight)
+            self._weight = 1.0
+        return place
 
-    def remember(self, name: SessionName, items: Sequence[str]) -> None:
-        """Keep the ranking that the session's next event is tested against."""
-        if len(self._younger) >= self._half:
-            self._older, self._younger = self._younger, {}
-        self._younger[name] = items[:CUT]
 
-    def forget(self, name: SessionName) -> None:
-        """Drop the session's ranking."""
-        self._younger.pop(name, None)
-        self._older.pop(name, None)
+def place_of(item: str, ranking: Sequence[str]) -> int:
+    """The item's place in a ranking, counting from 0, or `MISSED`."""
+    return ranking.index(item) if item in ranking else MISSED

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import structlog
 
-from streams.accuracy import LiveAccuracy
 from streams.catalogue import Catalogue
 from streams.decode import EventDecoder
 from streams.deletion import Deleting
@@ -19,11 +18,15 @@ from streams.delivery.foreign import ChangelogCustody
 from streams.delivery.leased import LeasedDelivery
 from streams.delivery.outbox import NO_HEADERS, Abandoned, Outbox
 from streams.delivery.publisher import Publisher
+from streams.disk import DiskWatch
 from streams.engine.app import create_app
+from streams.engine.sensor import GroupSensor
 from streams.engine.stall import StallWatch
 from streams.engine.unit import Unit
 from streams.follower import read_range
 from streams.kafka import aiokafka_config
+from streams.lag import LagWatch
+from streams.observer import MetricsObserver, Observer, Unobserved
 from streams.pipeline import Pipeline, Ranker
 from streams.replica import POPULAR_KEY, InService
 from streams.rules import rules_of, topics_of
@@ -34,7 +37,8 @@ from streams.telemetry import Telemetry
 log = structlog.get_logger(__name__)
 
 POPULAR_EVERY_S = 30.0
-LAG_EVERY_S = 0.5
+HEAD_SHARE = 0.8
+"""Of the events: the items that have so many are the head of the catalogue, the others its long tail."""
 
 
 class Application:
@@ -57,8 +61,10 @@ class Application:
         self._place = place
         self._fail = fail
         self._tasks: list[asyncio.Task[None]] = []
+        self._watches: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
         self.app = app = create_app(settings)
-        app.fail_stop, app.on_foreign_bytes, app.on_recovered = fail, telemetry.refused_states.inc, telemetry.recovered
+        app.fail_stop, app.on_recovered = fail, telemetry.recovered
+        app.on_foreign_bytes, app.on_retry = telemetry.sessions.refused.inc, telemetry.journey.retries.inc
         self.publisher = Publisher(lambda: app.producer._producer, app.may_send)
         table = app.sessions
         store = RocksStore(table.data._db_for_partition, table.data.offset_key)
@@ -69,19 +75,20 @@ class Application:
             ranker=ranker,
             delivery=self._transactions or self._leased(store),
             catalogue=catalogue,
-            accuracy=LiveAccuracy(),
-            telemetry=telemetry,
+            observer=self._observer(table.data),
             topics=topics_of(settings),
             rules=rules_of(settings, deleting),
         )
+        group = telemetry.group
+        app.sensors.add(GroupSensor(group.rebalances.inc, group.rebalance_seconds.observe, group.commit_seconds.observe))
         app.agent(app.events_topic, name="recommend")(self._recommend)
         app.agent(app.learner_topic, name="learner")(self._election)
 
     def _leased(self, store: SessionStore) -> LeasedDelivery:
         topic = self._settings.topic("sessions-changelog")
         read = partial(read_range, topic, aiokafka_config(self._settings))
-        custody = ChangelogCustody(self.publisher, store, read, topic, self._telemetry.foreign_writes.inc)
-        return LeasedDelivery(self.publisher, custody, topic)
+        custody = ChangelogCustody(self.publisher, store, read, topic, self._telemetry.journey.foreign_writes.inc)
+        return LeasedDelivery(self.publisher, custody, topic, self._telemetry.parts)
 
     def _exactly_once(self, store: SessionStore) -> ExactlyOnceDelivery:
         app, name = self.app, transactional_id(self._settings)
@@ -95,16 +102,30 @@ class Application:
         def committed(offsets: Mapping[int, int]) -> None:
             app.consumer.committed(offsets)
 
-        return ExactlyOnceDelivery(self._settings, store, new_producer, fence, app.may_send, committed)
+        timed = self._telemetry.parts["transaction"]
+        return ExactlyOnceDelivery(self._settings, store, new_producer, fence, app.may_send, committed, timed)
+
+    def _observer(self, sessions: Any) -> Observer:
+        """Who watches, and what is measured beside the journey; nobody and nothing where there is no endpoint to tell it."""
+        settings, telemetry = self._settings, self._telemetry
+        if not settings.metrics_port:
+            return Unobserved()
+        observer = MetricsObserver(telemetry, settings.topic("events"))
+        self._watches = (
+            LagWatch(self.app, telemetry, lambda: self.elected).run,
+            DiskWatch(settings.data_dir, lambda: sessions._dbs, telemetry.sessions).run,
+            partial(observer.follow_head, lambda: self._place.replica.head(HEAD_SHARE)),
+        )
+        return observer
 
     async def start(self) -> None:
         """Join the group; returns when the state is recovered and events flow."""
         if self._transactions is not None:
             await self._transactions.start()
         await self.app.start()
-        self._tasks = [asyncio.create_task(self._watch_for_stalls())]
+        self._tasks = [asyncio.create_task(work) for work in (self._watch_for_stalls(), *(watch() for watch in self._watches))]
         await self.app.wait_ready()
-        self._tasks += [asyncio.create_task(work) for work in (self._measure_lag(), self._publish_popular())]
+        self._tasks.append(asyncio.create_task(self._publish_popular()))
 
     async def stop(self) -> None:
         """Finish the unit in hand, commit, leave the group."""
@@ -121,7 +142,7 @@ class Application:
             try:
                 await self.pipeline.process(unit.records, unit.generation)
             except Abandoned:
-                self._telemetry.abandoned.inc()
+                self._telemetry.journey.abandoned.inc()
                 log.warning("unit_abandoned", generation=unit.generation)
                 self.app.consumer.abandon(event.message)
             except BaseException as error:
@@ -152,19 +173,6 @@ class Application:
     def rebalancing(self) -> bool:
         """Whether assignments are in the air."""
         return bool(self.app.rebalancing)
-
-    async def _measure_lag(self) -> None:
-        consumer, lag = self.app.consumer, self._telemetry.lag
-        told: set[str] = set()
-        while True:
-            await asyncio.sleep(LAG_EVERY_S)
-            self._telemetry.is_learner.set(self.elected)
-            left = {str(partition): found for partition, found in (await consumer.lag()).items()}
-            for partition in told - left.keys():  # another worker tells of it now
-                lag.remove(partition)
-            told = set(left)
-            for partition, found in left.items():
-                lag.labels(partition).set(found)
 
     async def _watch_for_stalls(self) -> None:
         """A stale lease is no stall: who cannot reach the group waits for it."""

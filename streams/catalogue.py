@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from streams.bounds import MAX_CURRENCY_LENGTH, BadRecord, check_id, check_number, check_text
@@ -36,16 +37,13 @@ class Catalogue:
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Take a record of the items topic; a null value removes the item. Raises `BadRecord`, and then changes nothing."""
         if value is None:
-            item_id = _removed(key)
-            self._items.pop(item_id, None)
-            self._hide(item_id, False)
+            self._set(_removed(key), None)
             return
         item = decode_item(value)
         # A removal names the item by its key alone, so under another key it could never be removed.
         if key is not None and key != item.item_id.encode():
             raise BadRecord("out_of_bounds", "the key is not the item_id")
-        self._items[item.item_id] = item
-        self._hide(item.item_id, item.is_hidden)
+        self._set(item.item_id, item)
 
     def get(self, item_id: str) -> Item | None:
         """What is known of an item."""
@@ -56,7 +54,12 @@ class Catalogue:
         item = self._items.get(item_id)
         return item.item_name if item is not None and item.item_name else item_id
 
-    def _hide(self, item_id: str, hide: bool) -> None:
+    def _set(self, item_id: str, item: Item | None) -> None:
+        if item is None:
+            self._items.pop(item_id, None)
+        else:
+            self._items[item_id] = item
+        hide = item is not None and item.is_hidden
         if hide != (item_id in self._hidden):
             (self._hidden.add if hide else self._hidden.discard)(item_id)
             self._frozen = None
@@ -68,7 +71,12 @@ def decode_item(value: bytes) -> Item:
         raise BadRecord("empty")
     if len(value) > MAX_ITEM_BYTES:
         raise BadRecord("too_large", f"{len(value)} bytes, at most {MAX_ITEM_BYTES}")
-    raw = {name: found for name, found in json_object(value).items() if found is not None}
+    return item_of(json_object(value))
+
+
+def item_of(fields: Mapping[str, Any]) -> Item:
+    """The same of a JSON object."""
+    raw = {name: found for name, found in fields.items() if found is not None}
     if "item_id" not in raw:
         raise BadRecord("missing_field", "item_id")
     hidden = raw.get("is_hidden", False)

@@ -16,21 +16,23 @@ Apply = Callable[[Sequence[Any]], Awaitable[None]]
 
 
 class Follower:
-    """Follows every partition of one topic, from its beginning or from the offset ``start``.
+    """Follows every partition of one topic, from its beginning, from the offset ``start``, or from its end.
 
-    `caught_up` is set once what the log held when it began has been applied.
+    `caught_up` is set once what the log held when it began has been applied. The broker holds an empty fetch ``max_wait_ms``.
 
     An error in ``apply`` or in reading ends `run`: the caller decides what that means.
     """
 
     def __init__(
-        self, topic: str, config: Mapping[str, Any], apply: Apply, *, max_records: int = 2000, start: int | None = None
-    ) -> None:
+        self, topic: str, config: Mapping[str, Any], apply: Apply, *, max_records: int = 2000, start: int | None = None,
+        from_end: bool = False, max_wait_ms: int = 100,
+    ) -> None:  # fmt: skip
         self._topic = topic
         self._config = dict(config)
         self._apply = apply
         self._max_records = max_records
-        self._start = start
+        self._start, self._from_end = start, from_end
+        self._max_wait_ms = max_wait_ms
         self.caught_up = asyncio.Event()
         self._end_unknown = True
         self.lag = 0
@@ -38,7 +40,11 @@ class Follower:
     async def run(self) -> None:
         """Read for ever."""
         consumer = AIOKafkaConsumer(
-            self._topic, **self._config, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
+            self._topic,
+            **self._config,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=self._max_wait_ms,
         )
         await consumer.start()
         try:
@@ -56,7 +62,7 @@ class Follower:
         partitions = sorted(consumer.assignment())
         if not partitions:
             raise LookupError(f"topic {self._topic} has no partitions")
-        await consumer.seek_to_beginning(*partitions)
+        await (consumer.seek_to_end if self._from_end else consumer.seek_to_beginning)(*partitions)
         if self._start is not None:
             for tp in partitions:
                 consumer.seek(tp, self._start)

@@ -149,7 +149,7 @@ class Learner:
             outbox.to(self._settings.topic("model-updates"), 0).append(record)
             await self._publisher.publish(outbox, self._epoch)
         self._mark, self._told_steps = mark, parameters.steps
-        self._telemetry.updates.inc(len(records))
+        self._telemetry.model.updates.inc(len(records))
 
     async def _snapshot(self) -> None:
         """Write a snapshot if anything was learned since the last; one that is not sound is not written but mended.
@@ -179,7 +179,7 @@ class Learner:
         again, self._rolled_back_at = steps - self._rolled_back_at < AGAIN_STEPS, steps
         good: Recommender = restored.model if restored is not None and not again else new_model(self._settings)
         await self._place.replica.rollback(good.state())
-        self._telemetry.rollbacks.inc()
+        self._telemetry.model.rollbacks.inc()
         log.error("rolled_back", to_steps=good.steps, steps=self._place.replica.model.steps)
         frozen, point = await self._place.replica.freeze()
         await self._writer.write(frozen, point, self._group.generation)

@@ -7,40 +7,26 @@ and the same records come again. Numbers in the comments are the steps of docs/d
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from models.recommender import Query, Ranking
-from streams.accuracy import LiveAccuracy, SessionName
 from streams.catalogue import Catalogue
 from streams.dead_letter import dead_letter
 from streams.decode import BadRecord, Deletion, EventDecoder
 from streams.deletion import marker_key, pack_marker
 from streams.delivery.outbox import NO_HEADERS, Outbox
+from streams.observer import Observer
 from streams.records import Event, RankedItem, Recommendation, recommendation_id
 from streams.rules import Rules, Topics
 from streams.sessions import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, unpack, user_key
 from streams.store import Changes, SessionStore
-from streams.telemetry import Telemetry
+from streams.work import UNKNOWN, Record, Trigger, Work
 
 PUBLISHED_PREFIX = 10
 _encode = msgspec.json.Encoder().encode
-
-
-class Record(Protocol):
-    """A raw Kafka record; ``timestamp`` is Kafka time, epoch ms."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
 
 
 class Ranker(Protocol):
@@ -62,30 +48,6 @@ class Delivery(Protocol):
         ...
 
 
-class Trigger(msgspec.Struct, gc=False):
-    """An event that asks for a ranking, with what was known right after it."""
-
-    event: Event
-    record: Record
-    name: SessionName
-    outcome: Outcome
-    prefix: list[str]
-
-
-@dataclass(slots=True)
-class Work:
-    """What one unit amounts to before anything has left the process."""
-
-    triggers: list[Trigger] = field(default_factory=list)
-    removals: list[tuple[int, int, bytes]] = field(default_factory=list)
-    """Deleted users: how many triggers came before, the partition, and the key."""
-    queries: list[Query] = field(default_factory=list)
-    outbox: Outbox = field(default_factory=Outbox)
-    changes: dict[int, Changes] = field(default_factory=dict)
-    outcomes: list[str] = field(default_factory=list)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-
 class Pipeline:
     """Takes units of work through the journey. One unit at a time."""
 
@@ -97,8 +59,7 @@ class Pipeline:
         ranker: Ranker,
         delivery: Delivery,
         catalogue: Catalogue,
-        accuracy: LiveAccuracy,
-        telemetry: Telemetry,
+        observer: Observer,
         topics: Topics,
         rules: Rules,
         now: Callable[[], float] = time.time,
@@ -108,8 +69,7 @@ class Pipeline:
         self._ranker = ranker
         self._delivery = delivery
         self._catalogue = catalogue
-        self._accuracy = accuracy
-        self._telemetry = telemetry
+        self._observer = observer
         self._topics = topics
         self._rules = rules
         self._now = now
@@ -120,27 +80,27 @@ class Pipeline:
 
         Raises `Abandoned` when the group has rebalanced; any other error must end the process.
         """
-        telemetry = self._telemetry
+        observer = self._observer
         if generation != self._generation:
             self._store.refresh()
             self._generation = generation
-        with telemetry.stage("step"):
+        with observer.stage("step"):
             work = Work()
             for partition, of_partition in records.items():
                 self._step_partition(work, partition, of_partition)
-        with telemetry.stage("rank"):
+        with observer.stage("rank"):
             began = self._now()
             rankings, popular, version = await self._ranker.rank(work.queries, self._rules.published)
-        with telemetry.stage("publish"):
-            self._test(work.triggers, rankings, popular)
+        with observer.stage("test"):
+            observer.test(work, rankings, popular)
+        with observer.stage("publish"):
             self._publish(work, rankings, version, began)
-        with telemetry.stage("deliver"):
+        with observer.stage("deliver"):
             changelog = await self._delivery.deliver(work.outbox, work.changes, generation)
-        with telemetry.stage("store"):
+        with observer.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
-        kafka_times = [trigger.record.timestamp for trigger in work.triggers]
-        telemetry.unit_done(work.outcomes, work.counts, kafka_times, self._accuracy, self._now())
+        observer.done(work, rankings, self._now())
 
     # 2-4: decode, skip what is done, step the sessions in offset order
 
@@ -153,7 +113,7 @@ class Pipeline:
         transitions = work.outbox.to(self._topics.transitions, 0)
         for record in records:
             if record.offset <= watermark:
-                work.outcomes.append("replayed")
+                work.outcomes.append((UNKNOWN, "replayed"))
                 continue
             event = self._decode(work, record)
             if event is None:
@@ -164,14 +124,16 @@ class Pipeline:
                 markers = {**markers, marker_key(event.key, secret): record.timestamp}
                 continue
             if markers and event.timestamp <= markers.get(marker_key(owner(event), secret), -1):
-                work.outcomes.append("before_deletion")
+                work.outcomes.append((event.event_type, "before_deletion"))
                 continue
             key = state_key(event)
             state = self._state(partition, key, states)
             result = step(state, event, partition, record.offset, record.timestamp, self._rules.session_gap_ms)
-            work.outcomes.append(result.outcome)
+            work.outcomes.append((event.event_type, result.outcome))
             session = result.session
             if session is None:
+                if result.outcome is Outcome.IMPRESSION and event.recommendation_id is not None:
+                    work.impressions.append(event)
                 continue
             touched[key] = record.offset
             if result.transition is not None:
@@ -181,7 +143,8 @@ class Pipeline:
                 name = (partition, key, session.first_offset)
                 work.triggers.append(Trigger(event, record, name, result.outcome, prefix))
                 excluded = not_again(session, self._rules.exclude)
-                work.queries.append(Query(prefix, excluded, session.length, dwell(session.prefix)))
+                alone = self._observer.samples(record.offset)
+                work.queries.append(Query(prefix, excluded, session.length, dwell(session.prefix), None, alone))
         for key, offset in touched.items():
             state = states[key]
             changes.states[key] = (offset, pack(state, offset) if state.sessions else None)
@@ -191,12 +154,12 @@ class Pipeline:
         """Empty the states of a user or anonymous session, and leave a marker."""
         for key in (user_key(deletion.key), session_key(deletion.key)):
             for session in self._state(partition, key, states).sessions:
-                self._accuracy.forget((partition, key, session.first_offset))
+                self._observer.forget((partition, key, session.first_offset))
             states[key] = State()
         mark = marker_key(deletion.key, self._rules.deleting.secret)
         work.changes[partition].states[mark] = (record.offset, pack_marker(record.timestamp, record.offset))
         work.removals.append((len(work.triggers), partition, deletion.key.encode()))
-        work.outcomes.append("deleted")
+        work.outcomes.append((UNKNOWN, "deleted"))
 
     def _state(self, partition: int, key: bytes, states: dict[bytes, State]) -> State:
         """The state as this unit has it so far."""
@@ -222,7 +185,7 @@ class Pipeline:
             letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes)
             work.outbox.to(self._topics.dead_letters, record.partition).append(letter)
             work.counts["dead_letters", bad.reason] += 1
-            work.outcomes.append("dead_letter")
+            work.outcomes.append((UNKNOWN, "dead_letter"))
             return None
         if isinstance(event, Event):
             _count_key(work, record, event)
@@ -232,18 +195,8 @@ class Pipeline:
         rules = self._rules
         keys = self._store.expired(partition, last.timestamp, rules.session_ttl_ms, rules.deleting.ttl_ms)
         gone: dict[bytes, tuple[int, None]] = {key: (last.offset, None) for key in keys if key not in touched}
-        work.counts["expired", ""] += len(gone)
+        work.counts["expired",] += len(gone)
         return gone
-
-    # 6: test each event's item against the ranking of the same session's previous event
-
-    def _test(self, triggers: Sequence[Trigger], rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
-        accuracy = self._accuracy
-        for trigger, ranking in zip(triggers, rankings, strict=True):
-            name = trigger.name
-            if trigger.outcome is Outcome.ACCEPTED and name[2] != trigger.record.offset:
-                accuracy.test(name, trigger.event.item_id, popular)
-            accuracy.remember(name, ranking.items)
 
     # 7: what leaves the process
 
@@ -271,8 +224,7 @@ class Pipeline:
             outputs = work.outbox.to(self._topics.recommendations, record.partition)
             outputs.append((key, _encode(recommendation), NO_HEADERS))
         self._remove(work, removals, len(work.triggers))
-        work.counts["recommendations", ""] += len(work.triggers)
-        work.counts["transitions", ""] += len(work.outbox.to(self._topics.transitions, 0))
+        work.counts["transitions",] += len(work.outbox.to(self._topics.transitions, 0))
 
     def _remove(self, work: Work, removals: list[tuple[int, int, bytes]], published: int) -> None:
         """Where a user was deleted, his recommendations are too: in their turn, as he may come back."""

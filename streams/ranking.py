@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from models.recommender import Query, Ranking
@@ -9,15 +10,17 @@ from streams.accuracy import CUT
 from streams.catalogue import Catalogue
 from streams.model_thread import ModelThread
 from streams.replica import InService
+from streams.telemetry import Telemetry
 
 
 class ThreadRanker:
     """Ranks in the model thread."""
 
-    def __init__(self, place: InService, thread: ModelThread, catalogue: Catalogue) -> None:
+    def __init__(self, place: InService, thread: ModelThread, catalogue: Catalogue, telemetry: Telemetry) -> None:
         self._place = place
         self._thread = thread
         self._catalogue = catalogue
+        self._telemetry = telemetry
 
     async def rank(self, queries: Sequence[Query], k: int) -> tuple[list[Ranking], Sequence[str], int]:
         """The rankings, the most popular items beside them, and the model's version."""
@@ -26,8 +29,9 @@ class ThreadRanker:
         hidden = frozenset(self._catalogue.hidden)
 
         def job() -> tuple[list[Ranking], Sequence[str], int]:
-            model = self._place.replica.model
+            model, began = self._place.replica.model, time.perf_counter()
             rankings = model.rank([*queries, Query(())], k, hidden)
+            self._telemetry.ranking.inc(time.perf_counter() - began)
             return rankings[:-1], rankings[-1].items[:CUT], model.steps
 
         return await self._thread.urgent(job)

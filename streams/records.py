@@ -7,6 +7,7 @@ walk them again and again.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -119,3 +120,9 @@ class Recommendation(msgspec.Struct, kw_only=True, gc=False):
 def recommendation_id(topic: str, partition: int, offset: int) -> str:
     """The identifier of the recommendation that this record triggers."""
     return f"{topic}-{partition}-{offset}"
+
+
+def trigger_of(recommendation_id: str, topic: str) -> tuple[int, int] | None:
+    """Partition and offset of the record of ``topic`` that triggered this recommendation; ``None`` for an id of another kind."""
+    found = re.fullmatch(r"(.+)-([0-9]{1,9})-([0-9]{1,18})", recommendation_id, re.DOTALL)
+    return (int(found[2]), int(found[3])) if found is not None and found[1] == topic else None

@@ -74,7 +74,7 @@ class Replica:
                 transition = _decode(record.value)
             except (msgspec.DecodeError, TypeError):  # nobody but a journey writes there, so it is nobody's
                 log.warning("no_transition", offset=record.offset)
-                self._telemetry.refused_transitions.inc()
+                self._telemetry.model.refused_transitions.inc()
             else:
                 for batch, following in self._steps.add(transition, record.timestamp, record.offset):
                     await self._thread.background(partial(self._step, batch, following))
@@ -103,6 +103,10 @@ class Replica:
         """Take the parameters of an earlier state."""
         await self._thread.background(lambda: self._model.rollback(good))
 
+    async def head(self, share: float) -> frozenset[str]:
+        """The popular items: see `Recommender.head`."""
+        return await self._thread.background(lambda: self._model.head(share))
+
     async def popular(self, k: int, hidden: frozenset[str], now: Callable[[], float] = time.time) -> bytes:
         """The recommendation for cold users, encoded."""
         ranking: Ranking = await self._thread.urgent(lambda: self._model.rank([Query(())], k, hidden)[0])
@@ -127,27 +131,21 @@ class Replica:
         return Point(self._model.steps, self._next)
 
     def _step(self, batch: Transitions, following: int) -> None:
-        self.untouched = False
+        self.untouched, began = False, time.perf_counter()
         if self.learning:
             self._model.learn(batch)
-            self._telemetry.learned.inc(len(batch))
+            self._telemetry.model.learned.inc(len(batch))
         else:
             self._model.follow(batch)
-            self._telemetry.followed.inc(len(batch))
+            self._telemetry.model.followed.inc(len(batch))
         self._next = following
+        self._telemetry.stepped(time.perf_counter() - began)
         self.tell()
 
     def tell(self) -> None:
         """Set the metrics of the model that ranks."""
-        if not self.in_service:
-            return
-        model, telemetry = self._model, self._telemetry
-        telemetry.steps.set(model.steps)
-        telemetry.loss.set(model.loss)
-        telemetry.vocabulary.set(model.vocabulary_size)
-        telemetry.evicted.set(model.evicted_items)
-        telemetry.drifts.set(model.drifts)
-        telemetry.skipped_steps.set(model.skipped_steps)
+        if self.in_service:
+            self._telemetry.tell_model(self._model)
 
 
 class InService:

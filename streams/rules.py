@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from streams.decode import EventDecoder, load_decoder
 from streams.deletion import Deleting
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 
 
 class Topics(NamedTuple):
@@ -36,3 +37,19 @@ def rules_of(settings: Settings, deleting: Deleting) -> Rules:
     """The rules by the settings."""
     gap_ms, ttl_ms = int(settings.session_gap_s * 1000), int(settings.session_ttl_s * 1000)
     return Rules(gap_ms, ttl_ms, settings.published, settings.exclude, deleting)
+
+
+def event_decoder(settings: Settings) -> EventDecoder:
+    """The decoder that the settings ask for. Raises `SettingsError` for a mapping or a hook that is none."""
+    try:
+        hook = load_decoder(settings.decoder) if settings.decoder else None
+        return EventDecoder(
+            settings.field_mapping, hook, max_bytes=settings.max_record_bytes, max_ahead_ms=int(settings.max_ahead_s * 1000)
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def hash_secret(settings: Settings) -> bytes:
+    """The secret of hashes of users; without a setting it is the group's name, which is none."""
+    return settings.hash_key.get_secret_value().encode() if settings.hash_key else settings.app_id.encode()

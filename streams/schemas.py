@@ -70,6 +70,12 @@ def schemas() -> dict[str, str]:
     return {f"{name}.json": json.dumps(_schema(name), indent=2) + "\n" for name in RECORDS}
 
 
+def sent_schema(name: str) -> dict[str, Any]:
+    """The schema of an event or an item as it may be sent, without what surrounds it in a file."""
+    body: dict[str, Any] = _schema(name)["$defs"][RECORDS[name].__name__]
+    return body
+
+
 def _schema(name: str) -> dict[str, Any]:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(RECORDS[name])
     body = schema["$defs"][RECORDS[name].__name__]

@@ -68,18 +68,23 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
             continue
         firsts = [older.first for older in stored[place:][::-1]]
         found = Restored(model, snapshot.manifest, firsts)
+        telemetry.model.snapshot_time.set(snapshot.manifest.created_at / 1000)
+        telemetry.model.snapshot_bytes.set(len(data))
         break
     for reason in refused:
         log.warning("snapshot_refused", reason=reason)
-        telemetry.refused_snapshots.inc()
+        telemetry.model.refused_snapshots.inc()
     return found
 
 
 async def position_to_start(settings: Settings, restored: Restored | None) -> int | None:
     """Where to go on in the transitions log. Raises `PositionAhead` where it ends before the snapshot's position."""
-    if restored is None:
-        return None
-    topic, start = settings.topic("transitions"), restored.manifest.transitions_offset
+    return None if restored is None else await start_in_log(settings, restored.manifest.transitions_offset)
+
+
+async def start_in_log(settings: Settings, start: int) -> int:
+    """Where to go on in the transitions log that was read before ``start``. Raises `PositionAhead` where it ends before."""
+    topic = settings.topic("transitions")
     held = await bounds(topic, aiokafka_config(settings), 0)
     if start > held.stop and settings.idempotent:  # the embedded broker tells the end of a log wrong
         raise PositionAhead(
@@ -121,9 +126,10 @@ class SnapshotWriter:
         assert first is not None
         self.written_steps = point.steps
         self._firsts = [*self._firsts, first][-KEPT:]
-        self._telemetry.snapshot_bytes.set(len(data))
-        self._telemetry.snapshot_seconds.set(time.monotonic() - began)
-        self._telemetry.snapshot_time.set(time.time())
+        metrics = self._telemetry.model
+        metrics.snapshot_bytes.set(len(data))
+        metrics.snapshot_seconds.set(time.monotonic() - began)
+        metrics.snapshot_time.set(time.time())
         log.info("snapshot_written", steps=point.steps, transitions_offset=point.offset, bytes=len(data), records=len(chunks) + 1)
         await asyncio.to_thread(delete_before, self._settings, self._firsts[0])
 

@@ -29,20 +29,25 @@ class Steps:
             yield self._close(), offset
         if not len(self._open):
             self._began = kafka_time
-        self._open.append(
-            transition.source_partition,
-            transition.source_offset,
-            [interaction.item_id for interaction in transition.prefix],
-            transition.item_id,
-            transition.event_type,
-            transition.weight,
-            transition.timestamp,
-            transition.prefix_length,
-            dwell(transition.prefix),
-        )
+        add(self._open, transition)
         if len(self._open) == self._size:
             yield self._close(), offset + 1
 
     def _close(self) -> Transitions:
         closed, self._open = self._open, Transitions()
         return closed
+
+
+def add(batch: Transitions, transition: Transition) -> None:
+    """Append a transition of the log to a batch."""
+    batch.append(
+        transition.source_partition,
+        transition.source_offset,
+        [interaction.item_id for interaction in transition.prefix],
+        transition.item_id,
+        transition.event_type,
+        transition.weight,
+        transition.timestamp,
+        transition.prefix_length,
+        dwell(transition.prefix),
+    )

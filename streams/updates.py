@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,16 +35,16 @@ class Updates:
             try:
                 update, parameters = from_record(record.value, self._model)
                 if update.epoch < self.epoch:
-                    self._telemetry.ignored_updates.inc()
+                    self._telemetry.model.ignored_updates.inc()
                     continue
                 self.epoch = update.epoch
                 await self._reached(update)
                 if not self._place.replica.learning:
                     await self._place.replica.take(parameters)
-                    self._telemetry.parameters_time.set(record.timestamp / 1000)
+                    self._telemetry.parameters_taken(record.timestamp / 1000, time.time())
             except (UpdateRefused, ValueError) as refused:
                 log.warning("update_refused", offset=record.offset, reason=str(refused))
-                self._telemetry.refused_updates.inc()
+                self._telemetry.model.refused_updates.inc()
 
     async def _reached(self, update: Update) -> None:
         """Until the replica has counted what the learner had learned: else it would not know the newest items."""

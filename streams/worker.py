@@ -14,7 +14,7 @@ import structlog
 
 from streams.app import Application
 from streams.catalogue import Catalogue
-from streams.decode import BadRecord, EventDecoder, load_decoder
+from streams.decode import BadRecord
 from streams.deletion import Deleting
 from streams.delivery.exactly_once import end_left_open
 from streams.delivery.foreign import ChangelogReplaced
@@ -27,8 +27,9 @@ from streams.model_thread import ModelThread
 from streams.permissions import NotAllowed, not_allowed
 from streams.ranking import ThreadRanker
 from streams.replica import InService
+from streams.rules import event_decoder, hash_secret
 from streams.sessions import NewerState
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings
 from streams.snapshots import model_name, position_to_start, restore_newest
 from streams.telemetry import Telemetry
 from streams.topics import describe_topics, events_retention_ms, topic_problems
@@ -51,6 +52,7 @@ class Worker:
         self._settings = settings
         self._decoder = event_decoder(settings)
         self._telemetry = Telemetry()
+        self._telemetry.tell_build(settings)
         self._catalogue = Catalogue()
         self._thread = ModelThread()
         self._stop = asyncio.Event()
@@ -79,7 +81,7 @@ class Worker:
         place = await self._rebuild()
         if self._stop.is_set():
             return 0
-        ranker = ThreadRanker(place, self._thread, self._catalogue)
+        ranker = ThreadRanker(place, self._thread, self._catalogue, telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
         application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, place, deleting, self._fail)
         await application.start()
@@ -88,9 +90,9 @@ class Worker:
             self._spawn(learner.run())
         log.info("ready", items=place.replica.model.vocabulary_size, steps=place.replica.model.steps)
         _spare_the_collector()
-        telemetry.ready.set(1)
+        telemetry.process.ready.set(1)
         await self._stop.wait()
-        telemetry.ready.set(0)
+        telemetry.process.ready.set(0)
         for task in self._tasks:
             task.cancel()
         await asyncio.wait_for(application.stop(), STOP_WITHIN_S)
@@ -139,12 +141,12 @@ class Worker:
                 self._catalogue.apply(record.key, record.value)
             except BadRecord as bad:
                 log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
-        self._telemetry.catalogue.set(len(self._catalogue))
+        self._telemetry.model.catalogue.set(len(self._catalogue))
 
     async def _watch_learning(self, place: InService) -> None:
         """A learner that is far behind gets every second turn of the model thread."""
         while True:
-            self._telemetry.learner_lag.set(place.lag)
+            self._telemetry.model.learner_lag.set(place.lag)
             self._thread.yield_every_second_turn = place.behind
             await asyncio.sleep(0.25)
 
@@ -168,22 +170,6 @@ class Worker:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(REFUSED if isinstance(error, REFUSALS) else FAILED)
-
-
-def event_decoder(settings: Settings) -> EventDecoder:
-    """The decoder that the settings ask for. Raises `SettingsError` for a mapping or a hook that is none."""
-    try:
-        hook = load_decoder(settings.decoder) if settings.decoder else None
-        return EventDecoder(
-            settings.field_mapping, hook, max_bytes=settings.max_record_bytes, max_ahead_ms=int(settings.max_ahead_s * 1000)
-        )
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
-
-
-def hash_secret(settings: Settings) -> bytes:
-    """The secret of hashes of users; without a setting it is the group's name, which is none."""
-    return settings.hash_key.get_secret_value().encode() if settings.hash_key else settings.app_id.encode()
 
 
 def _spare_the_collector() -> None:

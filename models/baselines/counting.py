@@ -30,7 +30,7 @@ class Counting(Remembering, ABC):
     step_size = 1
     skipped_steps = drifts = 0
     diverged, healthy = False, True
-    loss = math.nan
+    loss = gradient_norm = math.nan
 
     def __init__(self, seed: int = 0, *, max_items: int = MAX_ITEMS) -> None:
         self.memory = Memory(SLOTS, max_items)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
@@ -36,7 +37,7 @@ class ExactlyOnceDelivery:
 
     ``new_producer`` makes one that is to be started; ``fence(producer, generation)`` tells it as whom its offsets are to be
     committed; ``may_send(generation)`` says, once the group has been heard, whether the partitions are still ours; ``committed``
-    is told the offsets per partition.
+    is told the offsets per partition; ``timed`` times the transaction.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class ExactlyOnceDelivery:
         fence: Callable[[Any, int], None],
         may_send: Callable[[int], Awaitable[bool]],
         committed: Callable[[Mapping[int, int]], None],
+        timed: AbstractContextManager[None],
     ) -> None:
         self._events, self._changelog = settings.topic("events"), settings.topic("sessions-changelog")
         self._group = settings.app_id
         self._store, self._new_producer, self._fence = store, new_producer, fence
-        self._may_send, self._committed = may_send, committed
+        self._may_send, self._committed, self._timed = may_send, committed, timed
         self._producer: Any = None
 
     async def start(self) -> None:
@@ -79,7 +81,8 @@ class ExactlyOnceDelivery:
             raise Abandoned
         done = {partition: of_partition.watermark + 1 for partition, of_partition in changes.items()}
         try:
-            placed = await self._transact(outputs, changelog(self._changelog, changes), done, generation)
+            with self._timed:
+                placed = await self._transact(outputs, changelog(self._changelog, changes), done, generation)
         except (Abandoned, KafkaError) as error:
             if not isinstance(error, Abandoned) and await self._may_send(generation):
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from streams.delivery.foreign import ChangelogCustody
 from streams.delivery.outbox import Outbox
@@ -11,13 +12,20 @@ from streams.store import Changes, changelog
 
 
 class LeasedDelivery:
-    """`streams.pipeline.Delivery` by an idempotent producer. Faust commits a unit's offsets later, once it is acknowledged."""
+    """`streams.pipeline.Delivery` by an idempotent producer. Faust commits a unit's offsets later, once it is acknowledged.
 
-    def __init__(self, publisher: Publisher, custody: ChangelogCustody, topic: str) -> None:
-        self._publisher, self._custody, self._topic = publisher, custody, topic
+    ``parts`` time the ``outputs`` and the ``changelog``.
+    """
+
+    def __init__(
+        self, publisher: Publisher, custody: ChangelogCustody, topic: str, parts: Mapping[str, AbstractContextManager[None]]
+    ) -> None:
+        self._publisher, self._custody, self._topic, self._parts = publisher, custody, topic, parts
 
     async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
         """Outputs, then the changelog, then an answer to whoever else wrote into it."""
-        await self._publisher.publish(outputs, generation)
-        placed = await self._publisher.publish(changelog(self._topic, changes), generation)
+        with self._parts["outputs"]:
+            await self._publisher.publish(outputs, generation)
+        with self._parts["changelog"]:
+            placed = await self._publisher.publish(changelog(self._topic, changes), generation)
         return await self._custody.settle(placed, changes, generation)

@@ -47,6 +47,7 @@ class App(faust.App):
     sessions: Any
     fail_stop: Callable[[BaseException], None] = staticmethod(end_process)
     on_foreign_bytes: Callable[[int], None] = staticmethod(lambda _: None)
+    on_retry: Callable[[], None] = staticmethod(lambda: None)
     on_recovered: Callable[[float], None] = staticmethod(lambda _: None)
 
     def _new_transport(self) -> Transport:

@@ -15,6 +15,7 @@ from faust.types import TP, ConsumerMessage
 from mode.utils.futures import notify
 
 from streams.engine.custody import Custody, CustodyBroken
+from streams.engine.oldest import Oldest
 from streams.engine.thread import ConsumerThread
 from streams.engine.transactions import Membership
 from streams.engine.unit import Unit
@@ -32,7 +33,7 @@ class PollConsumer(driver.Consumer):
     app: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._custody = Custody()
+        self._custody, self._oldest = Custody(), Oldest()
         self._position = asyncio.Lock()
         self.idle = asyncio.Event()
         self.idle.set()
@@ -78,6 +79,7 @@ class PollConsumer(driver.Consumer):
             self._read_offset.update(committed)
             self._committed_offset.update(committed)
             self._custody.reset()
+            self._oldest.reset()
             self.idle.set()
 
     # What a poll becomes
@@ -135,6 +137,7 @@ class PollConsumer(driver.Consumer):
         if kept := self._expected(tp, records):
             unit.records[tp.partition] = kept
             unit.previous[tp.partition] = self._custody.deliver(tp.partition, kept[-1].offset)
+            self._oldest.handed_out(tp.partition, kept[-1].offset, kept[0].timestamp)
 
     def _message(self, unit: Unit) -> tuple[TP, Any]:
         """Faust wants one topic partition and offset per message: the first of the unit stands for all."""
@@ -217,7 +220,9 @@ class PollConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Our offsets live on through upstream's `wait_empty`, which commits them; upstream drops its own before."""
         await super().on_partitions_revoked(revoked)
-        self._custody.forget({tp.partition for tp in revoked if tp.topic == self.app.events_name})
+        gone = {tp.partition for tp in revoked if tp.topic == self.app.events_name}
+        self._custody.forget(gone)
+        self._oldest.forget(gone)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         name = self.app.events_name
@@ -247,6 +252,14 @@ class PollConsumer(driver.Consumer):
     def done(self, tp: TP) -> int:
         """The next offset to do, as far as this worker knows."""
         return self._custody.to_commit.get(tp.partition, self._committed_offset.get(tp) or 0)
+
+    def committed_offset(self, partition: int) -> int:
+        """The offset of a partition of the events that is committed, as far as this worker knows."""
+        return self._committed_offset.get(TP(self.app.events_name, partition)) or 0
+
+    def oldest(self, partition: int) -> int | None:
+        """Kafka time of its first event that is not committed, epoch ms; ``None`` if none was polled."""
+        return self._oldest.kafka_time(partition, self.committed_offset(partition))
 
     async def lag(self) -> dict[int, int]:
         """Per partition of the events, how many offsets are left to do. The last ones may be markers of transactions."""

@@ -61,7 +61,7 @@ class IdempotentProducer(driver.Producer):
 
     def _new_producer(self, transactional_id: str | None = None) -> Any:
         """aiokafka makes its sender itself and lets nobody choose the class."""
-        producer = super()._new_producer(transactional_id)
+        producer = self._counted(super()._new_producer(transactional_id))
         producer._sender.__class__ = LeasedSender
         producer._sender.app = self.app
         producer._sender.on_lost = self._on_lost
@@ -69,9 +69,21 @@ class IdempotentProducer(driver.Producer):
 
     def new_transactional(self, transactional_id: str) -> Any:
         """A producer of transactions beside this one; see `FencedSender`."""
-        producer = super()._new_producer(transactional_id)
+        producer = self._counted(super()._new_producer(transactional_id))
         producer._txn_manager.transaction_timeout_ms = self.app.transaction_timeout_ms
         producer._sender.__class__ = FencedSender
+        return producer
+
+    def _counted(self, producer: Any) -> Any:
+        """Whatever the broker has not taken goes back through the accumulator, and is told there."""
+        accumulator = producer._message_accumulator
+        again = accumulator.reenqueue
+
+        def reenqueue(batch: Any) -> None:
+            self.app.on_retry()
+            again(batch)
+
+        accumulator.reenqueue = reenqueue
         return producer
 
     def _on_lost(self) -> None:

@@ -140,7 +140,7 @@ def test_ranking_changes_nothing(method: str) -> None:
     asked, silent = build(method), build(method)
     for step in steps(asked, ring(320)):
         assert asked.test(step) == silent.test(step)
-        asked.rank([Query(["i1", "i2"], {"i3"}), Query([]), Query(["i1", "new"]), Query(["new"])] * 3, 30, {"i4"})
+        asked.rank([Query(["i1", "i2"], {"i3"}, alone=True), Query([]), Query(["i1", "new"]), Query(["new"])] * 3, 30, {"i4"})
     assert take(method, asked) == take(method, silent)
 
 

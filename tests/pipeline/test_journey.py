@@ -26,12 +26,12 @@ def test_one_transition_and_one_recommendation_per_click_and_sigterm_is_clean(se
     running = worker(settings)
     running.wait_ready()
     wait_done(settings, produced)
-    wait_until(lambda: running.metrics().get("ouzel_recommendations_total") == produced, "counters")
+    wait_until(lambda: running.metrics().get("ouzel_recommendations_total|strategy=null") == produced, "counters")
     counted = running.metrics()
     assert running.stop() == 0, running.tail()
     assert_accounted(settings)
     assert counted["ouzel_transitions_total"] == produced
-    assert counted["ouzel_events_total|outcome=accepted"] == produced
+    assert counted["ouzel_events_total|event_type=view|outcome=accepted"] == produced
 
 
 def test_a_restart_goes_on_where_it_stopped(settings: Settings, worker: MakeWorker) -> None:
@@ -124,7 +124,7 @@ def test_a_null_value_with_a_key_deletes_the_user(settings: Settings, worker: Ma
     running = worker(settings)
     running.wait_ready()
     wait_done(settings, produced)
-    assert running.metrics()["ouzel_events_total|outcome=before_deletion"] == 20 - sum(
+    assert running.metrics()["ouzel_events_total|event_type=view|outcome=before_deletion"] == 20 - sum(
         key == b"user-1" for key, _ in clicks(20, users=2)
     )
     assert running.stop() == 0, running.tail()

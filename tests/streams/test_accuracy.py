@@ -2,43 +2,74 @@ from __future__ import annotations
 
 import math
 
-from streams.accuracy import LiveAccuracy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-ANN, BOB, CAT = (0, b"u:ann", 1), (0, b"u:bob", 2), (0, b"u:cat", 3)
+from streams.accuracy import HALF_LIFE, MISSED, RESCALE_AT, LiveAccuracy, Tally
+
+ITEMS = [f"i{n}" for n in range(30)]
 
 
-def test_a_test_is_against_the_ranking_of_the_sessions_previous_event() -> None:
+def test_the_whole_run_weighs_every_test_alike() -> None:
     accuracy = LiveAccuracy()
-    accuracy.remember(ANN, ["x", "b"])
-    accuracy.test(ANN, "b", ["b"])
-    accuracy.remember(ANN, ["b"])
-    accuracy.test(ANN, "c", ["b"])
+    assert accuracy.test("b", ["x", "b"], ["b"]) == 1
+    assert accuracy.test("c", ["b"], ["b"]) == MISSED
     assert (accuracy.model.tests, accuracy.model.recall, accuracy.model.mrr) == (2, 0.5, 0.25)
     assert (accuracy.popularity.recall, accuracy.popularity.mrr) == (0.5, 0.5)
+    assert (accuracy.model.hits(1), accuracy.model.hits(2)) == (0, 1)
 
 
-def test_only_the_first_20_places_count() -> None:
+def test_before_the_first_test_nothing_is_known() -> None:
+    tally = Tally()
+    measures = (tally.recall, tally.mrr, tally.late_recall(20), tally.late_mrr(20), tally.late_ndcg(20))
+    assert all(map(math.isnan, measures))
+
+
+def test_what_fades_is_half_as_heavy_after_so_many_tests() -> None:
     accuracy = LiveAccuracy()
-    accuracy.remember(ANN, [f"i{n}" for n in range(50)])
-    accuracy.test(ANN, "i20", [f"i{n}" for n in range(50)])
-    assert (accuracy.model.recall, accuracy.popularity.recall) == (0, 0)
+    accuracy.test("a", ["a"], [])
+    for _ in range(HALF_LIFE):
+        accuracy.test("a", ["b"], [])
+    growth = 2 ** (1 / HALF_LIFE)
+    weights = [growth**n for n in range(HALF_LIFE + 1)]
+    assert accuracy.model.late_recall(20) == pytest.approx(weights[0] / sum(weights))
+    assert weights[-1] == pytest.approx(2 * weights[0])
+    assert accuracy.model.recall == 1 / (HALF_LIFE + 1)
 
 
-def test_a_test_without_the_ranking_is_skipped_and_counted() -> None:
-    accuracy = LiveAccuracy(capacity=2)
-    for name in (ANN, BOB, CAT):
-        accuracy.remember(name, ["a"])
-    accuracy.test(ANN, "a", [])
-    assert accuracy.skipped == 1
-    assert math.isnan(accuracy.model.recall)
+def test_an_expert_that_is_tested_now_and_then_fades_with_the_models_tests() -> None:
+    accuracy = LiveAccuracy()
+    accuracy.test("a", [], [], {"rules": ["a"]})
+    for _ in range(HALF_LIFE - 1):
+        accuracy.test("a", [], [])
+    accuracy.test("a", [], [], {"rules": ["b"]})
+    assert accuracy.tallies["rules"].tests == 2
+    assert accuracy.tallies["rules"].late_recall(20) == pytest.approx(1 / 3)
 
 
-def test_the_younger_half_of_what_is_remembered_is_always_there() -> None:
-    accuracy = LiveAccuracy(capacity=4)
-    names = [(0, b"u:%d" % n, n) for n in range(7)]
-    for name in names:
-        accuracy.remember(name, ["a"])
-        accuracy.test(name, "a", [])
-    for name in names[-2:]:
-        accuracy.test(name, "a", [])
-    assert (accuracy.skipped, accuracy.model.hits) == (0, 9)
+@given(st.lists(st.tuples(st.sampled_from(ITEMS), st.permutations(ITEMS)), min_size=1, max_size=20), st.sampled_from([1, 10, 20]))
+def test_of_late_is_the_textbooks_mean_where_nothing_has_had_time_to_fade(tests: list[tuple[str, list[str]]], k: int) -> None:
+    accuracy = LiveAccuracy()
+    ranks = []
+    for item, order in tests:
+        accuracy.test(item, order[:20], [])
+        rank = order.index(item) + 1
+        ranks.append(rank if rank <= min(k, 20) else math.inf)
+    tally, count = accuracy.model, len(ranks)
+    assert tally.late_recall(k) == pytest.approx(sum(rank < math.inf for rank in ranks) / count, rel=1e-2)
+    assert tally.late_mrr(k) == pytest.approx(sum(1 / rank for rank in ranks) / count, rel=1e-2)
+    assert tally.late_ndcg(k) == pytest.approx(sum(1 / math.log2(rank + 1) for rank in ranks) / count, rel=1e-2)
+
+
+def test_weights_stay_finite_however_long_it_runs() -> None:
+    accuracy = LiveAccuracy()
+    accuracy.test("a", ["a"], [], {"rules": ["a"]})
+    accuracy._weight = RESCALE_AT
+    before = accuracy.model.late_recall(20)
+    accuracy.test("a", ["b"], [])
+    accuracy.test("a", ["a"], [])
+    assert accuracy.model.weight < 10
+    assert before == 1
+    assert accuracy.model.late_recall(20) == pytest.approx(0.5, rel=1e-3)
+    assert accuracy.tallies["rules"].late_recall(20) == 1

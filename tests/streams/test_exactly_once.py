@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -95,7 +96,7 @@ class Delivering:
         store: Any = SimpleNamespace(changelog_offset=lambda _: known)
         self.delivery = ExactlyOnceDelivery(
             Settings(topic_prefix="t."), store, self._new, lambda _, generation: self.fenced.append(generation), self._may_send,
-            self.committed.append,
+            self.committed.append, nullcontext(),
         )  # fmt: skip
 
     def _new(self) -> Producer:

@@ -91,7 +91,7 @@ async def test_a_lower_epoch_than_was_seen_is_ignored() -> None:
     reader, telemetry = updates(replica, epoch=3)
     await reader.apply([*records(3, 10, 1), *records(2, 90, 9), *records(5, 11, 2), *records(4, 95, 9), *records(5, 12, 3)])
     assert replica.taken == [1, 2, 3]
-    assert telemetry.ignored_updates._value.get() == 4
+    assert telemetry.model.ignored_updates._value.get() == 4
 
 
 async def test_an_update_waits_until_its_items_are_known() -> None:
@@ -114,4 +114,4 @@ async def test_a_learner_takes_nobodys_parameters_and_refused_ones_are_counted()
     reader, telemetry = updates(replica)
     await reader.apply([*records(1, 20, 1), SimpleNamespace(value=b"junk", offset=9, timestamp=0)])
     assert replica.taken == []
-    assert telemetry.refused_updates._value.get() == 1
+    assert telemetry.model.refused_updates._value.get() == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.sender import AddPartitionsToTxnHandler, Sender, TxnOffsetCommitHandler
 from faust import App
 from faust.tables.manager import TableManager
@@ -39,6 +40,7 @@ OVERRIDDEN = {
     Recovery: ("on_rebalance", "_seek_offsets", "on_recovery_completed"),
     TableManager: ("recovery",),
     Sender: ("_send_produce_req", "_do_add_partitions_to_txn", "_do_txn_offset_commit"),
+    MessageAccumulator: ("reenqueue",),
     AddPartitionsToTxnHandler: ("handle_response",),
     TxnOffsetCommitHandler: ("create_request", "handle_response"),
     Fetcher: ("end_offsets",),

@@ -1,0 +1,94 @@
+"""The sparse experts by themselves: counts that follow the log, ranked by a fixed sum and told apart by reason.
+
+No net and no gate, so it is cheap to follow, and it needs no learner. For whoever has to rank beside the workers: what is
+similar, what is popular, and what fills up a published ranking of which a filter left too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+
+from models.baselines.experts import FixedSum, weigh
+from models.experts import rows as experts
+from models.memory import MAX_ITEMS, Memory
+from models.numerics import Floats
+from models.profile import Profile
+from models.ranked import Rows, allowed_rows, ranked_by
+from models.reasons import REASONS, explain
+from models.recommender import POPULAR, Query, Ranking
+from models.state import State
+from models.statistics import HALF_LIVES
+from models.transition import Transitions
+
+EXPERTS = "experts"
+"""The strategy of what the experts rank."""
+HALF_LIFE = HALF_LIVES[1]
+
+
+class Panel:
+    """Counts, and rankings from them. Not safe for threads: one thread owns it."""
+
+    def __init__(self, max_items: int = MAX_ITEMS, slots: int = Profile().slots) -> None:
+        self.memory = Memory(slots, max_items)
+
+    @classmethod
+    def restored(cls, memory: State, max_items: int = MAX_ITEMS) -> Panel:
+        """From the counts in a snapshot of a model that has a `Memory`."""
+        panel = cls(max_items, memory["rows.item"].shape[1])
+        panel.memory.restore(memory)
+        return panel
+
+    def warmup(self) -> None:
+        """Compile, and change nothing."""
+        rehearsal, batch = Panel(16), Transitions()
+        batch.append(0, 0, [], "a", "view", 1.0, 0)
+        batch.append(0, 1, ["a"], "b", "view", 1.0, 0)
+        rehearsal.follow(batch)
+        rehearsal.rank(Query(["a"]), 2)
+
+    def follow(self, batch: Transitions) -> None:
+        """Count transitions; those that were counted already are skipped."""
+        columns, _ = self.memory.see(batch)
+        self.memory.count(columns)
+
+    def knows(self, item: str) -> bool:
+        """Whether there is anything to say about an item."""
+        return self.memory.vocabulary.row(item) is not None
+
+    def rank(self, query: Query, k: int, hidden: AbstractSet[str] = frozenset()) -> Ranking:
+        """At most ``k`` items that came with those of the prefix, each with its reason. None for a prefix that says nothing."""
+        memory = self.memory
+        window = memory.ask([query]).window[0]
+        scores = np.zeros(memory.vocabulary.height, np.float32)
+        shares = np.array([FixedSum.shares.get(name, 0) for name in (*experts.EXPERTS, "repeats")], np.float32)
+        weigh(window, memory.rows, shares, scores)
+        ranking = self._among(scores, query, k, hidden, EXPERTS)
+        rows = np.array(memory.vocabulary.rows(ranking.items), np.int32)
+        places = np.full(memory.capacity, -1, np.int32)
+        places[rows] = np.arange(len(rows), dtype=np.int32)
+        reasons, because = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int32)
+        explain(window, memory.rows, places, rows, reasons, because)
+        names = (*REASONS, EXPERTS)
+        return Ranking(
+            ranking.items,
+            ranking.scores,
+            [names[reason] for reason in reasons.tolist()],
+            [memory.vocabulary.name(row) if row >= 0 else None for row in because.tolist()],
+            EXPERTS,
+        )
+
+    def popular(self, query: Query, k: int, hidden: AbstractSet[str] = frozenset(), half_life: int = HALF_LIFE) -> Ranking:
+        """At most ``k`` items by how often they were seen, which halves every so many events: one of `HALF_LIVES`."""
+        statistics, place = self.memory.statistics, HALF_LIVES.index(half_life)
+        counts = statistics.decayed[: self.memory.vocabulary.height, place]
+        scores = np.asarray(counts / np.float32(statistics.increment[place]), np.float32)
+        return self._among(scores, query, k, hidden, POPULAR)
+
+    def _among(self, scores: Floats, query: Query, k: int, hidden: AbstractSet[str], strategy: str) -> Ranking:
+        vocabulary = self.memory.vocabulary
+        blocked = np.zeros(vocabulary.height, np.uint8)
+        blocked[vocabulary.rows(hidden)] = 1
+        among: Rows = allowed_rows(vocabulary, query.allowed, blocked)
+        return ranked_by(scores, vocabulary, among[scores[among] > 0], vocabulary.rows(query.excluded), k, strategy)

@@ -1,0 +1,90 @@
+"""The outermost layer of the app: what holds for every request, whichever route it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.operations import ROUTE, STREAMED
+from serving.problems import Problem
+from serving.telemetry import ServingTelemetry
+
+log = structlog.get_logger(__name__)
+
+MAX_PATH_BYTES = 2_048
+MAX_QUERY_BYTES = 8_192
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Edge:
+    """Bounds path and query, refuses foreign hosts where there are no keys, turns problems into answers, and counts."""
+
+    def __init__(self, app: ASGIApp, telemetry: ServingTelemetry, *, check_host: bool) -> None:
+        self._app, self._telemetry, self._check_host = app, telemetry, check_host
+        self._counters: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        began, status = time.perf_counter(), 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        self._telemetry.in_flight.inc()
+        try:
+            self._admit(scope)
+            # Routes match the path as it was sent: an id may hold a slash, which comes percent-encoded.
+            scope["path"] = scope["raw_path"].decode("ascii")
+            await self._app(scope, receive, watched)
+        except Problem as problem:
+            await problem.response()(scope, receive, watched)
+        except HTTPException as refused:  # of starlette's own files
+            kind = {404: "not-found", 405: "method-not-allowed"}.get(refused.status_code, "malformed")
+            await Problem(kind, headers=refused.headers).response()(scope, receive, watched)
+        except Exception:
+            log.exception("request_failed", route=scope.get(ROUTE, "none"), method=scope["method"])
+            if status != 500:  # the answer has begun: all that can be done is to end the connection
+                raise
+            await Problem("internal").response()(scope, receive, watched)
+        finally:
+            self._telemetry.in_flight.dec()
+            self._count(scope, status, time.perf_counter() - began)
+
+    def _admit(self, scope: Scope) -> None:
+        if len(scope["raw_path"]) > MAX_PATH_BYTES or len(scope["query_string"]) > MAX_QUERY_BYTES:
+            raise Problem("uri-too-long", f"at most {MAX_PATH_BYTES} bytes of path and {MAX_QUERY_BYTES} of query")
+        if self._check_host and not is_loopback_name(scope["headers"]):
+            self._telemetry.auth_refusals.labels("host").inc()
+            raise Problem("foreign-host")
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = scope.get(ROUTE, "none"), scope["method"]
+        key = (route, method if route != "none" else "any", status)
+        counted = self._counters.get(key)
+        if counted is None:
+            telemetry = self._telemetry
+            counted = self._counters[key] = (
+                telemetry.requests.labels(*key[:2], str(status)),
+                telemetry.request_seconds.labels(*key[:2]),
+            )
+        counted[0].inc()
+        if STREAMED not in scope:
+            counted[1].observe(seconds)
+
+
+def is_loopback_name(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether the request names this machine's loopback: a page of another site, whose name resolves to it, does not."""
+    for name, value in headers:
+        if name == b"host":
+            host = value.decode("latin-1").lower()
+            return host in LOOPBACK or host.rsplit(":", 1)[0] in LOOPBACK
+    return False

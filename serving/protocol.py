@@ -1,0 +1,104 @@
+"""uvicorn's HTTP/1.1 protocol with the bounds that it lacks: on a request's head, and on the time of slow clients."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from serving.problems import PROBLEM_JSON, Problem
+from serving.telemetry import ServingTelemetry
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A head that is too long is answered with 431, one that takes too long with 408; who does not take his answer is cut off."""
+
+    telemetry: ServingTelemetry
+    max_head_bytes: int
+    timeout_s: float
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._in_head, self._head_bytes = True, 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(self.timeout_s, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop(self._head_timer)
+        self._stop(self._write_timer)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_timer is None:  # the first bytes of another request on this connection
+                self._head_timer = self.loop.call_later(self.timeout_s, self._too_slow)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > self.max_head_bytes and not self.transport.is_closing():
+            self._refuse(Problem("head-too-large", f"at most {self.max_head_bytes} bytes"), "head")
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head_bytes = False, 0
+        self._stop(self._head_timer)
+        self._head_timer = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_head = True
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.timeout_s, self._not_taken)
+
+    def resume_writing(self) -> None:
+        self._stop(self._write_timer)
+        self._write_timer = None
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():  # a clean close would wait for him to read it
+            self._not_taken()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Problem("malformed", msg), "malformed")
+
+    def _too_slow(self) -> None:
+        if self._head_bytes:
+            self._refuse(Problem("too-slow", f"no whole head in {self.timeout_s:g} s"), "slow_head")
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def _not_taken(self) -> None:
+        self.telemetry.cut.labels("slow_reader").inc()
+        self.transport.abort()
+
+    def _refuse(self, problem: Problem, reason: str) -> None:
+        if self.transport.is_closing():
+            return
+        self.telemetry.cut.labels(reason).inc()
+        body = problem.body()
+        head = STATUS_LINE[problem.status] + b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (
+            PROBLEM_JSON.encode(),
+            len(body),
+        )
+        self.transport.write(head + body)
+        self.transport.close()
+
+    @staticmethod
+    def _stop(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
+
+
+def bounded(telemetry: ServingTelemetry, max_head_bytes: int, timeout_s: float) -> type[BoundedProtocol]:
+    """The protocol with these bounds: uvicorn makes one per connection and passes it nothing of ours."""
+    bounds = {"telemetry": telemetry, "max_head_bytes": max_head_bytes, "timeout_s": timeout_s}
+    return type("BoundedProtocol", (BoundedProtocol,), bounds)

@@ -1,0 +1,52 @@
+"""The catalogue as a shop shows it: by category, in the order in which items came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+
+from streams.catalogue import Catalogue
+from streams.records import Item
+
+
+class Shelves(Catalogue):
+    """A `Catalogue` that knows which items are in a category."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shelves: dict[str, dict[str, None]] = {}
+
+    def category(self, name: str) -> AbstractSet[str]:
+        """The items of a category, in order; a view that changes with the catalogue."""
+        return self._shelves.get(name, {}).keys()
+
+    def ids(self) -> AbstractSet[str]:
+        """Every item, in order; a view too."""
+        return self._items.keys()
+
+    @property
+    def categories(self) -> Mapping[str, int]:
+        """How many items each category has."""
+        return {name: len(shelf) for name, shelf in self._shelves.items()}
+
+    def items(self, category: str | None = None) -> Iterator[Item]:
+        """The items that may be shown, of a category or all."""
+        ids = self._items if category is None else self._shelves.get(category, {})
+        return (item for item in map(self._items.__getitem__, ids) if not item.is_hidden)
+
+    def shown(self, category: str | None = None) -> int:
+        """How many of them there are."""
+        ids = self.ids() if category is None else self.category(category)
+        return len(ids) - sum(item_id in ids for item_id in self.hidden)
+
+    def _set(self, item_id: str, item: Item | None) -> None:
+        before = self._items.get(item_id)
+        super()._set(item_id, item)
+        had, has = set(before.categories if before else ()), dict.fromkeys(item.categories if item else ())
+        for name in had - has.keys():
+            shelf = self._shelves[name]
+            del shelf[item_id]
+            if not shelf:
+                del self._shelves[name]
+        for name in has:
+            self._shelves.setdefault(name, {})[item_id] = None

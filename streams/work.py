@@ -1,0 +1,60 @@
+"""What one unit of work amounts to before anything has left the process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from models.recommender import Query
+from streams.delivery.outbox import Outbox
+from streams.ranking_cache import SessionName
+from streams.records import Event
+from streams.sessions import Outcome
+from streams.store import Changes
+
+UNKNOWN = "unknown"
+"""The type of a record that is no event, or was not looked into."""
+
+
+class Record(Protocol):
+    """A raw Kafka record; ``timestamp`` is Kafka time, epoch ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Trigger(msgspec.Struct, gc=False):
+    """An event that asks for a ranking, with what was known right after it."""
+
+    event: Event
+    record: Record
+    name: SessionName
+    outcome: Outcome
+    prefix: list[str]
+
+
+@dataclass(slots=True)
+class Work:
+    """A unit's events so far: what they ask for, what they send, what they change, and what became of them."""
+
+    triggers: list[Trigger] = field(default_factory=list)
+    impressions: list[Event] = field(default_factory=list)
+    """Those that name a recommendation."""
+    removals: list[tuple[int, int, bytes]] = field(default_factory=list)
+    """Deleted users: how many triggers came before, the partition, and the key."""
+    queries: list[Query] = field(default_factory=list)
+    outbox: Outbox = field(default_factory=Outbox)
+    changes: dict[int, Changes] = field(default_factory=dict)
+    outcomes: list[tuple[str, str]] = field(default_factory=list)
+    """Of each record, the event's type and what became of it."""
+    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """Everything else that is counted, by a name that `streams.telemetry` knows and the labels' values."""
