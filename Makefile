@@ -8,7 +8,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo test lint bench-pipeline bench-model faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules test lint bench-pipeline bench-model faults bad-input soak clean
 
 setup: $(READY)
 
@@ -21,6 +21,15 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	@$(BIN)/ouzel demo $(DEMO)
+
+watch: $(READY)
+	@$(BIN)/python -m deploy.watch $(DEMO)
+
+dashboards: $(READY)
+	$(BIN)/python -m deploy.grafana
+
+rules: $(READY)
+	$(BIN)/python -m deploy.kubernetes.rules
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal

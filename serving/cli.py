@@ -43,11 +43,11 @@ def build() -> typer.Typer:
     return app
 
 
-def main() -> None:
-    """Run `ouzel`. What runs long and knows nothing of SIGTERM takes it for a Ctrl-C."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run `ouzel`, by default with the process's arguments. What runs long and knows nothing of SIGTERM takes it for a Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        build()()
+        build()(arguments)
     except CliError as error:
         code, message = error.code, str(error)
     except SettingsError as error:

@@ -29,7 +29,10 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What to run. ``events``: end after so many; ``data``: clicks for the simulator's; ``rate``: events/s."""
+    """What to run. ``events``: end after so many; ``data``: clicks for the simulator's; ``rate``: events/s.
+
+    The worker's metrics are on ``metrics_port``, or on a free one.
+    """
 
     events: int | None = None
     data: Sequence[Path] = ()
@@ -37,6 +40,7 @@ class DemoOptions:
     json: Path | None = None
     broker: str | None = None
     kafka_home: Path | None = None
+    metrics_port: int | None = None
 
     @property
     def embedded(self) -> bool:
@@ -58,7 +62,7 @@ class Stage:
         self._console = console
         self._folder = folder
         self._stack = stack
-        (self._port,) = free_ports(1)
+        self._port = options.metrics_port or free_ports(1)[0]
 
     def set_up(self) -> None:
         """Start the broker, the worker and the source of events, in this order. Raises `DemoError`, `BrokerError`."""

@@ -202,13 +202,13 @@ class ModelMetrics:
         self.ignored_updates = counter("ouzel_ignored_updates", "Records of parameters of a lower epoch.")
         self.refused_updates = counter("ouzel_refused_updates", "Records that are no parameters of this model.")
         self.parameters_time = gauge(
-            "ouzel_parameters_timestamp_seconds", "Kafka time of the last parameters taken from the learner."
+            "ouzel_parameters_timestamp_seconds", "Kafka time of the last parameters taken from the learner; 0 for none."
         )
         self.parameters_delay = gauge(
             "ouzel_parameters_delay_seconds", "From that time until these parameters were in use in this worker."
         )
         self.snapshot_time = gauge(
-            "ouzel_snapshot_timestamp_seconds", "When the newest snapshot that this worker knows was written."
+            "ouzel_snapshot_timestamp_seconds", "When the newest snapshot that this worker knows was written; 0 for none."
         )
         self.snapshot_bytes = gauge("ouzel_snapshot_bytes", "Size of the last snapshot before compression.")
         self.snapshot_seconds = gauge("ouzel_snapshot_seconds", "What the last snapshot took to write.")

@@ -120,10 +120,13 @@ class MetricsObserver:
         )
 
     async def follow_head(self, head: Callable[[], Awaitable[frozenset[str]]]) -> None:
-        """For ever: ask now and then which items are the popular ones."""
+        """For ever: ask now and then which items are the popular ones; soon at first, as a new model learns them."""
+        pause = SOON_S
         while True:
             self.exposure.head = await head()
-            await asyncio.sleep(HEAD_EVERY_S if self.exposure.head else SOON_S)
+            await asyncio.sleep(pause)
+            if self.exposure.head:
+                pause = min(2 * pause, HEAD_EVERY_S)
 
     def tell(self) -> None:
         """Set what is computed from tallies; called before each scrape, in the endpoint's thread."""

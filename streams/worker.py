@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
@@ -136,11 +137,14 @@ class Worker:
         return place
 
     async def _apply_items(self, records: Any) -> None:
+        refused: Counter[str] = Counter()
         for record in records:
             try:
                 self._catalogue.apply(record.key, record.value)
             except BadRecord as bad:
-                log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
+                refused[bad.reason] += 1
+        if refused:
+            log.warning("bad_items", partition=records[0].partition, before=records[-1].offset + 1, **refused)
         self._telemetry.model.catalogue.set(len(self._catalogue))
 
     async def _watch_learning(self, place: InService) -> None:

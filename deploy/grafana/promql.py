@@ -38,7 +38,7 @@ def share(part: str, whole: str, *, of_part: str = "", of_whole: str = "", by: s
     """One counter's growth as a share of another's within a window, by labels of the part."""
     grown = _sum(f"increase({series(part, of_part)}[{window}])", by)
     out_of = _sum(f"increase({series(whole, of_whole)}[{window}])", "")
-    return f"{grown} / on () group_left () {out_of}" if by else f"{grown} / {out_of}"
+    return f"{grown} / on () group_left () {out_of}" if by else f"({grown} or vector(0)) / {out_of}"
 
 
 def _sum(expression: str, by: str) -> str:

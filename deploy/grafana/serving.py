@@ -97,7 +97,8 @@ def _writes() -> Sequence[Panel]:
     wait, write = "ouzel_serve_wait_seconds", "ouzel_serve_kafka_write_seconds"
     return [
         lines("Events", "Accepted: confirmed by Kafka.",
-              (rate("ouzel_serve_events_accepted_total"), "accepted"), (rate("ouzel_serve_events_refused_total"), "refused"),
+              (rate("ouzel_serve_events_accepted_total"), "accepted"),
+              (f"{rate('ouzel_serve_events_refused_total')} or vector(0)", "refused"),
               unit="eps", width=6, colours={"accepted": GOOD, "refused": "orange"}),
         lines("From event to fresh ranking", "Of requests with wait_ms: from the event's arrival to its ranking.",
               (quantile(0.5, wait), "p50"), (quantile(0.99, wait), "p99"), unit="s", width=6,

@@ -1,6 +1,6 @@
 """The Prometheus Operator's form of the rules in deploy/prometheus, which stay their only source.
 
-Run `python -m deploy.kubernetes.rules` after a change of them; a test compares. kustomize can neither read outside of its folder
+`make rules` makes it after a change of them; a test compares. kustomize can neither read outside of its folder
 nor put a file under a key.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 SOURCES = Path(__file__).parents[1] / "prometheus" / "rules"
 MADE = Path(__file__).parent / "monitoring" / "rules.yaml"
 HEAD = """\
-# Made by `python -m deploy.kubernetes.rules` of deploy/prometheus/rules; do not edit.
+# Made by `make rules` of deploy/prometheus/rules; do not edit.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:

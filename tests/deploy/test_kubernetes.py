@@ -95,7 +95,7 @@ def test_each_file_belongs_to_a_kustomization() -> None:
 
 
 def test_the_rules_are_those_of_prometheus() -> None:
-    assert MADE.read_text() == prometheus_rule(), "run python -m deploy.kubernetes.rules"
+    assert MADE.read_text() == prometheus_rule(), "run make rules"
     made = yaml.safe_load(MADE.read_text())["spec"]["groups"]
     assert made == [group for path in sorted(SOURCES.glob("*.yml")) for group in yaml.safe_load(path.read_text())["groups"]]
     assert made

@@ -1,0 +1,65 @@
+"""`make watch`: the demo, a Prometheus beside it with the rules of this folder, and a page of graphs. Ctrl-C stops it all."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import tempfile
+import urllib.parse
+from pathlib import Path
+
+from deploy.prometheus.server import RULES, PrometheusError, PrometheusServer
+from serving.cli import main
+from serving.processes import free_ports
+
+PORT = 9090
+EVERY_S = 2
+GRAPHS = (
+    "histogram_quantile(0.99, sum by (le) (rate(ouzel_freshness_seconds_bucket[30s])))",
+    'avg by (method) (ouzel_live_recall{k="20"})',
+    "sum by (outcome) (rate(ouzel_events_total[30s]))",
+    "sum by (partition) (ouzel_consumer_lag)",
+    "sum by (stage) (rate(ouzel_stage_seconds_sum[30s])) / on () group_left () sum(rate(ouzel_unit_size_count[30s]))",
+    "ouzel_loss",
+)
+"""Is it fresh, does it recommend well, how much is done and left, where does the time go, does it learn?"""
+
+
+def graphs(url: str) -> str:
+    """The address of Prometheus' own page with these graphs."""
+    asked: dict[str, str] = {}
+    for number, expression in enumerate(GRAPHS):
+        asked |= {f"g{number}.expr": expression, f"g{number}.tab": "0", f"g{number}.range_input": "5m"}
+    return f"{url}/graph?{urllib.parse.urlencode(asked, quote_via=urllib.parse.quote)}"
+
+
+def watch(arguments: list[str]) -> None:
+    """Run `ouzel demo` with these arguments, watched; leaves no process."""
+    (worker,) = free_ports(1)
+    with tempfile.TemporaryDirectory(prefix="ouzel-watch-") as folder:
+        targets = {"ouzel-worker": [f"127.0.0.1:{worker}"]}
+        rules = sorted(RULES.glob("*.yml"))
+        with PrometheusServer(Path(folder), targets, rules, every_s=EVERY_S, port=_usual_port()) as prometheus:
+            print(f"Prometheus: {prometheus.url} (alerts: {prometheus.url}/alerts)")
+            print(f"Graphs: {graphs(prometheus.url)}\n", flush=True)
+            main(["demo", "--metrics-port", str(worker), *arguments])
+
+
+def _usual_port() -> int | None:
+    """Prometheus' own port, unless somebody has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PORT))
+        except OSError:
+            return None
+        return PORT
+
+
+if __name__ == "__main__":
+    try:
+        watch(sys.argv[1:])
+    except PrometheusError as error:
+        sys.exit(f"make watch: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
