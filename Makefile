@@ -8,7 +8,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards test lint bench-pipeline bench-model bench-telemetry faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules test lint bench-pipeline bench-model bench-telemetry faults bad-input soak clean
 
 setup: $(READY)
 
@@ -27,6 +27,9 @@ watch: $(READY)
 
 dashboards: $(READY)
 	$(BIN)/python -m deploy.grafana
+
+rules: $(READY)
+	$(BIN)/python -m deploy.kubernetes.rules
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal

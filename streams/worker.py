@@ -25,6 +25,7 @@ from streams.kafka import aiokafka_config
 from streams.learner import Learner, make_replica
 from streams.model import new_model
 from streams.model_thread import ModelThread
+from streams.permissions import NotAllowed, not_allowed
 from streams.ranking import ThreadRanker
 from streams.replica import InService
 from streams.rules import event_decoder, hash_secret
@@ -40,7 +41,7 @@ log = structlog.get_logger(__name__)
 REFUSED = 2
 FAILED = 70
 STOP_WITHIN_S = 8.0
-REFUSALS = (NewerState, ChangelogReplaced, PositionAhead)
+REFUSALS = (NewerState, ChangelogReplaced, PositionAhead, NotAllowed)
 """What another start would not mend."""
 GC_THRESHOLD = 100_000
 
@@ -69,6 +70,10 @@ class Worker:
         if problems := topic_problems(settings, topics):
             for problem in problems:
                 log.error("topics_refused", problem=problem)
+            return REFUSED
+        if problems := await asyncio.to_thread(not_allowed, settings, topics):
+            for problem in problems:
+                log.error("not_allowed", problem=problem)
             return REFUSED
         if settings.metrics_port:
             telemetry.serve(settings.metrics_host, settings.metrics_port)
