@@ -130,7 +130,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address.strip()!r} is not host:port")
         return value
 
-    @field_validator("sasl_mechanism", *SASL[1:], *TLS, "instance_id", "decoder", mode="before")
+    @field_validator("sasl_mechanism", *SASL[1:], *TLS, "instance_id", "decoder", "serve_keys", mode="before")
     @classmethod
     def _absent(cls, value: Any) -> Any:
         """An empty variable, as a compose file makes of one that is not set, is no value."""

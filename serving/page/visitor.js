@@ -1,0 +1,30 @@
+// Who this tab is to Ouzel, and what was done in it.
+
+import { recall, remember } from "/page/memory.js";
+
+const DEEDS = { view: "viewed", like: "liked", add_to_cart: "put in your cart", purchase: "bought" };
+
+/** @returns {string} */
+export function visitorId() {
+  let id = recall("visitor");
+  if (id === null) {
+    const bytes = crypto.getRandomValues(new Uint8Array(5));
+    id = `visitor-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+    remember("visitor", id);
+  }
+  return id;
+}
+
+export function noteDeed(itemId, eventType) {
+  if (eventType in DEEDS) remember("deeds", { ...recall("deeds", {}), [itemId]: eventType });
+}
+
+/** What was done last with an item, as in "because you ... it"; null for nothing. */
+export function deed(itemId) {
+  const done = recall("deeds", {});
+  return Object.hasOwn(done, itemId) ? DEEDS[done[itemId]] : null;
+}
+
+export function forgetDeeds() {
+  remember("deeds", {});
+}
