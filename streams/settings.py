@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     serve_max_streams: int = Field(500, ge=1, description="Open streams of server-sent events at a time.")
     serve_client_timeout_s: float = Field(10.0, gt=0, description="In which a client sends a request, and takes its answer.")
     serve_heartbeat_s: float = Field(15.0, gt=0, description="A stream's longest silence.")
+    serve_stream_s: float = Field(3600.0, gt=0, description="After which a stream ends; its client comes again.")
     serve_worker_metrics: list[str] = Field(
         ["127.0.0.1:9464"], description="The workers' metrics, host:port, for what the page tells of them."
     )
