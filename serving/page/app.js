@@ -73,17 +73,17 @@ function arrived(ranking) {
   if (current !== null && ranking.generated_at < current.generated_at && ranking.prefix.length >= current.prefix.length) return false;
   if (current?.recommendation_id === ranking.recommendation_id) return true;
   current = ranking;
-  const moved = strip.show(ranking.items);
+  const moved = strip.show(ranking);
   knows.show(ranking);
-  part("for-you-hint").textContent =
-    ranking.prefix.length > 0 ? `After ${deed(ranking.prefix.at(-1)) === null ? "" : "you "}${phrase(ranking.prefix.at(-1))}` : "What is popular now. Click something, and watch.";
+  part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
   announce(ranking, moved);
   learnNames(ranking);
   return true;
 }
 
-function phrase(itemId) {
-  return `${deed(itemId) ?? "a look at"} ${catalogue.nameOf(itemId)}`;
+/** What the ranking comes after. */
+function hint(itemId) {
+  return itemId === undefined ? "Popular with everybody now. Click something, and watch." : `Fresh after your last click: ${catalogue.nameOf(itemId)}`;
 }
 
 /** Names that came later than the ranking are written into it. */
@@ -91,6 +91,7 @@ async function learnNames(ranking) {
   const ids = [...ranking.prefix, ...ranking.items.flatMap((item) => [item.item_id, item.because_item_id ?? item.item_id])];
   if ((await catalogue.learn(ids).catch(() => false)) && current === ranking) {
     strip.rename(ranking.items);
+    part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
     knows.show(ranking);
   }
 }
@@ -98,7 +99,7 @@ async function learnNames(ranking) {
 /** Tell who cannot see it, once it has settled. */
 function announce(ranking, moved) {
   clearTimeout(announcing);
-  const [first] = ranking.items;
+  const first = ranking.items.find((item) => moved.has(item.item_id));
   if (first === undefined || ranking.prefix.length === 0) return;
   announcing = setTimeout(() => {
     const fresh = [...moved.values()].filter((places) => places === null).length;
@@ -115,6 +116,7 @@ async function forget() {
     forgetDeeds();
     cart.empty();
     shelf.unmark();
+    knows.clear();
     current = null;
     await cold();
     knows.forgotten.textContent = `Forgotten: the deletion is on all ${partitions} partitions, and ${current?.prefix.length ? "something is still known" : "nothing of you is left here"}.`;
@@ -182,10 +184,9 @@ function start() {
     if (tab === "tab-live") showOperations();
   });
   part("key-cancel").addEventListener("click", () => part("key").close());
-  part("key-use").addEventListener("click", () => {
+  part("key-form").addEventListener("submit", () => {
     useKey(part("key-input").value.trim());
     part("key-input").value = "";
-    part("key").close();
     shelf.open();
   });
   figures.run();

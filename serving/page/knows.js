@@ -27,13 +27,13 @@ export class Knows {
     this.forget = html("button", { type: "button", class: "danger", id: "forget", click: forget }, "Forget me");
     this.forgotten = html("p", { class: "hint", id: "forgotten", role: "status" });
     parts.body.replaceChildren(
-      html("section", {}, html("h3", {}, "Your session, as the model sees it"), this.nothing, this.session),
+      html("section", {},
+        html("h3", {}, "Your session, as the model sees it"), this.nothing, this.session,
+        html("div", { class: "forget" }, html("p", { class: "hint" }, "You are ", html("code", { id: "visitor" }, visitor)), this.forget),
+        this.forgotten),
       html("section", {}, html("h3", {}, "Your last ranking"), this.fresh, this.freshHint, this.split, this.splitWords, this.model),
       html("section", {}, html("h3", {}, "Is it any good?"), this.bars, this.tested),
       html("section", {}, html("h3", {}, "On the stream"), this.rate.node),
-      html("section", { class: "forget" },
-        html("p", { class: "hint" }, "You are ", html("code", { id: "visitor" }, visitor), ", a number made for this tab."),
-        this.forget, this.forgotten),
     );
   }
 
@@ -42,9 +42,18 @@ export class Knows {
     const newest = [...ranking.prefix].reverse();
     this.nothing.hidden = newest.length > 0;
     this.session.replaceChildren(...newest.map((id) => this.#entry(id)));
-    const version = ranking.model_version > 0 ? `, after ${whole(ranking.model_version)} steps of learning` : "";
-    this.model.textContent = `By the ${strategyInWords(ranking.strategy)}${version}.`;
+    const version = ranking.model_version > 0 && newest.length > 0 ? `, after ${whole(ranking.model_version)} steps of learning` : "";
+    const seen = newest.length > 0 ? " What is in your session is left out of the strip." : "";
+    this.model.textContent = `${strategyInWords(ranking.strategy)}${version}.${seen}`;
     this.parts.brief.textContent = newest.length ? `${newest.length} ${newest.length === 1 ? "item" : "items"}` : "nothing";
+  }
+
+  /** After everything was forgotten. */
+  clear() {
+    this.fresh.textContent = "–";
+    this.freshHint.textContent = "Measured at your next click.";
+    this.split.replaceChildren();
+    this.splitWords.replaceChildren();
   }
 
   #entry(id) {
@@ -54,7 +63,7 @@ export class Knows {
       { "data-item": id },
       html("span", { class: "mini" }, tile(this.catalogue.get(id))),
       html("span", {}, this.catalogue.nameOf(id)),
-      done === null ? null : html("span", { class: "deed" }, done === "put in your cart" ? "in cart" : done),
+      done === null ? null : html("span", { class: "deed" }, done === "in your cart" ? "in cart" : done),
     );
   }
 

@@ -10,16 +10,16 @@ function fixed(names) {
   return (figures) => names.map(([name, pick], place) => ({ name, values: figures.series(pick), colour: COLOURS[place] }));
 }
 
-/** The model, and whatever it is compared with, as they come. */
-function accuracies(figures) {
+/** Of the model, and whatever it is compared with, as they come. @param {"recall"|"mrr"} measure */
+const accuracies = (measure) => (figures) => {
   const methods = [...new Set(figures.past.flatMap((live) => live.accuracy.map((one) => one.method)))];
   methods.sort((a, b) => Number(b === "model") - Number(a === "model"));
   return methods.map((method, place) => ({
     name: method,
-    values: figures.series((live) => live.accuracy.find((one) => one.method === method)?.recall),
+    values: figures.series((live) => live.accuracy.find((one) => one.method === method)?.[measure]),
     colour: COLOURS[place % COLOURS.length],
   }));
-}
+};
 
 const CHARTS = [
   { title: "Throughput", about: "events a second on Kafka", format: rough, area: true, least: 10, series: fixed([["events/s", (live) => live.events_per_second]]) },
@@ -27,7 +27,8 @@ const CHARTS = [
     title: "Freshness", about: "from an event to its ranking, by Kafka's time", format: duration, least: 20,
     series: fixed([["p50", (live) => live.freshness_ms?.p50], ["p90", (live) => live.freshness_ms?.p90], ["p99", (live) => live.freshness_ms?.p99]]),
   },
-  { title: "Recall@20", about: "how often the next click was among the 20 shown, live", format: percent, least: 0.2, series: accuracies },
+  { title: "Recall@20", about: "how often the next click was among the 20 shown, live", format: percent, least: 0.2, series: accuracies("recall") },
+  { title: "MRR@20", about: "how high it stood: 100% is always first", format: percent, least: 0.1, series: accuracies("mrr") },
   {
     title: "Lag", about: "records that wait", format: whole, least: 10,
     series: fixed([["events, to be ranked", (live) => live.lag], ["transitions, to be learned", (live) => live.learner_lag]]),
@@ -59,6 +60,7 @@ const FACTS = [
   ["Kafka", (live) => (live.kafka_available ? "answers" : "away"), (live) => (live.kafka_available ? "good" : "bad")],
   ["Dead letters", (live) => whole(live.dead_letters), (live) => (live.dead_letters ? "bad" : "")],
   ["Newest ranking", (live) => (live.newest_ranking_age_ms === null ? "none yet" : `${duration(live.newest_ranking_age_ms)} ago`)],
+  ["Events a second", (live) => rough(live.events_per_second)],
   ["Users with a ranking", (live) => whole(live.users)],
   ["Items in the catalogue", (live) => whole(live.items)],
   ["Rankings tested", (live) => whole(live.tests)],

@@ -29,21 +29,23 @@ export class Strip {
   }
 
   /**
-   * Show a ranking's first items. Synchronous: it is on the screen with the next frame.
+   * Show a ranking's first items but those of its session. Synchronous: it is on the screen with the next frame.
+   * @param {{items: any[], prefix: string[]}} ranking
    * @returns {Map<string, number|null>} how each moved
    */
-  show(items) {
-    const shown = items.slice(0, SHOWN);
+  show({ items, prefix }) {
+    const shown = items.filter((item) => !prefix.includes(item.item_id)).slice(0, SHOWN);
     const ids = shown.map((item) => item.item_id);
     const moved = movements(this.#order, ids);
     const focused = this.list.contains(document.activeElement) ? document.activeElement : null;
     const before = positions([...this.#cards.values()].map((card) => card.node));
     const cards = new Map();
-    for (const item of shown) {
+    shown.forEach((item, place) => {
       const card = this.#cards.get(item.item_id) ?? this.#card(item.item_id);
+      card.rank.textContent = String(place + 1);
       this.#write(card, item, moved.get(item.item_id));
       cards.set(item.item_id, card);
-    }
+    });
     const first = this.#order === null;
     this.#cards = cards;
     this.#order = ids;
@@ -90,7 +92,6 @@ export class Strip {
       card.art.replaceChildren(tile(known));
       card.drawn = known;
     }
-    card.rank.textContent = String(item.rank);
     card.name.textContent = this.catalogue.nameOf(item.item_id);
     card.before.textContent = reason.before;
     card.because.textContent = reason.name && ` ${reason.name}`;

@@ -6,7 +6,8 @@ const ORDER = ["auto", "light", "dark"];
 export function startTheme(button) {
   let now = document.documentElement.dataset.theme ?? "auto";
   const show = () => {
-    button.textContent = `Theme: ${now}`;
+    button.textContent = now;
+    button.setAttribute("aria-label", `Theme: ${now}`);
   };
   button.addEventListener("click", () => {
     now = ORDER[(ORDER.indexOf(now) + 1) % ORDER.length];

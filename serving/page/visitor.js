@@ -2,7 +2,7 @@
 
 import { recall, remember } from "/page/memory.js";
 
-const DEEDS = { view: "viewed", like: "liked", add_to_cart: "put in your cart", purchase: "bought" };
+const DEEDS = { view: "viewed", add_to_cart: "in your cart", purchase: "bought" };
 
 /** @returns {string} */
 export function visitorId() {
@@ -16,10 +16,13 @@ export function visitorId() {
 }
 
 export function noteDeed(itemId, eventType) {
-  if (eventType in DEEDS) remember("deeds", { ...recall("deeds", {}), [itemId]: eventType });
+  const { [itemId]: before, ...others } = recall("deeds", {});
+  if (eventType === "remove_from_cart") remember("deeds", before === "add_to_cart" ? { ...others, [itemId]: "view" } : recall("deeds", {}));
+  // To look at it again undoes nothing.
+  else remember("deeds", { ...others, [itemId]: eventType === "view" ? (before ?? eventType) : eventType });
 }
 
-/** What was done last with an item, as in "because you ... it"; null for nothing. */
+/** What was done last with an item, in a word or two; null for nothing. */
 export function deed(itemId) {
   const done = recall("deeds", {});
   return Object.hasOwn(done, itemId) ? DEEDS[done[itemId]] : null;
