@@ -48,7 +48,7 @@ class ServeProcess(WorkerProcess):
             connection.request(method, path, body, sent)
             response = connection.getresponse()
             found: Any = response.read()
-            if "json" in response.headers.get("content-type", "").partition(";")[0]:
+            if found and "json" in response.headers.get("content-type", "").partition(";")[0]:
                 found = json.loads(found)
             return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, found)
         finally:

@@ -57,11 +57,11 @@ export function startOperations(charts, facts, figures) {
 
 const FACTS = [
   ["Workers ready", ({ workers }) => (workers.asked ? `${workers.ready} of ${workers.asked}` : "not asked"), ({ workers }) => (workers.ready < workers.asked ? "bad" : "good")],
-  ["Kafka", (live) => (live.kafka_available ? "answers" : "away"), (live) => (live.kafka_available ? "good" : "bad")],
+  ["Kafka", (live) => (live.kafka_available ? "connected" : "away"), (live) => (live.kafka_available ? "good" : "bad")],
   ["Dead letters", (live) => whole(live.dead_letters), (live) => (live.dead_letters ? "bad" : "")],
   ["Newest ranking", (live) => (live.newest_ranking_age_ms === null ? "none yet" : `${duration(live.newest_ranking_age_ms)} ago`)],
   ["Events a second", (live) => rough(live.events_per_second)],
-  ["Users with a ranking", (live) => whole(live.users)],
-  ["Items in the catalogue", (live) => whole(live.items)],
+  ["Users", (live) => whole(live.users)],
+  ["Items", (live) => whole(live.items)],
   ["Rankings tested", (live) => whole(live.tests)],
 ];
