@@ -93,7 +93,8 @@ def together(answers: Sequence[Samples], asked: int) -> WorkersTold:
         return next((value for _, value in answer.get(name, ())), 0.0)
 
     told = WorkersTold(Asked(asked, len(answers), sum(one(answer, READY) > 0 for answer in answers)))
-    told.lag, told.dead_letters = total(LAG), total(DEAD_LETTERS)
+    told.lag = total(LAG)
+    told.dead_letters = (total(DEAD_LETTERS) or 0) if answers else None  # before the first there is no sample
     told.tests = int(sum(map(tested, answers)))
     for answer in answers:
         if one(answer, LEARNER) > 0 or len(answers) == 1:
