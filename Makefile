@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json "$(JSON)") \
+       $(if $(filter no,$(BROWSER)),--no-browser) \
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards test lint bench-pipeline bench-model faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules test lint bench-pipeline bench-model bench-telemetry faults bad-input soak clean
 
 setup: $(READY)
 
@@ -28,6 +29,9 @@ watch: $(READY)
 dashboards: $(READY)
 	$(BIN)/python -m deploy.grafana
 
+rules: $(READY)
+	$(BIN)/python -m deploy.kubernetes.rules
+
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -42,6 +46,9 @@ bench-pipeline: $(READY)
 
 bench-model: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py
+
+bench-telemetry: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/bench/telemetry.py
 
 faults: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m faults.run

@@ -1,10 +1,13 @@
-"""The demo: a broker, a worker and a stream of clicks, watched from outside."""
+"""The demo: a broker, a worker, a page and a stream of clicks, watched from outside."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
 import time
+import webbrowser
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from serving import demo_view
+from serving.browser import has_browser
 from serving.demo_stage import TURN_S, DemoError, DemoOptions, Stage
 from serving.demo_view import Moment, Summary
 from serving.foreground import foreground, uninterrupted
@@ -52,6 +56,9 @@ def run_demo(options: DemoOptions, console: Console) -> None:
                 try:
                     stage = Stage(options, console, Path(folder), stack)
                     stage.set_up()
+                    console.print(f"The shop is open: {stage.address}", soft_wrap=True)
+                    if options.browser and has_browser(os.environ, sys.platform, on_terminal=console.is_terminal):
+                        webbrowser.open(stage.address)
                     watch = Watch(options, console, stage, stack.enter_context(TopicTally(stage.settings, stage.start)))
                     watch.until_settled()
                 except KeyboardInterrupt:

@@ -1,10 +1,12 @@
-"""What the demo watches: a broker, a worker and a source of events, each a process."""
+"""What the demo watches: a broker, a worker, the page and a source of events, each a process."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +33,7 @@ class DemoError(Exception):
 class DemoOptions:
     """What to run. ``events``: end after so many; ``data``: clicks for the simulator's; ``rate``: events/s.
 
-    The worker's metrics are on ``metrics_port``, or on a free one.
+    The worker's metrics are on ``metrics_port``, or on a free one; ``browser``: open the page in one, where there is one.
     """
 
     events: int | None = None
@@ -41,6 +43,7 @@ class DemoOptions:
     broker: str | None = None
     kafka_home: Path | None = None
     metrics_port: int | None = None
+    browser: bool = True
 
     @property
     def embedded(self) -> bool:
@@ -55,6 +58,7 @@ class Stage:
     start: Positions
     """Where the topics ended before the demo."""
     worker: Child
+    page: Child
     source: Child
 
     def __init__(self, options: DemoOptions, console: Console, folder: Path, stack: ExitStack) -> None:
@@ -62,20 +66,22 @@ class Stage:
         self._console = console
         self._folder = folder
         self._stack = stack
-        self._port = options.metrics_port or free_ports(1)[0]
+        port, self._page_port = free_ports(2)
+        self._port = options.metrics_port or port
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self._page_port}"
 
     def set_up(self) -> None:
-        """Start the broker, the worker and the source of events, in this order. Raises `DemoError`, `BrokerError`."""
+        """Start the broker, the worker, the page and the source of events, in this order. Raises `DemoError`, `BrokerError`."""
         self.settings = self._topics(self._broker())
         self.start = end_positions(self.settings)
-        self._console.print("Starting the worker ...")
-        self.worker = self._child("worker", ["worker"])
-        until = time.monotonic() + READY_WITHIN_S
-        while not ((metrics := self.metrics()) and metrics.ready):
-            if time.monotonic() > until:
-                raise DemoError(f"the worker was not ready within {READY_WITHIN_S:.0f} s:\n{self.worker.tail()}")
-            _check(self.worker, ended_well=False)
-            time.sleep(TURN_S)
+        self._console.print("Starting the worker and the page ...")
+        self.worker, self.page = self._child("worker", ["worker"]), self._child("page", ["serve"])
+        self._await(self.worker, lambda: (metrics := self.metrics()) is not None and metrics.ready)
+        self._await(self.page, lambda: _answers(f"{self.address}/health/ready"))
         self.source = self._child(*self._feed())
 
     def metrics(self) -> WorkerMetrics | None:
@@ -84,8 +90,20 @@ class Stage:
 
     def check(self) -> None:
         """Raises `DemoError` when a process has ended that should not have."""
-        _check(self.worker, ended_well=False)
+        self._check_started()
         _check(self.source, ended_well=True)
+
+    def _await(self, child: Child, is_ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + READY_WITHIN_S
+        while not is_ready():
+            if time.monotonic() > until:
+                raise DemoError(f"the {child.name} was not ready within {READY_WITHIN_S:.0f} s:\n{child.tail()}")
+            self._check_started()
+            time.sleep(TURN_S)
+
+    def _check_started(self) -> None:
+        _check(self.worker, ended_well=False)
+        _check(self.page, ended_well=False)
 
     def _broker(self) -> str:
         options = self._options
@@ -118,6 +136,10 @@ class Stage:
             "OUZEL_DATA_DIR": str(self._folder / "data"),
             "OUZEL_METRICS_HOST": "127.0.0.1",
             "OUZEL_METRICS_PORT": str(self._port),
+            "OUZEL_SERVE_HOST": "127.0.0.1",
+            "OUZEL_SERVE_PORT": str(self._page_port),
+            "OUZEL_SERVE_KEYS": "",
+            "OUZEL_SERVE_WORKER_METRICS": json.dumps([f"127.0.0.1:{self._port}"]),
             "OUZEL_IDEMPOTENT": str(settings.idempotent),
             "OUZEL_LOG_FORMAT": "text",
             "NO_COLOR": "1",
@@ -140,3 +162,12 @@ def _check(child: Child, *, ended_well: bool) -> None:
     if code is None or (ended_well and code == 0):
         return
     raise DemoError(f"{child.name} ended with exit status {code}. The end of its log:\n{child.tail()}")
+
+
+def _answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
+from serving import telemetry
+from serving.telemetry import ServingTelemetry
 from streams.metrics import LABELS, SECTIONS, UNITS
 
 FILE = Path("docs/metrics.md")
-SERVING = "serving.telemetry"
 SUFFIXES = {
     "_timestamp_seconds": "seconds since 1970",
     "_seconds": "seconds",
@@ -45,8 +44,9 @@ def metrics(registry: CollectorRegistry) -> Iterator[Metric]:
         if not hasattr(told, "_documentation"):
             continue  # the client library's own collectors
         kind = getattr(told, "_type", "histogram")
-        suffix = "_total" if kind == "counter" else ""
-        yield Metric(told._name + suffix, kind, getattr(told, "_labelnames", ()), told._documentation)
+        suffix = {"counter": "_total", "info": "_info"}.get(kind, "")
+        labels = getattr(told, "_labelnames", ()) or tuple(getattr(told, "_value", ()) if kind == "info" else ())
+        yield Metric(told._name + suffix, "gauge" if kind == "info" else kind, labels, told._documentation)
 
 
 def unit(metric: Metric, units: Mapping[str, str]) -> str:
@@ -89,12 +89,8 @@ def reference() -> str:
         section(registry)
         parts += [f"### {str(section.__doc__).strip().rstrip('.')}\n", table(registry, UNITS)]
     parts += ["### Labels\n", legend(LABELS)]
-    if find_spec(SERVING) is not None:
-        module: Any = import_module(SERVING)
-        (declared,) = (found for name, found in vars(module).items() if name.endswith("Telemetry"))
-        labels = getattr(module, "LABELS", {})
-        parts += ["## Serve\n", table(declared().registry, getattr(module, "UNITS", {}))]
-        parts += ["### Labels of serve\n", legend(labels)] if labels else []
+    parts += ["## Serve\n", table(ServingTelemetry().registry, telemetry.UNITS)]
+    parts += ["### Labels of serve\n", legend(telemetry.LABELS)]
     return "\n".join(parts)
 
 

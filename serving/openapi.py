@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from serving.bodies import MOST_RECORDS
-from serving.operations import EVENT_STREAM, ID_PATTERN, JSON, NDJSON, Id, NoQuery, Operation
+from serving.operations import EVENT_STREAM, JSON, NDJSON, Id, NoQuery, Operation
 from serving.problems import KINDS, PROBLEM_JSON, ProblemDetails
 from streams.bounds import RESERVED_ID
 from streams.records import Event, Item
@@ -37,6 +37,7 @@ def document(operations: Sequence[Operation], *, keys_required: bool) -> dict[st
     schemas = msgspec.json.schema_components([ProblemDetails, *types.values()], ref_template=REF)[1]
     for kind, sent in SENT.items():
         schemas[f"{kind.__name__}Sent"] = sent_schema(sent)
+    schemas["ItemFields"] = _without_id(sent_schema("item"))
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, keys_required=keys_required)
@@ -97,18 +98,31 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _answer(kind: Any, media: str) -> dict[str, Any]:
-    if media == JSON and _is_struct(kind):
-        return {"$ref": REF.format(name=_name(kind))}
-    return _TEXT if media == EVENT_STREAM or kind is str else {"type": "object"}
+    if not _is_struct(kind):
+        return _TEXT if kind is str else {"type": "object"}
+    schema = {"$ref": REF.format(name=_name(kind))}
+    return _event(schema) if media == EVENT_STREAM else schema
+
+
+def _event(data: dict[str, Any]) -> dict[str, Any]:
+    """One of the events of a stream."""
+    text = _TEXT | {"contentMediaType": JSON, "contentSchema": data}
+    return {"type": "object", "properties": {"event": _TEXT, "id": _TEXT, "retry": {"type": "integer"}, "data": text}}
 
 
 def _body(operation: Operation, media: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"$ref": REF.format(name=f"{_name(operation.body)}Sent")}
     if NDJSON not in operation.body_media:
-        return {"schema": schema}
+        return {"schema": {"$ref": REF.format(name="ItemFields")}}
     if media == NDJSON:
         return {"schema": _TEXT | {"description": f"One a line, at most {MOST_RECORDS}."}}
     return {"schema": {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1, "maxItems": MOST_RECORDS}]}}
+
+
+def _without_id(item: dict[str, Any]) -> dict[str, Any]:
+    """An item under a path that names it. The id may be given again, if it is the same."""
+    properties = {name: schema for name, schema in item["properties"].items() if name != "item_id"}
+    return {"title": "ItemFields", "description": item["description"], "type": "object", "properties": properties}
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -134,8 +148,7 @@ def _query_parameters(kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.media != EVENT_STREAM:
         return []
-    schema = {"type": "string", "pattern": "^[0-9]+-[0-9]+$"}
-    return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": schema, "description": "The last one had."}]
+    return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": _TEXT, "description": "The last one had."}]
 
 
 def _is_struct(kind: Any) -> bool:
@@ -148,6 +161,3 @@ def _name(kind: Any) -> str:
 
 def _doc(kind: Any) -> str:
     return " ".join((kind.__doc__ or "").split()) if _is_struct(kind) else ""
-
-
-__all__ = ["ID_PATTERN", "document"]

@@ -194,8 +194,6 @@ def read_query(raw: bytes, kind: type[msgspec.Struct]) -> Any:
 @lru_cache(maxsize=64)
 def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
     """The parameters that may be repeated."""
-    return frozenset(
-        one.name
-        for one in msgspec.structs.fields(kind)
-        if isinstance(msgspec.inspect.type_info(one.type), msgspec.inspect.ListType)
-    )
+    told = {one.name: msgspec.inspect.type_info(one.type) for one in msgspec.structs.fields(kind)}
+    inner = {name: type_.type if isinstance(type_, msgspec.inspect.Metadata) else type_ for name, type_ in told.items()}
+    return frozenset(name for name, type_ in inner.items() if isinstance(type_, msgspec.inspect.ListType))

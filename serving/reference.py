@@ -18,7 +18,8 @@ def reference(document: Mapping[str, Any]) -> str:
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<title>Ouzel: the HTTP API</title><link rel="stylesheet" href="/reference.css"></head><body><main>',
+            '<title>Ouzel: the HTTP API</title><link rel="stylesheet" href="/page/reference.css">',
+            '<link rel="icon" href="/page/ouzel.svg" type="image/svg+xml"></head><body><main>',
             f"<h1>Ouzel <small>{escape(document['info']['version'])}</small></h1>",
             f'<p>{_prose(document["info"]["description"])} The same as <a href="/openapi.json">OpenAPI 3.1</a>.</p>',
             *_contents(document),

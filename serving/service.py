@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 TELL_EVERY_S = 0.5
 KEYS_EVERY_S = 2.0
+WAIT_MS = 500
 RECORDS = 500
 """Records that are taken before a request gets its turn."""
 
@@ -93,10 +94,11 @@ class Service:
 
     def _follower(self, name: str, apply: Callable[[Any], Coroutine[Any, Any, None]], *, from_end: bool = False) -> Follower:
         settings = self.settings
+        # Apache Kafka answers a waiting fetch when something comes; the embedded broker when the wait is over.
+        wait_ms = WAIT_MS if settings.idempotent or from_end else settings.fetch_max_wait_ms
         return Follower(
-            settings.topic(name), aiokafka_config(settings), apply, max_records=RECORDS, from_end=from_end,
-            max_wait_ms=settings.fetch_max_wait_ms,
-        )  # fmt: skip
+            settings.topic(name), aiokafka_config(settings), apply, max_records=RECORDS, from_end=from_end, max_wait_ms=wait_ms
+        )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run beside the requests; an error ends the process."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from serving.arrivals import Stream
 from serving.cache import CachedRanking
+from streams.settings import Settings
 
 RETRY = b"retry: 2000\n\n"
 HEARTBEAT = b": heartbeat\n\n"
@@ -18,12 +20,14 @@ def event(name: str, data: bytes, identity: str = "") -> bytes:
 
 
 async def events(
-    stream: Stream, encode: Callable[[CachedRanking | None], Awaitable[bytes]], heartbeat_s: float, admitted: Callable[[], bool]
+    stream: Stream, encode: Callable[[CachedRanking | None], Awaitable[bytes]], settings: Settings, admitted: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     """What comes, encoded, and a heartbeat where nothing does; until the stream's end, or until its reader may read no more."""
     yield RETRY
-    while not stream.ended and admitted():
-        if not await stream.wait(heartbeat_s):
+    clock, heartbeat_s = asyncio.get_running_loop().time, settings.serve_heartbeat_s
+    until = clock() + settings.serve_stream_s
+    while not stream.ended and admitted() and (left := until - clock()) > 0:
+        if not await stream.wait(min(heartbeat_s, left)):
             yield HEARTBEAT
             continue
         for ranking in stream.take():

@@ -23,6 +23,36 @@ WRITE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 AGE_BUCKETS = (0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.0)
 
 
+LABELS = {
+    "route": "a route's template, or none",
+    "method": "of HTTP; any, where there is no such route",
+    "status": "of HTTP",
+    "reason": "of cut connections: head, malformed, slow_head, slow_reader; for want of a key: missing, scheme, unknown, scope, "
+    "host; of failed writes: full, away, timeout, error; of events: as the worker's dead letters",
+    "topic": ("recommendations", "items", "transitions", "events"),
+    "outcome": ("fresh", "timeout", "duplicate", "no_ranking"),
+    "strategy": "as the worker's, and other",
+    "fallback": ("none", "experts", "popularity", "catalogue"),
+    "kind": ("user", "live"),
+    "version": "of Ouzel",
+    "python": "its version",
+}
+"""The values of each label, for docs/metrics.md."""
+UNITS = {
+    "ouzel_serve_ready": "0 or 1",
+    "ouzel_serve_requests_in_flight": "requests",
+    "ouzel_serve_cached_users": "users",
+    "ouzel_serve_cached_rankings": "rankings",
+    "ouzel_serve_cache_capacity": "rankings",
+    "ouzel_serve_catalogue_items": "items",
+    "ouzel_serve_follower_lag": "records",
+    "ouzel_serve_follower_caught_up": "0 or 1",
+    "ouzel_serve_kafka_available": "0 or 1",
+    "ouzel_serve_streams": "streams",
+}
+"""The units of what no suffix tells it."""
+
+
 class ServingTelemetry:
     """Every metric of `ouzel serve`, in a registry of its own."""
 

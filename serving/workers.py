@@ -20,7 +20,7 @@ MOST_BYTES = 2_000_000
 K = "20"
 READY, LAG, LEARNER, LEARNER_LAG = "ouzel_ready", "ouzel_consumer_lag", "ouzel_learner", "ouzel_learner_lag"
 DEAD_LETTERS, LOSS = "ouzel_dead_letters_total", "ouzel_loss"
-RECALL, MRR, TESTS = "ouzel_prequential_recall", "ouzel_prequential_mrr", "ouzel_prequential_tests"
+RECALL, MRR, TESTS = "ouzel_prequential_recall", "ouzel_prequential_mrr", "ouzel_prequential_tests_total"
 
 Samples = Mapping[str, Sequence[tuple[Mapping[str, str], float]]]
 
@@ -93,8 +93,9 @@ def together(answers: Sequence[Samples], asked: int) -> WorkersTold:
         return next((value for _, value in answer.get(name, ())), 0.0)
 
     told = WorkersTold(Asked(asked, len(answers), sum(one(answer, READY) > 0 for answer in answers)))
-    told.lag, told.dead_letters = total(LAG), total(DEAD_LETTERS)
-    told.tests = total(TESTS) or 0
+    told.lag = total(LAG)
+    told.dead_letters = (total(DEAD_LETTERS) or 0) if answers else None  # before the first there is no sample
+    told.tests = int(sum(map(tested, answers)))
     for answer in answers:
         if one(answer, LEARNER) > 0 or len(answers) == 1:
             loss = one(answer, LOSS)
@@ -102,7 +103,7 @@ def together(answers: Sequence[Samples], asked: int) -> WorkersTold:
             told.learner_lag = int(one(answer, LEARNER_LAG))
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for answer in answers:
-        weight = one(answer, TESTS)
+        weight = tested(answer)
         for place, name in enumerate((RECALL, MRR)):
             for labels, value in answer.get(name, ()):
                 if labels.get("k") == K and math.isfinite(value) and weight:
@@ -110,3 +111,8 @@ def together(answers: Sequence[Samples], asked: int) -> WorkersTold:
                     sums[labels["method"]][2] += weight / 2
     told.accuracy = [Accuracy(method, recall / weight, mrr / weight) for method, (recall, mrr, weight) in sums.items()]
     return told
+
+
+def tested(answer: Samples) -> float:
+    """A worker's tests: every one is of the model."""
+    return next((value for labels, value in answer.get(TESTS, ()) if labels.get("method") == "model"), 0.0)

@@ -83,13 +83,16 @@ class LiveAccuracy:
         self._weight = 1.0
 
     def test(
-        self, item: str, ranking: Sequence[str], popular: Sequence[str], alone: Mapping[str, Sequence[str]] | None = None
+        self, item: str, ranking: Sequence[str], popular: Mapping[str, int], alone: Mapping[str, Sequence[str]] | None = None
     ) -> int:
-        """Test the item that came against rankings of at most 20 places; returns its place in the model's, or `MISSED`."""
+        """Test the item that came against rankings of at most 20 places; returns its place in the model's, or `MISSED`.
+
+        Of what is popular the places are given, as many events are tested against the same.
+        """
         weight = self._weight = self._weight * GROWTH
         place = place_of(item, ranking)
         self.model.add(place, weight)
-        self.popularity.add(place_of(item, popular), weight)
+        self.popularity.add(popular.get(item, MISSED), weight)
         if alone is not None:
             for expert, of_expert in alone.items():
                 self.tallies[expert].add(place_of(item, of_expert), weight)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -63,7 +62,7 @@ class Application:
         self._tasks: list[asyncio.Task[None]] = []
         self._watches: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
         self.app = app = create_app(settings)
-        app.fail_stop, app.on_recovered = fail, telemetry.recovered
+        app.fail_stop, app.on_recovered = fail, self._recovered
         app.on_foreign_bytes, app.on_retry = telemetry.sessions.refused.inc, telemetry.journey.retries.inc
         self.publisher = Publisher(lambda: app.producer._producer, app.may_send)
         table = app.sessions
@@ -83,6 +82,11 @@ class Application:
         app.sensors.add(GroupSensor(group.rebalances.inc, group.rebalance_seconds.observe, group.commit_seconds.observe))
         app.agent(app.events_topic, name="recommend")(self._recommend)
         app.agent(app.learner_topic, name="learner")(self._election)
+
+    def _recovered(self, seconds: float) -> None:
+        partitions = sorted(tp.partition for tp in self.app.consumer.assignment() if tp.topic == self.app.events_name)
+        log.info("assigned", partitions=partitions, generation=self.generation, recovered_in_s=round(seconds, 3))
+        self._telemetry.recovered(seconds)
 
     def _leased(self, store: SessionStore) -> LeasedDelivery:
         topic = self._settings.topic("sessions-changelog")
@@ -143,7 +147,7 @@ class Application:
                 await self.pipeline.process(unit.records, unit.generation)
             except Abandoned:
                 self._telemetry.journey.abandoned.inc()
-                log.warning("unit_abandoned", generation=unit.generation)
+                log.info("unit_abandoned", generation=unit.generation)
                 self.app.consumer.abandon(event.message)
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and self.app.should_stop:
@@ -193,5 +197,5 @@ class Application:
                 try:
                     await self.publisher.publish(outbox, self.app.consumer_generation_id)
                 except Abandoned:
-                    log.info("popular_skipped", at=time.time())
+                    log.info("popular_skipped")
             await asyncio.sleep(POPULAR_EVERY_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
@@ -13,23 +13,32 @@ from prometheus_client.registry import Collector
 
 
 class BulkHistogram(Collector):
-    """Without labels. prometheus-client's own takes a lock per observation, which every event would pay for."""
+    """Without labels. prometheus-client's own takes a lock per observation, which every event would pay for.
 
-    def __init__(self, name: str, documentation: str, buckets: Sequence[float], registry: CollectorRegistry) -> None:
+    What lies outside of 0 and ``worst`` counts as that: a replay of an old log would turn the sum of ages into nonsense.
+    """
+
+    def __init__(
+        self, name: str, documentation: str, buckets: Sequence[float], registry: CollectorRegistry, worst: float = float("inf")
+    ) -> None:
         self._name, self._documentation = name, documentation
         self._bounds = [*map(float, buckets), float("inf")]
         self._counts = [0] * len(self._bounds)
-        self._sum = 0.0
+        self._sum, self._worst = 0.0, worst
         self._lock = threading.Lock()
         registry.register(self)
 
-    def observe(self, values: Iterable[float]) -> None:
+    def observe(self, values: Sequence[float]) -> None:
         """Count every value."""
+        if not values:
+            return
+        if min(values) < 0 or max(values) > self._worst:
+            values = [min(max(value, 0.0), self._worst) for value in values]
         bounds, counts = self._bounds, self._counts
         with self._lock:
             for value in values:
                 counts[bisect_left(bounds, value)] += 1
-                self._sum += value
+            self._sum = sum(values, self._sum)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The state of now, for a scrape."""

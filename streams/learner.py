@@ -180,7 +180,7 @@ class Learner:
         good: Recommender = restored.model if restored is not None and not again else new_model(self._settings)
         await self._place.replica.rollback(good.state())
         self._telemetry.model.rollbacks.inc()
-        log.error("rolled_back", to_steps=good.steps, steps=self._place.replica.model.steps)
+        log.warning("rolled_back", to_steps=good.steps, steps=self._place.replica.model.steps)
         frozen, point = await self._place.replica.freeze()
         await self._writer.write(frozen, point, self._group.generation)
 

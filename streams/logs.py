@@ -1,15 +1,28 @@
-"""Logs: lines for people on a terminal, JSON elsewhere; Faust's and aiokafka's go the same way."""
+"""Logs: lines for people on a terminal, JSON elsewhere; one event's name per line, and Faust's and aiokafka's go the same way.
+
+Levels: ``error`` is for a person, the process ends or has to be helped; ``warning`` is odd and was dealt with; ``info`` is the
+worker's life, a few lines an hour.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from hashlib import blake2b
+from typing import Any
 
 import structlog
 
 from streams.settings import Settings
 
 QUIET = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+CLOSING = "kafka.net.transport"
+"""Has an error for every connection that is closed, as a client's is that has its answer; what matters is raised besides."""
+USERS = ("user_id", "session_id")
+"""Fields that name somebody."""
+WITHHELD = "withheld"
+HASH_BYTES = 8
 
 
 def set_up(settings: Settings) -> None:
@@ -26,6 +39,7 @@ def set_up(settings: Settings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        Pseudonyms(settings.hash_key.get_secret_value().encode() if settings.hash_key else None),
     ]
     if not readable:  # the console renderer shows tracebacks itself
         shared.append(structlog.processors.format_exc_info)
@@ -36,14 +50,50 @@ def set_up(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(ours_or_odd)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, no_alarm],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    logging.getLogger(CLOSING).setLevel(logging.CRITICAL)
+
+
+def ours_or_odd(record: logging.LogRecord) -> bool:
+    """Whether a line is an event of ours, or a library's from warnings on.
+
+    What we override of Faust talks, in tables of many lines, under our modules' names; ours come as dicts of structlog.
+    """
+    return isinstance(record.msg, dict) or record.levelno >= logging.WARNING
+
+
+def no_alarm(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A library's error, as of a connection that aiokafka tries again, is a warning: what it cannot mend ends in one of ours."""
+    if event.get("level") == "error":
+        event["level"] = "warning"
+    return event
+
+
+class Pseudonyms:
+    """Puts a keyed hash in the place of whoever is named in a line; without a key nothing."""
+
+    def __init__(self, key: bytes | None) -> None:
+        self._key = key if key is None or len(key) <= blake2b.MAX_KEY_SIZE else blake2b(key).digest()
+
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name in USERS:
+            if (user := event.get(name)) is not None:
+                event[name] = WITHHELD if self._key is None else self.of(str(user), self._key)
+        return event
+
+    @staticmethod
+    def of(user: str, key: bytes) -> str:
+        """The same for the same user and key."""
+        return blake2b(user.encode(errors="replace"), key=key, digest_size=HASH_BYTES).hexdigest()

@@ -21,6 +21,7 @@ from streams.records import EVENT_TYPES
 from streams.sessions import Outcome
 
 FRESHNESS_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+WORST_FRESHNESS_S = 3600.0
 STAGE_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 GROUP_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 UNIT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
@@ -108,13 +109,18 @@ class JourneyMetrics:
         self.transitions = counter("ouzel_transitions", "Transitions produced.")
         self.recommendations = counter("ouzel_recommendations", "Recommendations published.", ["strategy"])
         self.freshness = BulkHistogram(
-            "ouzel_freshness_seconds", "From the event's Kafka time to its published recommendation.", FRESHNESS_BUCKETS, registry
+            "ouzel_freshness_seconds",
+            "From the event's Kafka time to its published recommendation; more than an hour counts as one.",
+            FRESHNESS_BUCKETS,
+            registry,
+            WORST_FRESHNESS_S,
         )
         self.event_freshness = BulkHistogram(
             "ouzel_event_freshness_seconds",
-            "From the event's own timestamp to its published recommendation; a longer time than an hour counts as that.",
+            "From the event's own timestamp to its published recommendation, likewise.",
             FRESHNESS_BUCKETS,
             registry,
+            WORST_FRESHNESS_S,
         )
         self.unit = histogram("ouzel_unit_size", "Events in a unit of work.", buckets=UNIT_BUCKETS)
         self.stage = histogram("ouzel_stage_seconds", "Time of one stage of a unit.", ["stage"], buckets=STAGE_BUCKETS)
@@ -202,13 +208,13 @@ class ModelMetrics:
         self.ignored_updates = counter("ouzel_ignored_updates", "Records of parameters of a lower epoch.")
         self.refused_updates = counter("ouzel_refused_updates", "Records that are no parameters of this model.")
         self.parameters_time = gauge(
-            "ouzel_parameters_timestamp_seconds", "Kafka time of the last parameters taken from the learner."
+            "ouzel_parameters_timestamp_seconds", "Kafka time of the last parameters taken from the learner; 0 for none."
         )
         self.parameters_delay = gauge(
             "ouzel_parameters_delay_seconds", "From that time until these parameters were in use in this worker."
         )
         self.snapshot_time = gauge(
-            "ouzel_snapshot_timestamp_seconds", "When the newest snapshot that this worker knows was written."
+            "ouzel_snapshot_timestamp_seconds", "When the newest snapshot that this worker knows was written; 0 for none."
         )
         self.snapshot_bytes = gauge("ouzel_snapshot_bytes", "Size of the last snapshot before compression.")
         self.snapshot_seconds = gauge("ouzel_snapshot_seconds", "What the last snapshot took to write.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
@@ -83,18 +83,19 @@ class MetricsObserver:
 
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
         cache, counts = self.cache, work.counts
-        for event in work.impressions:
-            place = attributed(cache, self._topic, event.recommendation_id or "", event.item_id)
-            counts[("impressions", *place) if place is not None else ("unattributed",)] += 1
+        places = {item: place for place, item in enumerate(popular)}
         for trigger, ranking in zip(work.triggers, rankings, strict=True):
-            self._test(trigger, popular, counts)
+            self._test(trigger, places, counts)
             items = ranking.items[:CUT]
             cache.remember(Remembered(trigger.name, trigger.record.offset, items, ranking.strategy, ranking.alone))
             if trigger.record.offset % SAMPLED == 0:
                 self.exposure.add(items, ranking.reasons, trigger.prefix, counts)
+        for event in work.impressions:
+            place = attributed(cache, self._topic, event.recommendation_id or "", event.item_id)
+            counts[("impressions", *place) if place is not None else ("unattributed",)] += 1
         cache.purge()
 
-    def _test(self, trigger: Trigger, popular: Sequence[str], counts: Counter[tuple[str, ...]]) -> None:
+    def _test(self, trigger: Trigger, popular: Mapping[str, int], counts: Counter[tuple[str, ...]]) -> None:
         name, event = trigger.name, trigger.event
         if event.recommendation_id is not None and trigger.outcome in SINCE_ACTED:
             place = attributed(self.cache, self._topic, event.recommendation_id, event.item_id)
@@ -120,10 +121,13 @@ class MetricsObserver:
         )
 
     async def follow_head(self, head: Callable[[], Awaitable[frozenset[str]]]) -> None:
-        """For ever: ask now and then which items are the popular ones."""
+        """For ever: ask now and then which items are the popular ones; soon at first, as a new model learns them."""
+        pause = SOON_S
         while True:
             self.exposure.head = await head()
-            await asyncio.sleep(HEAD_EVERY_S if self.exposure.head else SOON_S)
+            await asyncio.sleep(pause)
+            if self.exposure.head:
+                pause = min(2 * pause, HEAD_EVERY_S)
 
     def tell(self) -> None:
         """Set what is computed from tallies; called before each scrape, in the endpoint's thread."""

@@ -21,7 +21,8 @@ from streams.delivery.outbox import NO_HEADERS, Outbox
 from streams.observer import Observer
 from streams.records import Event, RankedItem, Recommendation, recommendation_id
 from streams.rules import Rules, Topics
-from streams.sessions import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, unpack, user_key
+from streams.sessions import Outcome, dwell, not_again, owner, pack, session_key, state_key, step, user_key
+from streams.states import States
 from streams.store import Changes, SessionStore
 from streams.work import UNKNOWN, Record, Trigger, Work
 
@@ -74,6 +75,7 @@ class Pipeline:
         self._rules = rules
         self._now = now
         self._generation = -1
+        self._states = States(store)
 
     async def process(self, records: Mapping[int, Sequence[Record]], generation: int) -> None:
         """Take one poll's records, per partition of the events topic in offset order, through the whole journey.
@@ -83,9 +85,11 @@ class Pipeline:
         observer = self._observer
         if generation != self._generation:
             self._store.refresh()
+            self._states.refresh()
             self._generation = generation
         with observer.stage("step"):
             work = Work()
+            self._states.begin()
             for partition, of_partition in records.items():
                 self._step_partition(work, partition, of_partition)
         with observer.stage("rank"):
@@ -100,6 +104,7 @@ class Pipeline:
         with observer.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
+            self._states.stored(work.changes)
         observer.done(work, rankings, self._now())
 
     # 2-4: decode, skip what is done, step the sessions in offset order
@@ -107,7 +112,6 @@ class Pipeline:
     def _step_partition(self, work: Work, partition: int, records: Sequence[Record]) -> None:
         watermark = self._store.watermark(partition)
         changes = work.changes[partition] = Changes(watermark=max(watermark, records[-1].offset))
-        states: dict[bytes, State] = {}
         touched: dict[bytes, int] = {}
         markers, secret = self._store.markers(partition), self._rules.deleting.secret
         transitions = work.outbox.to(self._topics.transitions, 0)
@@ -119,15 +123,17 @@ class Pipeline:
             if event is None:
                 continue
             if isinstance(event, Deletion):
-                self._delete(work, partition, record, event, states)
+                self._delete(work, partition, record, event)
                 touched |= dict.fromkeys((user_key(event.key), session_key(event.key)), record.offset)
                 markers = {**markers, marker_key(event.key, secret): record.timestamp}
                 continue
+            key = state_key(event)
+            if record.key != key[2:]:  # state belongs to the partition that the event came in on, whatever its key
+                work.counts["keys", "null" if record.key is None else "mismatch"] += 1
             if markers and event.timestamp <= markers.get(marker_key(owner(event), secret), -1):
                 work.outcomes.append((event.event_type, "before_deletion"))
                 continue
-            key = state_key(event)
-            state = self._state(partition, key, states)
+            state = self._states.get(partition, key)
             result = step(state, event, partition, record.offset, record.timestamp, self._rules.session_gap_ms)
             work.outcomes.append((event.event_type, result.outcome))
             session = result.session
@@ -146,33 +152,25 @@ class Pipeline:
                 alone = self._observer.samples(record.offset)
                 work.queries.append(Query(prefix, excluded, session.length, dwell(session.prefix), None, alone))
         for key, offset in touched.items():
-            state = states[key]
+            state = self._states.get(partition, key)
             changes.states[key] = (offset, pack(state, offset) if state.sessions else None)
         changes.states.update(self._expired(work, partition, records[-1], touched))
 
-    def _delete(self, work: Work, partition: int, record: Record, deletion: Deletion, states: dict[bytes, State]) -> None:
+    def _delete(self, work: Work, partition: int, record: Record, deletion: Deletion) -> None:
         """Empty the states of a user or anonymous session, and leave a marker."""
         for key in (user_key(deletion.key), session_key(deletion.key)):
-            for session in self._state(partition, key, states).sessions:
+            for session in self._states.get(partition, key).sessions:
                 self._observer.forget((partition, key, session.first_offset))
-            states[key] = State()
+            self._states.empty(partition, key)
         mark = marker_key(deletion.key, self._rules.deleting.secret)
         work.changes[partition].states[mark] = (record.offset, pack_marker(record.timestamp, record.offset))
         work.removals.append((len(work.triggers), partition, deletion.key.encode()))
         work.outcomes.append((UNKNOWN, "deleted"))
 
-    def _state(self, partition: int, key: bytes, states: dict[bytes, State]) -> State:
-        """The state as this unit has it so far."""
-        state = states.get(key)
-        if state is None:
-            stored = self._store.get(partition, key)
-            state = states[key] = State() if stored is None else unpack(stored)
-        return state
-
     def _decode(self, work: Work, record: Record) -> Event | Deletion | None:
         """The record's event; ``None`` for a bad record, which is buried."""
         try:
-            event = self._decoder.decode(
+            return self._decoder.decode(
                 record.key,
                 record.value,
                 topic=record.topic,
@@ -187,9 +185,6 @@ class Pipeline:
             work.counts["dead_letters", bad.reason] += 1
             work.outcomes.append((UNKNOWN, "dead_letter"))
             return None
-        if isinstance(event, Event):
-            _count_key(work, record, event)
-        return event
 
     def _expired(self, work: Work, partition: int, last: Record, touched: Mapping[bytes, int]) -> dict[bytes, tuple[int, None]]:
         rules = self._rules
@@ -204,6 +199,7 @@ class Pipeline:
         now = self._now()
         took_ms = round((now - began) * 1000, 3)
         removals = work.removals[::-1]
+        outputs = {partition: work.outbox.to(self._topics.recommendations, partition) for partition in work.changes}
         for number, (trigger, ranking) in enumerate(zip(work.triggers, rankings, strict=True)):
             self._remove(work, removals, number)
             event, record = trigger.event, trigger.record
@@ -221,8 +217,7 @@ class Pipeline:
                 took_ms=took_ms,
             )
             key = record.key if record.key is not None else trigger.name[1][2:]
-            outputs = work.outbox.to(self._topics.recommendations, record.partition)
-            outputs.append((key, _encode(recommendation), NO_HEADERS))
+            outputs[record.partition].append((key, _encode(recommendation), NO_HEADERS))
         self._remove(work, removals, len(work.triggers))
         work.counts["transitions",] += len(work.outbox.to(self._topics.transitions, 0))
 
@@ -237,11 +232,3 @@ def ranked_items(ranking: Ranking) -> list[RankedItem]:
     """A ranking as it is published."""
     ranks = range(1, len(ranking.items) + 1)
     return list(map(RankedItem, ranking.items, ranking.scores, ranks, ranking.reasons, ranking.because))
-
-
-def _count_key(work: Work, record: Record, event: Event) -> None:
-    """State belongs to the partition that the event came in on, so another key is accepted, and counted."""
-    if record.key is None:
-        work.counts["keys", "null"] += 1
-    elif record.key != owner(event).encode():
-        work.counts["keys", "mismatch"] += 1

@@ -69,16 +69,19 @@ class Replica:
 
     async def apply(self, records: Sequence[Any]) -> None:
         """Take the next records of the log; returns when the steps that they close are applied."""
+        refused = 0
         for record in records:
             try:
                 transition = _decode(record.value)
             except (msgspec.DecodeError, TypeError):  # nobody but a journey writes there, so it is nobody's
-                log.warning("no_transition", offset=record.offset)
+                refused += 1
                 self._telemetry.model.refused_transitions.inc()
             else:
                 for batch, following in self._steps.add(transition, record.timestamp, record.offset):
                     await self._thread.background(partial(self._step, batch, following))
             self.seen = record.offset + 1
+        if refused:
+            log.warning("no_transitions", records=refused, before=self.seen)
 
     async def freeze(self) -> tuple[Frozen, Point]:
         """A copy of the model between two steps."""

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from streams.bounds import MAX_CURRENCY_LENGTH, MAX_ID_LENGTH, MAX_NUMBER
+from streams.bounds import MAX_CURRENCY_LENGTH, MAX_ID_LENGTH, MAX_NUMBER, RESERVED_ID
 from streams.catalogue import MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
+from streams.event_time import LATEST
 from streams.records import EVENT_TYPES, Event, Item, Recommendation, Transition
 
 RECORDS: dict[str, type[msgspec.Struct]] = {
@@ -24,21 +25,34 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
 }
 FOLDER = Path("docs/schemas")
 
-_ID = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}, {"type": "integer"}]}
-_TIME = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
+_NO_CONTROL = {"pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}
+_LONG = 10**30 - 1
+
+
+def _text(longest: int, shortest: int = 0) -> dict[str, Any]:
+    return {"type": "string"} | ({"minLength": shortest} if shortest else {}) | {"maxLength": longest} | _NO_CONTROL
+
+
+_ID = {"anyOf": [_text(MAX_ID_LENGTH, 1), {"type": "integer", "minimum": -_LONG, "maximum": _LONG}]}
+_OWNER = _ID | {"not": {"const": RESERVED_ID}}
+_TIME = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "exclusiveMaximum": LATEST},
+        {"type": "string", "format": "date-time", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-"},
+        {"type": "string", "pattern": r"^[0-9]{9,18}(\.[0-9]{1,9})?$"},
+    ]
+}
 _NUMBER = {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
-_CURRENCY = {"type": "string", "maxLength": MAX_CURRENCY_LENGTH}
-_LABEL = {"type": "string", "maxLength": MAX_LABEL_LENGTH}
-_NAME = {"type": "string", "maxLength": MAX_NAME_LENGTH}
+_CURRENCY, _LABEL, _NAME = _text(MAX_CURRENCY_LENGTH), _text(MAX_LABEL_LENGTH), _text(MAX_NAME_LENGTH)
 
 SENT: dict[str, dict[str, dict[str, Any]]] = {
     "event": {
         "event_id": _ID | {"description": "Default: topic-partition-offset."},
         "item_id": _ID,
         "timestamp": _TIME | {"description": "Event time: epoch ms, s or us, or ISO 8601. Default: the record's Kafka time."},
-        "user_id": _ID,
-        "session_id": _ID,
-        "event_type": {"enum": list(EVENT_TYPES), "default": "view"},
+        "user_id": _OWNER,
+        "session_id": _OWNER,
+        "event_type": {"enum": [*EVENT_TYPES, None], "default": "view"},
         "event_value": _NUMBER,
         "quantity": _NUMBER,
         "price": _NUMBER,
@@ -48,17 +62,17 @@ SENT: dict[str, dict[str, dict[str, Any]]] = {
     "item": {
         "item_id": _ID,
         "item_name": _NAME,
-        "categories": {"type": "array", "items": _LABEL, "maxItems": MAX_LABELS, "default": []},
+        "categories": {"type": "array", "items": _LABEL, "maxItems": MAX_LABELS},
         "brand": _LABEL,
         "price": _NUMBER,
         "currency": _CURRENCY,
+        "is_hidden": {"type": "boolean"},
         "created_at": _TIME | {"description": "Epoch ms, s or us, or ISO 8601."},
         "labels": {
             "type": "object",
-            "propertyNames": {"minLength": 1, "maxLength": MAX_ID_LENGTH},
+            "propertyNames": _text(MAX_ID_LENGTH, 1),
             "additionalProperties": _NAME,
             "maxProperties": MAX_LABELS,
-            "default": {},
         },
     },
 }
@@ -85,13 +99,13 @@ def _schema(name: str) -> dict[str, Any]:
     if name in SENT:
         body["required"] = ["item_id"]
     if name == "event":
-        body["anyOf"] = [{"required": [owner], "properties": {owner: _ID}} for owner in ("user_id", "session_id")]
+        body["anyOf"] = [{"required": [owner], "properties": {owner: _OWNER}} for owner in ("user_id", "session_id")]
     return schema
 
 
 def _or_null(sent: dict[str, Any]) -> dict[str, Any]:
     choices = sent.get("anyOf") or [sent]
-    rest = {name: held for name, held in sent.items() if name == "description"}
+    rest = {name: held for name, held in sent.items() if name in ("description", "not")}
     return {"anyOf": [*choices, {"type": "null"}], "default": None} | rest
 
 

@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     FEEDBACK = "feedback"
     IMPRESSION = "impression"
+    __hash__ = str.__hash__  # a few hundred ns sooner than an enum's own, and that of the equal string
 
 
 class Session(msgspec.Struct, array_like=True, gc=False):
@@ -116,6 +117,7 @@ def _version(value: bytes) -> int:
 def step(state: State, event: Event, partition: int, offset: int, kafka_time: int, gap_ms: int) -> Step:
     """Apply one event to ``state`` in place; what is returned shares its lists with nobody.
 
+    Without a session in the answer nothing has changed: such a state is not stored.
     ``gap_ms`` of event time without an explicit session id begins a new session. ``kafka_time`` is epoch ms.
     """
     kind = EVENT_TYPES[event.event_type]
@@ -130,6 +132,9 @@ def step(state: State, event: Event, partition: int, offset: int, kafka_time: in
         return Step(Outcome.DUPLICATE)
     elif event.timestamp < session.started_at:
         return Step(Outcome.BEFORE_SESSION)
+    elif session is not state.sessions[0]:
+        state.sessions.remove(session)
+        state.sessions.insert(0, session)
     session.recent_event_ids.append(digest)
     del session.recent_event_ids[:-RECENT_EVENT_IDS]
     state.seen_at = max(state.seen_at, kafka_time)
@@ -169,8 +174,6 @@ def _find(state: State, event: Event, gap_ms: int) -> Session | None:
         if event.session_id is None and event.timestamp - session.last_at > gap_ms:
             del state.sessions[position]
             return None
-        if position:
-            state.sessions.insert(0, state.sessions.pop(position))
         return session
     return None
 

@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     serve_max_streams: int = Field(500, ge=1, description="Open streams of server-sent events at a time.")
     serve_client_timeout_s: float = Field(10.0, gt=0, description="In which a client sends a request, and takes its answer.")
     serve_heartbeat_s: float = Field(15.0, gt=0, description="A stream's longest silence.")
+    serve_stream_s: float = Field(3600.0, gt=0, description="After which a stream ends; its client comes again.")
     serve_worker_metrics: list[str] = Field(
         ["127.0.0.1:9464"], description="The workers' metrics, host:port, for what the page tells of them."
     )
@@ -130,7 +131,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address.strip()!r} is not host:port")
         return value
 
-    @field_validator("sasl_mechanism", *SASL[1:], *TLS, "instance_id", "decoder", mode="before")
+    @field_validator("sasl_mechanism", *SASL[1:], *TLS, "instance_id", "decoder", "serve_keys", mode="before")
     @classmethod
     def _absent(cls, value: Any) -> Any:
         """An empty variable, as a compose file makes of one that is not set, is no value."""

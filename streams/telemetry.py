@@ -28,9 +28,6 @@ from streams.metrics import (
 )
 from streams.settings import Settings
 
-WORST_FRESHNESS_S = 3600.0
-"""A backlog's freshness is cut here, so that a replay of an old log does not turn the histogram's sum into nonsense."""
-
 
 class Timed:
     """Times what is done inside of it, again and again; where that raises, ``failures`` counts it instead."""
@@ -128,8 +125,8 @@ class Telemetry:
             (metric.labels(*values) if values else metric).inc(count)
         journey.interactions.inc(counts["transitions",])
         journey.unit.observe(len(outcomes))
-        journey.freshness.observe([min(max(seconds, 0.0), WORST_FRESHNESS_S) for seconds in freshness])
-        journey.event_freshness.observe([min(max(seconds, 0.0), WORST_FRESHNESS_S) for seconds in event_freshness])
+        journey.freshness.observe(freshness)
+        journey.event_freshness.observe(event_freshness)
 
     def reach(self, counter: Counter, total: float, *labels: str) -> None:
         """Bring a counter up to a total that is kept elsewhere."""

@@ -43,10 +43,11 @@ class TopicSpec:
 
 @dataclass(frozen=True)
 class TopicState:
-    """What a topic is; ``config`` is ``None`` where the broker does not tell."""
+    """What a topic is; ``config`` and what this user is ``allowed`` in Kafka's words; ``None`` where the broker does not tell."""
 
     partitions: int
     config: dict[str, str] | None
+    allowed: frozenset[str] | None = None
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
@@ -120,7 +121,7 @@ def require_topics(settings: Settings, *names: str) -> None:
         client.close()
     missing = [topic for name in names if (topic := settings.topic(name)) not in existing]
     if missing:
-        raise TopicsError(f"no topic {', '.join(missing)}: `ouzel topics create` makes it")
+        raise TopicsError(f"no topic {', '.join(missing)} that this user sees: `ouzel topics create` makes what is missing")
 
 
 def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
@@ -136,9 +137,7 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
         raise TopicsError(f"topics could not be described: {in_one_line(error)}") from error
     finally:
         client.close()
-    return {
-        name: TopicState(len(described[name]["partitions"]), configs.get(name)) if name in described else None for name in names
-    }
+    return {name: _state(described[name], configs.get(name)) if name in described else None for name in names}
 
 
 def check_topics(settings: Settings) -> list[str]:
@@ -161,7 +160,7 @@ def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | No
 def differences(spec: TopicSpec, state: TopicState | None) -> list[str]:
     """How one topic differs from its specification."""
     if state is None:
-        return [f"{spec.name}: missing; `ouzel topics create` makes it"]
+        return [f"{spec.name}: missing, or hidden from this user; `ouzel topics create` makes what is missing"]
     problems = []
     if state.partitions != spec.partitions:
         problems.append(
@@ -179,6 +178,12 @@ def untold(spec: TopicSpec, state: TopicState | None) -> list[str]:
     """What must hold and could not be checked, because this broker does not tell it."""
     missing = [name for name in spec.config if state is not None and name not in (state.config or {})]
     return [f"{spec.name}: {name} is not told by this broker, so not checked" for name in missing]
+
+
+def _state(described: Mapping[str, Any], config: dict[str, str] | None) -> TopicState:
+    """Whoever sees a topic may at least describe it; a broker that tells less does not know the question."""
+    allowed = frozenset(described.get("authorized_operations") or ())
+    return TopicState(len(described["partitions"]), config, allowed if "DESCRIBE" in allowed else None)
 
 
 def _fits(name: str, found: str, wanted: str) -> bool:

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
@@ -24,6 +25,7 @@ from streams.kafka import aiokafka_config
 from streams.learner import Learner, make_replica
 from streams.model import new_model
 from streams.model_thread import ModelThread
+from streams.permissions import NotAllowed, not_allowed
 from streams.ranking import ThreadRanker
 from streams.replica import InService
 from streams.rules import event_decoder, hash_secret
@@ -39,7 +41,7 @@ log = structlog.get_logger(__name__)
 REFUSED = 2
 FAILED = 70
 STOP_WITHIN_S = 8.0
-REFUSALS = (NewerState, ChangelogReplaced, PositionAhead)
+REFUSALS = (NewerState, ChangelogReplaced, PositionAhead, NotAllowed)
 """What another start would not mend."""
 GC_THRESHOLD = 100_000
 
@@ -68,6 +70,10 @@ class Worker:
         if problems := topic_problems(settings, topics):
             for problem in problems:
                 log.error("topics_refused", problem=problem)
+            return REFUSED
+        if problems := await asyncio.to_thread(not_allowed, settings, topics):
+            for problem in problems:
+                log.error("not_allowed", problem=problem)
             return REFUSED
         if settings.metrics_port:
             telemetry.serve(settings.metrics_host, settings.metrics_port)
@@ -131,11 +137,14 @@ class Worker:
         return place
 
     async def _apply_items(self, records: Any) -> None:
+        refused: Counter[str] = Counter()
         for record in records:
             try:
                 self._catalogue.apply(record.key, record.value)
             except BadRecord as bad:
-                log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
+                refused[bad.reason] += 1
+        if refused:
+            log.warning("bad_items", partition=records[0].partition, before=records[-1].offset + 1, **refused)
         self._telemetry.model.catalogue.set(len(self._catalogue))
 
     async def _watch_learning(self, place: InService) -> None:

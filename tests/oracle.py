@@ -27,7 +27,7 @@ EMBEDDED_QUIET_POLLS = 2
 """The embedded broker tells the end of batched records wrong: there, only silence says that all was read."""
 
 
-def read_topic(settings: Settings, name: str, timeout_s: float = 30.0) -> list[Any]:
+def read_topic(settings: Settings, name: str, timeout_s: float = 120.0) -> list[Any]:
     """Every record that the topic holds now, per partition in order, by a plain consumer."""
     consumer = KafkaConsumer(**consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
     topic = settings.topic(name)

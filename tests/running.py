@@ -82,6 +82,12 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def samples(text: str) -> dict[str, float]:
+    """Every sample of a scrape by name and labels: ``name|label=value``."""
+    found = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {s.name + "".join(f"|{k}={v}" for k, v in sorted(s.labels.items())): s.value for s in found}
+
+
 class WorkerProcess:
     """`ouzel worker` with the settings in its environment; its log is kept in ``log``."""
 
@@ -108,10 +114,9 @@ class WorkerProcess:
                 text = answer.read().decode()
         except OSError:
             return {}
-        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        return {s.name + "".join(f"|{k}={v}" for k, v in sorted(s.labels.items())): s.value for s in samples}
+        return samples(text)
 
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Until it processes events."""
         wait_until(self._ready_or_dead, "worker ready", timeout_s)
         assert self.alive, self.tail()

@@ -24,8 +24,9 @@ def demo(
     broker: Annotated[str | None, typer.Option(help="An existing Kafka, host:port.")] = None,
     kafka_home: Annotated[Path | None, typer.Option(help="Start the Apache Kafka that is unpacked here.")] = None,
     metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the worker's metrics.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser, where there is one.")] = True,
 ) -> None:
-    """Start a broker, a worker and a stream of clicks, and watch the recommendations follow. Ctrl-C stops it all."""
+    """Start a broker, a worker, a page and a stream of clicks, and watch the recommendations follow. Ctrl-C stops it all."""
     from serving.demo import run_demo  # noqa: PLC0415
     from serving.demo_stage import DemoError, DemoOptions  # noqa: PLC0415
 
@@ -38,6 +39,6 @@ def demo(
     if broker and kafka_home:
         raise CliError("--broker and --kafka-home exclude each other")
     try:
-        run_demo(DemoOptions(events, found, rate, json, broker, kafka_home, metrics_port), Console())
+        run_demo(DemoOptions(events, found, rate, json, broker, kafka_home, metrics_port, browser), Console())
     except DemoError as error:
         raise CliError(str(error), code=1) from error

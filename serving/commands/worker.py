@@ -8,9 +8,13 @@ import sys
 import time
 from typing import Annotated
 
+import structlog
 import typer
 
+from streams.logs import set_up
 from streams.settings import load_settings
+
+log = structlog.get_logger(__name__)
 
 RESTART_AFTER_S = (0.2, 1.0, 5.0)
 HEALTHY_S = 60.0
@@ -26,12 +30,11 @@ def worker(
 ) -> None:
     """Process events until SIGTERM or Ctrl-C."""
     settings = load_settings()
+    set_up(settings)
     if supervise:
         raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "worker"]))
-    from streams.logs import set_up  # noqa: PLC0415  Faust and torch take seconds to import
-    from streams.worker import run_worker  # noqa: PLC0415
+    from streams.worker import run_worker  # noqa: PLC0415  Faust and torch take seconds to import
 
-    set_up(settings)
     raise typer.Exit(run_worker(settings))
 
 
@@ -58,7 +61,7 @@ def supervised(command: list[str]) -> int:
             return code
         failures = 0 if time.monotonic() - began > HEALTHY_S else failures + 1
         pause = RESTART_AFTER_S[min(failures, len(RESTART_AFTER_S)) - 1] if failures else 0.0
-        typer.echo(f"the worker ended with {code}; it starts again in {pause} s", err=True)
+        log.warning("worker_ended", code=code, failures=failures, again_in_s=pause)
         time.sleep(pause)
         if stopping:
             return code

@@ -85,7 +85,7 @@ async def stream_live(call: Call) -> Response:
 async def _samples(call: Call) -> AsyncIterator[bytes]:
     service = call.service
     with service.arrivals.stream(None) as stream, service.telemetry.streams.labels("live").track_inprogress():
-        async for told in events(stream, _encode, service.settings.serve_heartbeat_s, call.still_admitted):
+        async for told in events(stream, _encode, service.settings, call.still_admitted):
             yield told
             await asyncio.sleep(SAMPLE_EVERY_S)
 

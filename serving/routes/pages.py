@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.operations import JSON, ROUTE, Call, Operation
 
 PAGE = Path(__file__).parent.parent / "page"
-REFERENCE_CSS = PAGE.parent / "reference.css"
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -38,10 +37,6 @@ async def get_page(call: Call) -> Response:
 
 async def get_reference(call: Call) -> Response:
     return Response(_pages(call.service.keys.required)[1], headers=HEADERS, media_type="text/html")
-
-
-async def get_reference_css(call: Call) -> Response:
-    return FileResponse(REFERENCE_CSS, headers=HEADERS)
 
 
 async def get_openapi(call: Call) -> Response:
@@ -81,10 +76,6 @@ OPERATIONS = [
     Operation(
         "GET", "/reference", get_reference, "This API, to read", "Pages", scope=None, needs_topics=False, answers={200: str},
         media="text/html",
-    ),
-    Operation(
-        "GET", "/reference.css", get_reference_css, "Its style", "Pages", scope=None, needs_topics=False, answers={200: str},
-        media="text/css",
     ),
     Operation(
         "GET", "/openapi.json", get_openapi, "This API, as OpenAPI 3.1", "Pages", scope=None, needs_topics=False,

@@ -67,7 +67,7 @@ async def _rankings(call: Call, owner: str) -> AsyncIterator[bytes]:
         current = service.cache.get(owner)
         if current is not None and current.event_id != had:
             stream.put(current)
-        async for told in events(stream, encode, service.settings.serve_heartbeat_s, call.still_admitted):
+        async for told in events(stream, encode, service.settings, call.still_admitted):
             yield told
 
 

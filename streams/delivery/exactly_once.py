@@ -15,13 +15,14 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TransactionalIdAuthorizationFailed
 
 from streams.delivery.foreign import gaps
 from streams.delivery.outbox import Abandoned, Outbox
 from streams.delivery.publisher import send
 from streams.engine.producer import close_unflushed
 from streams.kafka import connection
+from streams.permissions import NotAllowed
 from streams.settings import Settings
 from streams.store import Changes, SessionStore, changelog
 
@@ -125,10 +126,12 @@ def transactional_id(settings: Settings) -> str:
 
 
 async def end_left_open(settings: Settings) -> None:
-    """End what this worker's last process left open, before anything slow: others may be waiting for it."""
-    timeout_ms = settings.transaction_timeout_ms
-    producer = AIOKafkaProducer(
-        **connection(settings), transactional_id=transactional_id(settings), transaction_timeout_ms=timeout_ms
-    )
-    await producer.start()
-    await producer.stop()
+    """End what this worker's last process left open, before anything slow: others may be waiting for it. Raises `NotAllowed`."""
+    timeout_ms, name = settings.transaction_timeout_ms, transactional_id(settings)
+    producer = AIOKafkaProducer(**connection(settings), transactional_id=name, transaction_timeout_ms=timeout_ms)
+    try:
+        await producer.start()
+    except TransactionalIdAuthorizationFailed as error:
+        raise NotAllowed(f"transactional id {name}: this user may not WRITE; docs/operations.md has the list") from error
+    finally:
+        await producer.stop()

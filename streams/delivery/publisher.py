@@ -55,15 +55,24 @@ async def send(producer: Batches, *outboxes: Mapping[tuple[str, int], Sequence[O
 
 
 def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[Any]:
-    if not records:
-        return []
-    now = int(time.time() * 1000)
-    batch = producer.create_batch()
-    batches = [batch]
-    for key, value, headers in records:
-        if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
-            batch = producer.create_batch()
-            batches.append(batch)
-            if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
-                raise ValueError("a record is larger than the largest batch")
+    batches, taken, now = list[Any](), 0, int(time.time() * 1000)
+    while taken < len(records):
+        batch = producer.create_batch()
+        taken += _fill(batch, records[taken:] if taken else records, now)
+        batches.append(batch)
     return batches
+
+
+def _fill(batch: Any, records: Sequence[Outgoing], now: int) -> int:
+    """Put as many records into a batch as it takes, which is one at least; returns how many.
+
+    By aiokafka's own builder, as the `append` around it costs each record more than the encoding does.
+    """
+    append, count = batch._builder.append, 0
+    for key, value, headers in records:
+        if append(count, now, key, value, headers) is None:
+            break
+        count += 1
+    batch._relative_offset = count
+    batch.close()
+    return count

@@ -69,7 +69,7 @@ def verdict(
     may_repeat: bool, mended: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """One row of the card."""
-    expected = account(settings, read_topic(settings, "events", 120))
+    expected = account(settings, read_topic(settings, "events"))
     in_log, in_store = in_changelog(settings), newest_rocksdb(folders, settings.partitions)
     lost = twice = 0
     for states, watermarks in (in_log, in_store):

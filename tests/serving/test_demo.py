@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from running import wait_until
+
+from serving.browser import has_browser
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -82,7 +85,11 @@ def test_ctrl_c_stops_every_process_and_is_no_failure(tmp_path: Path) -> None:
     with demo(tmp_path, "--rate", "100") as process:
         child(process.pid, "simulate")
         everyone = children(process.pid)
-        assert len(everyone) == 3, everyone
+        assert len(everyone) == 4, everyone
+        wait_until(lambda: "The shop is open: http://127.0.0.1:" in said(tmp_path), "the page's address")
+        address = said(tmp_path).partition("The shop is open: ")[2].split()[0]
+        with urllib.request.urlopen(address) as answer:
+            assert "<title>Ouzel" in answer.read().decode()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, said(tmp_path)
         assert all(gone(pid) for pid in everyone)
@@ -122,6 +129,30 @@ def test_a_wrong_option_is_one_line(tmp_path: Path, arguments: tuple[str, ...], 
         assert process.wait(60) != 0
     assert told in said(tmp_path)
     assert "Traceback" not in said(tmp_path)
+
+
+def test_a_page_that_dies_is_named_and_is_a_failure(tmp_path: Path) -> None:
+    with demo(tmp_path, "--rate", "100") as process:
+        child(process.pid, "simulate")
+        os.kill(child(process.pid, "serving.cli serve"), signal.SIGKILL)
+        assert process.wait(30) == 1
+    assert "page ended with exit status -9" in said(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "on_terminal", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True, True),
+        ({}, "darwin", True, True),
+        ({}, "linux", True, False),
+        ({"DISPLAY": ":0"}, "linux", False, False),
+        ({"DISPLAY": ":0", "CI": "true"}, "linux", True, False),
+        ({"DISPLAY": ":0", "SSH_CONNECTION": "1.2.3.4"}, "linux", True, False),
+    ],
+)
+def test_where_a_browser_is_opened(environment: dict[str, str], platform: str, on_terminal: bool, expected: bool) -> None:
+    assert has_browser(environment, platform, on_terminal=on_terminal) is expected
 
 
 def test_a_kafka_with_events_keeps_them_to_itself(kafka: str, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ ITEMS = [f"i{n}" for n in range(30)]
 
 def test_the_whole_run_weighs_every_test_alike() -> None:
     accuracy = LiveAccuracy()
-    assert accuracy.test("b", ["x", "b"], ["b"]) == 1
-    assert accuracy.test("c", ["b"], ["b"]) == MISSED
+    assert accuracy.test("b", ["x", "b"], {"b": 0}) == 1
+    assert accuracy.test("c", ["b"], {"b": 0}) == MISSED
     assert (accuracy.model.tests, accuracy.model.recall, accuracy.model.mrr) == (2, 0.5, 0.25)
     assert (accuracy.popularity.recall, accuracy.popularity.mrr) == (0.5, 0.5)
     assert (accuracy.model.hits(1), accuracy.model.hits(2)) == (0, 1)
@@ -28,9 +28,9 @@ def test_before_the_first_test_nothing_is_known() -> None:
 
 def test_what_fades_is_half_as_heavy_after_so_many_tests() -> None:
     accuracy = LiveAccuracy()
-    accuracy.test("a", ["a"], [])
+    accuracy.test("a", ["a"], {})
     for _ in range(HALF_LIFE):
-        accuracy.test("a", ["b"], [])
+        accuracy.test("a", ["b"], {})
     growth = 2 ** (1 / HALF_LIFE)
     weights = [growth**n for n in range(HALF_LIFE + 1)]
     assert accuracy.model.late_recall(20) == pytest.approx(weights[0] / sum(weights))
@@ -40,10 +40,10 @@ def test_what_fades_is_half_as_heavy_after_so_many_tests() -> None:
 
 def test_an_expert_that_is_tested_now_and_then_fades_with_the_models_tests() -> None:
     accuracy = LiveAccuracy()
-    accuracy.test("a", [], [], {"rules": ["a"]})
+    accuracy.test("a", [], {}, {"rules": ["a"]})
     for _ in range(HALF_LIFE - 1):
-        accuracy.test("a", [], [])
-    accuracy.test("a", [], [], {"rules": ["b"]})
+        accuracy.test("a", [], {})
+    accuracy.test("a", [], {}, {"rules": ["b"]})
     assert accuracy.tallies["rules"].tests == 2
     assert accuracy.tallies["rules"].late_recall(20) == pytest.approx(1 / 3)
 
@@ -53,7 +53,7 @@ def test_of_late_is_the_textbooks_mean_where_nothing_has_had_time_to_fade(tests:
     accuracy = LiveAccuracy()
     ranks = []
     for item, order in tests:
-        accuracy.test(item, order[:20], [])
+        accuracy.test(item, order[:20], {})
         rank = order.index(item) + 1
         ranks.append(rank if rank <= min(k, 20) else math.inf)
     tally, count = accuracy.model, len(ranks)
@@ -64,11 +64,11 @@ def test_of_late_is_the_textbooks_mean_where_nothing_has_had_time_to_fade(tests:
 
 def test_weights_stay_finite_however_long_it_runs() -> None:
     accuracy = LiveAccuracy()
-    accuracy.test("a", ["a"], [], {"rules": ["a"]})
+    accuracy.test("a", ["a"], {}, {"rules": ["a"]})
     accuracy._weight = RESCALE_AT
     before = accuracy.model.late_recall(20)
-    accuracy.test("a", ["b"], [])
-    accuracy.test("a", ["a"], [])
+    accuracy.test("a", ["b"], {})
+    accuracy.test("a", ["a"], {})
     assert accuracy.model.weight < 10
     assert before == 1
     assert accuracy.model.late_recall(20) == pytest.approx(0.5, rel=1e-3)

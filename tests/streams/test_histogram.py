@@ -19,3 +19,14 @@ def test_a_scrape_reads_as_that_of_the_librarys_own_histogram(units: list[list[f
         for value in unit:
             single.observe(value)
     assert generate_latest(ours) == b"\n".join(line for line in generate_latest(theirs).split(b"\n") if b"_created" not in line)
+
+
+def test_what_lies_beyond_the_worst_or_below_nothing_counts_as_that() -> None:
+    registry = CollectorRegistry()
+    bulk = BulkHistogram("freshness_seconds", "Text.", BUCKETS, registry, worst=60.0)
+    bulk.observe([-5.0, 0.3, 1e9])
+    bulk.observe([])
+    text = generate_latest(registry).decode()
+    assert "freshness_seconds_sum 60.3" in text
+    assert 'freshness_seconds_bucket{le="0.001"} 1.0' in text
+    assert "freshness_seconds_count 3.0" in text

@@ -3,22 +3,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
 SCRIPT = """
-import logging, structlog
+import logging, structlog, warnings
 from streams.logs import set_up
 from streams.settings import Settings
 settings = Settings(log_format={form!r}, log_level="info", security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN",
-                    sasl_username="ann", sasl_password="hush-hush")
+                    sasl_username="ann", sasl_password="hush-hush", hash_key={key!r})
 set_up(settings)
 log = structlog.get_logger("streams.worker")
 log.info("ready", settings=settings, items=3)
 log.debug("not_shown")
 log.info("counted %d", 7)
 logging.getLogger("faust.app").info("chatter")
-logging.getLogger("aiokafka.conn").warning("lost %s", "broker-1")
+logging.getLogger("streams.engine.recovery").info("a table" + chr(10) + "of Faust's, under our name")
+logging.getLogger("aiokafka.conn").error("lost %s", "broker-1")
+log.info("told", user_id="zoe", session_id=7, partition=3)
+warnings.warn("old")
 def connect(password):
     1 / 0
 try:
@@ -28,17 +32,22 @@ except ZeroDivisionError:
 """
 
 
-def lines(form: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", SCRIPT.format(form=form)], capture_output=True, text=True, check=True)
+@cache
+def lines(form: str, key: str | None = None) -> list[str]:
+    script = SCRIPT.format(form=form, key=key)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     return done.stderr.splitlines()
 
 
 def test_json_lines_for_machines_from_every_logger() -> None:
-    ready, counted, lost, failed = (json.loads(line) for line in lines("auto"))
+    ready, counted, lost, told, warned, failed = (json.loads(line) for line in lines("auto"))
     assert (ready["event"], ready["level"], ready["logger"], ready["items"]) == ("ready", "info", "streams.worker", 3)
     assert counted["event"] == "counted 7"
-    assert (lost["event"], lost["level"], lost["logger"]) == ("lost broker-1", "warning", "aiokafka.conn")
+    assert (lost["event"], lost["level"], lost["logger"]) == ("lost broker-1", "warning", "aiokafka.conn"), "no alarm"
+    assert (told["event"], told["partition"]) == ("told", 3)
+    assert (warned["level"], warned["logger"], "UserWarning: old" in warned["event"]) == ("warning", "py.warnings", True)
+    assert failed["level"] == "error"
     assert "ZeroDivisionError" in failed["exception"]
     assert all(record["timestamp"].endswith("Z") for record in (ready, counted, lost, failed))
 
@@ -55,3 +64,16 @@ def test_no_secret_is_logged(form: str) -> None:
     text = "\n".join(lines(form))
     assert "**********" in text
     assert "hush-hush" not in text
+
+
+def test_users_are_told_apart_by_a_keyed_hash_and_not_at_all_without_a_key() -> None:
+    def users(key: str | None) -> tuple[str, str]:
+        (told,) = (line for line in map(json.loads, lines("json", key)) if line["event"] == "told")
+        return told["user_id"], told["session_id"]
+
+    first, second, long = users("a key"), users("another"), users("k" * 200)
+    assert users("a key") == first
+    assert len({*first, *second, *long}) == 6
+    assert {len(name) for name in (*first, *second, *long)} == {16}
+    assert users(None) == ("withheld", "withheld")
+    assert not any("zoe" in line for key in (None, "a key") for form in ("json", "text") for line in lines(form, key))

@@ -28,6 +28,6 @@ def test_they_speak_of_what_may_be_sent() -> None:
     assert set(event["properties"]) == set(Event.__struct_fields__)
     assert event["required"] == ["item_id"]
     assert [choice["required"] for choice in event["anyOf"]] == [["user_id"], ["session_id"]]
-    assert event["properties"]["event_type"]["enum"] == list(EVENT_TYPES)
+    assert event["properties"]["event_type"]["enum"] == [*EVENT_TYPES, None]
     assert set(SENT["item"]) <= set(Item.__struct_fields__)
     assert set(schemas()) == {f"{name}.json" for name in RECORDS}

@@ -85,6 +85,22 @@ def test_a_repeated_event_id_changes_nothing() -> None:
     assert pack(state, 0) == before
 
 
+rows = st.tuples(
+    st.sampled_from("abc"), st.integers(0, 9), st.sampled_from(["view", "dislike", "impression"]),
+    st.sampled_from(["s", "t", None]), st.integers(0, 5),
+)  # fmt: skip
+
+
+@given(st.lists(rows, max_size=30))
+def test_an_event_that_leaves_no_session_in_the_answer_changes_nothing(told: list[tuple[str, int, str, str | None, int]]) -> None:
+    """Such a state is not stored: what had changed in it would depend on where units end."""
+    state = State()
+    for offset, (item, at, kind, session, number) in enumerate(told):
+        before = pack(state, 0)
+        done = step(state, event(item, at, kind=kind, id_=str(number), session=session), 3, offset, 1000, GAP)
+        assert done.session is not None or pack(state, 0) == before
+
+
 def test_a_dislike_suppresses_until_the_user_acts_on_the_item_again() -> None:
     state = State()
     disliked = run(state, event("a", 10), event("a", 20, kind="dislike"))[-1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.producer.message_accumulator import MessageAccumulator
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from aiokafka.producer.sender import AddPartitionsToTxnHandler, Sender, TxnOffsetCommitHandler
 from faust import App
 from faust.tables.manager import TableManager
@@ -43,6 +43,7 @@ OVERRIDDEN = {
     MessageAccumulator: ("reenqueue",),
     AddPartitionsToTxnHandler: ("handle_response",),
     TxnOffsetCommitHandler: ("create_request", "handle_response"),
+    BatchBuilder: ("append", "record_count"),
     Fetcher: ("end_offsets",),
     GroupCoordinator: ("_do_heartbeat",),
 }

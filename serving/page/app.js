@@ -1,0 +1,197 @@
+// The page, put together: what a click does, from the event to the new strip. Read this first.
+
+import { ask, useKey } from "/page/api.js";
+import { Cart } from "/page/cart.js";
+import { Catalogue } from "/page/catalogue.js";
+import { showConnection, stateOf } from "/page/connection.js";
+import { part } from "/page/element.js";
+import { send } from "/page/events.js";
+import { Figures } from "/page/figures.js";
+import { Knows } from "/page/knows.js";
+import { note } from "/page/notes.js";
+import { startOperations } from "/page/operations.js";
+import { Others } from "/page/others.js";
+import { inWords } from "/page/reasons.js";
+import { Shelf } from "/page/shelf.js";
+import { follow } from "/page/stream.js";
+import { Strip } from "/page/strip.js";
+import { startTabs } from "/page/tabs.js";
+import { startTheme } from "/page/theme.js";
+import { deed, forgetDeeds, noteDeed, visitorId } from "/page/visitor.js";
+
+const ANNOUNCE_AFTER_MS = 700;
+const COLD_AGAIN_MS = 5000;
+const WIDE = matchMedia("(min-width: 62rem)");
+
+const visitor = visitorId();
+const catalogue = new Catalogue();
+const figures = new Figures();
+const strip = new Strip(part("strip"), catalogue, (itemId) => act(itemId, "view", current?.recommendation_id));
+const knows = new Knows({ body: part("knows-body"), brief: part("knows-brief") }, catalogue, visitor, forget);
+const cart = new Cart(
+  { open: part("cart-open"), close: part("cart-close"), dialog: part("cart"), lines: part("cart-lines"), empty: part("cart-empty"), total: part("cart-total"), buy: part("cart-buy"), count: part("cart-count") },
+  catalogue, act,
+);
+const shelf = new Shelf({ categories: part("categories"), products: part("products"), hint: part("shelf-hint"), more: part("more") }, catalogue, act);
+const others = new Others({ list: part("others"), pause: part("pause"), hint: part("others-hint") }, catalogue);
+const showOperations = startOperations(part("charts"), part("facts"), figures);
+
+/** The ranking on the screen. @type {any} */
+let current = null;
+let tab = "tab-shop";
+let announcing = 0;
+
+/** Something was done with an item: send it, and show the ranking that comes back. */
+async function act(itemId, eventType, recommendationId = undefined) {
+  const clicked = performance.timeOrigin + performance.now();
+  noteDeed(itemId, eventType);
+  shelf.mark(itemId);
+  if (eventType === "add_to_cart") cart.add(itemId);
+  if (eventType === "purchase") cart.drop(itemId);
+  const event = { user_id: visitor, item_id: itemId, event_type: eventType };
+  if (recommendationId !== undefined) event.recommendation_id = recommendationId;
+  let answer;
+  try {
+    answer = await send(event, () => note(part("notes"), "Your click waits: Ouzel does not take it now."));
+  } catch (problem) {
+    note(part("notes"), `Your click was not taken: ${problem.message}.`);
+    return;
+  }
+  const answered = performance.timeOrigin + performance.now();
+  const ranking = answer.recommendation;
+  if (ranking === null || !arrived(ranking)) return;
+  if (answer.waited !== "fresh") return;
+  requestAnimationFrame(() => {
+    const drawn = performance.timeOrigin + performance.now();
+    knows.time({ clicked, generated: ranking.generated_at, answered, drawn });
+    document.documentElement.dataset.drawn = (drawn - answered).toFixed(1);
+  });
+}
+
+/** Show a ranking unless a newer one is on the screen; whether it is the one on the screen now. */
+function arrived(ranking) {
+  if (current !== null && ranking.generated_at < current.generated_at && ranking.prefix.length >= current.prefix.length) return false;
+  if (current?.recommendation_id === ranking.recommendation_id) return true;
+  current = ranking;
+  const moved = strip.show(ranking);
+  knows.show(ranking);
+  part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
+  announce(ranking, moved);
+  learnNames(ranking);
+  return true;
+}
+
+/** What the ranking comes after. */
+function hint(itemId) {
+  return itemId === undefined ? "Popular with everybody now. Click something, and watch." : `Fresh after your last click: ${catalogue.nameOf(itemId)}`;
+}
+
+/** Names that came later than the ranking are written into it. */
+async function learnNames(ranking) {
+  const ids = [...ranking.prefix, ...ranking.items.flatMap((item) => [item.item_id, item.because_item_id ?? item.item_id])];
+  if ((await catalogue.learn(ids).catch(() => false)) && current === ranking) {
+    strip.rename(ranking.items);
+    part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
+    knows.show(ranking);
+  }
+}
+
+/** Tell who cannot see it, once it has settled. */
+function announce(ranking, moved) {
+  clearTimeout(announcing);
+  const first = ranking.items.find((item) => moved.has(item.item_id));
+  if (first === undefined || ranking.prefix.length === 0) return;
+  announcing = setTimeout(() => {
+    const fresh = [...moved.values()].filter((places) => places === null).length;
+    const reason = inWords(first, (id) => catalogue.nameOf(id), deed);
+    part("announcer").textContent = `For you has changed, ${fresh} new. First: ${catalogue.nameOf(first.item_id)}, ${reason.before} ${reason.name}`.trim();
+  }, ANNOUNCE_AFTER_MS);
+}
+
+/** Delete this visitor, and look at what is left. */
+async function forget() {
+  knows.forget.disabled = true;
+  try {
+    const { partitions } = await ask(`/v1/users/${encodeURIComponent(visitor)}`, { method: "DELETE" });
+    forgetDeeds();
+    cart.empty();
+    shelf.unmark();
+    knows.clear();
+    current = null;
+    await cold();
+    knows.forgotten.textContent = `Forgotten: the deletion is on all ${partitions} partitions, and ${current?.prefix.length ? "something is still known" : "nothing of you is left here"}.`;
+  } catch (problem) {
+    knows.forgotten.textContent = `Not forgotten: ${problem.message}.`;
+  } finally {
+    knows.forget.disabled = false;
+  }
+}
+
+/** The ranking as it stands: of this visitor, or of whoever nothing is known of. */
+async function cold() {
+  const ranking = await ask(`/v1/recommendations/${encodeURIComponent(visitor)}`).catch(() => null);
+  if (ranking !== null && (ranking.items.length > 0 || ranking.prefix.length > 0)) arrived(ranking);
+}
+
+/** While nothing was clicked, what is popular changes by itself. */
+async function keepWarm() {
+  for (;;) {
+    if (!document.hidden && (current === null || current.prefix.length === 0)) await cold();
+    await new Promise((resolve) => setTimeout(resolve, current === null ? COLD_AGAIN_MS / 5 : COLD_AGAIN_MS));
+  }
+}
+
+function followMe() {
+  return follow(`/v1/users/${encodeURIComponent(visitor)}/stream`, (name, data) => {
+    if (name === "ranking") arrived(data);
+  });
+}
+
+function askForKey() {
+  const dialog = part("key");
+  if (!dialog.open) dialog.showModal();
+}
+
+function start() {
+  startTheme(part("theme"));
+  const look = () => others.watch(tab === "tab-live" && !document.hidden);
+  startTabs([part("tab-shop"), part("tab-live")], (id) => {
+    tab = id;
+    look();
+    if (id === "tab-live") showOperations();
+  });
+  let stopFollowing = followMe();
+  document.addEventListener("visibilitychange", () => {
+    look();
+    stopFollowing();
+    if (!document.hidden) stopFollowing = followMe();
+  });
+  const fit = () => part("knows").toggleAttribute("open", WIDE.matches);
+  WIDE.addEventListener("change", fit);
+  fit();
+
+  let asked = false;
+  const connect = () => {
+    const state = stateOf(figures.trouble.value, figures.latest.value);
+    showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner") }, state);
+    if (state === "locked" && !asked) askForKey();
+    asked ||= state === "locked";
+  };
+  figures.trouble.follow(connect);
+  figures.latest.follow(() => {
+    connect();
+    knows.figures(figures);
+    if (tab === "tab-live") showOperations();
+  });
+  part("key-cancel").addEventListener("click", () => part("key").close());
+  part("key-form").addEventListener("submit", () => {
+    useKey(part("key-input").value.trim());
+    part("key-input").value = "";
+    shelf.open();
+  });
+  figures.run();
+  shelf.open();
+  keepWarm();
+}
+
+start();

@@ -1,0 +1,54 @@
+// What is known of items: names, categories, prices. A data set without any is no error: then the id is the name.
+
+import { ask } from "/page/api.js";
+
+const BATCH = 40;
+const ASK_AGAIN_MS = 30_000;
+
+/** @typedef {{item_id: string, item_name: string|null, categories: string[], brand: string|null, price: number|null, currency: string|null}} Item */
+
+export class Catalogue {
+  #items = new Map();
+  #asked = new Map();
+
+  /** Note items that an answer brought. @param {Item[]} items */
+  keep(items) {
+    for (const item of items) this.#items.set(item.item_id, item);
+  }
+
+  /** @returns {Item} whatever is known, if only the id */
+  get(itemId) {
+    return this.#items.get(itemId) ?? { item_id: itemId, item_name: null, categories: [], brand: null, price: null, currency: null };
+  }
+
+  nameOf(itemId) {
+    return this.get(itemId).item_name ?? `Item ${itemId}`;
+  }
+
+  /** Ask for what is not known yet; true when something new came. @param {string[]} ids */
+  async learn(ids) {
+    const now = Date.now();
+    const missing = [...new Set(ids)].filter((id) => !this.#items.has(id) && now - (this.#asked.get(id) ?? 0) > ASK_AGAIN_MS);
+    let learned = false;
+    for (let from = 0; from < missing.length; from += BATCH) {
+      const batch = missing.slice(from, from + BATCH);
+      for (const id of batch) this.#asked.set(id, now);
+      const query = new URLSearchParams(batch.map((id) => ["id", id]));
+      const { items } = await ask(`/v1/items?${query}`);
+      this.keep(items);
+      learned ||= items.length > 0;
+    }
+    return learned;
+  }
+}
+
+/** A price in the reader's way of writing; "" where there is none. */
+export function price(item) {
+  if (item.price === null || item.price === undefined) return "";
+  if (!item.currency) return item.price.toFixed(2);
+  try {
+    return new Intl.NumberFormat(undefined, { style: "currency", currency: item.currency }).format(item.price);
+  } catch {
+    return `${item.price.toFixed(2)} ${item.currency}`;
+  }
+}

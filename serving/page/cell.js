@@ -1,0 +1,30 @@
+/**
+ * A value that others are told of when it changes.
+ * @template T
+ */
+export class Cell {
+  #value;
+  #readers = [];
+
+  /** @param {T} value */
+  constructor(value) {
+    this.#value = value;
+  }
+
+  get value() {
+    return this.#value;
+  }
+
+  /** @param {T} value */
+  set(value) {
+    const before = this.#value;
+    this.#value = value;
+    for (const read of this.#readers) read(value, before);
+  }
+
+  /** Told at once, and at each `set`. @param {(value: T, before: T) => void} read */
+  follow(read) {
+    this.#readers.push(read);
+    read(this.#value, this.#value);
+  }
+}

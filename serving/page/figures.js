@@ -1,0 +1,43 @@
+// Asks how it goes, once a second while somebody looks, and keeps the last minutes for the charts.
+
+import { ask } from "/page/api.js";
+import { Cell } from "/page/cell.js";
+
+const EVERY_MS = 1000;
+const KEPT = 180;
+
+/** @typedef {{at: number, live: any}} Point one answer of GET /v1/live, with the time that it came */
+
+export class Figures {
+  /** The latest answer; null before the first. */
+  latest = new Cell(null);
+  /** Why there is none now; null while there is. @type {Cell<import("/page/api.js").Problem|null>} */
+  trouble = new Cell(null);
+  /** @type {any[]} */
+  past = [];
+
+  async run() {
+    for (;;) {
+      if (!document.hidden) await this.#ask();
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+  }
+
+  async #ask() {
+    let live;
+    try {
+      live = await ask("/v1/live");
+    } catch (problem) {
+      this.trouble.set(problem);
+      return;
+    }
+    this.past = [...this.past, live].slice(-KEPT);
+    this.trouble.set(null);
+    this.latest.set(live);
+  }
+
+  /** One figure over time, null where it was not known. @param {(live: any) => number|null|undefined} pick */
+  series(pick) {
+    return this.past.map((live) => pick(live) ?? null);
+  }
+}

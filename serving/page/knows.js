@@ -1,0 +1,108 @@
+// The panel "What Ouzel knows": the session as the model sees it, the last ranking's freshness, and whether it is any good.
+
+import { Chart } from "/page/chart.js";
+import { html } from "/page/element.js";
+import { duration, percent, rough, whole } from "/page/numbers.js";
+import { strategyInWords } from "/page/reasons.js";
+import { tile } from "/page/tile.js";
+import { deed } from "/page/visitor.js";
+
+/** @typedef {{clicked: number, generated: number, answered: number, drawn: number}} Timing epoch ms */
+
+export class Knows {
+  /** @param {{body: HTMLElement, brief: HTMLElement}} parts */
+  constructor(parts, catalogue, visitor, forget) {
+    this.parts = parts;
+    this.catalogue = catalogue;
+    this.session = html("ol", { class: "session", id: "session" });
+    this.nothing = html("p", { class: "hint" }, "Nothing yet. Click a product, and it stands here.");
+    this.fresh = html("p", { class: "figure", id: "fresh" }, "–");
+    this.freshHint = html("p", { class: "hint" }, "Measured at your next click.");
+    this.split = html("div", { class: "split", "aria-hidden": "true" });
+    this.splitWords = html("ul", { class: "legend" });
+    this.model = html("p", { class: "hint" });
+    this.bars = html("ul", { class: "bars" });
+    this.tested = html("p", { class: "hint" }, "Waiting for the first tests.");
+    this.rate = new Chart({ label: "Events a second", format: rough, area: true, least: 10 });
+    this.forget = html("button", { type: "button", class: "danger", id: "forget", click: forget }, "Forget me");
+    this.forgotten = html("p", { class: "hint", id: "forgotten", role: "status" });
+    parts.body.replaceChildren(
+      html("section", {},
+        html("h3", {}, "Your session, as the model sees it"), this.nothing, this.session,
+        html("div", { class: "forget" }, html("p", { class: "hint" }, "You are ", html("code", { id: "visitor" }, visitor)), this.forget),
+        this.forgotten),
+      html("section", {}, html("h3", {}, "Your last ranking"), this.fresh, this.freshHint, this.split, this.splitWords, this.model),
+      html("section", {}, html("h3", {}, "Is it any good?"), this.bars, this.tested),
+      html("section", {}, html("h3", {}, "On the stream"), this.rate.node),
+    );
+  }
+
+  /** @param {any} ranking an answer of GET /v1/recommendations */
+  show(ranking) {
+    const newest = [...ranking.prefix].reverse();
+    this.nothing.hidden = newest.length > 0;
+    this.session.replaceChildren(...newest.map((id) => this.#entry(id)));
+    const version = ranking.model_version > 0 && newest.length > 0 ? `, after ${whole(ranking.model_version)} steps of learning` : "";
+    const seen = newest.length > 0 ? " What is in your session is left out of the strip." : "";
+    this.model.textContent = `${strategyInWords(ranking.strategy)}${version}.${seen}`;
+    this.parts.brief.textContent = newest.length ? `${newest.length} ${newest.length === 1 ? "item" : "items"}` : "nothing";
+  }
+
+  /** After everything was forgotten. */
+  clear() {
+    this.fresh.textContent = "–";
+    this.freshHint.textContent = "Measured at your next click.";
+    this.split.replaceChildren();
+    this.splitWords.replaceChildren();
+  }
+
+  #entry(id) {
+    const done = deed(id);
+    return html(
+      "li",
+      { "data-item": id },
+      html("span", { class: "mini" }, tile(this.catalogue.get(id))),
+      html("span", {}, this.catalogue.nameOf(id)),
+      done === null ? null : html("span", { class: "deed" }, done === "in your cart" ? "in cart" : done),
+    );
+  }
+
+  /** Where the time went. Only where the clocks of browser and worker agree: on one machine, say. @param {Timing} timing */
+  time(timing) {
+    const whole = timing.drawn - timing.clicked;
+    this.fresh.textContent = duration(whole);
+    this.freshHint.textContent = "from your click to the new strip on this screen";
+    const agree = timing.clicked <= timing.generated + 1 && timing.generated <= timing.answered + 1;
+    const parts = agree
+      ? [["one", "click, Kafka, session, model", timing.generated - timing.clicked], ["two", "Kafka, back to this page", timing.answered - timing.generated], ["three", "drawn", timing.drawn - timing.answered]]
+      : [["one", "click, Kafka, model, and back", timing.answered - timing.clicked], ["three", "drawn", timing.drawn - timing.answered]];
+    this.split.replaceChildren(
+      ...parts.map(([colour, , ms]) => {
+        const piece = html("span", { class: colour });
+        piece.style.flexGrow = String(Math.max(ms, whole / 100));
+        return piece;
+      }),
+    );
+    this.splitWords.replaceChildren(
+      ...parts.map(([colour, words, ms]) => html("li", {}, html("span", { class: `swatch ${colour}` }), html("span", {}, words), html("b", {}, duration(Math.max(ms, 0))))),
+    );
+  }
+
+  /** @param {import("/page/figures.js").Figures} figures */
+  figures(figures) {
+    const live = figures.latest.value;
+    if (live === null) return;
+    this.rate.show([{ name: "events/s", values: figures.series((one) => one.events_per_second), colour: "one" }]);
+    const of = (method) => live.accuracy.find((one) => one.method === method)?.recall ?? null;
+    const [model, popularity] = [of("model"), of("popularity")];
+    if (model === null || popularity === null) return;
+    this.bars.replaceChildren(bar("Ouzel's model", model, "one"), bar("Most popular items", popularity, "two"));
+    this.tested.textContent = `Recall@20, live: how often the next click was among the 20 that were recommended, over ${whole(live.tests)} clicks.`;
+  }
+}
+
+function bar(name, share, colour) {
+  const filled = html("span", { class: `bar-fill ${colour}` });
+  filled.style.inlineSize = `${(Math.min(share, 1) * 100).toFixed(1)}%`;
+  return html("li", {}, html("span", {}, name), html("b", {}, percent(share)), html("span", { class: "bar-track", "aria-hidden": "true" }, filled));
+}

@@ -1,0 +1,24 @@
+// The switch between the system's choice, light and dark. The colours themselves are in frame.css, by light-dark().
+
+const ORDER = ["auto", "light", "dark"];
+
+/** @param {HTMLButtonElement} button */
+export function startTheme(button) {
+  let now = document.documentElement.dataset.theme ?? "auto";
+  const show = () => {
+    button.textContent = now;
+    button.setAttribute("aria-label", `Theme: ${now}`);
+  };
+  button.addEventListener("click", () => {
+    now = ORDER[(ORDER.indexOf(now) + 1) % ORDER.length];
+    if (now === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = now;
+    try {
+      localStorage.setItem("ouzel.theme", now);
+    } catch {
+      // Not kept beyond this page, then.
+    }
+    show();
+  });
+  show();
+}

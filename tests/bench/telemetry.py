@@ -1,0 +1,110 @@
+"""What telemetry costs: CPU per event of the worker with it and without (`metrics_port` 0), with the null model and the hybrid.
+
+The two alternate over equal backlogs on Apache Kafka, each first in every other round; the figure is the median of the rounds'
+ratios. Done is what lies on the topic of recommendations, as a worker without an endpoint tells nothing; the hybrid's time runs
+until its learner has come to rest too. The endpoint is scraped every second.
+
+Needs KAFKA_HOME. ROUNDS, EVENTS (null) and HYBRID_EVENTS are settable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from kafka import KafkaConsumer, TopicPartition
+from pipeline import UNIT, cpu_seconds
+from running import WorkerProcess, fresh_settings, produce
+
+from serving.brokers import ApacheBroker
+from streams.kafka import consumer_config
+from streams.settings import Settings
+from streams.simulator import Product, Shop
+from streams.topics import create_topics
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+EVENTS = {"null": int(os.environ.get("EVENTS", "200000")), "hybrid": int(os.environ.get("HYBRID_EVENTS", "40000"))}
+USERS, ITEMS = 5000, 20_000
+SAMPLE_EVERY_S = 0.25
+SCRAPE_EVERY = 4
+REST_S, AT_REST = 2.0, 0.1
+"""At rest is a worker that has used less than a tenth of a core for so long."""
+
+
+def shop(events: int) -> Iterator[tuple[bytes, bytes]]:
+    """The events of a simulated shop."""
+    made = Shop(seed=1, users=USERS, items=ITEMS, events=events, start_ms=1_700_000_000_000, shift_at=None)
+    for event in made.run(step_ms=20):
+        if not isinstance(event, Product):
+            yield event["user_id"].encode(), json.dumps(event).encode()
+
+
+def one(broker: str, folder: Path, model: str, *, watched: bool) -> float:
+    """One worker on fresh topics with a backlog."""
+    settings = fresh_settings(broker, folder, max_poll_records=UNIT, model=model, data_dir=folder / uuid.uuid4().hex)
+    create_topics(settings)
+    produce(settings, shop(EVENTS[model]))
+    found = per_event(settings, folder, watched=watched)
+    shutil.rmtree(settings.data_dir)
+    return found
+
+
+def per_event(settings: Settings, folder: Path, *, watched: bool) -> float:
+    """CPU microseconds per event from a fifth of the backlog until the worker is at rest."""
+    events = EVENTS[settings.model]
+    endpoint = {} if watched else {"OUZEL_METRICS_PORT": "0"}
+    worker = WorkerProcess(settings, folder / "worker.log", **endpoint).start()
+    assert worker.process is not None
+    pid = worker.process.pid
+    consumer = KafkaConsumer(**consumer_config(settings))
+    places = [TopicPartition(settings.topic("recommendations"), n) for n in range(settings.partitions)]
+    first: tuple[int, float] | None = None
+    past: list[float] = []
+    turns = int(REST_S / SAMPLE_EVERY_S)
+    try:
+        while True:
+            time.sleep(SAMPLE_EVERY_S)
+            assert worker.alive, worker.tail()
+            done, cpu = sum(consumer.end_offsets(places).values()), cpu_seconds(pid)
+            past.append(cpu)
+            if watched and len(past) % SCRAPE_EVERY == 0:
+                worker.metrics()
+            if first is None and done >= events // 5:
+                first = done, cpu
+            if done >= events and len(past) > turns and cpu - past[-1 - turns] < AT_REST * REST_S:
+                assert first is not None
+                assert first[0] < events / 2, "the backlog was done before it could be measured"
+                return (cpu - first[1]) / (events - first[0]) * 1e6
+    finally:
+        consumer.close()
+        worker.stop(30)
+
+
+def main() -> None:
+    home = os.environ.get("KAFKA_HOME")
+    if not home:
+        sys.exit("bench-telemetry needs KAFKA_HOME: a folder with Apache Kafka")
+    with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for model in EVENTS:
+            found: dict[bool, list[float]] = {False: [], True: []}
+            for number in range(ROUNDS):
+                for watched in (number % 2 == 0, number % 2 == 1):
+                    found[watched].append(one(broker.bootstrap, folder, model, watched=watched))
+                print(model, number, {watched: round(times[-1], 1) for watched, times in found.items()}, flush=True)
+            off, on = (statistics.median(found[watched]) for watched in (False, True))
+            ratios = sorted(on / off for on, off in zip(found[True], found[False], strict=True))
+            print(f"{model}: {off:.1f} us of CPU per event without telemetry, {on:.1f} with (medians of {ROUNDS})")
+            print(f"{model}: ratio {statistics.median(ratios):.3f}, rounds from {ratios[0]:.3f} to {ratios[-1]:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

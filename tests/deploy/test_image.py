@@ -1,0 +1,139 @@
+"""The image: what can be held to rules without building it, and the program that tells Docker whether it is healthy."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import start_http_server
+
+from streams.telemetry import Telemetry
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = ROOT / "deploy" / "Dockerfile"
+FOLLOWED = re.compile(r"\\\n\s*")
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Each instruction and its arguments, in order; continued lines joined, comments left out."""
+    lines = [line for line in DOCKERFILE.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    joined = FOLLOWED.sub("", "\n".join(lines)).splitlines()
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined)]
+
+
+def last_stage() -> dict[str, str]:
+    """The last of each instruction of the image that is run."""
+    found = instructions()
+    begin = max(place for place, (word, _) in enumerate(found) if word == "FROM")
+    return dict(found[begin:])
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    program = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([program, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_each_base_has_a_version() -> None:
+    bases = [arguments.split()[0] for word, arguments in instructions() if word == "FROM"]
+    assert len(bases) == 2
+    for base in bases:
+        assert re.fullmatch(r"python:3\.11-\w+-\w+", base), base
+
+
+def test_it_runs_as_a_user_without_a_name_to_look_up() -> None:
+    user, _, group = last_stage()["USER"].partition(":")
+    assert int(user) > 0
+    assert int(group) > 0
+
+
+def test_what_it_writes_is_in_a_volume_or_in_tmp() -> None:
+    told = dict(pair.split("=", 1) for pair in last_stage()["ENV"].split())
+    assert told["OUZEL_DATA_DIR"] == "/var/lib/ouzel"
+    assert told["NUMBA_CACHE_DIR"].startswith("/tmp/")
+
+
+def test_what_it_copies_is_there_and_not_ignored() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = [
+        source
+        for word, arguments in instructions()
+        if word == "COPY" and "--from" not in arguments
+        for source in [part for part in arguments.split() if not part.startswith("--")][:-1]
+    ]
+    assert "models" in copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in ignored, source
+
+
+def test_what_it_installs_is_pinned() -> None:
+    (torch,) = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")]
+    assert f'"{torch}"' in (ROOT / "pyproject.toml").read_text()
+
+
+# the health check
+
+
+def healthy(**ports: int) -> bool:
+    program = [sys.executable, str(ROOT / "deploy" / "health.py")]
+    env = {f"OUZEL_{name.upper()}": str(port) for name, port in ports.items()}
+    return subprocess.run(program, env=env, check=False, timeout=10).returncode == 0
+
+
+@pytest.fixture
+def worker() -> Iterator[tuple[Telemetry, int]]:
+    """A worker's metrics on a port."""
+    telemetry = Telemetry(CollectorRegistry())
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=telemetry.registry)
+    yield telemetry, server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[int], int]]:
+    """Something that answers /health/ready with a status; gives its port."""
+    status = 200
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/health/ready" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+
+        def answering(with_status: int) -> int:
+            nonlocal status
+            status = with_status
+            return server.server_port
+
+        yield answering
+        server.shutdown()
+        thread.join()
+
+
+def test_a_worker_is_healthy_when_it_is_ready(worker: tuple[Telemetry, int]) -> None:
+    telemetry, port = worker
+    assert not healthy(metrics_port=port)
+    telemetry.process.ready.set(1)
+    assert healthy(metrics_port=port)
+
+
+def test_serve_is_healthy_when_it_says_so(serve: Callable[[int], int]) -> None:
+    assert healthy(metrics_port=1, serve_port=serve(200))
+    assert not healthy(metrics_port=1, serve_port=serve(503))
+    assert not healthy(metrics_port=1, serve_port=1)

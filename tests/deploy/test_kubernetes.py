@@ -1,0 +1,176 @@
+"""The Kubernetes manifests: rendered by kustomize where it is installed, held to Kubernetes' own schemas and to a few rules."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from deployed import DEPLOY, VARIABLE, documents, resolve, settings, templates
+
+from deploy.kubernetes.rules import MADE, SOURCES, prometheus_rule
+
+KUBERNETES = DEPLOY / "kubernetes"
+EXAMPLE = KUBERNETES / "overlays" / "example"
+OF_THE_OPERATOR = {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
+"""Kinds of the Prometheus Operator: there is no schema of them here."""
+VERSION = "1.33"
+
+Manifest = dict[str, Any]
+
+
+def files() -> list[Path]:
+    """Every manifest, without kustomize's own."""
+    found = [path for path in KUBERNETES.rglob("*.yaml") if path.name != "kustomization.yaml"]
+    assert len(found) >= 7
+    return found
+
+
+def kustomizations() -> list[Path]:
+    return list(KUBERNETES.rglob("kustomization.yaml"))
+
+
+def rendered(folder: Path) -> list[Manifest]:
+    """What kustomize makes of a folder; skips where neither it nor kubectl is installed."""
+    if shutil.which("kustomize"):
+        command = ["kustomize", "build"]
+    elif shutil.which("kubectl"):
+        command = ["kubectl", "kustomize"]
+    else:
+        pytest.skip("neither kustomize nor kubectl is installed")
+    done = subprocess.run([*command, folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return documents(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def example() -> list[Manifest]:
+    return rendered(EXAMPLE)
+
+
+def of_kind(manifests: Iterable[Manifest], *kinds: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def assert_valid(manifests: Iterable[Manifest]) -> None:
+    known = [manifest for manifest in manifests if manifest["kind"] not in OF_THE_OPERATOR]
+    assert known
+    for manifest in known:
+        kubernetes_validate.validate(manifest, VERSION, strict=True)
+
+
+def test_each_file_is_valid() -> None:
+    assert_valid(document for path in files() for document in documents(path.read_text()))
+
+
+def test_what_kustomize_makes_is_valid(example: list[Manifest]) -> None:
+    assert_valid(example)
+    assert {manifest["kind"] for manifest in example} >= OF_THE_OPERATOR | {
+        "StatefulSet", "Deployment", "Job", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap", "Service", "ServiceAccount",
+    }  # fmt: skip
+
+
+def test_the_check_can_fail() -> None:
+    (worker, *_) = documents((KUBERNETES / "base" / "worker.yaml").read_text())
+    worker["spec"]["replica"] = 2
+    with pytest.raises(kubernetes_validate.ValidationError):
+        assert_valid([worker])
+
+
+def test_each_file_belongs_to_a_kustomization() -> None:
+    """What kustomize would find missing, for where it is not installed."""
+    named = set()
+    for path in kustomizations():
+        told = yaml.safe_load(path.read_text())
+        for entry in [*told.get("resources", ()), *told.get("components", ())]:
+            target = (path.parent / entry).resolve()
+            assert target.is_file() or (target / "kustomization.yaml").is_file(), (path, entry)
+            named.add(target)
+    assert {path.resolve() for path in files()} <= named
+
+
+def test_the_rules_are_those_of_prometheus() -> None:
+    assert MADE.read_text() == prometheus_rule(), "run make rules"
+    made = yaml.safe_load(MADE.read_text())["spec"]["groups"]
+    assert made == [group for path in sorted(SOURCES.glob("*.yml")) for group in yaml.safe_load(path.read_text())["groups"]]
+    assert made
+
+
+def test_the_jobs_are_called_as_the_rules_want_them() -> None:
+    monitors = documents((KUBERNETES / "monitoring" / "monitors.yaml").read_text())
+    endpoints = [
+        endpoint for one in monitors for key in ("podMetricsEndpoints", "endpoints") for endpoint in one["spec"].get(key, ())
+    ]
+    jobs = {
+        relabeling["replacement"] for one in endpoints for relabeling in one["relabelings"] if relabeling["targetLabel"] == "job"
+    }
+    assert jobs == {"ouzel-worker", "ouzel-serve"}
+    rules = MADE.read_text()
+    assert all(job in rules for job in jobs)
+
+
+def workloads(manifests: Iterable[Manifest]) -> list[Manifest]:
+    return of_kind(manifests, "StatefulSet", "Deployment", "Job")
+
+
+def test_every_pod_is_locked(example: list[Manifest]) -> None:
+    pods = [template for manifest in workloads(example) for template in templates(manifest)]
+    assert len(pods) == 3
+    for pod in pods:
+        assert pod["automountServiceAccountToken"] is pod["enableServiceLinks"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+            }  # fmt: skip
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+            assert "memory" in container["resources"]["limits"]
+            assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def test_every_container_runs_a_command_with_settings_that_there_are(example: list[Manifest]) -> None:
+    resolved = {}
+    for manifest in workloads(example):
+        for template in templates(manifest):
+            for container in template["containers"]:
+                resolved[manifest["metadata"]["name"]] = resolve(container["args"])
+                assert {variable["name"] for variable in container.get("env", ())} <= settings()
+    assert resolved == {"ouzel-topics": "ouzel topics create", "ouzel-worker": "ouzel worker", "ouzel-serve": "ouzel serve"}
+    (config,) = of_kind(example, "ConfigMap")
+    assert config["data"].keys() <= settings()
+    assert VARIABLE.findall((EXAMPLE / "secrets.env.example").read_text())
+
+
+def test_what_refers_to_what_is_there(example: list[Manifest]) -> None:
+    (config,) = of_kind(example, "ConfigMap")
+    for manifest in workloads(example):
+        for template in templates(manifest):
+            for container in template["containers"]:
+                maps = [source["configMapRef"]["name"] for source in container["envFrom"] if "configMapRef" in source]
+                assert maps == [config["metadata"]["name"]]
+    labels = [manifest["spec"]["template"]["metadata"]["labels"] for manifest in workloads(example)]
+    for manifest in of_kind(example, "Service", "PodDisruptionBudget", "NetworkPolicy"):
+        spec = manifest["spec"]
+        selector = spec.get("podSelector", spec.get("selector", {}))
+        wanted = selector.get("matchLabels", selector).items()
+        assert any(wanted <= found.items() for found in labels), manifest["metadata"]["name"]
+
+
+def test_a_worker_has_its_name_its_disk_and_time_to_end(example: list[Manifest]) -> None:
+    (worker,) = of_kind(example, "StatefulSet")
+    (pod,) = templates(worker)
+    (container,) = pod["containers"]
+    names = {variable["name"]: variable for variable in container["env"]}
+    assert names["OUZEL_INSTANCE_ID"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+    (claim,) = worker["spec"]["volumeClaimTemplates"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts[claim["metadata"]["name"]] == "/var/lib/ouzel"
+    assert pod["terminationGracePeriodSeconds"] > 8
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()

@@ -1,0 +1,43 @@
+"""A shop that is open: a broker, a worker that has learned, `ouzel serve`, a browser. Skipped where there is none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from running import WorkerProcess, environment, fresh_settings, wait_until
+from serve_process import ServeProcess
+
+from streams.topics import create_topics
+
+SHOPPERS = ("--users", "60", "--items", "80")
+LEARNED = 1500
+
+
+@pytest.fixture(scope="session")
+def shop(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
+    """`ouzel serve` over a shop where the model has seen some shopping, and where others go on."""
+    folder = tmp_path_factory.mktemp("shop")
+    settings = fresh_settings(embedded, folder, model="hybrid", encoder="recency", profile="fast", session_timeout_s=20.0)
+    create_topics(settings)
+    worker = WorkerProcess(settings, folder / "worker.log").start()
+    serve = ServeProcess(settings, folder / "serve.log", OUZEL_SERVE_WORKER_METRICS=f'["127.0.0.1:{worker.port}"]')
+    simulate = [sys.executable, "-m", "serving.cli", "simulate", *SHOPPERS]
+    others: subprocess.Popen[bytes] | None = None
+    try:
+        serve.start()
+        worker.wait_ready(120)
+        serve.wait_ready(120)
+        subprocess.run([*simulate, "--events", str(LEARNED), "--rate", "0"], env=environment(settings), check=True)
+        wait_until(lambda: worker.metrics().get("ouzel_transitions_total", 0) >= LEARNED, "the shopping is learned", 120)
+        others = subprocess.Popen([*simulate, "--rate", "20"], env=environment(settings))
+        yield serve
+    finally:
+        if others is not None:
+            others.terminate()
+            others.wait()
+        for process in (serve, worker):
+            if process.alive:
+                process.kill()

@@ -1,0 +1,146 @@
+"""What a working worker tells Prometheus, and what it logs meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import urllib.request
+from typing import NamedTuple
+
+import pytest
+from journey import clicks, wait_done
+from prometheus_client import CollectorRegistry
+from running import WorkerProcess, fresh_settings, produce, samples, wait_until
+
+from serving.metrics_reference import metrics
+from streams.metrics import LABELS, SECTIONS
+from streams.records import recommendation_id
+from streams.topics import create_topics
+
+CLICKS, USERS, PREFIX = 2000, 60, 500
+NOT_IN_HEALTH = {
+    "ouzel_foreign_keys_total",  # every event has its user's key
+    "ouzel_dead_letters_total",  # counted below: one bad record
+}
+
+
+class Scrape(NamedTuple):
+    """A worker's endpoint after its work, and its log."""
+
+    text: str
+    found: dict[str, float]
+    log: str
+    produced: int
+
+
+@pytest.fixture(scope="module")
+def scrape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scrape:
+    """A hybrid that has learned from clicks, then clicks and impressions that name recommendations; one record is bad."""
+    folder = tmp_path_factory.mktemp("metrics")
+    broker = request.getfixturevalue("kafka" if os.environ.get("KAFKA_HOME") else "embedded")
+    settings = fresh_settings(broker, folder, model="hybrid", encoder="recency", profile="fast", partitions=1, snapshot_every_s=1)
+    create_topics(settings)
+    worker = WorkerProcess(settings, folder / "worker.log", OUZEL_LOG_FORMAT="json").start()
+    try:
+        worker.wait_ready()
+        produced = produce(settings, clicks(CLICKS, users=USERS))
+        wait_done(settings, produced)
+        naming = []
+        for number, event_type in enumerate(["view", "purchase", "impression", "impression"]):
+            event = {
+                "event_id": f"naming-{number}",
+                "user_id": "user-1",
+                "item_id": f"item-{number}",
+                "event_type": event_type,
+                "recommendation_id": recommendation_id(settings.topic("events"), 0, CLICKS - 1),
+            }
+            naming.append((b"user-1", json.dumps(event).encode()))
+        produced += produce(settings, [*naming, (b"user-2", b"nonsense")])
+        wait_done(settings, produced)
+        wait_until(lambda: worker.metrics()["ouzel_learning_steps"] > 50, "learning")
+        wait_until(lambda: worker.metrics()["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
+        wait_until(lambda: worker.metrics()["ouzel_sessions_held|partition=0"] >= USERS, "RocksDB was looked at")
+        wait_until(lambda: worker.metrics()["ouzel_committed_offset|partition=0"] == produced, "the last commit")
+        wait_until(lambda: worker.metrics()["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "nothing left")
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        assert worker.stop() == 0, worker.tail()
+    finally:
+        if worker.alive:
+            worker.kill()
+    return Scrape(text, samples(text), worker.log.read_text(), produced)
+
+
+def test_promtool_finds_nothing_to_say(scrape: Scrape) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool: Debian's package prometheus has it")
+    done = subprocess.run([promtool, "check", "metrics"], input=scrape.text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_metric_of_the_reference_is_told_and_no_other(scrape: Scrape) -> None:
+    registry = CollectorRegistry()
+    for section in SECTIONS:
+        section(registry)
+    declared = {metric.name: metric.kind for metric in metrics(registry)}
+    names = {name.split("|")[0] for name in scrape.found}
+    of_histograms = {name: name + "_count" for name, kind in declared.items() if kind == "histogram"}
+    silent = {name for name in declared if of_histograms.get(name, name) not in names}
+    assert silent <= NOT_IN_HEALTH
+    expected = {*declared, *(name + end for name in of_histograms for end in ("_bucket", "_count", "_sum"))}
+    assert {name for name in names if not name.startswith(("process_", "python_"))} <= expected
+    assert {"process_start_time_seconds", "python_gc_collections_total"} < names
+
+
+def test_labels_have_the_values_that_the_reference_tells(scrape: Scrape) -> None:
+    for name in scrape.found:
+        for pair in name.split("|")[1:] if name.startswith("ouzel_") else []:
+            label, _, value = pair.partition("=")
+            known = LABELS.get(label, "le")
+            assert isinstance(known, str) or value in known, name
+
+
+def test_the_counts_are_those_of_the_work(scrape: Scrape) -> None:
+    found = scrape.found
+    events = {name: value for name, value in found.items() if name.startswith("ouzel_events_total")}
+    assert events == {
+        "ouzel_events_total|event_type=view|outcome=accepted": CLICKS + 1,
+        "ouzel_events_total|event_type=purchase|outcome=accepted": 1,
+        "ouzel_events_total|event_type=impression|outcome=impression": 2,
+        "ouzel_events_total|event_type=unknown|outcome=dead_letter": 1,
+    }
+    assert found["ouzel_dead_letters_total|reason=invalid_json"] == 1
+    clicked = {name: value for name, value in found.items() if name.startswith("ouzel_recommendation_clicks_total")}
+    shown = {name: value for name, value in found.items() if name.startswith("ouzel_recommendation_impressions_total")}
+    assert (sum(clicked.values()), sum(shown.values()), found["ouzel_recommendations_unattributed_total"]) == (2, 2, 0)
+    assert found["ouzel_freshness_seconds_count"] == found["ouzel_interactions_total"] == CLICKS + 2
+    assert found["ouzel_assigned_partitions"] == found["ouzel_rebalances_total"] == found["ouzel_recoveries_total"] == 1
+    assert 0 < found["ouzel_rebalance_seconds_sum"] < 60
+    assert found["ouzel_commit_seconds_count"] > 0
+    assert 0 < found["ouzel_model_busy_seconds_total|work=learn"] < found["process_cpu_seconds_total"]
+
+
+def test_model_and_experts_are_tested_on_the_same_events_but_the_experts_on_few(scrape: Scrape) -> None:
+    found = scrape.found
+    tests = {name: value for name, value in found.items() if name.startswith("ouzel_prequential_tests_total")}
+    model = tests["ouzel_prequential_tests_total|method=model"]
+    assert model == CLICKS + 2 - (USERS + 1) - found["ouzel_prequential_skipped_total"]
+    for method in LABELS["method"]:
+        if method == "gru":  # the encoder is recency
+            continue
+        of_method = tests[f"ouzel_prequential_tests_total|method={method}"]
+        assert of_method == model if method in ("model", "popularity") else 0 < of_method < model / 8
+        assert 0 <= found[f"ouzel_live_recall|k=20|method={method}"] <= 1
+
+
+def test_the_log_is_one_event_per_line_raises_no_alarm_and_names_nobody(scrape: Scrape) -> None:
+    lines = [json.loads(line) for line in scrape.log.splitlines()]
+    assert {"assigned", "ready", "learns", "snapshot_written", "stopped"} <= {line["event"] for line in lines}
+    assert [line for line in lines if line["level"] == "error"] == []
+    odd = {line["event"] for line in lines if line["level"] == "warning" and line["logger"].startswith("streams")}
+    assert odd <= {"snapshots_kept"}, "the embedded broker deletes no records"
+    assert not any("user-" in line for line in scrape.log.splitlines())
+    assert len(lines) < 30, "a few lines, whatever the load"

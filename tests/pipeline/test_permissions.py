@@ -1,0 +1,208 @@
+"""Workers and tools with exactly the rights that docs/operations.md lists, and with one less, on an Apache Kafka that asks."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import pytest
+from authorizing import USERS, AuthorizingBroker, Right, documented
+from journey import clicks, wait_done
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from oracle import account, outputs, read_topic
+from running import WorkerProcess, environment, fresh_settings, produce, wait_until
+
+from models.snapshot import take
+from streams.kafka import client_config
+from streams.model import new_model
+from streams.model_log import to_records
+from streams.permissions import not_allowed
+from streams.records import Recommendation
+from streams.settings import Settings
+from streams.topics import admin, create_topics, describe_topics, topic_problems
+
+MakeWorker = Callable[..., WorkerProcess]
+FAST = {"model": "hybrid", "encoder": "recency", "profile": "fast", "snapshot_every_s": 0.3, "partitions": 2}
+DELIVERIES = ("leased", "exactly_once")
+
+
+@pytest.fixture(scope="module")
+def guard(kafka_home: Path) -> Iterator[AuthorizingBroker]:
+    """A broker that grants nothing by itself."""
+    with AuthorizingBroker(kafka_home) as broker:
+        assert isinstance(broker, AuthorizingBroker)
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def user() -> Callable[[], str]:
+    """Names of users that nothing was granted to."""
+    numbers = count()
+    return lambda: USERS[next(numbers)]
+
+
+@pytest.fixture
+def settings(guard: AuthorizingBroker, tmp_path: Path) -> Settings:
+    """The administrator's, with topics."""
+    made = fresh_settings(guard.bootstrap, tmp_path, **FAST)
+    create_topics(made)
+    return made
+
+
+def as_user(settings: Settings, guard: AuthorizingBroker, user: str) -> Settings:
+    changes = {name.removeprefix("OUZEL_").lower(): value for name, value in guard.login(user).items()}
+    return Settings(**settings.model_dump() | changes)
+
+
+def of_worker(settings: Settings) -> list[Right]:
+    rights = documented("worker", settings)
+    return rights if settings.delivery == "exactly_once" else [right for right in rights if right.kind != "TRANSACTIONALID"]
+
+
+def first_offset(settings: Settings, name: str) -> int:
+    consumer = KafkaConsumer(**client_config(settings), group_id=None)
+    tp = TopicPartition(settings.topic(name), 0)
+    found: int = consumer.beginning_offsets([tp])[tp]
+    consumer.close()
+    return found
+
+
+def assert_exactly(rights: list[Right], asked: dict[Right, bool], perhaps: str = "") -> None:
+    """Everything that was asked for is documented and was allowed, and everything that is documented was asked for.
+
+    ``perhaps``: of this topic records may be fetched, unasked, before the client that wants to know its end is closed.
+    """
+    assert asked, "the broker logged no decision"
+    assert [right for right, allowed in asked.items() if not (allowed and any(own.covers(right) for own in rights))] == []
+    unused = [own for own in rights if not any(own.operation == right.operation and own.covers(right) for right in asked)]
+    assert [own for own in unused if own.name != perhaps] == []
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_worker_needs_what_is_documented_and_no_more(
+    guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, worker: MakeWorker, delivery: str
+) -> None:
+    settings, name = Settings(**settings.model_dump() | {"delivery": delivery}), user()
+    rights = of_worker(settings)
+    guard.grant(name, rights)
+    for _ in range(2):  # the second recovers its sessions from the changelog, and its model from a snapshot
+        running, before = worker(settings, **guard.login(name)), first_offset(settings, "model")
+        running.wait_ready()
+        wait_until(lambda before=before: learns(settings) > before, "old snapshots removed", every_s=0.2)  # type: ignore[misc]
+        wait_done(settings, len(read_topic(settings, "events")))
+        assert running.stop() == 0, running.tail()
+        shutil.rmtree(settings.data_dir)
+    assert_exactly(rights, guard.asked(name))
+    expected, sent = account(settings, read_topic(settings, "events")), outputs(settings)
+    assert set(sent.recommendations) == expected.recommendations
+    assert set(sent.dead_letters) == expected.dead_letters != set()
+
+
+def learns(settings: Settings) -> int:
+    """Sends some more to learn; returns where the oldest snapshot begins, which moves when there are more than two."""
+    produce(settings, [*clicks(40, users=20, seed=time.monotonic_ns()), (b"ann", b"no event")])
+    return first_offset(settings, "model")
+
+
+def test_each_right_that_a_worker_lacks_is_told_before_it_begins(
+    guard: AuthorizingBroker, user: Callable[[], str], settings: Settings
+) -> None:
+    for lacking in of_worker(settings):
+        name = user()
+        guard.grant(name, [right for right in of_worker(settings) if right != lacking])
+        own = as_user(settings, guard, name)
+        states = describe_topics(own)
+        problems = topic_problems(own, states) or not_allowed(own, states)
+        told = lacking.operation in problems[0] or "hidden from this user" in problems[0]
+        assert told, (lacking, problems)
+        assert all(lacking.name.removesuffix("*") in problem for problem in problems), (lacking, problems)
+        assert lacking.name.endswith("*") or len(problems) == 1, (lacking, problems)
+
+
+@pytest.mark.parametrize(("delivery", "kind"), [("leased", "GROUP"), ("exactly_once", "TRANSACTIONALID")])
+def test_a_worker_that_may_not_ends_with_2_and_says_why(
+    guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, worker: MakeWorker, delivery: str, kind: str
+) -> None:
+    settings, name = Settings(**settings.model_dump() | {"delivery": delivery}), user()
+    guard.grant(name, [right for right in of_worker(settings) if right.kind != kind])
+    running = worker(settings, **guard.login(name))
+    wait_until(lambda: not running.alive, "the end of the worker")
+    assert running.process is not None
+    assert running.process.returncode == 2, running.tail()
+    log = running.log.read_text()
+    assert "this user may not" in log
+    assert "docs/operations.md" in log
+    assert "Traceback" not in log
+
+
+def test_whoever_may_do_everything_is_told_nothing(settings: Settings) -> None:
+    assert not_allowed(settings, describe_topics(settings)) == []
+
+
+TOOLS = {
+    "topics": ["topics", "create"],
+    "replay": ["replay", "events.jsonl"],
+    "simulate": ["simulate", "--events", "20", "--rate", "0"],
+    "watch": ["watch", "--count", "1"],
+    "dead-letters": ["dead-letters", "redrive", "--yes"],
+    "model export": ["model", "export", "out.safetensors"],
+    "model import": ["model", "import", "model.safetensors"],
+    "reset": ["reset", "--yes"],
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_needs_what_is_documented_and_no_more(
+    guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, tmp_path: Path, tool: str
+) -> None:
+    name, rights = user(), documented(tool, settings)
+    guard.grant(name, rights)
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(value for _, value in clicks(5, users=2)))
+    (tmp_path / "model.safetensors").write_bytes(take(settings.model, new_model(settings)))
+    with some_of_everything(settings) as again:
+        command = [sys.executable, "-m", "serving.cli", *TOOLS[tool]]
+        running = subprocess.Popen(command, cwd=tmp_path, env=environment(settings) | guard.login(name), stderr=subprocess.PIPE)
+        wait_until(lambda: again() or running.poll() is not None, "the end of the tool", every_s=0.3)
+    assert running.stderr is not None
+    assert running.wait() == 0, running.stderr.read()
+    running.stderr.close()
+    assert_exactly(rights, guard.asked(name), settings.topic("model-updates") if tool == "model import" else "")
+
+
+@contextmanager
+def some_of_everything(settings: Settings) -> Iterator[Callable[[], None]]:
+    """A committed offset, a transition, a dead letter, a snapshot; one topic less; and what sends one more recommendation."""
+    producer = KafkaProducer(bootstrap_servers=settings.broker)
+    chunks, manifest = to_records(
+        take(settings.model, new_model(settings)), "one", transitions_offset=0, epoch=0, steps=0, created_at=0
+    )
+    for key, value, headers in [*chunks, manifest]:
+        producer.send(settings.topic("model"), value, key, headers)
+    producer.send(settings.topic("transitions"), b"none of ours")
+    producer.send(settings.topic("dead-letters"), b"no event", b"ann", [("reason", b"invalid_json")])
+    producer.send(settings.topic("items"), b'{"item_id": "mug"}', b"mug")
+    producer.flush()
+    client = admin(settings)
+    client.delete_topics([settings.topic("learner")])  # so that there is one to make
+    client.close()
+    consumer = KafkaConsumer(**client_config(settings), group_id=settings.app_id)
+    consumer.assign([TopicPartition(settings.topic("events"), 0)])
+    consumer.commit({TopicPartition(settings.topic("events"), 0): OffsetAndMetadata(0, "", -1)})
+    consumer.close()
+    recommendation = Recommendation(
+        recommendation_id="r", user_id="ann", session_id=None, generated_at=0, trigger_event_id="e", trigger_offset=0,
+        model_version=0, strategy="popularity", prefix=[], items=[], took_ms=0.0,
+    )  # fmt: skip
+
+    def again() -> None:
+        producer.send(settings.topic("recommendations"), msgspec.json.encode(recommendation), b"ann").get(30)
+
+    yield again
+    producer.close()

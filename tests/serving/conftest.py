@@ -1,0 +1,27 @@
+"""A server over an embedded broker, for whatever needs no worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from running import fresh_settings
+from serve_process import ServeProcess
+
+from streams.topics import create_topics
+
+
+@pytest.fixture(scope="session")
+def served(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
+    """`ouzel serve` without keys, ready, with tight limits."""
+    folder = tmp_path_factory.mktemp("serve")
+    settings = fresh_settings(embedded, folder)
+    create_topics(settings)
+    server = ServeProcess(
+        settings, folder / "serve.log", OUZEL_SERVE_CLIENT_TIMEOUT_S="1.5", OUZEL_SERVE_MAX_BODY_BYTES="200000",
+        OUZEL_SERVE_MAX_HEAD_BYTES="16384", OUZEL_SERVE_STREAM_S="0.5", OUZEL_SERVE_MAX_STREAMS="30",
+    )  # fmt: skip
+    server.start()
+    server.wait_ready()
+    yield server
+    server.stop()

@@ -1,0 +1,154 @@
+"""What is answered from the cache: encoded once, and never longer than it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from models.experts.panel import Panel
+from serving.answers import Answers, RankingAnswer
+from serving.cache import RankingCache
+from serving.experts import Experts
+from serving.selection import Filter
+from serving.shelves import Shelves
+from serving.telemetry import ServingTelemetry
+from streams.records import Item, RankedItem, Recommendation
+from streams.replica import POPULAR_KEY
+
+
+class Empty:
+    """Experts that have seen nothing."""
+
+    async def ask(self, question: Callable[[Panel], Any]) -> Any:
+        return question(Panel(16))
+
+
+class Bench:
+    """Answers over a cache, at a time that the test sets."""
+
+    def __init__(self) -> None:
+        self.cache, self.shelves, self.telemetry, self.now = RankingCache(100), Shelves(), ServingTelemetry(), 1000.0
+        self.answers = Answers(self.cache, self.shelves, lambda: cast(Experts, Empty()), self.telemetry, lambda: self.now)
+
+    def publish(self, owner: str, offset: int = 1, key: bytes | None = None, items: int = 50, strategy: str = "hybrid") -> None:
+        told = Recommendation(
+            recommendation_id=f"events-0-{offset}", user_id=owner, session_id=None, generated_at=999_000, trigger_event_id="e",
+            trigger_offset=offset, model_version=7, strategy=strategy, prefix=["i1", "i2"],
+            items=[RankedItem(f"i{n}", 100.0 - n, n + 1, "markov", "i2") for n in range(items)], took_ms=1.0,
+        )  # fmt: skip
+        self.cache.take(SimpleNamespace(partition=0, offset=offset, key=key or owner.encode(), value=msgspec.json.encode(told)))
+
+    def item(self, item_id: str, **fields: Any) -> None:
+        self.shelves.apply(item_id.encode(), msgspec.json.encode(Item(item_id=item_id, **fields)))
+
+    async def of(self, *arguments: Any, **options: Any) -> RankingAnswer:
+        return msgspec.json.decode(await self.answers.of(*arguments, **options), type=RankingAnswer)
+
+    def count(self, strategy: str, fallback: str) -> float | None:
+        return self.telemetry.registry.get_sample_value(
+            "ouzel_serve_rankings_total", {"strategy": strategy, "fallback": fallback}
+        )
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_the_plain_answer_is_the_first_of_the_published_with_its_age(bench: Bench) -> None:
+    bench.publish('an"n')
+    for _ in range(2):
+        answer = await bench.of('an"n')
+        assert (answer.user_id, answer.age_ms, answer.strategy, answer.fallback) == ('an"n', 1000, "hybrid", [])
+        assert [item.item_id for item in answer.items] == [f"i{n}" for n in range(20)]
+        assert (answer.items[3].rank, answer.items[3].because_item_id, answer.prefix) == (4, "i2", ["i1", "i2"])
+    bench.now += 5
+    assert (await bench.of('an"n')).age_ms == 6000
+    assert bench.count("hybrid", "none") == 3
+
+
+async def test_it_is_encoded_once_and_anew_when_an_item_is_hidden_or_another_k_is_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import serving.answers as module
+
+    decoded = []
+    whole = module._decode
+
+    def counting(value: bytes) -> Recommendation:
+        decoded.append(value)
+        return whole(value)
+
+    monkeypatch.setattr(module, "_decode", counting)
+    bench.publish("ann")
+    for _ in range(3):
+        await bench.of("ann")
+    assert len(decoded) == 1
+    bench.item("i0", is_hidden=True)
+    assert [item.item_id for item in (await bench.of("ann")).items][:2] == ["i1", "i2"]
+    assert len((await bench.of("ann")).items) == 20
+    assert len(decoded) == 2
+    bench.item("i0")
+    assert (await bench.of("ann")).items[0].item_id == "i0"
+    assert len((await bench.of("ann", None, 3)).items) == 3
+    assert len((await bench.of("ann")).items) == 20
+    bench.publish("ann", offset=2)
+    assert (await bench.of("ann")).trigger_offset == 2
+
+
+async def test_what_was_seen_may_be_left_out(bench: Bench) -> None:
+    bench.publish("ann")
+    answer = await bench.of("ann", None, 3, seen=False)
+    assert [item.item_id for item in answer.items] == ["i0", "i3", "i4"]
+
+
+async def test_an_answer_that_had_to_be_filled_up_is_not_kept(bench: Bench) -> None:
+    bench.publish("ann", items=2)
+    bench.item("z1")
+    answer = await bench.of("ann", None, 3)
+    assert [item.item_id for item in answer.items] == ["i0", "i1", "z1"]
+    assert (answer.strategy, answer.fallback, answer.items[2].reason) == ("hybrid", ["catalogue"], "catalogue")
+    bench.item("z2")
+    assert [item.item_id for item in (await bench.of("ann", None, 3)).items] == ["i0", "i1", "z2"]
+    assert bench.count("hybrid", "catalogue") == 2
+
+
+async def test_a_stranger_gets_what_is_popular_and_the_strategy_says_so(bench: Bench) -> None:
+    cold = await bench.of("stranger")
+    assert (cold.strategy, cold.items, cold.trigger_offset) == ("popularity", [], -1)
+    bench.publish("x", key=POPULAR_KEY, strategy="popularity")
+    answer = await bench.of("stranger")
+    assert (answer.user_id, answer.strategy, answer.session_id, len(answer.items)) == ("stranger", "popularity", None, 20)
+    assert (await bench.of("another")).user_id == "another"
+
+
+async def test_a_record_with_a_good_head_and_a_bad_body_is_passed_over_and_counted(bench: Bench) -> None:
+    bench.publish("ann")
+    ranking = bench.cache.get("ann")
+    assert ranking is not None
+    ranking.value = b'{"trigger_offset":1,"items":[1]}'
+    assert (await bench.of("ann")).strategy == "popularity"
+    assert bench.cache.get("ann") is None
+    assert bench.telemetry.registry.get_sample_value("ouzel_serve_refused_records_total", {"topic": "recommendations"}) == 1
+
+
+async def test_strategies_are_few_whatever_the_topic_holds(bench: Bench) -> None:
+    for number in range(100):
+        bench.publish("ann", offset=number, strategy=f"s{number}")
+        await bench.of("ann")
+    found = [m for m in bench.telemetry.registry.collect() if m.name == "ouzel_serve_rankings"]
+    assert len({sample.labels["strategy"] for sample in found[0].samples}) <= 33
+    assert bench.count("other", "none") == 68
+
+
+async def test_a_category_asks_for_more_than_was_published(bench: Bench) -> None:
+    bench.publish("ann")
+    bench.item("i7", categories=["red"])
+    bench.item("z", categories=["red"])
+    wanted = Filter(5, bench.shelves.hidden, category=bench.shelves.category("red"))
+    answer = await bench.of("ann", None, 5, wanted)
+    assert [item.item_id for item in answer.items] == ["i7", "z"]

@@ -1,0 +1,67 @@
+"""Who waits for a ranking gets the right one, and nobody's slowness takes memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+from serving.arrivals import QUEUED, Arrivals
+from serving.cache import CachedRanking
+
+
+def ranking(owner: str, trigger_offset: int, partition: int = 0) -> CachedRanking:
+    return CachedRanking(owner, None, partition, trigger_offset, trigger_offset, "", 0, b"")
+
+
+async def test_the_first_at_or_past_the_offset_of_that_partition_and_owner() -> None:
+    arrivals = Arrivals(lambda: None)
+    waits = asyncio.create_task(arrivals.after("ann", 1, 7, 5.0))
+    await asyncio.sleep(0)
+    for other in (ranking("bob", 9, 1), ranking("ann", 9, 2), ranking("ann", 6, 1)):
+        arrivals.arrived(other)
+    await asyncio.sleep(0)
+    assert not waits.done()
+    arrivals.arrived(ranking("ann", 8, 1))
+    arrivals.arrived(ranking("ann", 9, 1))
+    found = await waits
+    assert found is not None
+    assert found.trigger_offset == 8
+    assert not arrivals._waiting
+
+
+async def test_a_wait_ends_and_leaves_nothing_behind() -> None:
+    arrivals = Arrivals(lambda: None)
+    assert await arrivals.after("ann", 0, 0, 0.01) is None
+    waits = asyncio.create_task(arrivals.after("ann", 0, 0, 5.0))
+    await asyncio.sleep(0)
+    waits.cancel()
+    await asyncio.gather(waits, return_exceptions=True)
+    assert not arrivals._waiting
+
+
+async def test_a_slow_stream_keeps_the_newest_and_is_told_of_a_deletion() -> None:
+    skipped: list[None] = []
+    arrivals = Arrivals(lambda: skipped.append(None))
+    with arrivals.stream("ann") as stream, arrivals.stream(None) as everybody:
+        assert (len(arrivals), arrivals.of("ann"), arrivals.of("bob")) == (2, 1, 0)
+        for offset in range(QUEUED + 5):
+            arrivals.arrived(ranking("ann", offset))
+        arrivals.removed("ann")
+        assert await stream.wait(1.0)
+        taken = stream.take()
+        assert [one and one.trigger_offset for one in taken] == [*range(6, QUEUED + 5), None]
+        assert len(skipped) == 6
+        assert not await stream.wait(0.01)
+        assert [one and one.trigger_offset for one in everybody.take()] == [QUEUED + 4]
+    assert len(arrivals) == 0
+
+
+async def test_the_end_wakes_every_stream_and_those_that_begin_after_it() -> None:
+    arrivals = Arrivals(lambda: None)
+    with arrivals.stream("ann") as stream:
+        waits = asyncio.create_task(stream.wait(5.0))
+        await asyncio.sleep(0)
+        arrivals.end()
+        assert not await waits
+        assert stream.ended
+    with arrivals.stream("bob") as later:
+        assert later.ended

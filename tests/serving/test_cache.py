@@ -1,0 +1,154 @@
+"""The cache of rankings against plain ways to say what it must hold."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.cache import NoRanking, RankingCache
+from streams.records import RankedItem, Recommendation
+from streams.replica import POPULAR_KEY
+from streams.sessions import OPEN_SESSIONS
+
+
+def record(
+    owner: str, offset: int, *, partition: int = 0, session_id: str | None = None, at: int | None = None, key: bytes | None = None
+) -> Any:
+    """A record of the topic whose trigger offset is its own."""
+    told = Recommendation(
+        recommendation_id=f"events-{partition}-{offset}", user_id=owner, session_id=session_id,
+        generated_at=offset if at is None else at, trigger_event_id=f"e{offset}", trigger_offset=offset, model_version=1,
+        strategy="hybrid", prefix=["a"], items=[RankedItem("b", 1.0, 1, "markov", "a")], took_ms=1.0,
+    )  # fmt: skip
+    return SimpleNamespace(partition=partition, offset=offset, key=key or owner.encode(), value=msgspec.json.encode(told))
+
+
+def removal(owner: str, offset: int, partition: int = 0) -> Any:
+    return SimpleNamespace(partition=partition, offset=offset, key=owner.encode(), value=None)
+
+
+OWNERS = st.sampled_from([f"u{n}" for n in range(8)])
+STEPS = st.lists(st.tuples(OWNERS, st.sampled_from([None, "s1", "s2"]), st.booleans()), max_size=60)
+
+
+@given(STEPS, st.integers(1, 10))
+def test_it_holds_the_latest_of_the_owners_that_came_last_and_never_more_than_it_may(
+    steps: list[tuple[str, str | None, bool]], capacity: int
+) -> None:
+    cache, latest = RankingCache(capacity), dict[str, int]()
+    for offset, (owner, session, removed) in enumerate(steps):
+        if removed:
+            cache.take(removal(owner, offset))
+            latest.pop(owner, None)
+        else:
+            cache.take(record(owner, offset, session_id=session))
+            latest.pop(owner, None)
+            latest[owner] = offset
+        held = {name: cache.all_of(name) for name in (f"u{n}" for n in range(8))}
+        assert cache.rankings == sum(map(len, held.values())) <= capacity
+        assert len(cache) == sum(map(bool, held.values()))
+        present = [name for name in latest if held[name]]
+        assert present == list(latest)[len(latest) - len(present) :], "the oldest goes first"
+        for name in present:
+            found = cache.get(name)
+            assert found is not None
+            assert found.trigger_offset == latest[name]
+        assert not any(held[name] for name in held if name not in latest), "who was removed is gone"
+
+
+@given(STEPS)
+def test_a_log_that_was_compacted_rebuilds_the_same_latest_rankings(steps: list[tuple[str, str | None, bool]]) -> None:
+    records = [removal(o, n) if gone else record(o, n, session_id=s) for n, (o, s, gone) in enumerate(steps)]
+    whole, compacted = RankingCache(1000), RankingCache(1000)
+    for one in records:
+        whole.take(one)
+    last = {one.key: one for one in records}
+    for one in sorted(last.values(), key=lambda one: one.offset):
+        compacted.take(one)
+    for owner in (f"u{n}" for n in range(8)):
+        left, right = whole.get(owner), compacted.get(owner)
+        assert (left and left.value) == (right and right.value)
+
+
+@given(st.lists(st.tuples(OWNERS, st.booleans()), max_size=40), st.integers(0, 40))
+def test_after_a_deletion_nothing_of_before_it_comes_back(steps: list[tuple[str, bool]], deleted_at: int) -> None:
+    cache = RankingCache(100)
+    cache.forget("u1", {0: deleted_at})
+    for offset, (owner, _) in enumerate(steps):
+        taken = cache.take(record(owner, offset))
+        if owner == "u1" and offset < deleted_at:
+            assert taken is None
+            assert cache.get("u1") is None
+        else:
+            assert taken is not None
+    assert all(held.trigger_offset >= deleted_at for held in cache.all_of("u1"))
+
+
+def test_the_workers_removal_ends_the_watch_for_older_rankings() -> None:
+    cache = RankingCache(10)
+    cache.take(record("ann", 5))
+    cache.forget("ann", {0: 9, 1: 4})
+    assert cache.take(record("ann", 8)) is None
+    cache.take(removal("ann", 6))
+    cache.take(removal("ann", 2, partition=1))
+    assert cache._deleted == {}
+    assert cache.take(record("ann", 1)) is not None
+
+
+def test_a_session_is_found_by_its_id_and_any_other_gives_the_latest() -> None:
+    cache = RankingCache(100)
+    for offset in range(OPEN_SESSIONS + 2):
+        cache.take(record("ann", offset, session_id=f"s{offset}"))
+    assert len(cache.all_of("ann")) == OPEN_SESSIONS
+    assert cache.get("ann", "s3").trigger_offset == 3  # type: ignore[union-attr]
+    assert cache.get("ann", "s0").trigger_offset == OPEN_SESSIONS + 1  # type: ignore[union-attr]
+    assert cache.get("ann").session_id == f"s{OPEN_SESSIONS + 1}"  # type: ignore[union-attr]
+
+
+def test_between_partitions_the_later_ranking_is_the_latest_in_whichever_order_they_are_read() -> None:
+    older, newer = record("ann", 50, partition=1, at=1000), record("ann", 3, partition=2, at=2000)
+    for order in ((older, newer), (newer, older)):
+        cache = RankingCache(10)
+        for one in order:
+            cache.take(one)
+        assert cache.get("ann").partition == 2  # type: ignore[union-attr]
+    cache.take(removal("ann", 9, partition=2))
+    assert cache.get("ann") is None or cache.get("ann").partition == 1  # type: ignore[union-attr]
+
+
+def test_the_ranking_for_strangers_is_nobodys() -> None:
+    cache = RankingCache(10)
+    told = record("x", 1)
+    told.key = POPULAR_KEY
+    assert cache.take(told) is None
+    assert len(cache) == 0
+    assert cache.popular is not None
+    cache.drop(cache.popular)
+    assert cache.popular is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"trigger_offset": "x"}',
+        b"\xff",
+        b'{"trigger_offset":1,"trigger_event_id":"","generated_at":1}',
+    ],
+)
+def test_what_is_no_ranking_is_refused_and_changes_nothing(value: bytes) -> None:
+    cache = RankingCache(10)
+    cache.take(record("ann", 1))
+    with pytest.raises(NoRanking):
+        cache.take(SimpleNamespace(partition=0, offset=2, key=b"ann", value=value))
+    assert cache.get("ann").offset == 1  # type: ignore[union-attr]
+    with pytest.raises(NoRanking):
+        cache.take(SimpleNamespace(partition=0, offset=2, key=b"\xff", value=None))

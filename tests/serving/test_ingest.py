@@ -1,0 +1,147 @@
+"""Events by HTTP: checked as the worker checks, told by position and field, written in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from serving.bodies import MOST_RECORDS, split
+from serving.ingest import REMEMBERED, Ingest, record_error, refused
+from serving.operations import JSON, NDJSON
+from serving.problems import Problem
+from serving.telemetry import ServingTelemetry
+from serving.writer import Placed, Record, TooLarge, Writer
+from streams.decode import BadRecord, EventDecoder
+from streams.records import Event
+
+NOW = 1_700_000_000.0
+
+
+class Log:
+    """A partition that takes everything but what is too large."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def write(self, records: Sequence[Record]) -> list[Placed | TooLarge]:
+        placed: list[Placed | TooLarge] = []
+        for record in records:
+            if len(record.value or b"") > 1000:
+                placed.append(TooLarge())
+                continue
+            self.records.append(record)
+            placed.append(Placed(3, len(self.records) - 1, int(NOW * 1000)))
+        return placed
+
+
+def ingest_to(log: Log, decoder: EventDecoder | None = None) -> Ingest:
+    return Ingest("events", decoder or EventDecoder(), cast(Writer, log), ServingTelemetry(), lambda: NOW)
+
+
+def event(**fields: object) -> bytes:
+    return json.dumps({"user_id": "ann", "item_id": "a"} | fields).encode()
+
+
+async def test_good_ones_are_written_as_they_came_and_bad_ones_are_told_by_position() -> None:
+    log = Log()
+    values = [
+        event(event_id="e1"), b'{"user_id": "x"}', event(session_id="s", user_id=None), event(price="1"), event(event_type="hm"),
+        event(timestamp=NOW + 999), b"null", b'{"a":', event(properties={"p": "x" * 2000}),
+    ]  # fmt: skip
+    accepted, errors = await ingest_to(log).accept(values)
+    assert [(a.position, a.event.event_id, a.placed.offset) for a in accepted] == [(0, "e1", 0), (2, "events-3-1", 1)]
+    assert [record.value for record in log.records] == [values[0], values[2]]
+    assert [record.key for record in log.records] == [b"ann", b"s"]
+    assert [(error.position, error.reason, error.field) for error in errors] == [
+        (1, "missing_field", "item_id"),
+        (3, "wrong_type", "price"),
+        (4, "unknown_event_type", "event_type"),
+        (5, "timestamp_in_future", "timestamp"),
+        (6, "not_an_object", None),
+        (7, "invalid_json", None),
+        (8, "too_large", None),
+    ]
+
+
+async def test_a_repeat_is_known_by_owner_session_and_id_until_the_user_is_deleted() -> None:
+    log = Log()
+    ingest = ingest_to(log)
+
+    async def repeated(**fields: object) -> bool:
+        ((one,), _) = await ingest.accept([event(**fields)])
+        return one.repeated
+
+    assert not await repeated(event_id="e")
+    assert await repeated(event_id="e")
+    assert not await repeated(event_id="e", session_id="s")
+    assert not await repeated(event_id="e", user_id="bob")
+    assert not await repeated()
+    assert not await repeated()
+    ingest.forget("ann")
+    assert not await repeated(event_id="e")
+    assert await repeated(event_id="e", user_id="bob")
+    for number in range(REMEMBERED + 5):
+        ingest._seen[("x", None, str(number))] = None
+    assert len(log.records) == 8, "a repeat is written too: the worker decides"
+    await repeated(event_id="new")
+    assert len(ingest._seen) <= REMEMBERED + 8
+
+
+async def test_the_shape_of_the_settings_is_read_as_the_worker_reads_it() -> None:
+    log = Log()
+    ingest = ingest_to(log, EventDecoder({"user_id": "uid", "item_id": "product.sku"}))
+    value = b'{"uid": "ann", "product": {"sku": "a"}}'
+    (accepted, errors) = await ingest.accept([value])
+    assert (len(accepted), errors, log.records[0].value, log.records[0].key) == (1, [], value, b"ann")
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "field"),
+    [
+        ("missing_field", "user_id or session_id", "user_id"),
+        ("out_of_bounds", "item_id has 300 characters, at most 256", "item_id"),
+        ("too_deep", "context nests deeper than 16", "context"),
+        ("unknown_event_type", "item_id", "event_type"),
+        ("invalid_json", "JSON is malformed", None),
+    ],
+)
+def test_the_field_of_an_error(reason: str, detail: str, field: str | None) -> None:
+    assert record_error(0, BadRecord(reason, detail), Event.__struct_fields__).field == field
+
+
+def test_bodies_are_split_without_looking_into_the_records() -> None:
+    assert split(b' {"a": 1} ', JSON) == ([b' {"a": 1} '], True)
+    assert split(b'[{"a": 1}, 7]', JSON) == ([b'{"a": 1}', b"7"], False)
+    assert split(b'{"a": 1}\n\n {"b"\r\n', NDJSON) == ([b'{"a": 1}', b' {"b"\r'], False)
+    assert len(split(b"[" + b"{}," * (MOST_RECORDS - 1) + b"{}]", JSON).records) == MOST_RECORDS
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "status"),
+    [
+        (b"", NDJSON, 400),
+        (b"\n \n", NDJSON, 400),
+        (b"[]", JSON, 400),
+        (b"[", JSON, 400),
+        (b"[NaN]", JSON, 400),
+        (b"[" * 100_000, JSON, 400),
+        (b"[" * 100_000 + b"]" * 100_000, JSON, 400),
+        (b"[" + b"{}," * MOST_RECORDS + b"{}]", JSON, 413),
+        (b"{}\n" * (MOST_RECORDS + 1), NDJSON, 413),
+    ],
+)
+def test_bodies_that_are_none(body: bytes, media: str, status: int) -> None:
+    with pytest.raises(Problem) as caught:
+        split(body, media)
+    assert caught.value.status == status
+
+
+def test_one_record_that_is_no_json_is_a_body_that_cannot_be_read() -> None:
+    bad = [record_error(0, BadRecord("invalid_json", "x"), ())]
+    assert refused(bad, one=True).status == 400
+    assert refused(bad, one=False).status == 422
+    told = refused([record_error(0, BadRecord("missing_field", "item_id"), ("item_id",))], one=True)
+    assert (told.status, told.details.field) == (422, "item_id")

@@ -1,0 +1,87 @@
+"""What the page is told of how it goes."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client import generate_latest
+
+from serving.live import LiveTopics
+from serving.workers import fetch, together
+from streams.accuracy import LiveAccuracy
+from streams.telemetry import Telemetry
+
+
+def worker(tests: int, hits: int, *, learner: bool, lag: int) -> bytes:
+    """What a worker's endpoint answers."""
+    telemetry, accuracy = Telemetry(), LiveAccuracy()
+    for number in range(tests):
+        accuracy.model.add(["a"], "a" if number < hits else "b")
+        accuracy.popularity.add(["a"], "b")
+    telemetry.unit_done(["accepted"] * 5, Counter(), [], accuracy, 0.0)
+    telemetry.ready.set(1)
+    telemetry.is_learner.set(learner)
+    telemetry.loss.set(4.5 if learner else float("nan"))
+    telemetry.learner_lag.set(7)
+    telemetry.lag.labels("0").set(lag)
+    return generate_latest(telemetry.registry)
+
+
+@pytest.fixture
+def endpoints() -> Iterator[list[str]]:
+    """Two workers and one that answers nonsense."""
+    pages = [worker(100, 50, learner=True, lag=3), worker(300, 30, learner=False, lag=4), b"<html>"]
+    servers = []
+    for page in pages:
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            body = page
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(self.body)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                """Quiet."""
+
+        servers.append(http.server.HTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+    yield [f"127.0.0.1:{server.server_port}" for server in servers]
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_the_workers_say_together(endpoints: list[str]) -> None:
+    answers = [found for found in map(fetch, [*endpoints, "127.0.0.1:1"]) if found is not None]
+    told = together(answers, 4)
+    assert (told.workers.asked, told.workers.answered, told.workers.ready) == (4, 2, 2)
+    assert (told.lag, told.learner_lag, told.loss, told.tests) == (7, 7, 4.5, 400)
+    found = {one.method: (round(one.recall, 3), round(one.mrr, 3)) for one in told.accuracy}
+    assert found == {"model": (0.2, 0.2), "popularity": (0.0, 0.0)}
+
+
+def test_nothing_is_made_up_where_no_worker_answers() -> None:
+    told = together([], 1)
+    assert (told.lag, told.loss, told.dead_letters, told.accuracy, told.workers.answered) == (None, None, None, [], 0)
+
+
+async def test_the_rate_and_the_freshness() -> None:
+    now = [0.0]
+    live = LiveTopics(lambda: now[0])
+    for second in range(10):
+        now[0] = float(second)
+        await live.take_events([SimpleNamespace(partition=0, offset=second * 20 + n, timestamp=1000) for n in range(20)])
+    assert live.events_per_second == pytest.approx(24, abs=4.1)
+    for offset in range(200):
+        live.ranking(0, offset, 1000 + offset)
+    told = live.freshness
+    assert (told.p50, told.p90, told.p99, told.samples) == (99, 179, 197, 200)
+    now[0] = 100.0
+    assert live.events_per_second == 0

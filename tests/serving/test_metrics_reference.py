@@ -1,0 +1,49 @@
+"""The reference that users read is that of the code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from serving import telemetry
+from serving.metrics_reference import metrics, reference, unit
+from streams.histogram import BulkHistogram
+from streams.metrics import LABELS, SECTIONS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_committed_reference_is_that_of_the_code() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text() == reference(), "run: python -m serving.metrics_reference"
+
+
+def test_the_command_writes_it(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "serving.metrics_reference", str(tmp_path / "new.md")], check=True, cwd=ROOT)
+    assert (tmp_path / "new.md").read_text() == reference()
+
+
+def test_every_label_is_explained_and_every_explanation_is_of_a_label() -> None:
+    registry = CollectorRegistry()
+    for section in SECTIONS:
+        section(registry)
+    for told, labels in ((registry, LABELS), (telemetry.ServingTelemetry().registry, telemetry.LABELS)):
+        found = list(metrics(told))
+        assert {label for metric in found for label in metric.labels} == set(labels)
+        assert all(metric.name.startswith("ouzel_") and metric.meaning.endswith(".") for metric in found)
+        assert len({metric.name for metric in found}) == len(found) > 20
+
+
+def test_what_no_name_and_no_table_tells_the_unit_of_is_refused() -> None:
+    registry = CollectorRegistry()
+    Gauge("ouzel_things", "Text.", registry=registry)
+    BulkHistogram("ouzel_wait_seconds", "Text.", (1.0,), registry)
+    Histogram("ouzel_wait_bytes", "Text.", ["who"], registry=registry)
+    things, *waits = metrics(registry)
+    assert [(wait.kind, unit(wait, {})) for wait in waits] == [("histogram", "seconds"), ("histogram", "bytes")]
+    assert unit(things, {"ouzel_things": "things"}) == "things"
+    with pytest.raises(LookupError, match="ouzel_things"):
+        unit(things, {})

@@ -1,0 +1,99 @@
+"""How a request is read: what it accepts, and its parameters."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.app import OPERATIONS
+from serving.operations import EVENT_STREAM, JSON, acceptable, read_query
+from serving.problems import Problem
+from serving.routes.items import ItemsQuery
+from serving.routes.recommendations import RankingQuery
+
+
+@pytest.mark.parametrize(
+    ("accept", "media", "expected"),
+    [
+        (b"*/*", JSON, True),
+        (b"application/json", JSON, True),
+        (b"application/*;q=0.5", JSON, True),
+        (b"text/html, */*;q=0.1", JSON, True),
+        (b"text/html", JSON, False),
+        (b"application/json;q=0", JSON, False),
+        (b"*/*, application/json;q=0", JSON, False),
+        (b"*/*;q=0, application/json", JSON, True),
+        (b"APPLICATION/JSON; charset=utf-8", JSON, True),
+        (b"application/json;q=x", JSON, False),
+        (b"text/event-stream", EVENT_STREAM, True),
+        (b"application/json", EVENT_STREAM, False),
+        (b",,;", JSON, False),
+    ],
+)
+def test_accept(accept: bytes, media: str, expected: bool) -> None:
+    assert acceptable(accept, media) is expected
+
+
+@given(st.binary(max_size=60))
+def test_no_accept_header_raises(accept: bytes) -> None:
+    assert acceptable(accept, JSON) in (True, False)
+
+
+def test_a_query_is_read_by_its_types() -> None:
+    query = read_query(b"k=7&exclude=a&exclude=b%2Cc&category=null&exclude_seen=true", RankingQuery)
+    assert (query.k, query.exclude, query.category, query.exclude_seen) == (7, ["a", "b,c"], "null", True)
+    assert read_query(b"", RankingQuery) == RankingQuery()
+    assert read_query(b"exclude=one", RankingQuery).exclude == ["one"]
+    assert read_query(b"id=one", ItemsQuery).id == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        (b"k=0", "k"),
+        (b"k=-1", "k"),
+        (b"k=201", "k"),
+        (b"k=1000000000", "k"),
+        (b"k=x", "k"),
+        (b"k=", "k"),
+        (b"k=1.5", "k"),
+        (b"k=1&k=2", "k"),
+        (b"category=", "category"),
+        (b"category=a%00b", "category"),
+        (b"exclude_seen=perhaps", "exclude_seen"),
+        (b"exclude=" + b"x" * 257, "exclude"),
+        (b"none=1", "none"),
+    ],
+)
+def test_a_bad_parameter_is_named(query: bytes, field: str) -> None:
+    with pytest.raises(Problem) as caught:
+        read_query(query, RankingQuery)
+    assert caught.value.status == 422
+    assert caught.value.details.field == field
+
+
+@pytest.mark.parametrize("query", [b"category=%ff", b"category=\xff", b"&".join([b"exclude=a"] * 301)])
+def test_a_query_that_cannot_be_read(query: bytes) -> None:
+    with pytest.raises(Problem) as caught:
+        read_query(query, RankingQuery)
+    assert caught.value.status == 400
+
+
+@given(st.binary(max_size=80))
+def test_no_query_raises_anything_else(query: bytes) -> None:
+    with suppress(Problem):
+        assert 1 <= read_query(query, RankingQuery).k <= 200
+
+
+def test_every_operation_is_told_apart_and_described() -> None:
+    assert len({operation.name for operation in OPERATIONS}) == len(OPERATIONS)
+    assert len({(operation.method, operation.path) for operation in OPERATIONS}) == len(OPERATIONS)
+    for operation in OPERATIONS:
+        assert operation.summary
+        assert operation.answers
+        if operation.path.startswith("/v1/"):
+            needed = "read" if operation.method == "GET" else "events" if operation.path == "/v1/events" else "admin"
+            assert operation.scope == needed, operation

@@ -1,0 +1,105 @@
+"""Filters never leave fewer than k as long as the model or the catalogue has k that pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.experts.panel import Panel
+from models.transition import Transitions
+from serving.experts import Experts
+from serving.selection import Filter, select
+from serving.shelves import Shelves
+from streams.records import Item, RankedItem
+
+T = TypeVar("T")
+ITEMS = [f"i{n}" for n in range(12)]
+CATEGORIES = ["red", "blue"]
+IDS = st.lists(st.sampled_from(ITEMS), unique=True, max_size=12)
+
+
+class Beside:
+    """A panel that is asked where it stands."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+
+    async def ask(self, question: Callable[[Panel], T]) -> T:
+        return question(self.panel)
+
+
+def shelves_of(items: list[tuple[str, list[str], bool]]) -> Shelves:
+    shelves = Shelves()
+    for item_id, categories, hidden in items:
+        shelves.apply(item_id.encode(), msgspec.json.encode(Item(item_id=item_id, categories=categories, is_hidden=hidden)))
+    return shelves
+
+
+def panel_of(clicks: list[str]) -> Panel:
+    panel, batch = Panel(64), Transitions()
+    for offset, item in enumerate(clicks):
+        batch.append(0, offset, clicks[max(offset - 5, 0) : offset], item, "view", 1.0, offset)
+    panel.follow(batch)
+    return panel
+
+
+@given(
+    published=IDS,
+    prefix=IDS,
+    clicks=st.lists(st.sampled_from(ITEMS), max_size=15),
+    catalogue=st.lists(
+        st.tuples(st.sampled_from(ITEMS), st.lists(st.sampled_from(CATEGORIES), max_size=2), st.booleans()),
+        unique_by=lambda one: one[0],
+    ),
+    excluded=st.frozensets(st.sampled_from(ITEMS), max_size=5),
+    category=st.sampled_from([None, *CATEGORIES]),
+    k=st.integers(1, 15),
+)
+def test_exactly_as_many_as_there_are_up_to_k_in_the_order_of_the_strategies(
+    published: list[str], prefix: list[str], clicks: list[str], catalogue: list[tuple[str, list[str], bool]],
+    excluded: frozenset[str], category: str | None, k: int,
+) -> None:  # fmt: skip
+    shelves, panel = shelves_of(catalogue), panel_of(clicks)
+    allowed = None if category is None else shelves.category(category)
+    wanted = Filter(k, shelves.hidden, excluded, allowed)
+    ranked = [RankedItem(item, 10.0 - n, n + 1, "markov") for n, item in enumerate(published)]
+    found = asyncio.run(select(ranked, prefix, wanted, cast(Experts, Beside(panel)), shelves))
+    ids = [item.item_id for item in found.items]
+    known = {*published, *clicks, *shelves.ids()}
+    passing = {item for item in known if wanted.passes(item)}
+    assert len(ids) == min(k, len(passing))
+    assert len(set(ids)) == len(ids)
+    assert set(ids) <= passing
+    assert [item.rank for item in found.items] == list(range(1, len(ids) + 1))
+    scores = [item.score for item in found.items]
+    assert scores == sorted(scores, reverse=True)
+    kept = [item for item in published if wanted.passes(item)][:k]
+    assert ids[: len(kept)] == kept
+    assert found.fallback == [name for name in ("experts", "popularity", "catalogue") if name in found.fallback]
+    assert bool(found.fallback) == (len(ids) > len(kept))
+
+
+def test_the_newest_item_that_nobody_saw_comes_first_of_those_and_says_so() -> None:
+    shelves = shelves_of([("a", [], False), ("b", [], True), ("c", [], False)])
+    wanted = Filter(5, shelves.hidden)
+    found = asyncio.run(select([], [], wanted, cast(Experts, Beside(panel_of([]))), shelves))
+    assert [(item.item_id, item.reason) for item in found.items] == [("c", "catalogue"), ("a", "catalogue")]
+    assert found.fallback == ["catalogue"]
+
+
+def test_the_shelves_follow_every_change_of_an_item() -> None:
+    shelves = shelves_of([("a", ["red"], False), ("b", ["red", "blue"], False)])
+    assert shelves.categories == {"red": 2, "blue": 1}
+    shelves.apply(b"b", msgspec.json.encode(Item(item_id="b", categories=["blue"], is_hidden=True)))
+    assert shelves.categories == {"red": 1, "blue": 1}
+    assert [item.item_id for item in shelves.items()] == ["a"]
+    assert (shelves.shown(), shelves.shown("blue"), shelves.shown("none")) == (1, 0, 0)
+    shelves.apply(b"b", None)
+    shelves.apply(b"a", None)
+    assert shelves.categories == {}
+    assert shelves.shown() == 0

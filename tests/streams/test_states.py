@@ -1,0 +1,112 @@
+"""What is kept between units: bounded, never half done, never what another worker has changed."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.recent import Recent
+from streams.sessions import Session, State, pack
+from streams.states import States
+from streams.store import Changes
+
+ANN = b"u:ann"
+
+
+class Store:
+    """Counts what is read of it."""
+
+    def __init__(self) -> None:
+        self.held: dict[bytes, bytes] = {}
+        self.reads = 0
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        self.reads += 1
+        return self.held.get(key)
+
+
+def with_session(first_offset: int) -> State:
+    return State(sessions=[Session(None, first_offset, 0, 0)])
+
+
+def do(states: States, store: Store, offset: int) -> State:
+    """A unit that begins another session of ann's, up to the store."""
+    states.begin()
+    state = states.get(0, ANN)
+    state.sessions.insert(0, Session(None, offset, 0, 0))
+    store.held[ANN] = pack(state, offset)
+    states.stored({0: Changes(offset, {ANN: (offset, store.held[ANN])})})
+    return state
+
+
+def offsets(state: State) -> list[int]:
+    return [session.first_offset for session in state.sessions]
+
+
+def test_a_state_that_was_stored_is_not_read_again() -> None:
+    store = Store()
+    states = States(store)  # type: ignore[arg-type]
+    do(states, store, 1)
+    assert offsets(do(states, store, 2)) == [2, 1]
+    assert store.reads == 1
+
+
+def test_what_a_unit_that_was_given_up_has_changed_is_forgotten() -> None:
+    store = Store()
+    states = States(store)  # type: ignore[arg-type]
+    do(states, store, 1)
+    states.begin()
+    states.get(0, ANN).sessions.clear()
+    states.begin()
+    assert offsets(states.get(0, ANN)) == [1]
+
+
+def test_after_a_rebalance_the_store_is_asked() -> None:
+    store = Store()
+    states = States(store)  # type: ignore[arg-type]
+    do(states, store, 1)
+    store.held[ANN] = pack(with_session(7), 7)
+    states.refresh()
+    states.begin()
+    assert offsets(states.get(0, ANN)) == [7]
+
+
+def test_what_was_removed_is_gone() -> None:
+    store = Store()
+    states = States(store)  # type: ignore[arg-type]
+    do(states, store, 1)
+    states.begin()
+    store.held.clear()
+    states.stored({0: Changes(2, {ANN: (2, None)})})
+    states.begin()
+    assert states.get(0, ANN) == State()
+
+
+def test_a_deleted_user_begins_anew_within_the_unit() -> None:
+    store = Store()
+    states = States(store)  # type: ignore[arg-type]
+    do(states, store, 1)
+    states.begin()
+    states.empty(0, ANN)
+    assert states.get(0, ANN) == State()
+
+
+@given(st.integers(1, 10), st.lists(st.tuples(st.sampled_from(["put", "take"]), st.integers(0, 8)), max_size=60))
+def test_the_last_half_that_was_put_is_always_there_and_no_more_than_the_capacity(
+    half: int, calls: list[tuple[str, int]]
+) -> None:
+    recent: Recent[int, int] = Recent(2 * half)
+    kept: dict[int, int] = {}
+    for number, (call, key) in enumerate(calls):
+        if call == "put":
+            recent.put(key, number)
+            kept.pop(key, None)
+            kept[key] = number
+        else:
+            found = recent.take(key)
+            assert found in (None, kept.pop(key, None))
+        assert len(recent) <= 2 * half
+        for newest in list(kept)[-half:]:
+            assert recent.get(newest) == kept[newest]
+    recent.clear()
+    assert len(recent) == 0
