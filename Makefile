@@ -9,7 +9,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules test lint bench-pipeline bench-model bench-telemetry faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules test lint bench-pipeline bench-model bench-telemetry bench-serving faults bad-input soak clean
 
 setup: $(READY)
 
@@ -43,6 +43,9 @@ lint: $(READY)
 
 bench-pipeline: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/bench/pipeline.py
+
+bench-serving: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/bench/serving.py
 
 bench-model: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py
