@@ -4,7 +4,7 @@ const STATES = {
   starting: ["Waking up", "Ouzel is reading its topics. The page fills as soon as it has caught up."],
   live: ["Live", ""],
   away: ["Kafka is away", "What was ranked before is still shown. Your clicks wait, and are sent when Kafka is back."],
-  offline: ["Offline", "Ouzel does not answer. Trying again by itself; nothing is to be done here."],
+  offline: ["Offline", "Ouzel does not answer. This page tries again by itself."],
   locked: ["Locked", "This Ouzel wants a key."],
 };
 
