@@ -70,8 +70,8 @@ async function act(itemId, eventType, recommendationId = undefined) {
 
 /** Show a ranking unless a newer one is on the screen; whether it is the one on the screen now. */
 function arrived(ranking) {
-  if (current !== null && ranking.generated_at < current.generated_at && ranking.prefix.length >= current.prefix.length) return false;
   if (current?.recommendation_id === ranking.recommendation_id) return true;
+  if (current !== null && !replaces(ranking, current)) return false;
   current = ranking;
   const moved = strip.show(ranking);
   knows.show(ranking);
@@ -79,6 +79,12 @@ function arrived(ranking) {
   announce(ranking, moved);
   learnNames(ranking);
   return true;
+}
+
+/** What is made of a session stands above what is popular, whichever answer comes first; else the newer one stands. */
+function replaces(ranking, shown) {
+  const [personal, shownPersonal] = [ranking.prefix.length > 0, shown.prefix.length > 0];
+  return personal === shownPersonal ? ranking.generated_at >= shown.generated_at : personal;
 }
 
 /** What the ranking comes after. */
@@ -117,14 +123,19 @@ async function forget() {
     cart.empty();
     shelf.unmark();
     knows.clear();
-    current = null;
-    await cold();
+    await anew();
     knows.forgotten.textContent = `Forgotten: the deletion is on all ${partitions} partitions, and ${current?.prefix.length ? "something is still known" : "nothing of you is left here"}.`;
   } catch (problem) {
     knows.forgotten.textContent = `Not forgotten: ${problem.message}.`;
   } finally {
     knows.forget.disabled = false;
   }
+}
+
+/** After a deletion, here or elsewhere. */
+async function anew() {
+  current = null;
+  await cold();
 }
 
 /** The ranking as it stands: of this visitor, or of whoever nothing is known of. */
@@ -144,6 +155,7 @@ async function keepWarm() {
 function followMe() {
   return follow(`/v1/users/${encodeURIComponent(visitor)}/stream`, (name, data) => {
     if (name === "ranking") arrived(data);
+    if (name === "removed") anew();
   });
 }
 
@@ -173,7 +185,7 @@ function start() {
   let asked = false;
   const connect = () => {
     const state = stateOf(figures.trouble.value, figures.latest.value);
-    showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner") }, state);
+    showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner"), sentence: part("banner-words"), key: part("key-open") }, state);
     if (state === "locked" && !asked) askForKey();
     asked ||= state === "locked";
   };
@@ -183,10 +195,12 @@ function start() {
     knows.figures(figures);
     if (tab === "tab-live") showOperations();
   });
+  part("key-open").addEventListener("click", askForKey);
   part("key-cancel").addEventListener("click", () => part("key").close());
   part("key-form").addEventListener("submit", () => {
     useKey(part("key-input").value.trim());
     part("key-input").value = "";
+    asked = false;
     shelf.open();
   });
   figures.run();
