@@ -35,14 +35,14 @@ def graphs(url: str) -> str:
 
 def watch(arguments: list[str]) -> None:
     """Run `ouzel demo` with these arguments, watched; leaves no process."""
-    (worker,) = free_ports(1)
+    worker, page = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="ouzel-watch-") as folder:
-        targets = {"ouzel-worker": [f"127.0.0.1:{worker}"]}
+        targets = {"ouzel-worker": [f"127.0.0.1:{worker}"], "ouzel-serve": [f"127.0.0.1:{page}"]}
         rules = sorted(RULES.glob("*.yml"))
         with PrometheusServer(Path(folder), targets, rules, every_s=EVERY_S, port=_usual_port()) as prometheus:
             print(f"Prometheus: {prometheus.url} (alerts: {prometheus.url}/alerts)")
             print(f"Graphs: {graphs(prometheus.url)}\n", flush=True)
-            main(["demo", "--metrics-port", str(worker), *arguments])
+            main(["demo", "--metrics-port", str(worker), "--page-port", str(page), *arguments])
 
 
 def _usual_port() -> int | None:

@@ -33,7 +33,8 @@ class DemoError(Exception):
 class DemoOptions:
     """What to run. ``events``: end after so many; ``data``: clicks for the simulator's; ``rate``: events/s.
 
-    The worker's metrics are on ``metrics_port``, or on a free one; ``browser``: open the page in one, where there is one.
+    The worker's metrics are on ``metrics_port`` and the page on ``page_port``, or on free ones; ``browser``: open the page in
+    one, where there is one.
     """
 
     events: int | None = None
@@ -43,6 +44,7 @@ class DemoOptions:
     broker: str | None = None
     kafka_home: Path | None = None
     metrics_port: int | None = None
+    page_port: int | None = None
     browser: bool = True
 
     @property
@@ -66,8 +68,8 @@ class Stage:
         self._console = console
         self._folder = folder
         self._stack = stack
-        port, self._page_port = free_ports(2)
-        self._port = options.metrics_port or port
+        metrics, page = free_ports(2)
+        self._port, self._page_port = options.metrics_port or metrics, options.page_port or page
 
     @property
     def address(self) -> str:

@@ -23,6 +23,7 @@ from streams.topics import create_topics
 
 FASTER = 30
 """Rules' windows are divided by so much."""
+EVERY_S = 2
 RATE = 200
 """Clicks per second."""
 
@@ -50,7 +51,7 @@ class Site:
                 "ouzel-worker": [f"127.0.0.1:{worker.port}" for worker in self.workers],
                 "ouzel-serve": [f"127.0.0.1:{self.port}"],
             }
-            self.prometheus = stack.enter_context(PrometheusServer(self._folder, targets, rules, every_s=1))
+            self.prometheus = stack.enter_context(PrometheusServer(self._folder, targets, rules, every_s=EVERY_S))
             for worker in self.workers:
                 worker.wait_ready(120.0)
             wait_until(self._serves, "serve ready")

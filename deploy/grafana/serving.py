@@ -11,6 +11,7 @@ from deploy.grafana.panels import BAD, GOOD, Panel, falling, lines, rising, stac
 from deploy.grafana.promql import quantile, rate, recorded, series, share, total
 
 REQUESTS, SECONDS, API = "ouzel_serve_requests_total", "ouzel_serve_request_seconds", 'route=~"/v1/.+"'
+RANKING = 'route="/v1/recommendations/{user_id}"'
 YES_NO = {0: ("no", BAD), 1: ("yes", GOOD)}
 
 
@@ -47,9 +48,8 @@ def _tiles() -> Sequence[Panel]:
              limits=falling(1, 1), trend=False),
         answered(),
         tile("Requests", "Requests to /v1 per second.", rate(REQUESTS, where=API), unit="reqps"),
-        tile("Time to answer, p99",
-             "From a request's head to the end of its answer.", quantile(0.99, SECONDS, where=API), unit="s",
-             limits=rising(0.1, 0.5)),
+        tile("Ranking answered, p99", "From a request's head to the end of its answer.",
+             quantile(0.99, SECONDS, where=RANKING), unit="s", limits=rising(0.1, 0.5)),
         tile("Newest ranking", "Age of the newest ranking that the copy furthest behind has.",
              f"max(time() - ({series('ouzel_serve_newest_ranking_timestamp_seconds')} > 0))", unit="s", limits=rising(60, 600)),
         tile("Behind", "Records of the followed topics that are not taken yet.", total("ouzel_serve_follower_lag"),
@@ -66,7 +66,7 @@ def _requests() -> Sequence[Panel]:
     return [
         stack("By route", "Requests per second.", (rate(REQUESTS, "route", API), "{{route}}"), unit="reqps"),
         stack("By status", "4xx is the client's, 5xx is ours, and counts against the objective.",
-              (rate(REQUESTS, "status", API), "{{status}}"), unit="reqps", colours={"200": GOOD, "202": "green", "503": BAD,
+              (rate(REQUESTS, "status", API), "{{status}}"), unit="reqps", colours={"200": GOOD, "202": "blue", "503": BAD,
               "500": BAD}),
         lines("Time to answer",
               "From a request's head to the end of its answer, streams left out. It includes a client's wait_ms.",

@@ -24,6 +24,7 @@ def demo(
     broker: Annotated[str | None, typer.Option(help="An existing Kafka, host:port.")] = None,
     kafka_home: Annotated[Path | None, typer.Option(help="Start the Apache Kafka that is unpacked here.")] = None,
     metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the worker's metrics.")] = None,
+    page_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the page.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser, where there is one.")] = True,
 ) -> None:
     """Start a broker, a worker, a page and a stream of clicks, and watch the recommendations follow. Ctrl-C stops it all."""
@@ -39,6 +40,6 @@ def demo(
     if broker and kafka_home:
         raise CliError("--broker and --kafka-home exclude each other")
     try:
-        run_demo(DemoOptions(events, found, rate, json, broker, kafka_home, metrics_port, browser), Console())
+        run_demo(DemoOptions(events, found, rate, json, broker, kafka_home, metrics_port, page_port, browser), Console())
     except DemoError as error:
         raise CliError(str(error), code=1) from error

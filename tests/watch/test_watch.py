@@ -41,7 +41,7 @@ def test_it_watches_the_demo_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> 
     log = tmp_path / "log"
     with log.open("wb") as out:
         watch = subprocess.Popen(
-            [*COMMAND, "--rate", "100"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            [*COMMAND, "--rate", "100", "--no-browser"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
     try:
         wait_until(lambda: "Graphs: " in log.read_text(), "addresses told")
