@@ -109,9 +109,9 @@ def main() -> None:
         sys.exit("bench-telemetry needs KAFKA_HOME: a folder with Apache Kafka")
     with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for model in EVENTS:
+        for model, count in EVENTS.items():
             found: dict[bool, list[float]] = {False: [], True: []}
-            events = list(shop(EVENTS[model]))
+            events = list(shop(count))
             for number in range(ROUNDS):
                 for watched in (number % 2 == 0, number % 2 == 1):
                     found[watched].append(one(broker.bootstrap, folder, model, events, watched=watched))
