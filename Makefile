@@ -9,7 +9,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo test lint bench-pipeline bench-model faults bad-input soak clean
+.PHONY: setup demo test lint bench-pipeline bench-serving bench-model faults bad-input soak clean
 
 setup: $(READY)
 
@@ -34,6 +34,9 @@ lint: $(READY)
 
 bench-pipeline: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/bench/pipeline.py
+
+bench-serving: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/bench/serving.py
 
 bench-model: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.loopback import is_loopback
 from serving.operations import ROUTE, STREAMED
 from serving.problems import Problem
 from serving.telemetry import ServingTelemetry
@@ -18,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 MAX_PATH_BYTES = 2_048
 MAX_QUERY_BYTES = 8_192
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 
 
 class Edge:
@@ -68,7 +71,7 @@ class Edge:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route, method = scope.get(ROUTE, "none"), scope["method"]
-        key = (route, method if route != "none" else "any", status)
+        key = (route, method if method in METHODS else "other", status)
         counted = self._counters.get(key)
         if counted is None:
             telemetry = self._telemetry
@@ -85,6 +88,11 @@ def is_loopback_name(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Whether the request names this machine's loopback: a page of another site, whose name resolves to it, does not."""
     for name, value in headers:
         if name == b"host":
-            host = value.decode("latin-1").lower()
-            return host in LOOPBACK or host.rsplit(":", 1)[0] in LOOPBACK
+            return _is_loopback(value)
     return False
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(host: bytes) -> bool:
+    name = re.sub(r":\d*$", "", host.decode("latin-1").lower())
+    return is_loopback(name[1:-1] if name.startswith("[") and name.endswith("]") else name)

@@ -9,12 +9,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.problems import PROBLEM_JSON, Problem
 from serving.telemetry import ServingTelemetry
+from streams.settings import Settings
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A head that is too long is answered with 431, one that takes too long with 408; who does not take his answer is cut off."""
+    """A head that is too long gets 431, one that takes too long 408, a connection too many 503; who takes no answer is cut."""
 
     telemetry: ServingTelemetry
+    max_connections: int
     max_head_bytes: int
     timeout_s: float
 
@@ -25,6 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._full = len(self.connections) >= self.max_connections
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(self.timeout_s, self._too_slow)
 
@@ -34,6 +37,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._full:
+            self._refuse(Problem("busy", f"{self.max_connections} connections are open", headers={"retry-after": "1"}), "full")
+            return
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_timer is None:  # the first bytes of another request on this connection
@@ -85,11 +91,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.telemetry.cut.labels(reason).inc()
         body = problem.body()
-        head = STATUS_LINE[problem.status] + b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (
-            PROBLEM_JSON.encode(),
-            len(body),
-        )
-        self.transport.write(head + body)
+        headers = {"content-type": PROBLEM_JSON, "content-length": str(len(body)), "connection": "close"} | problem.headers
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.transport.write(STATUS_LINE[problem.status] + lines.encode() + b"\r\n" + body)
         self.transport.close()
 
     @staticmethod
@@ -98,7 +102,12 @@ class BoundedProtocol(HttpToolsProtocol):
             timer.cancel()
 
 
-def bounded(telemetry: ServingTelemetry, max_head_bytes: int, timeout_s: float) -> type[BoundedProtocol]:
-    """The protocol with these bounds: uvicorn makes one per connection and passes it nothing of ours."""
-    bounds = {"telemetry": telemetry, "max_head_bytes": max_head_bytes, "timeout_s": timeout_s}
+def bounded(settings: Settings, telemetry: ServingTelemetry) -> type[BoundedProtocol]:
+    """The protocol with the bounds of the settings: uvicorn makes one per connection and passes it nothing of ours."""
+    bounds = {
+        "telemetry": telemetry,
+        "max_connections": settings.serve_max_connections,
+        "max_head_bytes": settings.serve_max_head_bytes,
+        "timeout_s": settings.serve_client_timeout_s,
+    }
     return type("BoundedProtocol", (BoundedProtocol,), bounds)

@@ -53,14 +53,13 @@ async def _serve(
     service = Service(settings, keys, decoder, telemetry, fail)
     config = uvicorn.Config(
         create_app(service),
-        http=bounded(telemetry, settings.serve_max_head_bytes, settings.serve_client_timeout_s),
+        http=bounded(settings, telemetry),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=settings.serve_max_connections,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )

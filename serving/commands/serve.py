@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 import typer
 
 from serving.auth import Keys, KeysError
 from serving.commands import CliError
+from serving.loopback import is_loopback
 from serving.telemetry import ServingTelemetry
 from streams.rules import event_decoder
 from streams.settings import Settings, load_settings
@@ -46,14 +46,6 @@ def serve() -> None:
     if not keys.required:
         typer.echo("no keys are set: answers on loopback only, and lets everybody there do everything", err=True)
     raise typer.Exit(run_server(settings, keys, decoder, telemetry, listener))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def bind(host: str, port: int) -> socket.socket:

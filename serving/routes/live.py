@@ -93,7 +93,10 @@ async def _samples(call: Call) -> AsyncIterator[bytes]:
 async def _encode(ranking: CachedRanking | None) -> bytes:
     if ranking is None:
         return b""
-    told = _decode(ranking.value)
+    try:
+        told = _decode(ranking.value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return b""
     visitor = blake2b(ranking.owner.encode(), key=_SECRET, digest_size=3).hexdigest()
     sample = Sample(visitor, told.generated_at, told.strategy, told.prefix, told.items[:SAMPLE_ITEMS])
     return event("ranking", msgspec.json.encode(sample))

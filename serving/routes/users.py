@@ -50,7 +50,10 @@ async def get_user(call: Call) -> Response:
     owner, now_ms = call.path["user_id"], int(time.time() * 1000)
     sessions = []
     for held in call.service.cache.all_of(owner):
-        told = _decode(held.value)
+        try:
+            told = _decode(held.value)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue  # its head was read, and no more of it can be
         sessions.append(
             KnownSession(
                 session_id=told.session_id,

@@ -19,7 +19,7 @@ def served(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     create_topics(settings)
     server = ServeProcess(
         settings, folder / "serve.log", OUZEL_SERVE_CLIENT_TIMEOUT_S="1.5", OUZEL_SERVE_MAX_BODY_BYTES="200000",
-        OUZEL_SERVE_MAX_HEAD_BYTES="16384", OUZEL_SERVE_STREAM_S="0.5", OUZEL_SERVE_MAX_STREAMS="30",
+        OUZEL_SERVE_MAX_HEAD_BYTES="16384", OUZEL_SERVE_STREAM_S="0.5", OUZEL_SERVE_MAX_CONNECTIONS="50",
     )  # fmt: skip
     server.start()
     server.wait_ready()

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from serving.auth import Keys, KeysError, digest, new_key, read_keys, write_keys
 from serving.cli import build
 from serving.commands import CliError
-from serving.commands.serve import is_loopback
+from serving.edge import is_loopback_name
+from serving.loopback import is_loopback
 from serving.problems import Problem
 from serving.telemetry import ServingTelemetry
 
@@ -128,3 +129,11 @@ def test_without_the_setting_the_commands_name_it(monkeypatch: pytest.MonkeyPatc
 def test_what_is_loopback() -> None:
     assert [host for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost") if not is_loopback(host)] == []
     assert [host for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", "") if is_loopback(host)] == []
+
+
+def test_which_host_headers_name_loopback() -> None:
+    for host in (b"localhost", b"localhost:8080", b"LOCALHOST", b"127.0.0.1:1", b"127.1.2.3", b"[::1]", b"[::1]:8080"):
+        assert is_loopback_name([(b"x", b"y"), (b"host", host)]), host
+    for host in (b"example.org", b"127.0.0.1.example.org", b"localhost.example.org:80", b"", b"::1:80:x", b"[::1", b"\xff"):
+        assert not is_loopback_name([(b"host", host)]), host
+    assert not is_loopback_name([])

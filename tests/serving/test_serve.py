@@ -169,6 +169,24 @@ def test_a_client_that_takes_nothing_is_cut(served: ServeProcess) -> None:
         wait_until(lambda: served.metrics().get(cut, 0) >= 1, "the slow reader is cut", 10)
 
 
+def test_a_connection_too_many_is_told_so(served: ServeProcess) -> None:
+    idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(60)]
+    try:
+        answers = []
+        for connection in reversed(idle):  # those that came first are let in
+            connection.settimeout(5)
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            answers.append(connection.recv(4096))
+        statuses = [answer.split()[1] for answer in answers if answer]
+        assert statuses.count(b"503") > 5
+        assert statuses.count(b"200") >= 40
+        assert all(b"/reference#busy" in answer and b"retry-after: 1" in answer for answer in answers if b" 503 " in answer[:20])
+    finally:
+        for connection in idle:
+            connection.close()
+    wait_until(lambda: served.call("GET", "/health/live").status == 200, "room again")
+
+
 def test_events_are_accepted_in_each_form_and_the_bad_told(served: ServeProcess) -> None:
     one = served.call("POST", "/v1/events", EVENT)
     assert (one.status, one.body["accepted"], one.body["errors"]) == (202, 1, [])

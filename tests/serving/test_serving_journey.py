@@ -173,7 +173,9 @@ def test_every_click_is_answered_with_the_ranking_it_brought(stage: Stage) -> No
     wait_until(lambda: [event["id"] for event in behind.events] == [had], "the one that was missed")
     wait_until(lambda: back.comments > 1, "heartbeats")
     assert back.events == []
-    for one in (stream, sample, behind, back):
+    more = [Events(serve, "/v1/users/ann/stream") for _ in range(6)]
+    assert [one.status for one in more] == [200] * 5 + [429], "eight of one user"
+    for one in (stream, sample, behind, back, *more):
         one.close()
 
     def figures() -> bool:

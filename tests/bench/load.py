@@ -1,0 +1,114 @@
+"""HTTP load from Python: as fast as it is answered, or at a rate that does not wait for slow answers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import uvloop
+
+
+class Took(NamedTuple):
+    """What a load took: requests, seconds, latencies in ms in order, and answers that were not 2xx."""
+
+    requests: int
+    seconds: float
+    latencies: Sequence[float]
+    failed: int
+
+    def percentile(self, share: float) -> float:
+        """By nearest rank, ms."""
+        return self.latencies[max(math.ceil(share * len(self.latencies)) - 1, 0)]
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds
+
+
+class Connection:
+    """One keep-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request and read its answer; the status and the body."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return int(head[9:12]), await reader.readexactly(length)
+
+
+def get(path: str) -> bytes:
+    """A GET request."""
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+
+
+def post(path: str, body: bytes) -> bytes:
+    """A POST request of JSON."""
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def closed(port: int, request: Callable[[], bytes], seconds: float, connections: int) -> Took:
+    """Each connection asks again as soon as it was answered."""
+
+    async def run() -> Took:
+        latencies: list[float] = []
+        failed, began = 0, time.perf_counter()
+
+        async def one() -> None:
+            nonlocal failed
+            connection = Connection(port)
+            while (at := time.perf_counter()) < began + seconds:
+                status, _ = await connection.ask(request())
+                latencies.append((time.perf_counter() - at) * 1000)
+                failed += status >= 300
+
+        await asyncio.gather(*(one() for _ in range(connections)))
+        return Took(len(latencies), time.perf_counter() - began, sorted(latencies), failed)
+
+    return _run(run())
+
+
+def paced(
+    port: int, request: Callable[[int], bytes], count: int, rate: float, seen: Callable[[bytes], None] = lambda body: None
+) -> Took:
+    """``count`` requests at ``rate`` per second. Latency counts from when a request was due: a stall is in all behind it."""
+
+    async def run() -> Took:
+        latencies: list[float] = []
+        failed, began = 0, time.perf_counter()
+        idle: list[Connection] = []
+
+        async def one(number: int, due: float) -> None:
+            nonlocal failed
+            connection = idle.pop() if idle else Connection(port)
+            status, body = await connection.ask(request(number))
+            latencies.append((time.perf_counter() - due) * 1000)
+            failed += status >= 300
+            seen(body)
+            idle.append(connection)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                due = began + number / rate
+                await asyncio.sleep(max(due - time.perf_counter(), 0))
+                group.create_task(one(number, due))
+        return Took(len(latencies), time.perf_counter() - began, sorted(latencies), failed)
+
+    return _run(run())
+
+
+def _run(work: object) -> Took:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found: Took = runner.run(work)  # type: ignore[arg-type]
+        return found

@@ -1,0 +1,197 @@
+"""What serving costs: `ouzel serve` with 100,000 cached users beside a bare starlette handler with the same bytes; then beside a
+worker at 500 events/s; then from an event by HTTP to its fresh ranking.
+
+Needs KAFKA_HOME. By wrk where it is installed, or else from Python. USERS, ROUNDS and SECONDS are settable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from kafka import KafkaProducer
+from load import Took, closed, get, paced, post
+from running import WorkerProcess, environment, free_port, fresh_settings, wait_until
+from serve_process import ServeProcess
+
+from serving.brokers import ApacheBroker
+from streams.records import RankedItem, Recommendation
+from streams.settings import Settings
+from streams.topics import create_topics
+
+USERS = int(os.environ.get("USERS", "100000"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+SECONDS = int(os.environ.get("SECONDS", "5"))
+CONNECTIONS = 16
+BESIDE_RATES = (250, 500, 1000)
+EVENTS_PER_S = 500
+CLICKS, CLICKS_PER_S = 2000, 50
+HERE = Path(__file__).parent
+SCRIPT = """
+math.randomseed(tonumber(os.getenv("SEED")))
+request = function() return wrk.format("GET", "/v1/recommendations/user-" .. math.random(0, %d)) end
+"""
+
+
+def publish_rankings(settings: Settings) -> None:
+    """A ranking of 50 for each user, as a worker publishes them."""
+    rng = random.Random(0)
+    producer = KafkaProducer(bootstrap_servers=settings.broker, linger_ms=20, batch_size=1 << 18)
+    now = int(time.time() * 1000)
+    for number in range(USERS):
+        user, partition = f"user-{number}", number % settings.partitions
+        items = [
+            RankedItem(f"p{rng.randrange(50_000):05d}", rng.random() * 9, rank, "cooccurrence", f"p{rng.randrange(50_000):05d}")
+            for rank in range(1, 51)
+        ]
+        told = Recommendation(
+            recommendation_id=f"{settings.topic('events')}-{partition}-{number}", user_id=user, session_id=None, generated_at=now,
+            trigger_event_id=f"e{number}", trigger_offset=number, model_version=1, strategy="hybrid",
+            prefix=[f"p{rng.randrange(50_000):05d}" for _ in range(10)], items=items, took_ms=3.2,
+        )  # fmt: skip
+        topic = settings.topic("recommendations")
+        producer.send(topic, key=user.encode(), value=msgspec.json.encode(told), partition=partition)
+    producer.close()
+
+
+def wrk(port: int, script: Path, seed: int) -> Took:
+    """One round by wrk; of its latencies only percentiles are told, so they stand for themselves."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}"]
+    told = subprocess.run(command, env={**os.environ, "SEED": str(seed)}, capture_output=True, text=True, check=True).stdout
+    unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+    at = {int(p): float(value) * unit[u] for p, value, u in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)\n", told)}
+    count, seconds = re.findall(r"(\d+) requests in ([\d.]+)s", told)[0]
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
+    latencies = [at[50]] * 50 + [at[90]] * 40 + [at[99]] * 10  # so that `percentile` finds them at .5, .9 and .99
+    return Took(int(count), float(seconds), latencies, int(refused[1]) if refused else 0)
+
+
+def side_by_side(serve: ServeProcess, folder: Path) -> None:
+    """Rounds in turn, so that what the machine does to one it does to the other."""
+    body, script, port = folder / "body.json", folder / "users.lua", free_port()
+    body.write_bytes(json.dumps(serve.call("GET", "/v1/recommendations/user-1").body, separators=(",", ":")).encode())
+    script.write_text(SCRIPT % (USERS - 1))
+    by_wrk = shutil.which("wrk") is not None
+    found: dict[str, list[Took]] = {"bare": [], "ouzel": []}
+    with subprocess.Popen([sys.executable, str(HERE / "bare_http.py"), str(port), str(body)]) as bare:
+        try:
+            time.sleep(3)
+            for number in range(ROUNDS):
+                for name, at in (("bare", port), ("ouzel", serve.port)):
+                    took = wrk(at, script, number) if by_wrk else closed(at, users(number), SECONDS, CONNECTIONS)
+                    found[name].append(took)
+                    print(f"  {name}: {took.rate:,.0f} requests/s, {percentiles(took)}", flush=True)
+        finally:
+            bare.terminate()
+    assert not any(took.failed for rounds in found.values() for took in rounds)
+    rate = {name: statistics.median(took.rate for took in rounds) for name, rounds in found.items()}
+    tail = {name: statistics.median(took.percentile(0.99) for took in rounds) for name, rounds in found.items()}
+    how = "wrk" if by_wrk else "Python"
+    print(f"GET, {USERS:,} cached users, {how}, {CONNECTIONS} connections, median of {ROUNDS} rounds of {SECONDS} s in turn:")
+    for name in found:
+        print(f"  {name}: {rate[name]:,.0f} requests/s, p99 {tail[name]:.2f} ms")
+    print(f"  ratio of rates {rate['ouzel'] / rate['bare']:.2f} (>= 0.6), of p99 {tail['ouzel'] / tail['bare']:.2f} (<= 2)")
+
+
+def users(seed: int) -> Callable[[], bytes]:
+    """Requests of users at random."""
+    rng = random.Random(seed)
+    return lambda: get(f"/v1/recommendations/user-{rng.randrange(USERS)}")
+
+
+def percentiles(took: Took) -> str:
+    """In words."""
+    return ", ".join(f"p{share * 100:.0f} {took.percentile(share):.1f}" for share in (0.5, 0.9, 0.99)) + " ms"
+
+
+def beside_a_worker(settings: Settings, folder: Path) -> None:
+    """A worker with the hybrid at 500 events/s on the same machine: rankings asked for at fixed rates, then clicks that wait."""
+    worker = WorkerProcess(settings, folder / "worker.log").start()
+    worker.wait_ready(180)
+    serve = ServeProcess(settings, folder / "beside.log")
+    serve.start()
+    serve.wait_ready()
+    simulator = [sys.executable, "-m", "serving.cli", "simulate", "--rate", str(EVENTS_PER_S)]
+    with subprocess.Popen(simulator, env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as source:
+        try:
+            wait_until(lambda: serve.metrics().get("ouzel_serve_cached_users", 0) > 300, "rankings of the simulator's shoppers")
+            time.sleep(10)
+            for rate in BESIDE_RATES:
+                before, began = done(worker), time.monotonic()
+                took = paced(serve.port, lambda n: get(f"/v1/recommendations/shopper-{n % 300}"), rate * 20, rate)
+                events = (done(worker) - before) / (time.monotonic() - began)
+                print(
+                    f"GET at {rate}/s beside a worker doing {events:.0f} events/s: {took.rate:.0f}/s, {percentiles(took)}",
+                    flush=True,
+                )
+                assert not took.failed
+            clicks(serve, f"beside {EVENTS_PER_S} events/s")
+        finally:
+            source.terminate()
+    time.sleep(5)
+    clicks(serve, "with nothing beside")
+    serve.stop()
+    worker.stop()
+
+
+def clicks(serve: ServeProcess, beside: str) -> None:
+    """From an event by HTTP to its fresh ranking."""
+    waited: list[str] = []
+    took = paced(serve.port, click, CLICKS, CLICKS_PER_S, lambda body: waited.append(json.loads(body)["waited"]))
+    fresh = waited.count("fresh")
+    told = f"{percentiles(took)}; {fresh} fresh"
+    print(f"event by HTTP to its fresh ranking, {CLICKS} clicks at {CLICKS_PER_S}/s {beside}: {told}", flush=True)
+
+
+def click(number: int) -> bytes:
+    """A click of one of 200 users on one of the simulator's items."""
+    event = {"user_id": f"clicker-{number % 200}", "item_id": f"p{number * 7919 % 500:05d}"}
+    return post("/v1/events?wait_ms=1000", json.dumps(event).encode())
+
+
+def done(worker: WorkerProcess) -> float:
+    """Events that the worker is done with."""
+    return sum(value for name, value in worker.metrics().items() if name.startswith("ouzel_events_total"))
+
+
+def main() -> None:
+    home = os.environ.get("KAFKA_HOME")
+    if not home:
+        sys.exit("bench-serving needs KAFKA_HOME: a folder with Apache Kafka")
+    with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = fresh_settings(broker.bootstrap, folder)
+        create_topics(settings)
+        publish_rankings(settings)
+        serve = ServeProcess(settings, folder / "serve.log", OUZEL_SERVE_RANKINGS=str(USERS))
+        began = time.monotonic()
+        serve.start()
+        serve.wait_ready(300)
+        metrics = serve.metrics()
+        assert metrics["ouzel_serve_cached_users"] == USERS, metrics
+        memory = metrics["process_resident_memory_bytes"]
+        print(
+            f"{USERS:,} rankings read and ready {time.monotonic() - began:.1f} s after the start, {memory / 1e6:.0f} MB resident",
+            flush=True,
+        )
+        side_by_side(serve, folder)
+        print(f"resident then: {serve.metrics()['process_resident_memory_bytes'] / 1e6:.0f} MB", flush=True)
+        serve.stop()
+        settings = fresh_settings(broker.bootstrap, folder, model="hybrid", data_dir=folder / "beside")
+        create_topics(settings)
+        beside_a_worker(settings, folder)
+
+
+if __name__ == "__main__":
+    main()
