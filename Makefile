@@ -9,7 +9,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules test lint bench-pipeline bench-serving bench-model bench-telemetry faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules test lint bench-pipeline bench-model bench-telemetry bench-serving faults bad-input soak clean
 
 setup: $(READY)
 

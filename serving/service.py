@@ -18,7 +18,7 @@ from serving.ingest import Ingest
 from serving.live import LiveTopics
 from serving.shelves import Shelves
 from serving.telemetry import ServingTelemetry
-from serving.workers import Workers
+from serving.workers import Workers, addresses
 from serving.writer import Placed, Writer
 from streams.decode import BadRecord, EventDecoder
 from streams.follower import Follower
@@ -47,7 +47,7 @@ class Service:
         self.arrivals = Arrivals(telemetry.streams_skipped.inc)
         self.writer = Writer(settings, telemetry)
         self.ingest = Ingest(settings.topic("events"), decoder, self.writer, telemetry)
-        self.live, self.workers = LiveTopics(), Workers(settings.serve_worker_metrics)
+        self.live, self.workers = LiveTopics(), Workers(addresses(settings))
         self.answers = Answers(self.cache, self.shelves, lambda: self.experts, telemetry)
         self.experts: Experts
         self.followers: dict[str, Follower] = {}

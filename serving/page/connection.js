@@ -4,8 +4,8 @@ const STATES = {
   starting: ["Waking up", "Ouzel is reading its topics. The page fills as soon as it has caught up."],
   live: ["Live", ""],
   away: ["Kafka is away", "What was ranked before is still shown. Your clicks wait, and are sent when Kafka is back."],
-  offline: ["Offline", "Ouzel does not answer. Trying again by itself; nothing is to be done here."],
-  locked: ["Locked", "This Ouzel wants a key. Press Connect to give one."],
+  offline: ["Offline", "Ouzel does not answer. This page tries again by itself."],
+  locked: ["Locked", "This Ouzel wants a key."],
 };
 
 /**
@@ -20,13 +20,14 @@ export function stateOf(trouble, live) {
   return live.kafka_available ? "live" : "away";
 }
 
-/** @param {{pill: HTMLElement, word: HTMLElement, banner: HTMLElement}} parts */
+/** @param {Record<"pill"|"word"|"banner"|"sentence"|"key", HTMLElement>} parts */
 export function showConnection(parts, state) {
-  if (parts.pill.dataset.state === state && parts.banner.textContent === STATES[state][1]) return;
   const [word, sentence] = STATES[state];
+  if (parts.word.textContent === word) return;
   parts.pill.dataset.state = state;
   parts.word.textContent = word;
-  parts.banner.textContent = sentence;
+  parts.sentence.textContent = sentence;
+  parts.key.hidden = state !== "locked";
   parts.banner.dataset.state = state;
   parts.banner.hidden = sentence === "";
 }

@@ -14,6 +14,7 @@ export class Knows {
   constructor(parts, catalogue, visitor, forget) {
     this.parts = parts;
     this.catalogue = catalogue;
+    this.count = this.took = "";
     this.session = html("ol", { class: "session", id: "session" });
     this.nothing = html("p", { class: "hint" }, "Nothing yet. Click a product, and it stands here.");
     this.fresh = html("p", { class: "figure", id: "fresh" }, "–");
@@ -45,12 +46,14 @@ export class Knows {
     const version = ranking.model_version > 0 && newest.length > 0 ? `, after ${whole(ranking.model_version)} steps of learning` : "";
     const seen = newest.length > 0 ? " What is in your session is left out of the strip." : "";
     this.model.textContent = `${strategyInWords(ranking.strategy)}${version}.${seen}`;
-    this.parts.brief.textContent = newest.length ? `${newest.length} ${newest.length === 1 ? "item" : "items"}` : "nothing";
+    this.count = newest.length ? `${newest.length} ${newest.length === 1 ? "item" : "items"}` : "nothing";
+    this.#brief();
   }
 
   /** After everything was forgotten. */
   clear() {
     this.fresh.textContent = "–";
+    this.took = "";
     this.freshHint.textContent = "Measured at your next click.";
     this.split.replaceChildren();
     this.splitWords.replaceChildren();
@@ -67,10 +70,16 @@ export class Knows {
     );
   }
 
+  /** What stands beside the title, where the panel is folded. */
+  #brief() {
+    this.parts.brief.textContent = [this.count, this.took].filter(Boolean).join(" · ");
+  }
+
   /** Where the time went. Only where the clocks of browser and worker agree: on one machine, say. @param {Timing} timing */
   time(timing) {
     const whole = timing.drawn - timing.clicked;
-    this.fresh.textContent = duration(whole);
+    this.fresh.textContent = this.took = duration(whole);
+    this.#brief();
     this.freshHint.textContent = "from your click to the new strip on this screen";
     const agree = timing.clicked <= timing.generated + 1 && timing.generated <= timing.answered + 1;
     const parts = agree

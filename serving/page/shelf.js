@@ -113,6 +113,7 @@ export class Shelf {
     if (names === this.#names) return;
     this.#names = names;
     const all = categories.length ? [{ name: null, items: null }, ...categories] : [];
+    this.parts.categories.hidden = all.length === 0;
     this.parts.categories.replaceChildren(
       ...all.map(({ name, items }) =>
         html(

@@ -9,6 +9,7 @@ Needs KAFKA_HOME. ROUNDS, EVENTS (null) and HYBRID_EVENTS are settable.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -19,12 +20,17 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
+from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, TopicPartition
 from pipeline import UNIT, cpu_seconds
-from running import WorkerProcess, fresh_settings, produce
+from running import WorkerProcess, fresh_settings
 
 from serving.brokers import ApacheBroker
+from streams.delivery.outbox import NO_HEADERS, Outbox
+from streams.delivery.publisher import send
+from streams.engine.app import BATCH_BYTES
 from streams.kafka import consumer_config
 from streams.settings import Settings
 from streams.simulator import Product, Shop
@@ -40,18 +46,27 @@ REST_S, AT_REST = 2.0, 0.1
 
 
 def shop(events: int) -> Iterator[tuple[bytes, bytes]]:
-    """The events of a simulated shop."""
+    """The events of a simulated shop, by user."""
     made = Shop(seed=1, users=USERS, items=ITEMS, events=events, start_ms=1_700_000_000_000, shift_at=None)
     for event in made.run(step_ms=20):
         if not isinstance(event, Product):
             yield event["user_id"].encode(), json.dumps(event).encode()
 
 
-def one(broker: str, folder: Path, model: str, *, watched: bool) -> float:
+async def fill(settings: Settings, events: list[tuple[bytes, bytes]]) -> None:
+    """Put the backlog on the events topic, in whole batches: kafka-python would take minutes."""
+    outbox = Outbox()
+    for key, value in events:
+        outbox.to(settings.topic("events"), crc32(key) % settings.partitions).append((key, value, NO_HEADERS))
+    async with AIOKafkaProducer(bootstrap_servers=settings.broker, max_batch_size=BATCH_BYTES) as producer:
+        await send(producer, outbox)
+
+
+def one(broker: str, folder: Path, model: str, events: list[tuple[bytes, bytes]], *, watched: bool) -> float:
     """One worker on fresh topics with a backlog."""
     settings = fresh_settings(broker, folder, max_poll_records=UNIT, model=model, data_dir=folder / uuid.uuid4().hex)
     create_topics(settings)
-    produce(settings, shop(EVENTS[model]))
+    asyncio.run(fill(settings, events))
     found = per_event(settings, folder, watched=watched)
     shutil.rmtree(settings.data_dir)
     return found
@@ -94,11 +109,12 @@ def main() -> None:
         sys.exit("bench-telemetry needs KAFKA_HOME: a folder with Apache Kafka")
     with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for model in EVENTS:
+        for model, count in EVENTS.items():
             found: dict[bool, list[float]] = {False: [], True: []}
+            events = list(shop(count))
             for number in range(ROUNDS):
                 for watched in (number % 2 == 0, number % 2 == 1):
-                    found[watched].append(one(broker.bootstrap, folder, model, watched=watched))
+                    found[watched].append(one(broker.bootstrap, folder, model, events, watched=watched))
                 print(model, number, {watched: round(times[-1], 1) for watched, times in found.items()}, flush=True)
             off, on = (statistics.median(found[watched]) for watched in (False, True))
             ratios = sorted(on / off for on, off in zip(found[True], found[False], strict=True))

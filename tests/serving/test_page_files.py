@@ -1,0 +1,47 @@
+"""The page's files, without a browser: what they name is there, and what they must not do they cannot."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from models.encoders.registry import ENCODERS
+from models.reasons import REASONS
+from models.recommender import POPULAR
+from serving.selection import CATALOGUE
+
+PAGE = Path(str(resources.files("serving"))) / "page"
+FILES = sorted(PAGE.iterdir())
+MODULES = [path for path in FILES if path.suffix == ".js"]
+NAMED = re.compile(r'"/page/([^"]*)"')
+MARKUP = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|\beval\b|new Function|javascript:")
+
+
+def test_whatever_is_named_is_there() -> None:
+    named = {name for path in FILES for name in NAMED.findall(path.read_text())}
+    assert {"app.js", "frame.css", "ouzel.svg", "api.js"} <= named
+    assert {name for name in named if not (PAGE / name).is_file()} == set()
+    unused = {path.name for path in FILES} - named - {"index.html", "reference.css"}
+    assert unused == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_module_makes_no_markup_of_data_and_is_short(path: Path) -> None:
+    text = path.read_text()
+    assert MARKUP.findall(text) == []
+    assert "https://" not in text.replace("http://www.w3.org", "")
+    assert len(text.splitlines()) <= 300
+
+
+def test_the_first_page_needs_nothing_that_the_policy_forbids() -> None:
+    text = (PAGE / "index.html").read_text()
+    assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?://", text) == []
+
+
+def test_every_reason_has_words() -> None:
+    text = (PAGE / "reasons.js").read_text()
+    for code in (*REASONS, *ENCODERS, POPULAR, CATALOGUE):
+        assert re.search(rf"^  {code}: ", text, re.MULTILINE), code
