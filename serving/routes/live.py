@@ -12,8 +12,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from serving.cache import CachedRanking
+from serving.documents import EVENT_STREAM, NO_STORE, Document
 from serving.live import FreshnessMs
-from serving.operations import EVENT_STREAM, NO_STORE, Call, Document, Operation
+from serving.operations import Call, Operation
 from serving.sse import event, events
 from serving.workers import Accuracy, Asked
 from streams.records import RankedItem, Recommendation

@@ -11,7 +11,9 @@ from starlette.responses import Response, StreamingResponse
 
 from serving.answers import DEFAULT_K, RankingAnswer
 from serving.cache import CachedRanking
-from serving.operations import EVENT_STREAM, MAX_K, NO_STORE, Call, Document, Id, Operation
+from serving.documents import EVENT_STREAM, NO_STORE, Document
+from serving.operations import Call, Operation
+from serving.parameters import MAX_K, Id
 from serving.problems import Problem
 from serving.selection import Filter
 from serving.sse import event, events
