@@ -82,7 +82,8 @@ function time(ranking, answered) {
 
 /** Show a ranking, from wherever it comes first, unless it or a newer one is on the screen. */
 function arrived(ranking) {
-  if (current !== null && (current.recommendation_id === ranking.recommendation_id || !replaces(ranking, current))) return;
+  const known = current?.recommendation_id === ranking.recommendation_id && current.items.length === ranking.items.length;
+  if (known || (current !== null && !replaces(ranking, current))) return;
   const answered = now();
   current = ranking;
   const moved = strip.show(ranking);

@@ -213,6 +213,7 @@ def test_with_keys_it_asks_for_one(browser: Page, shop: ServeProcess, tmp_path: 
         browser.wait(lambda: browser.text("#forgotten").startswith("Not forgotten"), "that needs another scope")
         told = browser.console()
     finally:
+        browser.driver.get("about:blank")  # else the console would be told of the streams that end
         serve.kill()
     assert [line for line in told if " 401 " not in line and " 403 " not in line] == []
 
