@@ -80,7 +80,7 @@ class Answers:
         if ranking is not None:
             found = await self.by(ranking, owner, k, wanted, seen=seen)
             if found is not None:
-                self._telemetry.ranking_age_seconds.observe(max(self._clock() - ranking.generated_at / 1000, 0.0))
+                self._telemetry.ranking_age_seconds.observe((max(self._clock() - ranking.generated_at / 1000, 0.0),))
                 return found
         popular = self._cache.popular
         found = None if popular is None else await self.by(popular, owner, k, wanted)

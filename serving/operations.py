@@ -26,6 +26,7 @@ EVENT_STREAM = "text/event-stream"
 MAX_FIELDS = 300
 MAX_K = 200
 NO_STORE = {"cache-control": "no-store"}
+_JSON_HEADERS = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, pattern=ID_PATTERN)]
 """An identifier: what `streams.bounds.check_id` lets through."""
@@ -41,15 +42,29 @@ class NoQuery(msgspec.Struct):
     """An operation without parameters in its query."""
 
 
+class Document(Response):
+    """A JSON document, of now: no cache may keep it."""
+
+    def __init__(self, body: bytes, status: int = 200) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), *_JSON_HEADERS]
+
+
 @dataclass(slots=True)
 class Call:
     """One request, with its parameters read and checked."""
 
     service: Service
     operation: Operation
-    request: Request
+    scope: Scope
+    receive: Receive
     path: dict[str, str]
     query: Any
+
+    @property
+    def request(self) -> Request:
+        """Its headers and its body."""
+        return Request(self.scope, self.receive)
 
     def still_admitted(self) -> bool:
         """Whether its key allows it even now: for what lasts."""
@@ -121,7 +136,7 @@ class Resource:
         if operation.media == EVENT_STREAM:
             _admit_stream(service)
             scope[STREAMED] = True
-        response = await operation.handler(Call(service, operation, Request(scope, receive, send), path, query))
+        response = await operation.handler(Call(service, operation, scope, receive, path, query))
         await response(scope, receive, send)
 
 

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 TELL_EVERY_S = 0.5
 KEYS_EVERY_S = 2.0
 WAIT_MS = 500
+GC_THRESHOLD = 100_000
 RECORDS = 500
 """Records that are taken before a request gets its turn."""
 
@@ -153,7 +154,8 @@ class Service:
                 self.ready = True
                 telemetry.ready.set(1)
                 gc.collect()
-                gc.freeze()  # what was read stays; without this each full collection would walk it again
+                gc.freeze()  # what was read stays, and what a request makes is freed by reference count
+                gc.set_threshold(GC_THRESHOLD, 20, 50)
                 log.info("ready", users=len(self.cache), items=len(self.shelves))
             await asyncio.sleep(TELL_EVERY_S if self.ready else TELL_EVERY_S / 10)
 

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from bench.load import Took, closed, get, paced, post
 from kafka import KafkaProducer
-from load import Took, closed, get, paced, post
 from running import WorkerProcess, environment, free_port, fresh_settings, wait_until
 from serve_process import ServeProcess
 
