@@ -201,6 +201,7 @@ function start() {
     const state = stateOf(figures.trouble.value, figures.latest.value);
     showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner"), sentence: part("banner-words"), key: part("key-open") }, state);
     if (state === "locked" && !asked) askForKey();
+    if (state === "live") part("key").close(); // an answer to the old key may have opened it again
     asked ||= state === "locked";
   };
   figures.trouble.follow(connect);
