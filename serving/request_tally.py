@@ -9,7 +9,8 @@ from itertools import accumulate
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
+
+from streams.histogram import bucket_name
 
 
 class RequestTally(Collector):
@@ -47,6 +48,6 @@ class RequestTally(Collector):
             labels=["route", "method"],
         )  # fmt: skip
         for labels_, (counts, total) in self._durations.items():
-            cumulative = [(floatToGoString(bound), n) for bound, n in zip(self._bounds, accumulate(counts), strict=True)]
+            cumulative = [(bucket_name(bound), n) for bound, n in zip(self._bounds, accumulate(counts), strict=True)]
             durations.add_metric(labels_, cumulative, total[0])
         yield durations
