@@ -53,7 +53,8 @@ class Operation:
     """One method of one path. ``answers`` are the types of its documents by status, beside those that every one may give.
 
     ``scope`` is the one that a key must have, ``None`` where none is needed; ``media`` what it answers with; ``body`` and
-    ``body_media`` what it takes. One that ``needs_topics`` answers 503 until this copy has caught up.
+    ``body_media`` what it takes; ``events`` are a stream's documents by the events' names. One that ``needs_topics`` answers 503
+    until this copy has caught up.
     """
 
     method: str
@@ -65,6 +66,7 @@ class Operation:
     scope: str | None = "read"
     query: type[msgspec.Struct] = NoQuery
     answers: Mapping[int, Any] = field(default_factory=dict)
+    events: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
     problems: Sequence[int] = ()
     media: str = JSON
     body: Any = None

@@ -108,6 +108,6 @@ OPERATIONS = [
     Operation(
         "GET", "/v1/live/stream", stream_live, "A sample of the rankings of everybody", "Live",
         "Server-sent events `ranking`, at most five a second, under a hash in place of the id.",
-        answers={200: Sample}, media=EVENT_STREAM,
+        answers={200: str}, media=EVENT_STREAM, events={"ranking": Sample},
     ),
 ]  # fmt: skip

@@ -37,6 +37,12 @@ class StreamQuery(msgspec.Struct, frozen=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K, description="Items of each ranking.")] = DEFAULT_K
 
 
+class Removed(msgspec.Struct):
+    """The user was deleted; a ranking may come again if he does."""
+
+    user_id: str
+
+
 async def get_recommendations(call: Call) -> Response:
     service, query = call.service, call.query
     wanted = None
@@ -61,7 +67,7 @@ async def _rankings(call: Call, owner: str) -> AsyncIterator[bytes]:
 
     async def encode(ranking: CachedRanking | None) -> bytes:
         if ranking is None:
-            return event("removed", msgspec.json.encode({"user_id": owner}))
+            return event("removed", msgspec.json.encode(Removed(owner)))
         found = await service.answers.by(ranking, owner, k)
         return event("ranking", found, ranking.event_id) if found is not None else b""
 
@@ -84,6 +90,7 @@ OPERATIONS = [
         "GET", "/v1/users/{user_id}/stream", stream_recommendations, "Each fresh ranking, as it is published", "Rankings",
         "Server-sent events: `ranking` with the same document, `removed` when the user was deleted, and comments as heartbeats. "
         "It begins with the current ranking, unless Last-Event-ID says that it was had. A slow client misses some in between.",
-        query=StreamQuery, answers={200: RankingAnswer}, problems=(429,), media=EVENT_STREAM,
+        query=StreamQuery, answers={200: str}, problems=(429,), media=EVENT_STREAM,
+        events={"ranking": RankingAnswer, "removed": Removed},
     ),
 ]  # fmt: skip
