@@ -26,8 +26,8 @@ from pathlib import Path
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
+from bench.pipeline import UNIT, cpu_seconds
 from kafka import KafkaConsumer, TopicPartition
-from pipeline import UNIT, cpu_seconds
 from running import WorkerProcess, fresh_settings
 
 from serving.brokers import ApacheBroker
