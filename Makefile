@@ -45,7 +45,7 @@ bench-pipeline: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/bench/pipeline.py
 
 bench-serving: $(READY)
-	PYTHONPATH=tests $(BIN)/python tests/bench/serving.py
+	PYTHONPATH=tests:. $(BIN)/python -m bench.serving
 
 bench-model: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py

@@ -1,4 +1,4 @@
-"""A ranking as it is answered. The plain answer is encoded once per ranking: a request then adds the id asked for and the age."""
+"""A ranking as it is answered: the plain answer by cutting what was published, any other by selecting and encoding."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import structlog
 from models.recommender import POPULAR
 from serving.cache import CachedRanking, RankingCache
 from serving.experts import Experts
+from serving.published import first_items
 from serving.selection import Filter, select
 from serving.shelves import Shelves
 from serving.telemetry import ServingTelemetry
@@ -22,7 +23,6 @@ log = structlog.get_logger(__name__)
 DEFAULT_K = 20
 MOST_STRATEGIES = 32
 """A label's values stay bounded, whatever the topic holds."""
-_HEAD, _TAIL = len(b'{"user_id":""'), len(b"0}")
 
 
 class RankingAnswer(msgspec.Struct, kw_only=True):
@@ -46,8 +46,17 @@ class RankingAnswer(msgspec.Struct, kw_only=True):
     age_ms: int
 
 
+class _Item(msgspec.Struct, gc=False):
+    item_id: str
+
+
+class _Items(msgspec.Struct, gc=False):
+    items: list[_Item]
+
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Recommendation).decode
+_decode_items = msgspec.json.Decoder(_Items).decode
 
 
 class Answers:
@@ -71,7 +80,7 @@ class Answers:
         if ranking is not None:
             found = await self.by(ranking, owner, k, wanted, seen=seen)
             if found is not None:
-                self._telemetry.ranking_age_seconds.observe(max(self._clock() - ranking.generated_at / 1000, 0.0))
+                self._telemetry.ranking_age_seconds.observe((max(self._clock() - ranking.generated_at / 1000, 0.0),))
                 return found
         popular = self._cache.popular
         found = None if popular is None else await self.by(popular, owner, k, wanted)
@@ -81,46 +90,53 @@ class Answers:
         self, ranking: CachedRanking, owner: str, k: int = DEFAULT_K, wanted: Filter | None = None, *, seen: bool = True
     ) -> bytes | None:
         """The answer by this ranking; ``None`` where it cannot be read."""
-        hidden, plain = self._shelves.hidden, wanted is None and seen
-        if plain and ranking.answered_for is hidden and ranking.answered_k == k:
-            middle = ranking.answer
-            self._count(ranking.strategy, "none")
-        else:
-            try:
-                told = _decode(ranking.value)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                log.warning("no_ranking", partition=ranking.partition, offset=ranking.offset)
-                self._telemetry.refused_records.labels("recommendations").inc()
-                self._cache.drop(ranking)
-                return None
-            middle, fallback = await self._middle(told, wanted or Filter(k, hidden), seen=seen)
-            self._count(told.strategy, fallback)
-            if plain and fallback == "none":
-                ranking.answer, ranking.strategy = middle, told.strategy
-                ranking.answered_for, ranking.answered_k = hidden, k
-        age_ms = max(int(self._clock() * 1000) - ranking.generated_at, 0)
-        return b'{"user_id":%b%b%d}' % (_encode(owner), middle, age_ms)
+        try:
+            if wanted is None and seen and self._shows_nothing_hidden(ranking):
+                found = first_items(ranking.value, k)
+                if found is not None:
+                    self._count(ranking.strategy, "none")
+                    return b'{"user_id":%b,%b],"fallback":[],"age_ms":%d}' % (_encode(owner), found, self._age_ms(ranking))
+            told = _decode(ranking.value)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            log.warning("no_ranking", partition=ranking.partition, offset=ranking.offset)
+            self._telemetry.refused_records.labels("recommendations").inc()
+            self._cache.drop(ranking)
+            return None
+        return await self._selected(
+            told, owner, wanted or Filter(k, self._shelves.hidden), seen=seen, age_ms=self._age_ms(ranking)
+        )
 
-    async def _middle(self, told: Recommendation, wanted: Filter, *, seen: bool) -> tuple[bytes, str]:
-        """An answer between the id and the age, and its last fallback, or ``none``."""
+    def _shows_nothing_hidden(self, ranking: CachedRanking) -> bool:
+        """Whether no item of a ranking is hidden now. What was found holds until other items are hidden."""
+        hidden = self._shelves.hidden
+        if not hidden or ranking.clean_of is hidden:
+            return True
+        if any(item.item_id in hidden for item in _decode_items(ranking.value).items):
+            return False
+        ranking.clean_of = hidden
+        return True
+
+    async def _selected(self, told: Recommendation, owner: str, wanted: Filter, *, seen: bool, age_ms: int) -> bytes:
         if not seen:
             wanted = wanted._replace(excluded=wanted.excluded | frozenset(told.prefix))
         items, fallback = await select(told.items, told.prefix, wanted, self._experts(), self._shelves)
-        answer = RankingAnswer(
-            user_id="",
-            session_id=told.session_id,
-            recommendation_id=told.recommendation_id,
-            trigger_event_id=told.trigger_event_id,
-            trigger_offset=told.trigger_offset,
-            model_version=told.model_version,
-            strategy=told.strategy,
-            fallback=fallback,
-            generated_at=told.generated_at,
-            prefix=told.prefix,
-            items=items,
-            age_ms=0,
+        self._count(told.strategy, fallback[-1] if fallback else "none")
+        return _encode(
+            RankingAnswer(
+                user_id=owner,
+                session_id=told.session_id,
+                recommendation_id=told.recommendation_id,
+                trigger_event_id=told.trigger_event_id,
+                trigger_offset=told.trigger_offset,
+                model_version=told.model_version,
+                strategy=told.strategy,
+                fallback=fallback,
+                generated_at=told.generated_at,
+                prefix=told.prefix,
+                items=items,
+                age_ms=age_ms,
+            )
         )
-        return _encode(answer)[_HEAD:-_TAIL], fallback[-1] if fallback else "none"
 
     async def _cold(self, owner: str, wanted: Filter) -> bytes:
         """Before the learner has published what is popular, the experts of this process tell it."""
@@ -129,9 +145,10 @@ class Answers:
             recommendation_id=f"popular-{now}", user_id=None, session_id=None, generated_at=now, trigger_event_id="",
             trigger_offset=-1, model_version=0, strategy=POPULAR, prefix=[], items=[], took_ms=0.0,
         )  # fmt: skip
-        middle, fallback = await self._middle(told, wanted, seen=True)
-        self._count(told.strategy, fallback)
-        return b'{"user_id":%b%b0}' % (_encode(owner), middle)
+        return await self._selected(told, owner, wanted, seen=True, age_ms=0)
+
+    def _age_ms(self, ranking: CachedRanking) -> int:
+        return max(int(self._clock() * 1000) - ranking.generated_at, 0)
 
     def _count(self, strategy: str, fallback: str) -> None:
         counter = self._counters.get((strategy, fallback))

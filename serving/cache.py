@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ class _Head(msgspec.Struct, gc=False):
     trigger_offset: int
     trigger_event_id: str
     generated_at: int
+    strategy: str
     user_id: str | None = None
     session_id: str | None = None
 
@@ -27,8 +29,8 @@ class _Head(msgspec.Struct, gc=False):
 class CachedRanking(msgspec.Struct, gc=False, eq=False):
     """A published ranking. ``owner`` is its user, or its session where the user is unknown; ``value`` is as published.
 
-    ``partition`` is the one of its event too; ``offset`` is its own; ``generated_at`` is epoch ms. ``answer`` is kept by whoever
-    encodes it, with the hidden items and the number of items that it was encoded for, and the ranking's strategy.
+    ``partition`` is the one of its event too; ``offset`` is its own; ``generated_at`` is epoch ms. ``clean_of`` is noted by
+    whoever finds that none of these items is in it.
     """
 
     owner: str
@@ -38,11 +40,9 @@ class CachedRanking(msgspec.Struct, gc=False, eq=False):
     trigger_offset: int
     trigger_event_id: str
     generated_at: int
+    strategy: str
     value: bytes
-    answer: bytes = b""
-    answered_for: frozenset[str] | None = None
-    answered_k: int = 0
-    strategy: str = ""
+    clean_of: frozenset[str] | None = None
 
     @property
     def event_id(self) -> str:
@@ -102,7 +102,7 @@ class RankingCache:
             raise NoRanking("neither user_id nor session_id")
         ranking = CachedRanking(
             owner, head.session_id, record.partition, record.offset, head.trigger_offset, head.trigger_event_id,
-            head.generated_at, record.value,
+            head.generated_at, intern(head.strategy), record.value,
         )  # fmt: skip
         if record.key == POPULAR_KEY:
             self.popular = ranking

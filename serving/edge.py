@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -29,7 +28,8 @@ class Edge:
 
     def __init__(self, app: ASGIApp, telemetry: ServingTelemetry, *, check_host: bool) -> None:
         self._app, self._telemetry, self._check_host = app, telemetry, check_host
-        self._counters: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._in_flight = 0
+        telemetry.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,7 +42,7 @@ class Edge:
                 status = message["status"]
             await send(message)
 
-        self._telemetry.in_flight.inc()
+        self._in_flight += 1
         try:
             self._admit(scope)
             # Routes match the path as it was sent: an id may hold a slash, which comes percent-encoded.
@@ -59,7 +59,7 @@ class Edge:
                 raise
             await Problem("internal").response()(scope, receive, watched)
         finally:
-            self._telemetry.in_flight.dec()
+            self._in_flight -= 1
             self._count(scope, status, time.perf_counter() - began)
 
     def _admit(self, scope: Scope) -> None:
@@ -70,18 +70,13 @@ class Edge:
             raise Problem("foreign-host")
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route, method = scope.get(ROUTE, "none"), scope["method"]
-        key = (route, method if method in METHODS else "other", status)
-        counted = self._counters.get(key)
-        if counted is None:
-            telemetry = self._telemetry
-            counted = self._counters[key] = (
-                telemetry.requests.labels(*key[:2], str(status)),
-                telemetry.request_seconds.labels(*key[:2]),
-            )
-        counted[0].inc()
-        if STREAMED not in scope:
-            counted[1].observe(seconds)
+        method = scope["method"]
+        self._telemetry.requests.count(
+            scope.get(ROUTE, "none"),
+            method if method in METHODS else "other",
+            str(status),
+            None if STREAMED in scope else seconds,
+        )
 
 
 def is_loopback_name(headers: Sequence[tuple[bytes, bytes]]) -> bool:

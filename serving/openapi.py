@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from serving.bodies import MOST_RECORDS
-from serving.operations import EVENT_STREAM, JSON, NDJSON, Id, NoQuery, Operation
+from serving.documents import EVENT_STREAM, JSON, NDJSON
+from serving.operations import Operation
+from serving.parameters import Id, NoQuery
 from serving.problems import KINDS, PROBLEM_JSON, ProblemDetails
 from streams.bounds import RESERVED_ID
 from streams.records import Event, Item

@@ -42,16 +42,19 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_timer is None:  # the first bytes of another request on this connection
-                self._head_timer = self.loop.call_later(self.timeout_s, self._too_slow)
         super().data_received(data)
-        if self._in_head and self._head_bytes > self.max_head_bytes and not self.transport.is_closing():
+        if not self._in_head or self.transport.is_closing():
+            return
+        if self._head_bytes > self.max_head_bytes:
             self._refuse(Problem("head-too-large", f"at most {self.max_head_bytes} bytes"), "head")
+        elif self._head_bytes and self._head_timer is None:  # a part of another request on this connection
+            self._head_timer = self.loop.call_later(self.timeout_s, self._too_slow)
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head_bytes = False, 0
-        self._stop(self._head_timer)
-        self._head_timer = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -18,7 +18,7 @@ from serving.ingest import Ingest
 from serving.live import LiveTopics
 from serving.shelves import Shelves
 from serving.telemetry import ServingTelemetry
-from serving.workers import Workers
+from serving.workers import Workers, addresses
 from serving.writer import Placed, Writer
 from streams.decode import BadRecord, EventDecoder
 from streams.follower import Follower
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 TELL_EVERY_S = 0.5
 KEYS_EVERY_S = 2.0
 WAIT_MS = 500
+GC_THRESHOLD = 100_000
 RECORDS = 500
 """Records that are taken before a request gets its turn."""
 
@@ -47,7 +48,7 @@ class Service:
         self.arrivals = Arrivals(telemetry.streams_skipped.inc)
         self.writer = Writer(settings, telemetry)
         self.ingest = Ingest(settings.topic("events"), decoder, self.writer, telemetry)
-        self.live, self.workers = LiveTopics(), Workers(settings.serve_worker_metrics)
+        self.live, self.workers = LiveTopics(), Workers(addresses(settings))
         self.answers = Answers(self.cache, self.shelves, lambda: self.experts, telemetry)
         self.experts: Experts
         self.followers: dict[str, Follower] = {}
@@ -153,7 +154,8 @@ class Service:
                 self.ready = True
                 telemetry.ready.set(1)
                 gc.collect()
-                gc.freeze()  # what was read stays; without this each full collection would walk it again
+                gc.freeze()  # what was read stays, and what a request makes is freed by reference count
+                gc.set_threshold(GC_THRESHOLD, 20, 50)
                 log.info("ready", users=len(self.cache), items=len(self.shelves))
             await asyncio.sleep(TELL_EVERY_S if self.ready else TELL_EVERY_S / 10)
 

@@ -17,6 +17,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from serving.request_tally import RequestTally
+from streams.histogram import BulkHistogram
+
 REQUEST_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 WAIT_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0)
 WRITE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -65,12 +68,7 @@ class ServingTelemetry:
         GCCollector(registry=r)
         self.ready = Gauge("ouzel_serve_ready", "1 when this copy has caught up with its topics.", registry=r)
 
-        labels = ["route", "method", "status"]
-        self.requests = Counter("ouzel_serve_requests", "Requests by route template, method and status.", labels, registry=r)
-        self.request_seconds = Histogram(
-            "ouzel_serve_request_seconds", "From a request's head to the end of its answer, streams left out.",
-            ["route", "method"], buckets=REQUEST_BUCKETS, registry=r,
-        )  # fmt: skip
+        self.requests = RequestTally("ouzel_serve", REQUEST_BUCKETS, r)
         self.in_flight = Gauge("ouzel_serve_requests_in_flight", "Requests being answered now, streams included.", registry=r)
         self.cut = Counter(
             "ouzel_serve_connections_cut", "Connections ended for what they did or did not.", ["reason"], registry=r
@@ -109,8 +107,8 @@ class ServingTelemetry:
             "ouzel_serve_rankings", "Rankings answered, by strategy and by the last one that filled them up.",
             ["strategy", "fallback"], registry=r,
         )  # fmt: skip
-        self.ranking_age_seconds = Histogram(
-            "ouzel_serve_ranking_age_seconds", "Age of a user's ranking when it is answered.", buckets=AGE_BUCKETS, registry=r
+        self.ranking_age_seconds = BulkHistogram(
+            "ouzel_serve_ranking_age_seconds", "Age of a user's ranking when it is answered.", AGE_BUCKETS, r
         )
         self.streams = Gauge("ouzel_serve_streams", "Streams of server-sent events that are open.", ["kind"], registry=r)
         self.streams_skipped = Counter(

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from streams.settings import Settings
+
 EVERY_S = 2.0
 TIMEOUT_S = 1.5
 MOST_BYTES = 2_000_000
@@ -66,6 +68,13 @@ class Workers:
             answers = await asyncio.gather(*(asyncio.to_thread(fetch, address) for address in self._addresses))
             self.told = together([answer for answer in answers if answer is not None], len(self._addresses))
             await asyncio.sleep(EVERY_S)
+
+
+def addresses(settings: Settings) -> list[str]:
+    """Where the workers' metrics are: by the settings, or where a worker on this machine has them."""
+    if settings.serve_worker_metrics is not None:
+        return settings.serve_worker_metrics
+    return [f"127.0.0.1:{settings.metrics_port}"] if settings.metrics_port else []
 
 
 def fetch(address: str) -> Samples | None:

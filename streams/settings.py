@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     serve_host: str = Field("127.0.0.1", description="Address of `ouzel serve`; another than loopback needs keys.")
     serve_port: int = Field(8080, ge=1, le=65535, description="Port of `ouzel serve`.")
     serve_keys: Path | None = Field(None, description="File with the hashes of API keys: see `ouzel keys create`.")
-    serve_rankings: int = Field(100_000, ge=1, description="Latest rankings kept, about 7 kB each; then the oldest go.")
+    serve_rankings: int = Field(100_000, ge=1, description="Latest rankings kept, about 6 kB each; then the oldest go.")
     serve_cors_origins: list[str] = Field([], description="Origins whose pages may call the API from a browser.")
     serve_max_body_bytes: int = Field(1_000_000, ge=1000, le=50_000_000, description="A longer request body is refused.")
     serve_max_head_bytes: int = Field(16_384, ge=1024, le=1_000_000, description="A longer request head ends its connection.")
@@ -106,8 +106,8 @@ class Settings(BaseSettings):
     serve_client_timeout_s: float = Field(10.0, gt=0, description="In which a client sends a request, and takes its answer.")
     serve_heartbeat_s: float = Field(15.0, gt=0, description="A stream's longest silence.")
     serve_stream_s: float = Field(3600.0, gt=0, description="After which a stream ends; its client comes again.")
-    serve_worker_metrics: list[str] = Field(
-        ["127.0.0.1:9464"], description="The workers' metrics, host:port, for what the page tells of them."
+    serve_worker_metrics: list[str] | None = Field(
+        None, description="The workers' metrics, host:port, for the page; unset, the one at metrics_port on this machine."
     )
     serve_live: bool = Field(True, description="Whether `ouzel serve` follows the events, to tell their rate and freshness.")
 

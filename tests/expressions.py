@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +11,13 @@ from typing import Any
 
 import promql_parser
 import yaml
-from prometheus_client import CollectorRegistry
-
-from serving.telemetry import ServingTelemetry
-from streams.telemetry import Telemetry
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 BOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
-OF_ITSELF = {"up", "ALERTS"}
-"""What Prometheus makes of its own."""
-SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
+OF_PROMETHEUS = re.compile(r"up|ALERTS|(process|python)_\w+")
+"""What Prometheus makes itself, and what its client library tells of every process."""
+METRIC = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \| [^|]* \| ([^|]*) \|", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -78,14 +75,10 @@ def selectors(expression: str) -> list[Any]:
 
 
 def declared() -> dict[str, set[str]]:
-    """The series that the processes tell, by name, with their labels."""
+    """The series that the processes tell of their own, by name, with their labels: as the reference has them."""
     series: dict[str, set[str]] = {}
-    for registry in (Telemetry(CollectorRegistry()).registry, ServingTelemetry(CollectorRegistry()).registry):
-        for metric in registry.collect():  # those without labels, and the process's
-            for sample in metric.samples:
-                series.setdefault(sample.name, set()).update(sample.labels)
-        for collector in registry._collector_to_names:
-            for metric in collector.describe() if getattr(collector, "_labelnames", ()) else []:
-                for suffix in SUFFIXES[metric.type]:
-                    series.setdefault(metric.name + suffix, set()).update(collector._labelnames)
+    for name, kind, labels in METRIC.findall((DEPLOY.parent / "docs" / "metrics.md").read_text()):
+        for suffix in ("_bucket", "_sum", "_count") if kind == "histogram" else ("",):
+            series.setdefault(name + suffix, set()).update(re.findall(r"`(\w+)`", labels))
+    assert series, "docs/metrics.md has no tables of metrics"
     return series

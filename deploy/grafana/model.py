@@ -81,7 +81,7 @@ def _tiles() -> Sequence[Panel]:
 
 def _accuracy() -> Sequence[Panel]:
     def by_method(measure: str) -> tuple[str, str]:
-        return live(measure, 'method!=""', by="method"), "{{method}}"
+        return live(measure, by="method"), "{{method}}"
 
     return [
         lines("Recall@20", f"The published rankings (model) beside what each part alone would have ranked. {FADING}",

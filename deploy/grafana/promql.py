@@ -50,9 +50,9 @@ def recorded(name: str) -> str:
     return f"{name}{{{PICKED_DOMAIN}}}"
 
 
-def live(measure: str, where: str, by: str = "") -> str:
+def live(measure: str, where: str = "", by: str = "") -> str:
     """A live accuracy of late (`recall`, `mrr`, `ndcg`) at 20, the mean of the picked workers."""
-    of = series(f"ouzel_live_{measure}", f'k="20", {where}')
+    of = series(f"ouzel_live_{measure}", f'k="20"{", " + where if where else ""}')
     return f"avg by ({by}) ({of})" if by else f"avg({of})"
 
 

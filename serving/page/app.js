@@ -5,7 +5,7 @@ import { Cart } from "/page/cart.js";
 import { Catalogue } from "/page/catalogue.js";
 import { showConnection, stateOf } from "/page/connection.js";
 import { part } from "/page/element.js";
-import { send } from "/page/events.js";
+import { newEventId, send } from "/page/events.js";
 import { Figures } from "/page/figures.js";
 import { Knows } from "/page/knows.js";
 import { note } from "/page/notes.js";
@@ -40,45 +40,58 @@ const showOperations = startOperations(part("charts"), part("facts"), figures);
 let current = null;
 let tab = "tab-shop";
 let announcing = 0;
+/** When events were clicked whose ranking has not come yet, epoch ms. @type {Map<string, number>} */
+const waiting = new Map();
 
 /** Something was done with an item: send it, and show the ranking that comes back. */
 async function act(itemId, eventType, recommendationId = undefined) {
-  const clicked = performance.timeOrigin + performance.now();
+  const event = { user_id: visitor, item_id: itemId, event_type: eventType, event_id: newEventId() };
+  waiting.set(event.event_id, now());
   noteDeed(itemId, eventType);
   shelf.mark(itemId);
   if (eventType === "add_to_cart") cart.add(itemId);
   if (eventType === "purchase") cart.drop(itemId);
-  const event = { user_id: visitor, item_id: itemId, event_type: eventType };
   if (recommendationId !== undefined) event.recommendation_id = recommendationId;
-  let answer;
   try {
-    answer = await send(event, () => note(part("notes"), "Your click waits: Ouzel does not take it now."));
+    const { recommendation } = await send(event, () => note(part("notes"), "Your click waits: Ouzel does not take it now."));
+    if (recommendation !== null) arrived(recommendation);
   } catch (problem) {
+    waiting.delete(event.event_id);
     note(part("notes"), `Your click was not taken: ${problem.message}.`);
-    return;
   }
-  const answered = performance.timeOrigin + performance.now();
-  const ranking = answer.recommendation;
-  if (ranking === null || !arrived(ranking)) return;
-  if (answer.waited !== "fresh") return;
+}
+
+function now() {
+  return performance.timeOrigin + performance.now();
+}
+
+/** Tell how long it took, where a ranking is for a click of this page. It has just been put on the screen. */
+function time(ranking, answered) {
+  const clicked = waiting.get(ranking.trigger_event_id);
+  if (clicked === undefined) return;
+  for (const eventId of [...waiting.keys()]) {
+    waiting.delete(eventId); // this one, and those before it: its ranking overtook theirs
+    if (eventId === ranking.trigger_event_id) break;
+  }
   requestAnimationFrame(() => {
-    const drawn = performance.timeOrigin + performance.now();
+    const drawn = now();
     knows.time({ clicked, generated: ranking.generated_at, answered, drawn });
     document.documentElement.dataset.drawn = (drawn - answered).toFixed(1);
   });
 }
 
-/** Show a ranking unless a newer one is on the screen; whether it is the one on the screen now. */
+/** Show a ranking, from wherever it comes first, unless it or a newer one is on the screen. */
 function arrived(ranking) {
-  if (current?.recommendation_id === ranking.recommendation_id) return true;
-  if (current !== null && !replaces(ranking, current)) return false;
+  const known = current?.recommendation_id === ranking.recommendation_id && current.items.length === ranking.items.length;
+  if (known || (current !== null && !replaces(ranking, current))) return;
+  const answered = now();
   current = ranking;
   const moved = strip.show(ranking);
   knows.show(ranking);
   part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
+  time(ranking, answered);
   announce(ranking, moved);
   learnNames(ranking);
-  return true;
 }
 
 /** What is made of a session stands above what is popular, whichever answer comes first; else the newer one stands. */
@@ -135,6 +148,7 @@ async function forget() {
 /** After a deletion, here or elsewhere. */
 async function anew() {
   current = null;
+  waiting.clear();
   await cold();
 }
 
@@ -187,6 +201,7 @@ function start() {
     const state = stateOf(figures.trouble.value, figures.latest.value);
     showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner"), sentence: part("banner-words"), key: part("key-open") }, state);
     if (state === "locked" && !asked) askForKey();
+    if (state === "live") part("key").close(); // an answer to the old key may have opened it again
     asked ||= state === "locked";
   };
   figures.trouble.follow(connect);

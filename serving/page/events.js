@@ -7,19 +7,23 @@ const TRIES = 6;
 const FIRST_MS = 400;
 const LONGEST_MS = 5000;
 
+/** An id for an event, to be made before it is sent for the first time. */
+export function newEventId() {
+  return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+}
+
 /**
  * Send an event and wait for the ranking that it brings.
- * @param {{user_id: string, item_id: string, event_type: string, recommendation_id?: string}} event
+ * @param {{user_id: string, item_id: string, event_type: string, event_id: string, recommendation_id?: string}} event
  * @param {() => void} waiting called when it has to be sent again
  * @returns {Promise<any>} the answer of POST /v1/events
  * @throws {import("/page/api.js").Problem} when it was refused, or after the last try
  */
 export async function send(event, waiting) {
-  const body = { ...event, event_id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` };
   let wait = FIRST_MS;
   for (let tried = 1; ; tried += 1) {
     try {
-      return await ask(`/v1/events?wait_ms=${WAIT_MS}`, { method: "POST", body });
+      return await ask(`/v1/events?wait_ms=${WAIT_MS}`, { method: "POST", body: event });
     } catch (problem) {
       if (!problem.passes || tried === TRIES) throw problem;
       waiting();

@@ -1,4 +1,5 @@
-// Six patterns that a tile's category is drawn as. Each returns shapes for a field of 120 x 90; `next()` gives numbers in [0, 1).
+// Patterns that a tile's category is drawn as. Each returns shapes for a field of 120 x 90; `next()` gives numbers in [0, 1).
+// Few shapes with long paths, not many small ones: a dozen tiles come at each click, and must be drawn with the next frame.
 
 import { svg } from "/page/element.js";
 
@@ -47,28 +48,27 @@ function peaks(next, paint) {
 function weave(next, paint) {
   const step = 11 + Math.floor(next() * 3) * 2;
   const shift = next() * step;
-  const shapes = [];
+  const threads = ["", ""];
   for (let column = -1; column * step < WIDTH + step; column += 1) {
     const rise = column % 2 === 0 ? step * 0.55 : -step * 0.55;
     for (let y = -step; y < HEIGHT + step; y += step / 1.7) {
       const x = column * step + shift;
-      const stroke = (column + Math.round(y / step)) % 3 === 0 ? paint.light : paint.dark;
-      shapes.push(path(`M${x + 1.6} ${y} L${x + step - 1.6} ${y - rise}`, { stroke, "stroke-width": 3, "stroke-linecap": "round" }));
+      threads[(column + Math.round(y / step)) % 3 === 0 ? 1 : 0] += `M${x + 1.6} ${y}L${x + step - 1.6} ${y - rise}`;
     }
   }
-  return shapes;
+  return threads.map((d, light) => path(d, { stroke: light ? paint.light : paint.dark, "stroke-width": 3, "stroke-linecap": "round" }));
 }
 
 function ropes(next, paint) {
   const shift = next() * 40;
   const gap = 26 + next() * 8;
   const shapes = [];
-  for (let y = gap / 2 - 6; y < HEIGHT + gap; y += gap) {
-    for (const [turn, stroke] of [[0, paint.middle], [22, paint.dark]]) {
-      shapes.push(path(wave(y, 15, 44, shift + turn), { stroke: paint.ground, "stroke-width": 8.5 }));
-      shapes.push(path(wave(y, 15, 44, shift + turn), { stroke, "stroke-width": 5.5 }));
-      shapes.push(path(wave(y, 15, 44, shift + turn), { stroke: paint.light, "stroke-width": 1, "stroke-dasharray": "3 4" }));
-    }
+  for (const [turn, stroke] of [[0, paint.middle], [22, paint.dark]]) {
+    let d = "";
+    for (let y = gap / 2 - 6; y < HEIGHT + gap; y += gap) d += wave(y, 15, 44, shift + turn);
+    shapes.push(path(d, { stroke: paint.ground, "stroke-width": 8.5 }));
+    shapes.push(path(d, { stroke, "stroke-width": 5.5 }));
+    shapes.push(path(d, { stroke: paint.light, "stroke-width": 1, "stroke-dasharray": "3 4" }));
   }
   return shapes;
 }
@@ -78,10 +78,12 @@ function wheels(next, paint) {
   for (const [cx, cy, r] of [[26 + next() * 12, 58 + next() * 8, 30], [92 + next() * 10, 52 + next() * 10, 22 + next() * 10]]) {
     shapes.push(svg("circle", { cx, cy, r, fill: paint.light, stroke: paint.dark, "stroke-width": 4.5 }));
     const turn = next() * Math.PI;
+    let spokes = "";
     for (let spoke = 0; spoke < 12; spoke += 1) {
       const angle = turn + (spoke * Math.PI) / 6;
-      shapes.push(path(`M${cx} ${cy} l${Math.cos(angle) * (r - 3)} ${Math.sin(angle) * (r - 3)}`, { stroke: paint.middle, "stroke-width": 1.1 }));
+      spokes += `M${cx} ${cy}l${Math.cos(angle) * (r - 3)} ${Math.sin(angle) * (r - 3)}`;
     }
+    shapes.push(path(spokes, { stroke: paint.middle, "stroke-width": 1.1 }));
     shapes.push(svg("circle", { cx, cy, r: 3.6, fill: paint.dark }));
   }
   return shapes;
@@ -98,27 +100,32 @@ function waves(next, paint) {
   return shapes;
 }
 
+/** A circle, as a part of a path. */
+function disc(cx, cy, r) {
+  return `M${cx - r} ${cy}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`;
+}
+
 function stones(next, paint) {
-  const shapes = [];
+  const heaps = ["", "", ""];
   for (let row = 0; row < 4; row += 1) {
     for (let column = 0; column < 6; column += 1) {
       const [cx, cy] = [column * 24 + (row % 2) * 12 + next() * 4, row * 25 + 8 + next() * 4];
-      const fill = [paint.light, paint.middle, paint.dark][Math.floor(next() * 3)];
-      shapes.push(svg("ellipse", { cx, cy, rx: 7 + next() * 4, ry: 6 + next() * 4, fill, transform: `rotate(${next() * 90} ${cx} ${cy})` }));
+      heaps[Math.floor(next() * 3)] += disc(cx, cy, 5.5 + next() * 5);
     }
   }
-  return shapes;
+  return heaps.map((d, place) => path(d, { fill: [paint.light, paint.middle, paint.dark][place] }));
 }
 
 function shells(next, paint) {
   const shapes = [];
   const size = 20 + next() * 8;
   for (let row = 6; row >= 0; row -= 1) {
-    for (let column = -1; column * size < WIDTH + size; column += 1) {
-      const [cx, cy] = [column * size + (row % 2) * (size / 2), HEIGHT - row * (size / 2) + size / 2];
-      for (const [part, fill] of [[0.5, paint.dark], [0.36, paint.middle], [0.2, paint.light]]) {
-        shapes.push(svg("circle", { cx, cy, r: size * part, fill }));
+    for (const [part, fill] of [[0.5, paint.dark], [0.36, paint.middle], [0.2, paint.light]]) {
+      let d = "";
+      for (let column = -1; column * size < WIDTH + size; column += 1) {
+        d += disc(column * size + (row % 2) * (size / 2), HEIGHT - row * (size / 2) + size / 2, size * part);
       }
+      shapes.push(path(d, { fill }));
     }
   }
   return shapes;

@@ -49,11 +49,19 @@ export class Strip {
     const first = this.#order === null;
     this.#cards = cards;
     this.#order = ids;
-    this.list.replaceChildren(...[...cards.values()].map((card) => card.node));
+    this.#arrange([...cards.values()].map((card) => card.node));
     this.list.scrollTo({ left: 0 });
     play(first ? new Map() : before, [...cards.values()].map((card) => card.node));
     if (focused !== null) (focused.isConnected ? focused : this.list).focus({ preventScroll: true });
     return moved;
+  }
+
+  /** Move those alone that are not in their place. */
+  #arrange(nodes) {
+    nodes.forEach((node, place) => {
+      if (this.list.children[place] !== node) this.list.insertBefore(node, this.list.children[place] ?? null);
+    });
+    while (this.list.childElementCount > nodes.length) this.list.lastElementChild.remove();
   }
 
   /** Write names again, after the catalogue has learned some. */

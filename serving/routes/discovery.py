@@ -11,7 +11,9 @@ from starlette.responses import Response
 from models.experts.panel import EXPERTS, HALF_LIFE
 from models.recommender import POPULAR
 from serving.answers import DEFAULT_K
-from serving.operations import JSON, MAX_K, NO_STORE, Call, Id, Operation
+from serving.documents import Document
+from serving.operations import Call, Operation
+from serving.parameters import MAX_K, Id
 from serving.problems import Problem
 from serving.selection import Filter, popular, select
 from streams.pipeline import ranked_items
@@ -68,7 +70,7 @@ def _wanted(call: Call, excluded: frozenset[str]) -> Filter:
 def _answer(strategy: str, fallback: list[str], items: list[RankedItem]) -> Response:
     """What the strategy itself has ranked is no fallback."""
     answer = ItemRanking(strategy, [name for name in fallback if name != strategy], items)
-    return Response(msgspec.json.encode(answer), headers=NO_STORE, media_type=JSON)
+    return Document(msgspec.json.encode(answer))
 
 
 OPERATIONS = [

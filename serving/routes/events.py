@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from serving.answers import RankingAnswer
 from serving.bodies import MEDIA, media_type, read_body, split
+from serving.documents import Document
 from serving.ingest import Accepted, refused
-from serving.operations import JSON, NO_STORE, Call, Operation
+from serving.operations import Call, Operation
 from serving.problems import RecordError
 from streams.decode import event_key
 from streams.records import Event
@@ -86,7 +87,7 @@ async def post_events(call: Call) -> Response:
         waited=waited,
         recommendation=msgspec.Raw(ranking),
     )
-    return Response(msgspec.json.encode(answer), 207 if errors else 202, NO_STORE, JSON)
+    return Document(msgspec.json.encode(answer), 207 if errors else 202)
 
 
 async def _wait(call: Call, last: Accepted, within_s: float) -> tuple[str, bytes]:

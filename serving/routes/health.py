@@ -7,7 +7,8 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
-from serving.operations import JSON, Call, Operation
+from serving.documents import Document
+from serving.operations import Call, Operation
 
 
 class Health(msgspec.Struct):
@@ -39,7 +40,7 @@ async def metrics(call: Call) -> Response:
 
 def _health(call: Call, status: int, word: str) -> Response:
     topics = {name: Followed(one.caught_up.is_set(), one.lag) for name, one in call.service.followers.items()}
-    return Response(msgspec.json.encode(Health(word, topics)), status, {"cache-control": "no-store"}, JSON)
+    return Document(msgspec.json.encode(Health(word, topics)), status)
 
 
 OPERATIONS = [

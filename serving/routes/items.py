@@ -10,8 +10,10 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
 from serving.bodies import MEDIA, media_type, read_body, split
+from serving.documents import JSON, NO_STORE, Document
 from serving.ingest import record_error, refused
-from serving.operations import JSON, MAX_K, NO_STORE, Call, Id, Operation
+from serving.operations import Call, Operation
+from serving.parameters import MAX_K, Id
 from serving.problems import Problem, RecordError
 from serving.writer import Placed, Record
 from streams.catalogue import decode_item, item_of
@@ -66,14 +68,14 @@ async def get_items(call: Call) -> Response:
         total = shelves.shown(category)
         page = list(islice(shelves.items(category), query.offset, query.offset + query.limit))
     answer = Items(total, page, [Category(name, count) for name, count in shelves.categories.items()])
-    return Response(_encode(answer), headers=NO_STORE, media_type=JSON)
+    return Document(_encode(answer))
 
 
 async def get_item(call: Call) -> Response:
     item = call.service.shelves.get(call.path["item_id"])
     if item is None:
         raise Problem("not-found", "the catalogue has no such item")
-    return Response(_encode(item), headers=NO_STORE, media_type=JSON)
+    return Document(_encode(item))
 
 
 async def put_item(call: Call) -> Response:
@@ -87,7 +89,7 @@ async def put_item(call: Call) -> Response:
         raise refused([record_error(0, bad, Item.__struct_fields__)], one=True) from None
     body = _encode(item)
     await _write(call, [Record(call.service.settings.topic("items"), item.item_id.encode(), body)])
-    return Response(body, headers=NO_STORE, media_type=JSON)
+    return Document(body)
 
 
 async def delete_item(call: Call) -> Response:
@@ -110,7 +112,7 @@ async def post_items(call: Call) -> Response:
         raise refused(errors, one=body.one)
     await _write(call, records)
     answer = ItemsWritten(len(records), len(errors), errors)
-    return Response(_encode(answer), 207 if errors else 200, NO_STORE, JSON)
+    return Document(_encode(answer), 207 if errors else 200)
 
 
 async def _body(call: Call) -> bytes:

@@ -12,8 +12,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from serving.cache import CachedRanking
+from serving.documents import EVENT_STREAM, NO_STORE, Document
 from serving.live import FreshnessMs
-from serving.operations import EVENT_STREAM, JSON, NO_STORE, Call, Operation
+from serving.operations import Call, Operation
 from serving.sse import event, events
 from serving.workers import Accuracy, Asked
 from streams.records import RankedItem, Recommendation
@@ -75,7 +76,7 @@ async def get_live(call: Call) -> Response:
         kafka_available=service.writer.available,
         newest_ranking_age_ms=max(now_ms - service.newest_ms, 0) if service.newest_ms else None,
     )
-    return Response(msgspec.json.encode(answer), headers=NO_STORE, media_type=JSON)
+    return Document(msgspec.json.encode(answer))
 
 
 async def stream_live(call: Call) -> Response:

@@ -11,7 +11,9 @@ from starlette.responses import Response, StreamingResponse
 
 from serving.answers import DEFAULT_K, RankingAnswer
 from serving.cache import CachedRanking
-from serving.operations import EVENT_STREAM, JSON, MAX_K, NO_STORE, Call, Id, Operation
+from serving.documents import EVENT_STREAM, NO_STORE, Document
+from serving.operations import Call, Operation
+from serving.parameters import MAX_K, Id
 from serving.problems import Problem
 from serving.selection import Filter
 from serving.sse import event, events
@@ -43,7 +45,7 @@ async def get_recommendations(call: Call) -> Response:
         wanted = Filter(query.k, service.shelves.hidden, frozenset(query.exclude), category)
     session_id = None if query.session_id is UNSET else query.session_id
     body = await service.answers.of(call.path["user_id"], session_id, query.k, wanted, seen=not query.exclude_seen)
-    return Response(body, headers=NO_STORE, media_type=JSON)
+    return Document(body)
 
 
 async def stream_recommendations(call: Call) -> Response:

@@ -7,7 +7,8 @@ import time
 import msgspec
 from starlette.responses import Response
 
-from serving.operations import JSON, NO_STORE, Call, Operation
+from serving.documents import Document
+from serving.operations import Call, Operation
 from serving.problems import Problem
 from serving.writer import Placed, Record
 from streams.records import Recommendation
@@ -71,7 +72,7 @@ async def get_user(call: Call) -> Response:
         )
     if not sessions:
         raise Problem("not-found", "nothing is known of this user")
-    return Response(msgspec.json.encode(User(owner, sessions)), headers=NO_STORE, media_type=JSON)
+    return Document(msgspec.json.encode(User(owner, sessions)))
 
 
 async def delete_user(call: Call) -> Response:
@@ -82,7 +83,7 @@ async def delete_user(call: Call) -> Response:
     service.cache.forget(owner, offsets)
     service.ingest.forget(owner)
     service.arrivals.removed(owner)
-    return Response(msgspec.json.encode(UserDeletion(owner, partitions)), 202, NO_STORE, JSON)
+    return Document(msgspec.json.encode(UserDeletion(owner, partitions)), 202)
 
 
 OPERATIONS = [

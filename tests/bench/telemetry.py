@@ -1,30 +1,39 @@
 """What telemetry costs: CPU per event of the worker with it and without (`metrics_port` 0), with the null model and the hybrid.
 
-The two alternate over equal backlogs on Apache Kafka, each first in every other round; the figure is the median of the rounds'
-ratios. Done is what lies on the topic of recommendations, as a worker without an endpoint tells nothing; the hybrid's time runs
-until its learner has come to rest too. The endpoint is scraped every second.
+Two figures. *Share*: of the samples that py-spy takes of a worker at work, those within telemetry's code; it is of one process,
+so neighbours on the machine do not change it. *Ratio*: workers with and without alternate over equal backlogs on Apache Kafka,
+each first in every other round, and the figure is the median of the rounds' ratios. Done is what lies on the topic of
+recommendations, as a worker without an endpoint tells nothing; time runs until the learner has come to rest too. The endpoint is
+scraped every 5 s.
 
-Needs KAFKA_HOME. ROUNDS, EVENTS (null) and HYBRID_EVENTS are settable.
+Needs KAFKA_HOME. ROUNDS, EVENTS (null) and HYBRID_EVENTS are settable; ROUNDS=0 leaves the ratio out.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
+from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, TopicPartition
 from pipeline import UNIT, cpu_seconds
-from running import WorkerProcess, fresh_settings, produce
+from running import WorkerProcess, fresh_settings
 
 from serving.brokers import ApacheBroker
+from streams.delivery.outbox import NO_HEADERS, Outbox
+from streams.delivery.publisher import send
+from streams.engine.app import BATCH_BYTES
 from streams.kafka import consumer_config
 from streams.settings import Settings
 from streams.simulator import Product, Shop
@@ -34,27 +43,68 @@ ROUNDS = int(os.environ.get("ROUNDS", "5"))
 EVENTS = {"null": int(os.environ.get("EVENTS", "200000")), "hybrid": int(os.environ.get("HYBRID_EVENTS", "40000"))}
 USERS, ITEMS = 5000, 20_000
 SAMPLE_EVERY_S = 0.25
-SCRAPE_EVERY = 4
+SCRAPE_EVERY = 20
 REST_S, AT_REST = 2.0, 0.1
 """At rest is a worker that has used less than a tenth of a core for so long."""
+SAMPLES_PER_S, PROFILED_S = 200, 10
+TELEMETRY = (
+    *(f"streams/{name}.py" for name in ("accuracy", "attribution", "disk", "exposure", "histogram", "lag", "observer")),
+    *(f"streams/{name}.py" for name in ("ranking_cache", "telemetry", "engine/oldest", "engine/sensor")),
+    "models/alone.py",
+    "prometheus_client/",
+)
+"""Telemetry's code; what it calls is its cost too."""
 
 
 def shop(events: int) -> Iterator[tuple[bytes, bytes]]:
-    """The events of a simulated shop."""
+    """The events of a simulated shop, by user."""
     made = Shop(seed=1, users=USERS, items=ITEMS, events=events, start_ms=1_700_000_000_000, shift_at=None)
     for event in made.run(step_ms=20):
         if not isinstance(event, Product):
             yield event["user_id"].encode(), json.dumps(event).encode()
 
 
-def one(broker: str, folder: Path, model: str, *, watched: bool) -> float:
+async def fill(settings: Settings, events: list[tuple[bytes, bytes]]) -> None:
+    """Put the backlog on the events topic, in whole batches: kafka-python would take minutes."""
+    outbox = Outbox()
+    for key, value in events:
+        outbox.to(settings.topic("events"), crc32(key) % settings.partitions).append((key, value, NO_HEADERS))
+    async with AIOKafkaProducer(bootstrap_servers=settings.broker, max_batch_size=BATCH_BYTES) as producer:
+        await send(producer, outbox)
+
+
+def one(broker: str, folder: Path, model: str, events: list[tuple[bytes, bytes]], *, watched: bool) -> float:
     """One worker on fresh topics with a backlog."""
     settings = fresh_settings(broker, folder, max_poll_records=UNIT, model=model, data_dir=folder / uuid.uuid4().hex)
     create_topics(settings)
-    produce(settings, shop(EVENTS[model]))
+    asyncio.run(fill(settings, events))
     found = per_event(settings, folder, watched=watched)
     shutil.rmtree(settings.data_dir)
     return found
+
+
+def share(broker: str, folder: Path, model: str, events: list[tuple[bytes, bytes]]) -> tuple[float, int]:
+    """The share of a worker's CPU that goes into telemetry, while it works on a backlog, and of how many samples."""
+    settings = fresh_settings(broker, folder, max_poll_records=UNIT, model=model, data_dir=folder / uuid.uuid4().hex)
+    create_topics(settings)
+    asyncio.run(fill(settings, events))
+    worker, raw = WorkerProcess(settings, folder / "profiled.log").start(), folder / "profile"
+    assert worker.process is not None
+    worker.wait_ready(180)
+    command = [Path(sys.executable).with_name("py-spy"), "record", "--rate", str(SAMPLES_PER_S), "--duration", str(PROFILED_S)]
+    subprocess.run(
+        [*command, "--format", "raw", "--output", raw, "--pid", str(worker.process.pid)], check=True, capture_output=True
+    )
+    lag = sum(left for name, left in worker.metrics().items() if name.startswith("ouzel_consumer_lag"))
+    assert lag > 0, "the backlog was done before the profile"
+    worker.stop(30)
+    shutil.rmtree(settings.data_dir)
+    total = ours = 0
+    for line in raw.read_text().splitlines():
+        stack, _, count = line.rpartition(" ")
+        total += int(count)
+        ours += int(count) if any(place in stack for place in TELEMETRY) else 0
+    return ours / total, total
 
 
 def per_event(settings: Settings, folder: Path, *, watched: bool) -> float:
@@ -94,12 +144,17 @@ def main() -> None:
         sys.exit("bench-telemetry needs KAFKA_HOME: a folder with Apache Kafka")
     with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for model in EVENTS:
+        for model, count in EVENTS.items():
+            events = list(shop(count))
+            part, samples = share(broker.bootstrap, folder, model, events)
+            print(f"{model}: telemetry has {part:.1%} of the worker's CPU ({samples} samples)", flush=True)
             found: dict[bool, list[float]] = {False: [], True: []}
             for number in range(ROUNDS):
                 for watched in (number % 2 == 0, number % 2 == 1):
-                    found[watched].append(one(broker.bootstrap, folder, model, watched=watched))
+                    found[watched].append(one(broker.bootstrap, folder, model, events, watched=watched))
                 print(model, number, {watched: round(times[-1], 1) for watched, times in found.items()}, flush=True)
+            if not ROUNDS:
+                continue
             off, on = (statistics.median(found[watched]) for watched in (False, True))
             ratios = sorted(on / off for on, off in zip(found[True], found[False], strict=True))
             print(f"{model}: {off:.1f} us of CPU per event without telemetry, {on:.1f} with (medians of {ROUNDS})")

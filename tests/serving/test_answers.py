@@ -8,16 +8,21 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.experts.panel import Panel
 from serving.answers import Answers, RankingAnswer
 from serving.cache import RankingCache
 from serving.experts import Experts
+from serving.published import first_items
 from serving.selection import Filter
 from serving.shelves import Shelves
 from serving.telemetry import ServingTelemetry
 from streams.records import Item, RankedItem, Recommendation
 from streams.replica import POPULAR_KEY
+
+NASTY = ['"', "\\", ',"rank":3,', ',{"item_id":', '],"took_ms":', ',"user_id":', '\\","session_id":', "é\u2028"]
 
 
 class Empty:
@@ -71,33 +76,61 @@ async def test_the_plain_answer_is_the_first_of_the_published_with_its_age(bench
     assert bench.count("hybrid", "none") == 3
 
 
-async def test_it_is_encoded_once_and_anew_when_an_item_is_hidden_or_another_k_is_asked_for(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_plain_answer_needs_no_decoding_until_items_are_hidden(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     import serving.answers as module
 
-    decoded = []
-    whole = module._decode
-
-    def counting(value: bytes) -> Recommendation:
-        decoded.append(value)
-        return whole(value)
-
-    monkeypatch.setattr(module, "_decode", counting)
+    decoded: list[str] = []
+    for name in ("_decode", "_decode_items"):
+        whole = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda value, name=name, whole=whole: decoded.append(name) or whole(value))
     bench.publish("ann")
+    for k in (1, 3, 20, 49, 50):
+        assert len((await bench.of("ann", None, k)).items) == k
+    assert decoded == []
+    bench.item("other", is_hidden=True)
     for _ in range(3):
-        await bench.of("ann")
-    assert len(decoded) == 1
+        assert (await bench.of("ann")).items[0].item_id == "i0"
+    assert decoded == ["_decode_items"], "looked through once"
     bench.item("i0", is_hidden=True)
-    assert [item.item_id for item in (await bench.of("ann")).items][:2] == ["i1", "i2"]
-    assert len((await bench.of("ann")).items) == 20
-    assert len(decoded) == 2
+    assert [item.item_id for item in (await bench.of("ann")).items] == [f"i{n}" for n in range(1, 21)]
     bench.item("i0")
     assert (await bench.of("ann")).items[0].item_id == "i0"
-    assert len((await bench.of("ann", None, 3)).items) == 3
-    assert len((await bench.of("ann")).items) == 20
     bench.publish("ann", offset=2)
     assert (await bench.of("ann")).trigger_offset == 2
+
+
+@given(
+    texts=st.lists(st.text(max_size=12) | st.sampled_from(NASTY), min_size=6, max_size=6),
+    ids=st.lists(st.text(min_size=1, max_size=8) | st.sampled_from(NASTY), max_size=12),
+    because=st.booleans(),
+    k=st.integers(1, 14),
+)
+def test_what_is_cut_is_what_was_published_whatever_the_ids(texts: list[str], ids: list[str], because: bool, k: int) -> None:
+    items = [RankedItem(item, 1 / (n + 1), n + 1, "markov", texts[0] if because else None) for n, item in enumerate(ids)]
+    told = Recommendation(
+        recommendation_id=texts[1], user_id=texts[2], session_id=texts[3], generated_at=5, trigger_event_id=texts[4],
+        trigger_offset=7, model_version=9, strategy=texts[5], prefix=texts, items=items, took_ms=0.25,
+    )  # fmt: skip
+    cut = first_items(msgspec.json.encode(told), k)
+    if len(ids) < k:
+        assert cut is None
+        return
+    assert cut is not None
+    found = msgspec.json.decode(b"{%b]}" % cut)
+    whole = msgspec.json.decode(msgspec.json.encode(told))
+    assert found == {name: value for name, value in whole.items() if name not in ("user_id", "took_ms")} | {
+        "items": whole["items"][:k]
+    }
+
+
+async def test_other_layouts_are_decoded(bench: Bench) -> None:
+    bench.publish("ann")
+    ranking = bench.cache.get("ann")
+    assert ranking is not None
+    plain = await bench.of("ann")
+    ranking.value = msgspec.json.format(ranking.value)
+    assert first_items(ranking.value, 20) is None
+    assert await bench.of("ann") == plain
 
 
 async def test_what_was_seen_may_be_left_out(bench: Bench) -> None:

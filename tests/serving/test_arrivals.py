@@ -9,7 +9,7 @@ from serving.cache import CachedRanking
 
 
 def ranking(owner: str, trigger_offset: int, partition: int = 0) -> CachedRanking:
-    return CachedRanking(owner, None, partition, trigger_offset, trigger_offset, "", 0, b"")
+    return CachedRanking(owner, None, partition, trigger_offset, trigger_offset, "", 0, "hybrid", b"")
 
 
 async def test_the_first_at_or_past_the_offset_of_that_partition_and_owner() -> None:
