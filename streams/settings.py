@@ -170,6 +170,11 @@ class Settings(BaseSettings):
         """The full name of one of Ouzel's topics."""
         return f"{self.topic_prefix}{name}"
 
+    @property
+    def domain(self) -> str:
+        """What topic names begin with, less the last dot: it names this Ouzel among others in one Prometheus."""
+        return self.topic_prefix.rstrip(".")
+
     @classmethod
     def settings_customise_sources(
         cls,
