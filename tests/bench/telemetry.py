@@ -27,6 +27,7 @@ from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
 from bench.pipeline import UNIT, cpu_seconds
+from journey import clicks
 from kafka import KafkaConsumer, TopicPartition
 from running import WorkerProcess, fresh_settings
 
@@ -41,7 +42,7 @@ from streams.topics import create_topics
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 EVENTS = {"null": int(os.environ.get("EVENTS", "200000")), "hybrid": int(os.environ.get("HYBRID_EVENTS", "40000"))}
-USERS, ITEMS = 5000, 20_000
+USERS, ITEMS = 5000, 4000
 SAMPLE_EVERY_S = 0.25
 SCRAPE_EVERY = 20
 REST_S, AT_REST = 2.0, 0.1
@@ -145,7 +146,7 @@ def main() -> None:
     with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for model, count in EVENTS.items():
-            events = list(shop(count))
+            events = list(shop(count)) if model == "hybrid" else clicks(count, users=USERS)
             part, samples = share(broker.bootstrap, folder, model, events)
             print(f"{model}: telemetry has {part:.1%} of the worker's CPU ({samples} samples)", flush=True)
             found: dict[bool, list[float]] = {False: [], True: []}
