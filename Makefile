@@ -42,16 +42,16 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench-pipeline: $(READY)
-	PYTHONPATH=tests $(BIN)/python tests/bench/pipeline.py
+	PYTHONPATH=tests:. $(BIN)/python -m bench.pipeline
 
 bench-serving: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m bench.serving
 
 bench-model: $(READY)
-	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/model.py
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:. $(BIN)/python -m bench.model
 
 bench-telemetry: $(READY)
-	PYTHONPATH=tests $(BIN)/python tests/bench/telemetry.py
+	PYTHONPATH=tests:. $(BIN)/python -m bench.telemetry
 
 faults: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m faults.run

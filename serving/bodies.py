@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from serving.operations import JSON, NDJSON
+from serving.documents import JSON, NDJSON
 from serving.problems import Problem
 
 MOST_RECORDS = 500

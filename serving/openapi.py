@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from serving.bodies import MOST_RECORDS
-from serving.operations import EVENT_STREAM, JSON, NDJSON, Id, NoQuery, Operation
+from serving.documents import EVENT_STREAM, JSON, NDJSON
+from serving.operations import Operation
+from serving.parameters import Id, NoQuery
 from serving.problems import KINDS, PROBLEM_JSON, ProblemDetails
 from streams.bounds import RESERVED_ID
 from streams.records import Event, Item
@@ -33,7 +35,7 @@ def document(operations: Sequence[Operation], *, keys_required: bool) -> dict[st
     """The document. ``keys_required`` says whether requests need a key."""
     types: dict[str, Any] = {}
     for operation in operations:
-        types |= {_name(kind): kind for kind in operation.answers.values() if _is_struct(kind)}
+        types |= {_name(kind): kind for kind in (*operation.answers.values(), *operation.events.values()) if _is_struct(kind)}
     schemas = msgspec.json.schema_components([ProblemDetails, *types.values()], ref_template=REF)[1]
     for kind, sent in SENT.items():
         schemas[f"{kind.__name__}Sent"] = sent_schema(sent)
@@ -83,7 +85,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     for status, kind in operation.answers.items():
         told[str(status)] = {"description": (_doc(kind) or "Done.")}
         if kind is not None:
-            told[str(status)]["content"] = {operation.media: {"schema": _answer(kind, operation.media)}}
+            schema = _stream(operation.events) if operation.events else _answer(kind)
+            told[str(status)]["content"] = {operation.media: {"schema": schema}}
     statuses = {*ALWAYS, *operation.problems}
     statuses |= set(WITH_A_KEY) if operation.scope is not None else set()
     statuses |= set(WITH_A_BODY) if operation.body is not None else set()
@@ -97,17 +100,21 @@ def _responses(operation: Operation) -> dict[str, Any]:
     return told
 
 
-def _answer(kind: Any, media: str) -> dict[str, Any]:
-    if not _is_struct(kind):
-        return _TEXT if kind is str else {"type": "object"}
-    schema = {"$ref": REF.format(name=_name(kind))}
-    return _event(schema) if media == EVENT_STREAM else schema
+def _answer(kind: Any) -> dict[str, Any]:
+    if _is_struct(kind):
+        return {"$ref": REF.format(name=_name(kind))}
+    return _TEXT if kind is str else {"type": "object"}
 
 
-def _event(data: dict[str, Any]) -> dict[str, Any]:
-    """One of the events of a stream."""
-    text = _TEXT | {"contentMediaType": JSON, "contentSchema": data}
-    return {"type": "object", "properties": {"event": _TEXT, "id": _TEXT, "retry": {"type": "integer"}, "data": text}}
+def _stream(events: Mapping[str, Any]) -> dict[str, Any]:
+    """One of the events of a stream; what has no data only says after how long to come again."""
+    retry = {"type": "object", "properties": {"retry": {"type": "integer"}}, "not": {"required": ["data"]}}
+    return {"anyOf": [*(_event(name, kind) for name, kind in events.items()), retry]}
+
+
+def _event(name: str, kind: Any) -> dict[str, Any]:
+    data = _TEXT | {"contentMediaType": JSON, "contentSchema": _answer(kind)}
+    return {"type": "object", "required": ["event", "data"], "properties": {"event": {"const": name}, "id": _TEXT, "data": data}}
 
 
 def _body(operation: Operation, media: str) -> dict[str, Any]:

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serving.documents import EVENT_STREAM, JSON, acceptable
+from serving.parameters import NoQuery, path_parameter, read_query
 from serving.problems import Problem
-from streams.bounds import MAX_ID_LENGTH, BadRecord, check_id, check_owner
 
 if TYPE_CHECKING:
     from serving.service import Service
 
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-EVENT_STREAM = "text/event-stream"
-MAX_FIELDS = 300
-MAX_K = 200
-NO_STORE = {"cache-control": "no-store"}
-_JSON_HEADERS = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
-ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, pattern=ID_PATTERN)]
-"""An identifier: what `streams.bounds.check_id` lets through."""
 ROUTE = "ouzel.route"
 """The key in an ASGI scope under which the template of the route is told."""
 STREAMED = "ouzel.streamed"
 """And the one of an answer that lasts, so that its duration is no latency."""
-_AT = re.compile(r" - at `\$\.?(\w*)")
-_OWNERS = frozenset({"user_id"})
-
-
-class NoQuery(msgspec.Struct):
-    """An operation without parameters in its query."""
-
-
-class Document(Response):
-    """A JSON document, of now: no cache may keep it."""
-
-    def __init__(self, body: bytes, status: int = 200) -> None:
-        self.status_code, self.body, self.background = status, body, None
-        self.raw_headers = [(b"content-length", b"%d" % len(body)), *_JSON_HEADERS]
 
 
 @dataclass(slots=True)
@@ -79,7 +53,8 @@ class Operation:
     """One method of one path. ``answers`` are the types of its documents by status, beside those that every one may give.
 
     ``scope`` is the one that a key must have, ``None`` where none is needed; ``media`` what it answers with; ``body`` and
-    ``body_media`` what it takes. One that ``needs_topics`` answers 503 until this copy has caught up.
+    ``body_media`` what it takes; ``events`` are a stream's documents by the events' names. One that ``needs_topics`` answers 503
+    until this copy has caught up.
     """
 
     method: str
@@ -91,6 +66,7 @@ class Operation:
     scope: str | None = "read"
     query: type[msgspec.Struct] = NoQuery
     answers: Mapping[int, Any] = field(default_factory=dict)
+    events: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
     problems: Sequence[int] = ()
     media: str = JSON
     body: Any = None
@@ -131,7 +107,7 @@ class Resource:
             raise Problem("not-acceptable", f"this answers with {operation.media}")
         if operation.needs_topics and not service.ready:
             raise Problem("not-ready", headers={"retry-after": "1"})
-        path = {name: _path_parameter(name, value) for name, value in scope["path_params"].items()}
+        path = {name: path_parameter(name, value) for name, value in scope["path_params"].items()}
         query = read_query(scope["query_string"], operation.query)
         if operation.media == EVENT_STREAM:
             _admit_stream(service)
@@ -143,72 +119,3 @@ class Resource:
 def _admit_stream(service: Service) -> None:
     if len(service.arrivals) >= service.settings.serve_max_streams:
         raise Problem("busy", f"{len(service.arrivals)} streams are open", headers={"retry-after": "5"})
-
-
-@lru_cache(maxsize=256)
-def acceptable(accept: bytes, media: str) -> bool:
-    """Whether an Accept header allows this media type: by the most specific range that matches (RFC 9110, 12.5.1)."""
-    kind, best = media.encode().partition(b"/")[0], (-1, 0.0)
-    for part in accept.lower().split(b","):
-        range_, *parameters = (text.strip() for text in part.split(b";"))
-        rank = {media.encode(): 2, kind + b"/*": 1, b"*/*": 0}.get(range_, -1)
-        best = max(best, (rank, _quality(parameters))) if rank >= 0 else best
-    return best[1] > 0
-
-
-def _quality(parameters: Sequence[bytes]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition(b"=")
-        if name.strip() == b"q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
-
-
-def _path_parameter(name: str, raw: str) -> str:
-    """An id from a path, which comes percent-encoded: an id may hold a slash."""
-    try:
-        value = unquote_to_bytes(raw).decode()
-    except UnicodeDecodeError:
-        raise Problem("invalid-parameter", "not UTF-8", field=name) from None
-    try:
-        return check_owner(name, value) if name in _OWNERS else check_id(name, value)
-    except BadRecord as bad:
-        raise Problem("invalid-parameter", bad.detail, field=name) from None
-
-
-def read_query(raw: bytes, kind: type[msgspec.Struct]) -> Any:
-    """The parameters of a query string. Raises `Problem` on one that is unknown, given twice, or out of bounds."""
-    if not raw:
-        return kind()
-    try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
-    except ValueError as error:
-        raise Problem("malformed", f"the query: {error}") from None
-    found: dict[str, Any] = {}
-    lists = _lists(kind)
-    for name, value in pairs:
-        if name not in kind.__struct_fields__:
-            raise Problem("invalid-parameter", "no such parameter", field=name[:100])
-        if name in lists:
-            found.setdefault(name, []).append(value)
-        elif name in found:
-            raise Problem("invalid-parameter", "given more than once", field=name)
-        else:
-            found[name] = value
-    try:
-        return msgspec.convert(found, kind, strict=False)
-    except msgspec.ValidationError as error:
-        text = str(error)
-        at = _AT.search(text)
-        raise Problem("invalid-parameter", text[: at.start()] if at else text, field=at[1] if at else None) from None
-
-
-@lru_cache(maxsize=64)
-def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
-    """The parameters that may be repeated."""
-    told = {one.name: msgspec.inspect.type_info(one.type) for one in msgspec.structs.fields(kind)}
-    inner = {name: type_.type if isinstance(type_, msgspec.inspect.Metadata) else type_ for name, type_ in told.items()}
-    return frozenset(name for name, type_ in inner.items() if isinstance(type_, msgspec.inspect.ListType))

@@ -85,6 +85,9 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#type-{escape(name)}">{escape(name)}</a>'
+    if "event" in schema.get("properties", {}):
+        event = schema["properties"]
+        return f"<code>{escape(event['event']['const'])}</code>: {_kind(event['data']['contentSchema'])}"
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_kind(choice) for choice in schema["anyOf"]))
     if "enum" in schema:

@@ -9,44 +9,66 @@ from itertools import accumulate
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
+
+from streams.histogram import bucket_name
 
 
-class RequestTally(Collector):
-    """A counter by route, method and status, and a histogram by route and method. For the event loop's thread alone."""
+class RequestTotal(Collector):
+    """The counter by route, method and status."""
 
-    def __init__(self, prefix: str, buckets: Sequence[float], registry: CollectorRegistry) -> None:
-        self._prefix, self._bounds = prefix, [*map(float, buckets), float("inf")]
-        self._requests: dict[tuple[str, str, str], int] = {}
-        self._durations: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
-        registry.register(self)
+    _type, _labelnames = "counter", ("route", "method", "status")
+    _documentation = "Requests by route template, method and status."
 
-    def count(self, route: str, method: str, status: str, seconds: float | None) -> None:
-        """A request was answered; without ``seconds`` its duration says nothing, as a stream's."""
-        key = (route, method, status)
-        self._requests[key] = self._requests.get(key, 0) + 1
-        if seconds is None:
-            return
-        held = self._durations.get((route, method))
+    def __init__(self, prefix: str) -> None:
+        self._name = f"{prefix}_requests"
+        self.counts: dict[tuple[str, str, str], int] = {}
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The state of now, for a scrape."""
+        family = CounterMetricFamily(self._name, self._documentation, labels=self._labelnames)
+        for labels, number in self.counts.items():
+            family.add_metric(labels, number)
+        yield family
+
+
+class RequestSeconds(Collector):
+    """The histogram by route and method."""
+
+    _type, _labelnames = "histogram", ("route", "method")
+    _documentation = "From a request's head to the end of its answer, streams left out."
+
+    def __init__(self, prefix: str, buckets: Sequence[float]) -> None:
+        self._name, self._bounds = f"{prefix}_request_seconds", [*map(float, buckets), float("inf")]
+        self._held: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
+
+    def observe(self, route: str, method: str, seconds: float) -> None:
+        """Count one duration."""
+        held = self._held.get((route, method))
         if held is None:
-            held = self._durations[route, method] = ([0] * len(self._bounds), [0.0])
+            held = self._held[route, method] = ([0] * len(self._bounds), [0.0])
         held[0][bisect_left(self._bounds, seconds)] += 1
         held[1][0] += seconds
 
-    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
+    def collect(self) -> Iterator[HistogramMetricFamily]:
         """The state of now, for a scrape."""
-        name = f"{self._prefix}_requests"
-        requests = CounterMetricFamily(
-            name, "Requests by route template, method and status.", labels=["route", "method", "status"]
-        )
-        for labels, number in self._requests.items():
-            requests.add_metric(labels, number)
-        yield requests
-        durations = HistogramMetricFamily(
-            f"{self._prefix}_request_seconds", "From a request's head to the end of its answer, streams left out.",
-            labels=["route", "method"],
-        )  # fmt: skip
-        for labels_, (counts, total) in self._durations.items():
-            cumulative = [(floatToGoString(bound), n) for bound, n in zip(self._bounds, accumulate(counts), strict=True)]
-            durations.add_metric(labels_, cumulative, total[0])
-        yield durations
+        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labelnames)
+        for labels, (counts, total) in self._held.items():
+            cumulative = [(bucket_name(bound), n) for bound, n in zip(self._bounds, accumulate(counts), strict=True)]
+            family.add_metric(labels, cumulative, total[0])
+        yield family
+
+
+class RequestTally:
+    """Both, for the event loop's thread alone."""
+
+    def __init__(self, prefix: str, buckets: Sequence[float], registry: CollectorRegistry) -> None:
+        self._total, self._seconds = RequestTotal(prefix), RequestSeconds(prefix, buckets)
+        registry.register(self._total)
+        registry.register(self._seconds)
+
+    def count(self, route: str, method: str, status: str, seconds: float | None) -> None:
+        """A request was answered; without ``seconds`` its duration says nothing, as a stream's."""
+        counts, key = self._total.counts, (route, method, status)
+        counts[key] = counts.get(key, 0) + 1
+        if seconds is not None:
+            self._seconds.observe(route, method, seconds)

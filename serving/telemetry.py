@@ -39,6 +39,7 @@ LABELS = {
     "kind": ("user", "live"),
     "version": "of Ouzel",
     "python": "its version",
+    "domain": "what topic names begin with, less the last dot",
 }
 """The values of each label, for docs/metrics.md."""
 UNITS = {
@@ -57,9 +58,9 @@ UNITS = {
 
 
 class ServingTelemetry:
-    """Every metric of `ouzel serve`, in a registry of its own."""
+    """Every metric of `ouzel serve`, in a registry of its own. ``domain`` is what topic names begin with, less the last dot."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, domain: str = "", registry: CollectorRegistry | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry if registry is not None else CollectorRegistry()
         r = self.registry
@@ -114,4 +115,5 @@ class ServingTelemetry:
         self.streams_skipped = Counter(
             "ouzel_serve_streams_skipped", "Rankings left out of a stream because its client was slow.", registry=r
         )
-        Info("ouzel_build", "What runs.", registry=r).info({"version": version("ouzel"), "python": platform.python_version()})
+        build = {"version": version("ouzel"), "python": platform.python_version(), "domain": domain}
+        Info("ouzel_build", "What runs.", registry=r).info(build)

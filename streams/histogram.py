@@ -44,10 +44,10 @@ class BulkHistogram(Collector):
         """The state of now, for a scrape."""
         with self._lock:
             counts, total = list(self._counts), self._sum
-        cumulative = [(_name(bound), float(count)) for bound, count in zip(self._bounds, accumulate(counts), strict=True)]
+        cumulative = [(bucket_name(bound), float(count)) for bound, count in zip(self._bounds, accumulate(counts), strict=True)]
         yield HistogramMetricFamily(self._name, self._documentation, buckets=cumulative, sum_value=total)
 
 
-def _name(bound: float) -> str:
+def bucket_name(bound: float) -> str:
     """As Prometheus writes it in the label `le`."""
     return "+Inf" if bound == float("inf") else repr(bound)

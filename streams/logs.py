@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from hashlib import blake2b
 from typing import Any
 
@@ -23,6 +24,28 @@ USERS = ("user_id", "session_id")
 """Fields that name somebody."""
 WITHHELD = "withheld"
 HASH_BYTES = 8
+AGAIN_AFTER_S = 10.0
+
+
+class Seldom(logging.Filter):
+    """Lets each message of the libraries' through once in ten seconds: while Kafka is away, aiokafka has hundreds a second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is said; what carries an exception always is."""
+        if record.exc_info or record.name.partition(".")[0] not in QUIET:
+            return True
+        message, now = (record.name, str(record.msg)), self._clock()
+        if now - self._said.get(message, -AGAIN_AFTER_S) < AGAIN_AFTER_S:
+            return False
+        if len(self._said) > 1000:  # messages that are no templates
+            self._said.clear()
+        self._said[message] = now
+        return True
 
 
 def set_up(settings: Settings) -> None:
@@ -57,6 +80,7 @@ def set_up(settings: Settings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

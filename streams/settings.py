@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     serve_host: str = Field("127.0.0.1", description="Address of `ouzel serve`; another than loopback needs keys.")
     serve_port: int = Field(8080, ge=1, le=65535, description="Port of `ouzel serve`.")
     serve_keys: Path | None = Field(None, description="File with the hashes of API keys: see `ouzel keys create`.")
-    serve_rankings: int = Field(100_000, ge=1, description="Latest rankings kept, about 5 kB each; then the oldest go.")
+    serve_rankings: int = Field(100_000, ge=1, description="Latest rankings kept, about 6 kB each; then the oldest go.")
     serve_cors_origins: list[str] = Field([], description="Origins whose pages may call the API from a browser.")
     serve_max_body_bytes: int = Field(1_000_000, ge=1000, le=50_000_000, description="A longer request body is refused.")
     serve_max_head_bytes: int = Field(16_384, ge=1024, le=1_000_000, description="A longer request head ends its connection.")
@@ -169,6 +169,11 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """The full name of one of Ouzel's topics."""
         return f"{self.topic_prefix}{name}"
+
+    @property
+    def domain(self) -> str:
+        """What topic names begin with, less the last dot: it names this Ouzel among others in one Prometheus."""
+        return self.topic_prefix.rstrip(".")
 
     @classmethod
     def settings_customise_sources(

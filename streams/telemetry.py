@@ -137,8 +137,7 @@ class Telemetry:
     def tell_build(self, settings: Settings) -> None:
         """What runs, and in which domain."""
         encoder = settings.encoder if settings.model == "hybrid" else "none"
-        domain = settings.topic_prefix.rstrip(".")
-        self.process.build.labels(version("ouzel"), domain, settings.model, encoder, settings.delivery).set(1)
+        self.process.build.labels(version("ouzel"), settings.domain, settings.model, encoder, settings.delivery).set(1)
 
     def tell_model(self, model: Recommender) -> None:
         """Set the metrics of the model that ranks."""

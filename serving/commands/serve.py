@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def serve() -> None:
     """Answer HTTP until SIGTERM or Ctrl-C. Runs beside the workers, as many copies as you like."""
     settings = load_settings()
-    telemetry = ServingTelemetry()
+    telemetry = ServingTelemetry(settings.domain)
     try:
         keys = Keys(settings.serve_keys, telemetry)
     except KeysError as error:

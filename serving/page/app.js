@@ -82,7 +82,8 @@ function time(ranking, answered) {
 
 /** Show a ranking, from wherever it comes first, unless it or a newer one is on the screen. */
 function arrived(ranking) {
-  if (current !== null && (current.recommendation_id === ranking.recommendation_id || !replaces(ranking, current))) return;
+  const known = current?.recommendation_id === ranking.recommendation_id && current.items.length === ranking.items.length;
+  if (known || (current !== null && !replaces(ranking, current))) return;
   const answered = now();
   current = ranking;
   const moved = strip.show(ranking);
@@ -200,6 +201,7 @@ function start() {
     const state = stateOf(figures.trouble.value, figures.latest.value);
     showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner"), sentence: part("banner-words"), key: part("key-open") }, state);
     if (state === "locked" && !asked) askForKey();
+    if (state === "live") part("key").close(); // an answer to the old key may have opened it again
     asked ||= state === "locked";
   };
   figures.trouble.follow(connect);

@@ -11,7 +11,9 @@ from starlette.responses import Response
 from models.experts.panel import EXPERTS, HALF_LIFE
 from models.recommender import POPULAR
 from serving.answers import DEFAULT_K
-from serving.operations import MAX_K, Call, Document, Id, Operation
+from serving.documents import Document
+from serving.operations import Call, Operation
+from serving.parameters import MAX_K, Id
 from serving.problems import Problem
 from serving.selection import Filter, popular, select
 from streams.pipeline import ranked_items

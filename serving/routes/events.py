@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from serving.answers import RankingAnswer
 from serving.bodies import MEDIA, media_type, read_body, split
+from serving.documents import Document
 from serving.ingest import Accepted, refused
-from serving.operations import Call, Document, Operation
+from serving.operations import Call, Operation
 from serving.problems import RecordError
 from streams.decode import event_key
 from streams.records import Event

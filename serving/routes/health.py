@@ -7,7 +7,8 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
-from serving.operations import Call, Document, Operation
+from serving.documents import Document
+from serving.operations import Call, Operation
 
 
 class Health(msgspec.Struct):

@@ -10,8 +10,10 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
 from serving.bodies import MEDIA, media_type, read_body, split
+from serving.documents import JSON, NO_STORE, Document
 from serving.ingest import record_error, refused
-from serving.operations import JSON, MAX_K, NO_STORE, Call, Document, Id, Operation
+from serving.operations import Call, Operation
+from serving.parameters import MAX_K, Id
 from serving.problems import Problem, RecordError
 from serving.writer import Placed, Record
 from streams.catalogue import decode_item, item_of

@@ -12,8 +12,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from serving.cache import CachedRanking
+from serving.documents import EVENT_STREAM, NO_STORE, Document
 from serving.live import FreshnessMs
-from serving.operations import EVENT_STREAM, NO_STORE, Call, Document, Operation
+from serving.operations import Call, Operation
 from serving.sse import event, events
 from serving.workers import Accuracy, Asked
 from streams.records import RankedItem, Recommendation
@@ -107,6 +108,6 @@ OPERATIONS = [
     Operation(
         "GET", "/v1/live/stream", stream_live, "A sample of the rankings of everybody", "Live",
         "Server-sent events `ranking`, at most five a second, under a hash in place of the id.",
-        answers={200: Sample}, media=EVENT_STREAM,
+        answers={200: str}, media=EVENT_STREAM, events={"ranking": Sample},
     ),
 ]  # fmt: skip

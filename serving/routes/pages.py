@@ -10,7 +10,8 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.operations import JSON, ROUTE, Call, Operation
+from serving.documents import JSON
+from serving.operations import ROUTE, Call, Operation
 
 PAGE = Path(__file__).parent.parent / "page"
 HEADERS = {

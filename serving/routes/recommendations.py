@@ -11,7 +11,9 @@ from starlette.responses import Response, StreamingResponse
 
 from serving.answers import DEFAULT_K, RankingAnswer
 from serving.cache import CachedRanking
-from serving.operations import EVENT_STREAM, MAX_K, NO_STORE, Call, Document, Id, Operation
+from serving.documents import EVENT_STREAM, NO_STORE, Document
+from serving.operations import Call, Operation
+from serving.parameters import MAX_K, Id
 from serving.problems import Problem
 from serving.selection import Filter
 from serving.sse import event, events
@@ -33,6 +35,12 @@ class StreamQuery(msgspec.Struct, frozen=True):
     """How many items."""
 
     k: Annotated[int, Meta(ge=1, le=MAX_K, description="Items of each ranking.")] = DEFAULT_K
+
+
+class Removed(msgspec.Struct):
+    """The user was deleted; a ranking may come again if he does."""
+
+    user_id: str
 
 
 async def get_recommendations(call: Call) -> Response:
@@ -59,7 +67,7 @@ async def _rankings(call: Call, owner: str) -> AsyncIterator[bytes]:
 
     async def encode(ranking: CachedRanking | None) -> bytes:
         if ranking is None:
-            return event("removed", msgspec.json.encode({"user_id": owner}))
+            return event("removed", msgspec.json.encode(Removed(owner)))
         found = await service.answers.by(ranking, owner, k)
         return event("ranking", found, ranking.event_id) if found is not None else b""
 
@@ -82,6 +90,7 @@ OPERATIONS = [
         "GET", "/v1/users/{user_id}/stream", stream_recommendations, "Each fresh ranking, as it is published", "Rankings",
         "Server-sent events: `ranking` with the same document, `removed` when the user was deleted, and comments as heartbeats. "
         "It begins with the current ranking, unless Last-Event-ID says that it was had. A slow client misses some in between.",
-        query=StreamQuery, answers={200: RankingAnswer}, problems=(429,), media=EVENT_STREAM,
+        query=StreamQuery, answers={200: str}, problems=(429,), media=EVENT_STREAM,
+        events={"ranking": RankingAnswer, "removed": Removed},
     ),
 ]  # fmt: skip

@@ -7,7 +7,8 @@ import time
 import msgspec
 from starlette.responses import Response
 
-from serving.operations import Call, Document, Operation
+from serving.documents import Document
+from serving.operations import Call, Operation
 from serving.problems import Problem
 from serving.writer import Placed, Record
 from streams.records import Recommendation

@@ -43,6 +43,8 @@ class Connection:
         reader, writer = self._streams
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
+        if b"connection: close" in head.lower():
+            self._streams = None
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         return int(head[9:12]), await reader.readexactly(length)
 

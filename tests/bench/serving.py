@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,7 @@ from running import WorkerProcess, environment, free_port, fresh_settings, wait_
 from serve_process import ServeProcess
 
 from serving.brokers import ApacheBroker
+from serving.processes import Child
 from streams.records import RankedItem, Recommendation
 from streams.settings import Settings
 from streams.topics import create_topics
@@ -115,34 +117,28 @@ def percentiles(took: Took) -> str:
     return ", ".join(f"p{share * 100:.0f} {took.percentile(share):.1f}" for share in (0.5, 0.9, 0.99)) + " ms"
 
 
-def beside_a_worker(settings: Settings, folder: Path) -> None:
+def beside_a_worker(settings: Settings, folder: Path, stack: ExitStack) -> None:
     """A worker with the hybrid at 500 events/s on the same machine: rankings asked for at fixed rates, then clicks that wait."""
-    worker = WorkerProcess(settings, folder / "worker.log").start()
+    worker, serve = WorkerProcess(settings, folder / "worker.log"), ServeProcess(settings, folder / "beside.log")
+    for process in (worker, serve):
+        process.start()
+        stack.callback(process.kill)
     worker.wait_ready(180)
-    serve = ServeProcess(settings, folder / "beside.log")
-    serve.start()
     serve.wait_ready()
     simulator = [sys.executable, "-m", "serving.cli", "simulate", "--rate", str(EVENTS_PER_S)]
-    with subprocess.Popen(simulator, env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as source:
-        try:
-            wait_until(lambda: serve.metrics().get("ouzel_serve_cached_users", 0) > 300, "rankings of the simulator's shoppers")
-            time.sleep(10)
-            for rate in BESIDE_RATES:
-                before, began = done(worker), time.monotonic()
-                took = paced(serve.port, lambda n: get(f"/v1/recommendations/shopper-{n % 300}"), rate * 20, rate)
-                events = (done(worker) - before) / (time.monotonic() - began)
-                print(
-                    f"GET at {rate}/s beside a worker doing {events:.0f} events/s: {took.rate:.0f}/s, {percentiles(took)}",
-                    flush=True,
-                )
-                assert not took.failed
-            clicks(serve, f"beside {EVENTS_PER_S} events/s")
-        finally:
-            source.terminate()
+    source = stack.enter_context(Child("simulator", simulator, folder / "simulator.log", environment(settings)))
+    wait_until(lambda: serve.metrics().get("ouzel_serve_cached_users", 0) > 300, "rankings of the simulator's shoppers")
+    time.sleep(10)
+    for rate in BESIDE_RATES:
+        before, began = done(worker), time.monotonic()
+        took = paced(serve.port, lambda n: get(f"/v1/recommendations/shopper-{n % 300}"), rate * 20, rate)
+        events = (done(worker) - before) / (time.monotonic() - began)
+        told = f"{took.rate:.0f}/s, {percentiles(took)}" + (f", {took.failed} refused" if took.failed else "")
+        print(f"GET at {rate}/s beside a worker doing {events:.0f} events/s: {told}", flush=True)
+    clicks(serve, f"beside {EVENTS_PER_S} events/s")
+    source.stop()
     time.sleep(5)
     clicks(serve, "with nothing beside")
-    serve.stop()
-    worker.stop()
 
 
 def clicks(serve: ServeProcess, beside: str) -> None:
@@ -169,7 +165,7 @@ def main() -> None:
     home = os.environ.get("KAFKA_HOME")
     if not home:
         sys.exit("bench-serving needs KAFKA_HOME: a folder with Apache Kafka")
-    with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
+    with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         settings = fresh_settings(broker.bootstrap, folder)
         create_topics(settings)
@@ -177,20 +173,17 @@ def main() -> None:
         serve = ServeProcess(settings, folder / "serve.log", OUZEL_SERVE_RANKINGS=str(USERS))
         began = time.monotonic()
         serve.start()
+        stack.callback(serve.kill)
         serve.wait_ready(300)
         metrics = serve.metrics()
         assert metrics["ouzel_serve_cached_users"] == USERS, metrics
-        memory = metrics["process_resident_memory_bytes"]
-        print(
-            f"{USERS:,} rankings read and ready {time.monotonic() - began:.1f} s after the start, {memory / 1e6:.0f} MB resident",
-            flush=True,
-        )
+        took, memory = time.monotonic() - began, metrics["process_resident_memory_bytes"] / 1e6
+        print(f"ready with {USERS:,} rankings {took:.1f} s after the start, {memory:.0f} MB resident", flush=True)
         side_by_side(serve, folder)
-        print(f"resident then: {serve.metrics()['process_resident_memory_bytes'] / 1e6:.0f} MB", flush=True)
         serve.stop()
         settings = fresh_settings(broker.bootstrap, folder, model="hybrid", data_dir=folder / "beside")
         create_topics(settings)
-        beside_a_worker(settings, folder)
+        beside_a_worker(settings, folder, stack)
 
 
 if __name__ == "__main__":

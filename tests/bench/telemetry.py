@@ -1,10 +1,12 @@
 """What telemetry costs: CPU per event of the worker with it and without (`metrics_port` 0), with the null model and the hybrid.
 
-The two alternate over equal backlogs on Apache Kafka, each first in every other round; the figure is the median of the rounds'
-ratios. Done is what lies on the topic of recommendations, as a worker without an endpoint tells nothing; the hybrid's time runs
-until its learner has come to rest too. The endpoint is scraped every second.
+Two figures. *Share*: of the samples that py-spy takes of a worker at work, those within telemetry's code; it is of one process,
+so neighbours on the machine do not change it. *Ratio*: workers with and without alternate over equal backlogs on Apache Kafka,
+each first in every other round, and the figure is the median of the rounds' ratios. Done is what lies on the topic of
+recommendations, as a worker without an endpoint tells nothing; time runs until the learner has come to rest too. The endpoint is
+scraped every 5 s.
 
-Needs KAFKA_HOME. ROUNDS, EVENTS (null) and HYBRID_EVENTS are settable.
+Needs KAFKA_HOME. ROUNDS, EVENTS (null) and HYBRID_EVENTS are settable; ROUNDS=0 leaves the ratio out.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,8 +26,9 @@ from pathlib import Path
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
+from bench.pipeline import UNIT, cpu_seconds
+from journey import clicks
 from kafka import KafkaConsumer, TopicPartition
-from pipeline import UNIT, cpu_seconds
 from running import WorkerProcess, fresh_settings
 
 from serving.brokers import ApacheBroker
@@ -38,11 +42,19 @@ from streams.topics import create_topics
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 EVENTS = {"null": int(os.environ.get("EVENTS", "200000")), "hybrid": int(os.environ.get("HYBRID_EVENTS", "40000"))}
-USERS, ITEMS = 5000, 20_000
+USERS, ITEMS = 5000, 4000
 SAMPLE_EVERY_S = 0.25
-SCRAPE_EVERY = 4
+SCRAPE_EVERY = 20
 REST_S, AT_REST = 2.0, 0.1
 """At rest is a worker that has used less than a tenth of a core for so long."""
+SAMPLES_PER_S, PROFILED_S = 200, 10
+TELEMETRY = (
+    *(f"streams/{name}.py" for name in ("accuracy", "attribution", "disk", "exposure", "histogram", "lag", "observer")),
+    *(f"streams/{name}.py" for name in ("ranking_cache", "telemetry", "engine/oldest", "engine/sensor")),
+    "models/alone.py",
+    "prometheus_client/",
+)
+"""Telemetry's code; what it calls is its cost too."""
 
 
 def shop(events: int) -> Iterator[tuple[bytes, bytes]]:
@@ -70,6 +82,30 @@ def one(broker: str, folder: Path, model: str, events: list[tuple[bytes, bytes]]
     found = per_event(settings, folder, watched=watched)
     shutil.rmtree(settings.data_dir)
     return found
+
+
+def share(broker: str, folder: Path, model: str, events: list[tuple[bytes, bytes]]) -> tuple[float, int]:
+    """The share of a worker's CPU that goes into telemetry, while it works on a backlog, and of how many samples."""
+    settings = fresh_settings(broker, folder, max_poll_records=UNIT, model=model, data_dir=folder / uuid.uuid4().hex)
+    create_topics(settings)
+    asyncio.run(fill(settings, events))
+    worker, raw = WorkerProcess(settings, folder / "profiled.log").start(), folder / "profile"
+    assert worker.process is not None
+    worker.wait_ready(180)
+    command = [Path(sys.executable).with_name("py-spy"), "record", "--rate", str(SAMPLES_PER_S), "--duration", str(PROFILED_S)]
+    subprocess.run(
+        [*command, "--format", "raw", "--output", raw, "--pid", str(worker.process.pid)], check=True, capture_output=True
+    )
+    lag = sum(left for name, left in worker.metrics().items() if name.startswith("ouzel_consumer_lag"))
+    assert lag > 0, "the backlog was done before the profile"
+    worker.stop(30)
+    shutil.rmtree(settings.data_dir)
+    total = ours = 0
+    for line in raw.read_text().splitlines():
+        stack, _, count = line.rpartition(" ")
+        total += int(count)
+        ours += int(count) if any(place in stack for place in TELEMETRY) else 0
+    return ours / total, total
 
 
 def per_event(settings: Settings, folder: Path, *, watched: bool) -> float:
@@ -110,12 +146,16 @@ def main() -> None:
     with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for model, count in EVENTS.items():
+            events = list(shop(count)) if model == "hybrid" else clicks(count, users=USERS)
+            part, samples = share(broker.bootstrap, folder, model, events)
+            print(f"{model}: telemetry has {part:.1%} of the worker's CPU ({samples} samples)", flush=True)
             found: dict[bool, list[float]] = {False: [], True: []}
-            events = list(shop(count))
             for number in range(ROUNDS):
                 for watched in (number % 2 == 0, number % 2 == 1):
                     found[watched].append(one(broker.bootstrap, folder, model, events, watched=watched))
                 print(model, number, {watched: round(times[-1], 1) for watched, times in found.items()}, flush=True)
+            if not ROUNDS:
+                continue
             off, on = (statistics.median(found[watched]) for watched in (False, True))
             ratios = sorted(on / off for on, off in zip(found[True], found[False], strict=True))
             print(f"{model}: {off:.1f} us of CPU per event without telemetry, {on:.1f} with (medians of {ROUNDS})")

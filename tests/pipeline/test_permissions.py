@@ -18,6 +18,7 @@ from journey import clicks, wait_done
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from oracle import account, outputs, read_topic
 from running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from serve_process import ServeProcess
 
 from models.snapshot import take
 from streams.kafka import client_config
@@ -146,6 +147,27 @@ def test_whoever_may_do_everything_is_told_nothing(settings: Settings) -> None:
     assert not_allowed(settings, describe_topics(settings)) == []
 
 
+def test_serve_needs_what_is_documented_and_no_more(
+    guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, tmp_path: Path
+) -> None:
+    name, rights = user(), documented("serve", settings)
+    guard.grant(name, rights)
+    with some_of_everything(settings, without=()) as again:
+        again()
+        serve = ServeProcess(settings, tmp_path / "serve.log", **guard.login(name))
+        serve.start()
+        try:
+            serve.wait_ready()
+            assert serve.call("GET", "/v1/recommendations/ann").body["recommendation_id"] == "r"
+            assert serve.call("POST", "/v1/events", {"user_id": "ann", "item_id": "mug"}).status == 202
+            assert serve.call("PUT", "/v1/items/cup", {"item_id": "cup"}).status == 200
+            assert serve.stop() == 0
+        finally:
+            if serve.alive:
+                serve.kill()
+    assert_exactly(rights, guard.asked(name))
+
+
 TOOLS = {
     "topics": ["topics", "create"],
     "replay": ["replay", "events.jsonl"],
@@ -177,8 +199,8 @@ def test_a_tool_needs_what_is_documented_and_no_more(
 
 
 @contextmanager
-def some_of_everything(settings: Settings) -> Iterator[Callable[[], None]]:
-    """A committed offset, a transition, a dead letter, a snapshot; one topic less; and what sends one more recommendation."""
+def some_of_everything(settings: Settings, without: tuple[str, ...] = ("learner",)) -> Iterator[Callable[[], None]]:
+    """A committed offset, a transition, a dead letter, a snapshot; topics ``without``; and what sends one more recommendation."""
     producer = KafkaProducer(bootstrap_servers=settings.broker)
     chunks, manifest = to_records(
         take(settings.model, new_model(settings)), "one", transitions_offset=0, epoch=0, steps=0, created_at=0
@@ -190,7 +212,8 @@ def some_of_everything(settings: Settings) -> Iterator[Callable[[], None]]:
     producer.send(settings.topic("items"), b'{"item_id": "mug"}', b"mug")
     producer.flush()
     client = admin(settings)
-    client.delete_topics([settings.topic("learner")])  # so that there is one to make
+    for topic in without:  # so that there is one to make
+        client.delete_topics([settings.topic(topic)])
     client.close()
     consumer = KafkaConsumer(**client_config(settings), group_id=settings.app_id)
     consumer.assign([TopicPartition(settings.topic("events"), 0)])

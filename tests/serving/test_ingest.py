@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from serving.bodies import MOST_RECORDS, split
+from serving.documents import JSON, NDJSON
 from serving.ingest import REMEMBERED, Ingest, record_error, refused
-from serving.operations import JSON, NDJSON
 from serving.problems import Problem
 from serving.telemetry import ServingTelemetry
 from serving.writer import Placed, Record, TooLarge, Writer

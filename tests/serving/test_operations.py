@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.app import OPERATIONS
-from serving.operations import EVENT_STREAM, JSON, acceptable, read_query
+from serving.documents import EVENT_STREAM, JSON, acceptable
+from serving.parameters import read_query
 from serving.problems import Problem
 from serving.routes.items import ItemsQuery
 from serving.routes.recommendations import RankingQuery

@@ -245,7 +245,9 @@ def test_a_deleted_user_is_gone_from_every_store_and_stays_gone(stage: Stage) ->
         )
         assert (answer.status, answer.body["waited"]) == (202, "timeout")
     produce(settings, [(b"gone", elsewhere), (f"key{other}".encode(), elsewhere)])
-    wait_until(lambda: worker.metrics().get("ouzel_events_total|outcome=before_deletion") == 4, "they are left out")
+    wait_until(
+        lambda: worker.metrics().get("ouzel_events_total|event_type=view|outcome=before_deletion") == 4, "they are left out"
+    )
     assert serve.call("GET", "/v1/users/gone").status == 404
 
     def compacted() -> bool:

@@ -131,7 +131,7 @@ def recorded(tmp_path: Path) -> Path:
 def test_a_tool_makes_no_topic_by_naming_it(kafka: str, tmp_path: Path, recorded: Path, command: list[str]) -> None:
     told = ouzel(fresh_settings(kafka, tmp_path), *(str(recorded) if word == "FILE" else word for word in command))
     assert told.returncode == 1
-    assert "`ouzel topics create` makes it" in told.stderr
+    assert "`ouzel topics create` makes what is missing" in told.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

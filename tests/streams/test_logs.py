@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from functools import cache
 
 import pytest
+
+from streams.logs import Seldom
 
 SCRIPT = """
 import logging, structlog, warnings
@@ -77,3 +80,23 @@ def test_users_are_told_apart_by_a_keyed_hash_and_not_at_all_without_a_key() -> 
     assert {len(name) for name in (*first, *second, *long)} == {16}
     assert users(None) == ("withheld", "withheld")
     assert not any("zoe" in line for key in (None, "a key") for form in ("json", "text") for line in lines(form, key))
+
+
+def test_what_a_library_says_again_and_again_is_said_seldom() -> None:
+    now = [0.0]
+    seldom = Seldom(lambda: now[0])
+
+    def said(name: str, message: str, *arguments: object, exc_info: object = None) -> bool:
+        return seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, message, arguments, exc_info))  # type: ignore[arg-type]
+
+    assert said("aiokafka.conn", "Unable connect to node %s", 1)
+    assert not said("aiokafka.conn", "Unable connect to node %s", 2)
+    assert said("aiokafka.conn", "something else")
+    assert said("serving.writer", "kafka_away")
+    assert said("serving.writer", "kafka_away"), "ours is said whenever it is"
+    assert said("aiokafka.conn", "Unable connect to node %s", 1, exc_info=(ValueError, ValueError(), None))
+    now[0] = 10.0
+    assert said("aiokafka.conn", "Unable connect to node %s", 1)
+    for number in range(3000):
+        assert said("kafka", f"message {number}")
+    assert len(seldom._said) <= 1001

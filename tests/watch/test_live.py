@@ -76,7 +76,7 @@ def test_panels_and_rules_tell_of_a_healthy_run_and_the_right_alerts_of_what_goe
     site.learner().kill()
     both = {"OuzelNoLearner", "OuzelNoWorker"}
     for alert in both:
-        fires(site, alert, beside=both | {"OuzelWorkerDown"} | REMEMBERED)
+        fires(site, alert, beside=both | {"OuzelWorkerDown", "OuzelCommitsFlat"} | REMEMBERED)
 
 
 def every_panel_has_data(site: Site) -> None:
