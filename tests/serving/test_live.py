@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -13,22 +12,21 @@ from prometheus_client import generate_latest
 
 from serving.live import LiveTopics
 from serving.workers import fetch, together
-from streams.accuracy import LiveAccuracy
+from streams.observer import MetricsObserver
 from streams.telemetry import Telemetry
 
 
 def worker(tests: int, hits: int, *, learner: bool, lag: int) -> bytes:
     """What a worker's endpoint answers."""
-    telemetry, accuracy = Telemetry(), LiveAccuracy()
+    telemetry = Telemetry()
+    accuracy = MetricsObserver(telemetry, "events").accuracy
     for number in range(tests):
-        accuracy.model.add(["a"], "a" if number < hits else "b")
-        accuracy.popularity.add(["a"], "b")
-    telemetry.unit_done(["accepted"] * 5, Counter(), [], accuracy, 0.0)
-    telemetry.ready.set(1)
-    telemetry.is_learner.set(learner)
-    telemetry.loss.set(4.5 if learner else float("nan"))
-    telemetry.learner_lag.set(7)
-    telemetry.lag.labels("0").set(lag)
+        accuracy.test("a", ["a"] if number < hits else [], {})
+    telemetry.process.ready.set(1)
+    telemetry.model.is_learner.set(learner)
+    telemetry.model.loss.set(4.5 if learner else float("nan"))
+    telemetry.model.learner_lag.set(7)
+    telemetry.group.lag.labels("0").set(lag)
     return generate_latest(telemetry.registry)
 
 
