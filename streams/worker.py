@@ -21,7 +21,7 @@ from streams.delivery.exactly_once import end_left_open
 from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.positions import PositionAhead
 from streams.follower import Follower
-from streams.kafka import aiokafka_config
+from streams.kafka import NoBroker, aiokafka_config
 from streams.learner import Learner, make_replica
 from streams.model import new_model
 from streams.model_thread import ModelThread
@@ -30,10 +30,10 @@ from streams.ranking import ThreadRanker
 from streams.replica import InService
 from streams.rules import event_decoder, hash_secret
 from streams.sessions import NewerState
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 from streams.snapshots import model_name, position_to_start, restore_newest
 from streams.telemetry import Telemetry
-from streams.topics import describe_topics, events_retention_ms, topic_problems
+from streams.topics import TopicsError, describe_topics, events_retention_ms, topic_problems
 from streams.updates import Updates
 
 log = structlog.get_logger(__name__)
@@ -184,7 +184,10 @@ def _spare_the_collector() -> None:
 
 
 def run_worker(settings: Settings) -> int:
-    """Run one worker in this process; returns its exit code. Raises `SettingsError` before anything has begun."""
+    """Run one worker in this process; returns its exit code.
+
+    Raises `SettingsError`, `NoBroker` and `TopicsError` before anything has begun.
+    """
 
     async def main() -> int:
         try:
@@ -192,5 +195,10 @@ def run_worker(settings: Settings) -> int:
         except REFUSALS as error:
             log.error("refused", reason=str(error))
             return REFUSED
+        except (SettingsError, NoBroker, TopicsError):
+            raise
+        except Exception as error:
+            log.error("failed", error=repr(error), exc_info=error)
+            return FAILED
 
     return asyncio.run(main())
