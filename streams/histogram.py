@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import HistogramMetricFamily
@@ -23,7 +22,7 @@ class BulkHistogram(Collector):
     ) -> None:
         self._name, self._documentation = name, documentation
         self._bounds = [*map(float, buckets), float("inf")]
-        self._counts = [0] * len(self._bounds)
+        self._upto = [0] * len(self._bounds)
         self._sum, self._worst = 0.0, worst
         self._lock = threading.Lock()
         registry.register(self)
@@ -32,19 +31,19 @@ class BulkHistogram(Collector):
         """Count every value."""
         if not values:
             return
-        if min(values) < 0 or max(values) > self._worst:
-            values = [min(max(value, 0.0), self._worst) for value in values]
-        bounds, counts = self._bounds, self._counts
+        ordered = sorted(values)  # which costs little, as ages of a unit's events nearly are
+        if ordered[0] < 0 or ordered[-1] > self._worst:
+            values = ordered = [min(max(value, 0.0), self._worst) for value in ordered]
+        upto = [bisect_right(ordered, bound) for bound in self._bounds]
         with self._lock:
-            for value in values:
-                counts[bisect_left(bounds, value)] += 1
+            self._upto = list(map(int.__add__, self._upto, upto))
             self._sum = sum(values, self._sum)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The state of now, for a scrape."""
         with self._lock:
-            counts, total = list(self._counts), self._sum
-        cumulative = [(bucket_name(bound), float(count)) for bound, count in zip(self._bounds, accumulate(counts), strict=True)]
+            upto, total = self._upto, self._sum
+        cumulative = [(bucket_name(bound), float(count)) for bound, count in zip(self._bounds, upto, strict=True)]
         yield HistogramMetricFamily(self._name, self._documentation, buckets=cumulative, sum_value=total)
 
 

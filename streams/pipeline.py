@@ -7,7 +7,7 @@ and the same records come again. Numbers in the comments are the steps of docs/d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -21,7 +21,7 @@ from streams.delivery.outbox import NO_HEADERS, Outbox
 from streams.observer import Observer
 from streams.records import Event, RankedItem, Recommendation, recommendation_id
 from streams.rules import Rules, Topics
-from streams.sessions import Outcome, dwell, not_again, owner, pack, session_key, state_key, step, user_key
+from streams.sessions import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, user_key
 from streams.states import States
 from streams.store import Changes, SessionStore
 from streams.work import UNKNOWN, Record, Trigger, Work
@@ -104,7 +104,7 @@ class Pipeline:
         with observer.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
-            self._states.stored(work.changes)
+            self._states.stored()
         observer.done(work, rankings, self._now())
 
     # 2-4: decode, skip what is done, step the sessions in offset order
@@ -112,7 +112,7 @@ class Pipeline:
     def _step_partition(self, work: Work, partition: int, records: Sequence[Record]) -> None:
         watermark = self._store.watermark(partition)
         changes = work.changes[partition] = Changes(watermark=max(watermark, records[-1].offset))
-        touched: dict[bytes, int] = {}
+        touched: dict[bytes, tuple[int, State]] = {}
         markers, secret = self._store.markers(partition), self._rules.deleting.secret
         transitions = work.outbox.to(self._topics.transitions, 0)
         for record in records:
@@ -124,7 +124,7 @@ class Pipeline:
                 continue
             if isinstance(event, Deletion):
                 self._delete(work, partition, record, event)
-                touched |= dict.fromkeys((user_key(event.key), session_key(event.key)), record.offset)
+                touched |= {key: (record.offset, State()) for key in (user_key(event.key), session_key(event.key))}
                 markers = {**markers, marker_key(event.key, secret): record.timestamp}
                 continue
             key = state_key(event)
@@ -141,7 +141,7 @@ class Pipeline:
                 if result.outcome is Outcome.IMPRESSION and event.recommendation_id is not None:
                     work.impressions.append(event)
                 continue
-            touched[key] = record.offset
+            touched[key] = record.offset, state
             if result.transition is not None:
                 transitions.append((None, _encode(result.transition), NO_HEADERS))
             if result.triggers:
@@ -151,8 +151,7 @@ class Pipeline:
                 excluded = not_again(session, self._rules.exclude)
                 alone = self._observer.samples(record.offset)
                 work.queries.append(Query(prefix, excluded, session.length, dwell(session.prefix), None, alone))
-        for key, offset in touched.items():
-            state = self._states.get(partition, key)
+        for key, (offset, state) in touched.items():
             changes.states[key] = (offset, pack(state, offset) if state.sessions else None)
         changes.states.update(self._expired(work, partition, records[-1], touched))
 
@@ -186,10 +185,12 @@ class Pipeline:
             work.outcomes.append((UNKNOWN, "dead_letter"))
             return None
 
-    def _expired(self, work: Work, partition: int, last: Record, touched: Mapping[bytes, int]) -> dict[bytes, tuple[int, None]]:
+    def _expired(self, work: Work, partition: int, last: Record, touched: Collection[bytes]) -> dict[bytes, tuple[int, None]]:
         rules = self._rules
         keys = self._store.expired(partition, last.timestamp, rules.session_ttl_ms, rules.deleting.ttl_ms)
         gone: dict[bytes, tuple[int, None]] = {key: (last.offset, None) for key in keys if key not in touched}
+        for key in gone:
+            self._states.empty(partition, key)
         work.counts["expired",] += len(gone)
         return gone
 
@@ -201,7 +202,8 @@ class Pipeline:
         removals = work.removals[::-1]
         outputs = {partition: work.outbox.to(self._topics.recommendations, partition) for partition in work.changes}
         for number, (trigger, ranking) in enumerate(zip(work.triggers, rankings, strict=True)):
-            self._remove(work, removals, number)
+            if removals:
+                self._remove(work, removals, number)
             event, record = trigger.event, trigger.record
             recommendation = Recommendation(
                 recommendation_id=recommendation_id(record.topic, record.partition, record.offset),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Holds at most ``capacity`` entries, and always the last ``capacity / 2`` that were put.
+    """Holds at most ``capacity`` entries and what was put at once beyond it, and always the last ``capacity / 2`` that were put.
 
     Two plain dicts take turns: when the younger is full it becomes the older, and the older is forgotten.
     """
@@ -28,6 +28,12 @@ class Recent(Generic[K, V]):
         if len(self._younger) >= self._half:
             self._older, self._younger = self._younger, {}
         self._younger[key] = value
+
+    def put_all(self, entries: Mapping[K, V]) -> None:
+        """Keep these, all of them, however many."""
+        if len(self._younger) >= self._half:
+            self._older, self._younger = self._younger, {}
+        self._younger.update(entries)
 
     def get(self, key: K) -> V | None:
         """What was put last under this key, if it is still held."""

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from streams.recent import Recent
 from streams.sessions import Session, State, pack
 from streams.states import States
-from streams.store import Changes
 
 ANN = b"u:ann"
 
@@ -35,7 +34,7 @@ def do(states: States, store: Store, offset: int) -> State:
     state = states.get(0, ANN)
     state.sessions.insert(0, Session(None, offset, 0, 0))
     store.held[ANN] = pack(state, offset)
-    states.stored({0: Changes(offset, {ANN: (offset, store.held[ANN])})})
+    states.stored()
     return state
 
 
@@ -59,6 +58,7 @@ def test_what_a_unit_that_was_given_up_has_changed_is_forgotten() -> None:
     states.get(0, ANN).sessions.clear()
     states.begin()
     assert offsets(states.get(0, ANN)) == [1]
+    assert store.reads == 2
 
 
 def test_after_a_rebalance_the_store_is_asked() -> None:
@@ -76,8 +76,9 @@ def test_what_was_removed_is_gone() -> None:
     states = States(store)  # type: ignore[arg-type]
     do(states, store, 1)
     states.begin()
+    states.empty(0, ANN)
     store.held.clear()
-    states.stored({0: Changes(2, {ANN: (2, None)})})
+    states.stored()
     states.begin()
     assert states.get(0, ANN) == State()
 
@@ -89,6 +90,24 @@ def test_a_deleted_user_begins_anew_within_the_unit() -> None:
     states.begin()
     states.empty(0, ANN)
     assert states.get(0, ANN) == State()
+
+
+def test_a_unit_larger_than_what_is_kept_sees_all_that_it_changed() -> None:
+    store = Store()
+    states = States(store, capacity=2)  # type: ignore[arg-type]
+    states.begin()
+    for offset in range(9):
+        states.get(0, b"u:%d" % offset).sessions.append(Session(None, offset, 0, 0))
+    assert [offsets(states.get(0, b"u:%d" % offset)) for offset in range(9)] == [[offset] for offset in range(9)]
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 30), st.integers(), max_size=6), max_size=20))
+def test_what_is_put_at_once_is_held_at_once(units: list[dict[int, int]]) -> None:
+    recent: Recent[int, int] = Recent(8)
+    for unit in units:
+        recent.put_all(unit)
+        assert all(recent.get(key) == value for key, value in unit.items())
+        assert len(recent) <= 8 + 2 * 6
 
 
 @given(st.integers(1, 10), st.lists(st.tuples(st.sampled_from(["put", "take"]), st.integers(0, 8)), max_size=60))
