@@ -21,6 +21,7 @@ OPEN_SESSIONS = 4
 RECENT_EVENT_IDS = 32
 SUPPRESSED_ITEMS = 20
 STATE_VERSION = 1
+NOTHING: frozenset[str] = frozenset()
 
 
 class Outcome(StrEnum):
@@ -156,7 +157,7 @@ def dwell(prefix: Sequence[Interaction]) -> float:
 def not_again(session: Session, exclude: str) -> frozenset[str]:
     """Items that the session is not to be recommended: those suppressed and, by ``exclude``, those ``seen`` or ``purchased``."""
     if exclude == "nothing":
-        return frozenset(session.suppressed)
+        return frozenset(session.suppressed) if session.suppressed else NOTHING
     known = (i.item_id for i in session.prefix if exclude == "seen" or i.event_type == "purchase")
     return frozenset((*session.suppressed, *known))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -175,15 +176,21 @@ class Rig:
         finally:
             consumer.close()
 
-    def finish(self) -> int:
-        """End the load, wait until all of it is done, stop the workers cleanly; returns the number of events."""
+    def finish(self, stuck_after_s: float = math.inf) -> int:
+        """End the load, wait until all of it is done, stop the workers cleanly; returns the number of events.
+
+        Commits that stand still for ``stuck_after_s`` are no error where that is given: they may be what is to be found.
+        """
         events = self.load.finish() + self._beside
-        ends = self.ends()
-        until = time.monotonic() + DONE_WITHIN_S
-        while self.committed() != ends:
-            assert time.monotonic() < until, f"committed {self.committed()} of {ends}: {self.workers[0].tail()}"
+        ends, until = self.ends(), time.monotonic() + DONE_WITHIN_S
+        done, moved_at = self.committed(), time.monotonic()
+        while done != ends and time.monotonic() - moved_at < stuck_after_s:
+            assert time.monotonic() < until, f"committed {done} of {ends}: {[worker.tail() for worker in self.workers]}"
             self.keep_alive()
             time.sleep(0.5)
+            before, done = done, self.committed()
+            if done != before:
+                moved_at = time.monotonic()
         for worker in self.workers:
             if worker.alive and worker.stop(20) != 0:
                 self.notes.append(f"a worker ended with {worker.process.returncode if worker.process else None}")

@@ -15,6 +15,8 @@ from faults.verdict import verdict
 from running import environment, free_port
 
 SCALE = 0.05
+STUCK_AFTER_S = 20.0
+"""The stock app may lose count of what it has done, and then it commits no more."""
 
 
 @pytest.mark.parametrize(("name", "delivery"), SHORT)
@@ -52,7 +54,7 @@ def test_the_oracle_finds_what_a_stock_faust_app_loses_or_applies_twice(kafka_ho
                     process.kill()
                     process.wait()
             try:
-                events = rig.finish()
+                events = rig.finish(STUCK_AFTER_S)
             finally:
                 process.terminate()
                 process.wait(30)
