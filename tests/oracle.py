@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,23 +27,28 @@ EMBEDDED_QUIET_POLLS = 2
 """The embedded broker tells the end of batched records wrong: there, only silence says that all was read."""
 
 
-def read_topic(settings: Settings, name: str, timeout_s: float = 120.0) -> list[Any]:
-    """Every record that the topic holds now, per partition in order, by a plain consumer."""
+def read_topic(settings: Settings, name: str) -> list[Any]:
+    """Every record that the topic holds now, per partition in order."""
+    return sorted(records_of(settings, name), key=lambda record: (record.partition, record.offset))
+
+
+def records_of(settings: Settings, name: str, stuck_after_s: float = 120.0) -> Iterator[Any]:
+    """The same by a plain consumer as they come, as hours of recommendations are more than memory should hold."""
     consumer = KafkaConsumer(**consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
     topic = settings.topic(name)
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
-    ends, records, until = consumer.end_offsets(partitions), [], time.monotonic() + timeout_s
+    ends, until = consumer.end_offsets(partitions), time.monotonic() + stuck_after_s
     quiet = 0 if settings.idempotent else -EMBEDDED_QUIET_POLLS
     while quiet < 0 or any(consumer.position(tp) < ends[tp] for tp in partitions):
-        assert time.monotonic() < until, f"{topic} was not read to its end in {timeout_s} s"
+        assert time.monotonic() < until, f"{topic}: nothing more in {stuck_after_s} s, before its end"
         found = consumer.poll(timeout_ms=200)
         quiet = min(quiet + 1, 0) if not found or settings.idempotent else -EMBEDDED_QUIET_POLLS
         for polled in found.values():
-            records.extend(polled)
+            until = time.monotonic() + stuck_after_s
+            yield from polled
     consumer.close()
-    return sorted(records, key=lambda record: (record.partition, record.offset))
 
 
 @dataclass
@@ -151,9 +156,9 @@ class Outputs:
 
 def outputs(settings: Settings) -> Outputs:
     """Count every output record by the event that made it."""
-    transitions = [msgspec.json.decode(record.value) for record in read_topic(settings, "transitions")]
-    published = [r for r in read_topic(settings, "recommendations") if r.key != POPULAR_KEY and r.value is not None]
-    letters = [dict(record.headers) for record in read_topic(settings, "dead-letters")]
+    transitions = (msgspec.json.decode(record.value) for record in records_of(settings, "transitions"))
+    published = (r for r in records_of(settings, "recommendations") if r.key != POPULAR_KEY and r.value is not None)
+    letters = (dict(record.headers) for record in records_of(settings, "dead-letters"))
     return Outputs(
         Counter((t["source_partition"], t["source_offset"]) for t in transitions),
         Counter(msgspec.json.decode(record.value)["recommendation_id"] for record in published),

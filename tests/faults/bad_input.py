@@ -142,7 +142,7 @@ def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
         if worker.alive:
             worker.kill()
     rows = judge(settings, places)
-    held = account(settings, read_topic(settings, "events", 300))
+    held = account(settings, read_topic(settings, "events"))
     sent = outputs(settings)
     rows += [
         {"input": f"a bot with {bot} events", "found": "pace and memory below", "ok": True},
