@@ -93,7 +93,14 @@ def share(broker: str, folder: Path, model: str, events: list[tuple[bytes, bytes
     worker, raw = WorkerProcess(settings, folder / "profiled.log").start(), folder / "profile"
     assert worker.process is not None
     worker.wait_ready(180)
-    command = [Path(sys.executable).with_name("py-spy"), "record", "--rate", str(SAMPLES_PER_S), "--duration", str(PROFILED_S[model])]
+    command = [
+        Path(sys.executable).with_name("py-spy"),
+        "record",
+        "--rate",
+        str(SAMPLES_PER_S),
+        "--duration",
+        str(PROFILED_S[model]),
+    ]
     subprocess.run(
         [*command, "--format", "raw", "--output", raw, "--pid", str(worker.process.pid)], check=True, capture_output=True
     )

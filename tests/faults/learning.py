@@ -12,6 +12,8 @@ from faults.rig import Rig
 from model_oracle import snapshots, write_snapshot
 from running import wait_until
 
+from streams.model_log import Stored
+
 
 @row("delete-everything", **HYBRID, snapshot_every_s=2.0, rate=300.0)
 def delete_everything(rig: Rig) -> None:
@@ -43,8 +45,10 @@ def snapshot_damaged(rig: Rig) -> None:
     (worker,) = rig.workers
     for number in rig.times(10):
         rig.wait(3)
+        wait_until(lambda: _its_own(_newest(rig)), "a snapshot of its own", 60, every_s=1)
         assert worker.stop(15) == 0, worker.tail()
-        whole = next(snapshots(rig.settings).newest_first())
+        whole = _newest(rig)
+        assert whole is not None
         first, last = whole.chunks[0], max(whole.chunks)
         spoiled = {0: first[:100] + bytes([first[100] ^ 1]) + first[101:]} if number % 2 else {last: whole.chunks[last][:-1]}
         told = msgspec.structs.replace(whole.manifest, snapshot=f"damaged-{number}", created_at=whole.manifest.created_at + 1)
@@ -55,6 +59,14 @@ def snapshot_damaged(rig: Rig) -> None:
         rig.ready()
         assert worker.metrics()["ouzel_refused_snapshots_total"] >= 1
         assert f"damaged-{number}" in worker.log.read_text()
+
+
+def _newest(rig: Rig) -> Stored | None:
+    return next(snapshots(rig.settings).newest_first(), None)
+
+
+def _its_own(newest: Stored | None) -> bool:
+    return newest is not None and not newest.manifest.snapshot.startswith("damaged")
 
 
 def _spoiled(rig: Rig) -> None:
