@@ -124,7 +124,8 @@ class Pipeline:
                 continue
             if isinstance(event, Deletion):
                 self._delete(work, partition, record, event)
-                touched |= {key: (record.offset, State()) for key in (user_key(event.key), session_key(event.key))}
+                emptied = user_key(event.key), session_key(event.key)
+                touched |= {key: (record.offset, self._states.get(partition, key)) for key in emptied}
                 markers = {**markers, marker_key(event.key, secret): record.timestamp}
                 continue
             key = state_key(event)

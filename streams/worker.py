@@ -167,13 +167,19 @@ class Worker:
 
     def _fail(self, error: BaseException) -> None:
         """Nothing is acknowledged after an error: the process ends and the same records come again."""
-        if isinstance(error, REFUSALS):
-            log.error("refused", reason=str(error))
-        else:
-            log.error("failed", error=repr(error), exc_info=error)
+        code = _tell_end(error)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(REFUSED if isinstance(error, REFUSALS) else FAILED)
+        os._exit(code)
+
+
+def _tell_end(error: BaseException) -> int:
+    """Log why a worker ends; returns its exit code."""
+    if isinstance(error, REFUSALS):
+        log.error("refused", reason=str(error))
+        return REFUSED
+    log.error("failed", error=repr(error), exc_info=error)
+    return FAILED
 
 
 def _spare_the_collector() -> None:
@@ -192,13 +198,9 @@ def run_worker(settings: Settings) -> int:
     async def main() -> int:
         try:
             return await Worker(settings).run()
-        except REFUSALS as error:
-            log.error("refused", reason=str(error))
-            return REFUSED
         except (SettingsError, NoBroker, TopicsError):
             raise
         except Exception as error:
-            log.error("failed", error=repr(error), exc_info=error)
-            return FAILED
+            return _tell_end(error)
 
     return asyncio.run(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import msgspec
 from kafka import KafkaProducer
@@ -13,7 +12,7 @@ from oracle import read_topic
 from models.guard import finite
 from models.snapshot import restore, take
 from streams.model import new_model
-from streams.model_log import Manifest, Shelf, SnapshotRefused, Stored
+from streams.model_log import Manifest, Shelf
 from streams.records import Transition
 from streams.settings import Settings
 from streams.steps import Steps
@@ -50,8 +49,8 @@ def _learned(settings: Settings, until: int) -> bytes:
 
 def sound(settings: Settings) -> bool:
     """Whether the newest snapshot has every step and position of an uninterrupted model, and only numbers."""
-    newest, stored = _newest(settings)
-    found, expected = restore(stored), restore(uninterrupted(settings, newest.manifest.transitions_offset))
+    newest = next(snapshots(settings).newest_first())
+    found, expected = restore(newest.load()), restore(uninterrupted(settings, newest.manifest.transitions_offset))
     numbers = all(finite(array) for array in found.state().values() if array.dtype.kind == "f")
     same = (found.steps, found.position, found.vocabulary_size) == (expected.steps, expected.position, expected.vocabulary_size)
     return numbers and same
@@ -70,13 +69,5 @@ def write_snapshot(settings: Settings, manifest: Manifest, chunks: Mapping[int, 
 
 def bit_equal(settings: Settings) -> bool:
     """Whether the newest snapshot is that of an uninterrupted model."""
-    newest, stored = _newest(settings)
-    return stored == uninterrupted(settings, newest.manifest.transitions_offset)
-
-
-def _newest(settings: Settings) -> tuple[Stored, bytes]:
-    """The newest snapshot that is whole, which a worker would begin with."""
-    for stored in snapshots(settings).newest_first():
-        with suppress(SnapshotRefused):
-            return stored, stored.load()
-    raise AssertionError("no snapshot is whole")
+    newest = next(snapshots(settings).newest_first())
+    return newest.load() == uninterrupted(settings, newest.manifest.transitions_offset)

@@ -45,7 +45,7 @@ def snapshot_damaged(rig: Rig) -> None:
     (worker,) = rig.workers
     for number in rig.times(10):
         rig.wait(3)
-        wait_until(lambda: _its_own(_newest(rig)), "a snapshot of its own", 60, every_s=1)
+        _wait_for_its_own(rig)
         assert worker.stop(15) == 0, worker.tail()
         whole = _newest(rig)
         assert whole is not None
@@ -59,14 +59,21 @@ def snapshot_damaged(rig: Rig) -> None:
         rig.ready()
         assert worker.metrics()["ouzel_refused_snapshots_total"] >= 1
         assert f"damaged-{number}" in worker.log.read_text()
+    _wait_for_its_own(rig)
 
 
 def _newest(rig: Rig) -> Stored | None:
     return next(snapshots(rig.settings).newest_first(), None)
 
 
-def _its_own(newest: Stored | None) -> bool:
-    return newest is not None and not newest.manifest.snapshot.startswith("damaged")
+def _wait_for_its_own(rig: Rig) -> None:
+    """Until the newest snapshot is one that the worker wrote."""
+
+    def its_own() -> bool:
+        newest = _newest(rig)
+        return newest is not None and not newest.manifest.snapshot.startswith("damaged")
+
+    wait_until(its_own, "a snapshot of its own", 60, every_s=1)
 
 
 def _spoiled(rig: Rig) -> None:

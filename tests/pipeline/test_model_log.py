@@ -92,6 +92,7 @@ def test_a_damaged_snapshot_is_told_and_the_older_one_used(settings: Settings, w
     second = worker(settings)
     second.wait_ready()
     counted, log = second.metrics(), second.log.read_text()
+    assert log.partition('"model_rebuilt"')[0].count('"snapshot_refused"') == 2
     assert counted["ouzel_refused_snapshots_total"] in (2, 4), "told at the start, and again once it is the learner"
     assert counted["ouzel_refused_transitions_total"] == 1
     assert counted["ouzel_learning_steps"] >= whole.manifest.steps
