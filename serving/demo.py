@@ -9,7 +9,7 @@ import tempfile
 import time
 import webbrowser
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -74,13 +74,16 @@ def run_demo(options: DemoOptions, console: Console) -> None:
 class Watch:
     """Follows one run and sums it up."""
 
-    def __init__(self, options: DemoOptions, console: Console, stage: Stage, tally: TopicTally) -> None:
+    def __init__(
+        self, options: DemoOptions, console: Console, stage: Stage, tally: TopicTally, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self._options = options
         self._console = console
         self._stage = stage
         self._tally = tally
         self._metrics = WorkerMetrics()
-        self._began = time.monotonic()
+        self._began = clock()
         self._pace = _Pace()
         self._settled = False
         self._told: object = None
@@ -102,8 +105,8 @@ class Watch:
     def settle(self) -> None:
         """After Ctrl-C: no more events, and a few seconds for those on their way."""
         self._stage.source.stop()
-        until = time.monotonic() + SETTLE_WITHIN_S
-        while not self._settled and self._stage.worker.returncode is None and time.monotonic() < until:
+        until = self._clock() + SETTLE_WITHIN_S
+        while not self._settled and self._stage.worker.returncode is None and self._clock() < until:
             self._settled = self._finished()
             time.sleep(TURN_S)
 
@@ -127,8 +130,8 @@ class Watch:
             self._stage.check()
             if self._tally.failure is not None:
                 raise DemoError(f"the topics could not be read: {self._tally.failure!r}")
-            self._settled = self._finished() and self._stage.source.returncode == 0
-            if not self._settled and time.monotonic() - self._silent_since > STALLED_AFTER_S:
+            self._settled = self._finished()
+            if not self._settled and self._clock() - self._silent_since > STALLED_AFTER_S:
                 raise DemoError(f"nothing has happened for {STALLED_AFTER_S:.0f} s; the worker:\n{self._stage.worker.tail()}")
             yield self._moment()
             if self._settled:
@@ -136,25 +139,30 @@ class Watch:
             time.sleep(TURN_S)
 
     def _finished(self) -> bool:
-        """Whether all that was produced is dealt with, and all that the worker made of it was read.
+        """Whether no more is produced, and what was is dealt with, and all that the worker made of it was read.
 
         Silence says so: the embedded broker's end offsets are wrong for batched records. Kafka's are asked as well.
         """
+        ended = self._stage.source.returncode  # asked first, so that what it sent is in what is read from now on
         self._metrics = metrics = self._stage.metrics() or self._metrics
         with self._tally.lock:
             read = dict(self._tally.counts.records)
             agreed = not demo_view.disagreements(self._tally.counts, metrics)
-        now, told = time.monotonic(), (metrics.done, read)
+        now, told = self._clock(), (metrics.done, read, ended)
         if told != self._told:
             self._told, self._silent_since = told, now
-        if metrics.done < read["events"]:
+        if ended is None or metrics.done < read["events"]:
             return False
         if now - self._silent_since < (SETTLED_AFTER_S if agreed else DISPUTED_AFTER_S):
             return False
-        return self._options.embedded or self._tally.reached(end_positions(self._stage.settings))
+        if self._options.embedded:
+            return True
+        reached = self._tally.reached(end_positions(self._stage.settings))
+        with self._tally.lock:
+            return reached and self._tally.counts.records == read  # to ask for the ends takes a while
 
     def _moment(self) -> Moment:
-        elapsed, metrics, counts = time.monotonic() - self._began, self._metrics, self._tally.counts
+        elapsed, metrics, counts = self._clock() - self._began, self._metrics, self._tally.counts
         with self._tally.lock:
             p50, p99 = counts.freshness.recent(0.50), counts.freshness.recent(0.99)
             latest = demo_view.in_words(counts.latest, counts.catalogue)

@@ -71,9 +71,10 @@ class Page:
         wait_until(now, what, PATIENCE_S)
 
     def wide(self, width: int) -> None:
-        """Change the width of the screen."""
+        """Change the width of the screen, and wait until the page has taken notice: it folds a panel, which moves all below."""
         size = {"width": width, "height": WIDTHS[width], "deviceScaleFactor": 1, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.run_async("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
 
     def prefer(self, **features: str) -> None:
         """What the system's settings say, as color_scheme="dark"."""
