@@ -72,6 +72,7 @@ class ModelThread:
                 job = (self._background if from_background else self._urgent).popleft()
                 background_turn = not from_background
             job()
+            del job  # else a unit's queries would wait here for the next job, to be freed by the core that did not make them
 
 
 def _set_result(done: asyncio.Future[T], outcome: T) -> None:

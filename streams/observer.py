@@ -86,9 +86,10 @@ class MetricsObserver:
         places = {item: place for place, item in enumerate(popular)}
         for trigger, ranking in zip(work.triggers, rankings, strict=True):
             self._test(trigger, places, counts)
-            items = ranking.items[:CUT]
-            cache.remember(Remembered(trigger.name, trigger.record.offset, items, ranking.strategy, ranking.alone))
-            if trigger.record.offset % SAMPLED == 0:
+            record, items = trigger.record, ranking.items[:CUT]
+            cache.remember(Remembered(trigger.name, record.offset, items, ranking.strategy, ranking.alone))
+            work.asked_at.append((record.timestamp, trigger.event.timestamp))
+            if record.offset % SAMPLED == 0:
                 self.exposure.add(items, ranking.reasons, trigger.prefix, counts)
         for event in work.impressions:
             place = attributed(cache, self._topic, event.recommendation_id or "", event.item_id)
@@ -116,8 +117,8 @@ class MetricsObserver:
         self._telemetry.unit_done(
             work.outcomes,
             work.counts,
-            [now - trigger.record.timestamp / 1000 for trigger in work.triggers],
-            [now - trigger.event.timestamp / 1000 for trigger in work.triggers],
+            [now - kafka_time / 1000 for kafka_time, _ in work.asked_at],
+            [now - event_time / 1000 for _, event_time in work.asked_at],
         )
 
     async def follow_head(self, head: Callable[[], Awaitable[frozenset[str]]]) -> None:

@@ -7,7 +7,8 @@ and the same records come again. Numbers in the comments are the steps of docs/d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Protocol
 
 import msgspec
@@ -152,9 +153,8 @@ class Pipeline:
                 excluded = not_again(session, self._rules.exclude)
                 alone = self._observer.samples(record.offset)
                 work.queries.append(Query(prefix, excluded, session.length, dwell(session.prefix), None, alone))
-        for key, (offset, state) in touched.items():
-            changes.states[key] = (offset, pack(state, offset) if state.sessions else None)
-        changes.states.update(self._expired(work, partition, records[-1], touched))
+        _keep(changes, touched)
+        self._expire(work, partition, changes, records[-1])
 
     def _delete(self, work: Work, partition: int, record: Record, deletion: Deletion) -> None:
         """Empty the states of a user or anonymous session, and leave a marker."""
@@ -163,7 +163,7 @@ class Pipeline:
                 self._observer.forget((partition, key, session.first_offset))
             self._states.empty(partition, key)
         mark = marker_key(deletion.key, self._rules.deleting.secret)
-        work.changes[partition].states[mark] = (record.offset, pack_marker(record.timestamp, record.offset))
+        work.changes[partition].markers[mark] = pack_marker(record.timestamp, record.offset)
         work.removals.append((len(work.triggers), partition, deletion.key.encode()))
         work.outcomes.append((UNKNOWN, "deleted"))
 
@@ -186,14 +186,14 @@ class Pipeline:
             work.outcomes.append((UNKNOWN, "dead_letter"))
             return None
 
-    def _expired(self, work: Work, partition: int, last: Record, touched: Collection[bytes]) -> dict[bytes, tuple[int, None]]:
+    def _expire(self, work: Work, partition: int, changes: Changes, last: Record) -> None:
+        """Remove some of what has expired, but for what this unit has touched."""
         rules = self._rules
-        keys = self._store.expired(partition, last.timestamp, rules.session_ttl_ms, rules.deleting.ttl_ms)
-        gone: dict[bytes, tuple[int, None]] = {key: (last.offset, None) for key in keys if key not in touched}
-        for key in gone:
-            self._states.empty(partition, key)
-        work.counts["expired",] += len(gone)
-        return gone
+        for key in self._store.expired(partition, last.timestamp, rules.session_ttl_ms, rules.deleting.ttl_ms):
+            if not (key in changes.states or key in changes.markers or key in changes.removals):
+                changes.removals[key] = last.offset
+                self._states.empty(partition, key)
+                work.counts["expired",] += 1
 
     # 7: what leaves the process
 
@@ -231,7 +231,15 @@ class Pipeline:
             work.outbox.to(self._topics.recommendations, partition).append((key, None, NO_HEADERS))
 
 
+def _keep(changes: Changes, touched: Mapping[bytes, tuple[int, State]]) -> None:
+    """What a unit's states are at its end, each as of the source offset that touched it last."""
+    for key, (offset, state) in touched.items():
+        if state.sessions:
+            changes.states[key] = pack(state, offset)
+        else:
+            changes.removals[key] = offset
+
+
 def ranked_items(ranking: Ranking) -> list[RankedItem]:
     """A ranking as it is published."""
-    ranks = range(1, len(ranking.items) + 1)
-    return list(map(RankedItem, ranking.items, ranking.scores, ranks, ranking.reasons, ranking.because))
+    return list(map(RankedItem, ranking.items, ranking.scores, count(1), ranking.reasons, ranking.because))

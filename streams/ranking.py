@@ -26,11 +26,11 @@ class ThreadRanker:
         """The rankings, the most popular items beside them, and the model's version."""
         if not queries:
             return [], [], 0
-        hidden = frozenset(self._catalogue.hidden)
+        hidden, asked = frozenset(self._catalogue.hidden), [*queries, Query(())]
 
         def job() -> tuple[list[Ranking], Sequence[str], int]:
             model, began = self._place.replica.model, time.perf_counter()
-            rankings = model.rank([*queries, Query(())], k, hidden)
+            rankings = model.rank(asked, k, hidden)
             self._telemetry.ranking.inc(time.perf_counter() - began)
             return rankings[:-1], rankings[-1].items[:CUT], model.steps
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,21 +22,27 @@ SWEEP_EVERY_MS = 1000
 
 @dataclass(slots=True)
 class Changes:
-    """What a unit does to one partition. Each state has its source offset; ``None`` as a value removes it."""
+    """What a unit does to one partition: states and markers to keep, and keys to remove, each as of a source offset."""
 
     watermark: int
-    states: dict[bytes, tuple[int, bytes | None]] = field(default_factory=dict)
+    states: dict[bytes, bytes] = field(default_factory=dict)
+    markers: dict[bytes, bytes] = field(default_factory=dict)
+    removals: dict[bytes, int] = field(default_factory=dict)
 
-    def changelog(self) -> Iterator[Outgoing]:
+    def changelog(self) -> list[Outgoing]:
         """The changelog's records, the watermark last. A tombstone tells its source offset in a header."""
-        for key, (offset, value) in self.states.items():
-            yield removed(key, offset) if value is None else (key, value, NO_HEADERS)
-        yield WATERMARK, watermark_value(self.watermark), NO_HEADERS
+        kept: list[Outgoing] = [(key, value, NO_HEADERS) for of in (self.states, self.markers) for key, value in of.items()]
+        gone = (removed(key, offset) for key, offset in self.removals.items())
+        return [*kept, *gone, (WATERMARK, watermark_value(self.watermark), NO_HEADERS)]
+
+    def value(self, key: bytes, stored: Callable[[bytes], bytes | None]) -> bytes | None:
+        """What a key has after the unit, where ``stored`` tells what it had before."""
+        return None if key in self.removals else self.states.get(key) or self.markers.get(key) or stored(key)
 
 
 def changelog(topic: str, changes: Mapping[int, Changes]) -> Outbox:
     """The changelog's records of a unit, per partition."""
-    return Outbox({(topic, partition): list(of_partition.changelog()) for partition, of_partition in changes.items()})
+    return Outbox({(topic, partition): of_partition.changelog() for partition, of_partition in changes.items()})
 
 
 def removed(key: bytes, offset: int) -> Outgoing:
@@ -141,13 +147,13 @@ class RocksStore:
 
     def write(self, partition: int, changes: Changes, changelog_offset: int) -> None:
         batch = WriteBatch(raw_mode=True)
-        for key, (_, value) in changes.states.items():
-            if key.startswith(MARKER):
-                self._markers.pop(partition, None)
-            if value is None:
-                batch.delete(key)
-            else:
+        for kept in (changes.states, changes.markers):
+            for key, value in kept.items():
                 batch.put(key, value)
+        for key in changes.removals:
+            batch.delete(key)
+        if changes.markers or any(key.startswith(MARKER) for key in changes.removals):
+            self._markers.pop(partition, None)
         batch.put(WATERMARK, watermark_value(changes.watermark))
         batch.put(self._offset_key, str(changelog_offset).encode())
         self._database(partition).write(batch)

@@ -42,7 +42,7 @@ def answers(foreign: Sequence[Any], changes: Changes, stored: Callable[[bytes], 
     """Our values of the keys that were written by somebody else, the watermark last; what we do not have is removed."""
     found = list[Outgoing]()
     for key in dict.fromkeys(record.key for record in foreign if record.key not in (None, WATERMARK)):
-        value = changes.states[key][1] if key in changes.states else stored(key)
+        value = changes.value(key, stored)
         found.append(removed(key, changes.watermark) if value is None else (key, value, []))
     if foreign:
         found.append((WATERMARK, watermark_value(changes.watermark), []))

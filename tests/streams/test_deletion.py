@@ -35,13 +35,12 @@ def store(tmp_path: Path) -> RocksStore:
 def test_markers_are_found_again_and_go_when_the_events_have_gone(store: RocksStore) -> None:
     mark = marker_key("ann", b"")
     assert store.markers(0) == {}
-    states = {mark: (3, pack_marker(DAY, 3)), b"u:bob": (3, pack(State(seen_at=DAY), 3))}
-    store.write(0, Changes(3, states), 5)
+    store.write(0, Changes(3, {b"u:bob": pack(State(seen_at=DAY), 3)}, {mark: pack_marker(DAY, 3)}), 5)
     assert store.markers(0) == {mark: DAY}
     store.refresh()
     assert store.markers(0) == {mark: DAY}
     assert store.expired(0, 2 * DAY, DAY, DAY) == []
     assert store.expired(0, 2 * DAY + 1001, 9 * DAY, DAY) == [mark]
     assert store.expired(0, 3 * DAY, DAY, None) == [b"u:bob"]
-    store.write(0, Changes(4, {mark: (4, None)}), 6)
+    store.write(0, Changes(4, removals={mark: 4}), 6)
     assert store.markers(0) == {}

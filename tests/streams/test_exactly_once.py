@@ -84,7 +84,7 @@ class Producer:
 def unit() -> tuple[Outbox, dict[int, Changes]]:
     outputs = Outbox()
     outputs.to("transitions", 0).append((None, b"transition", []))
-    return outputs, {3: Changes(41, {b"u:a": (41, b"state")})}
+    return outputs, {3: Changes(41, {b"u:a": b"state"})}
 
 
 class Delivering:

@@ -48,7 +48,7 @@ def record(key: bytes | None, value: bytes | None = b"") -> Any:
 
 def test_the_owner_answers_with_its_own_values_and_removes_what_it_does_not_have() -> None:
     stored = {b"u:a": b"stored"}
-    changes = Changes(watermark=7, states={b"u:b": (6, b"new"), b"u:c": (7, None)})
+    changes = Changes(watermark=7, states={b"u:b": b"new"}, removals={b"u:c": 7})
     foreign = [record(key) for key in (b"u:a", b"u:b", b"u:a", b"u:c", b"u:d", WATERMARK, None)]
     told = [(key, value, dict(headers)) for key, value, headers in answers(foreign, changes, stored.get)]
     assert told == [
@@ -83,7 +83,7 @@ async def test_a_zombies_write_is_found_and_answered_before_anything_is_stored()
     log, counted = Log([record(b"u:a", b"first")]), list[int]()
     store: Any = SimpleNamespace(changelog_offset=lambda _: 0, get=lambda _, key: {b"u:a": b"first"}.get(key))
     custody = ChangelogCustody(log, store, log.read, "changelog", counted.append)
-    changes = Changes(watermark=5, states={b"u:b": (5, b"ours")})
+    changes = Changes(watermark=5, states={b"u:b": b"ours"})
     log.records.append(record(b"u:a", b"zombie"))
     intruders = [record(b"u:z", b"zombie, again")]
     placed = await log.publish(changelog("changelog", {0: changes}), 1)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from streams.ranking_cache import RankingCache, Remembered, SessionName
 
 ANN, BOB, CAT = (0, b"u:ann", 1), (0, b"u:bob", 2), (1, b"u:cat", 3)
@@ -21,16 +24,45 @@ def test_a_sessions_last_ranking_and_any_of_late_by_its_trigger() -> None:
     assert cache.triggered(1, 9) is None
 
 
-def test_the_younger_half_is_always_there_and_the_rest_is_forgotten() -> None:
-    cache = RankingCache(sessions=4, rankings=4)
+def test_sessions_are_bounded_and_the_last_half_of_them_is_always_there() -> None:
+    cache = RankingCache(sessions=4)
     names = [(0, b"u:%d" % n, n) for n in range(7)]
     for n, name in enumerate(names):
         cache.remember(ranking(name, n))
         assert cache.last(name) == ranking(name, n)
     assert all(cache.last(name) == ranking(name, n) for n, name in enumerate(names) if n >= 5)
-    assert all(cache.triggered(0, n) for n in (5, 6))
     assert cache.last(names[0]) is None
-    assert cache.triggered(0, 0) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=60), st.integers(6, 20))
+def test_of_every_partition_the_last_rankings_are_there_and_all_are_bounded(steps: list[tuple[int, int]], most: int) -> None:
+    """Each step is a unit of so many rankings of one partition, at every third offset."""
+    cache = RankingCache(rankings=most)
+    ends = {0: 0, 1: 0, 2: 0}
+    for partition, count in steps:
+        for _ in range(count):
+            cache.remember(ranking((partition, b"u:ann", 0), ends[partition]))
+            ends[partition] += 3
+        cache.purge()
+    seen = sum(end > 0 for end in ends.values())
+    held = 0
+    for partition, end in ends.items():
+        there = [cache.triggered(partition, offset) is not None for offset in range(end)]
+        assert not any(found for offset, found in enumerate(there) if offset % 3)
+        every_third = there[::3]
+        assert all(every_third[-(most // (2 * seen)) :])
+        held += sum(every_third)
+    assert held <= most
+
+
+def test_offsets_that_come_again_replace_what_they_triggered_before() -> None:
+    cache = RankingCache()
+    for offset in (5, 6, 7):
+        cache.remember(ranking(ANN, offset))
+    cache.remember(ranking(BOB, 6))
+    assert cache.triggered(0, 5) == ranking(ANN, 5)
+    assert cache.triggered(0, 6) == ranking(BOB, 6)
+    assert cache.triggered(0, 7) is None
 
 
 def test_nothing_stays_of_a_forgotten_session() -> None:

@@ -1,0 +1,115 @@
+"""The journey on real RocksDB, with neither Kafka nor a model: what a unit changes where several things meet in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rocksdict import Options, Rdict
+
+from models.null import NullRecommender
+from streams.catalogue import Catalogue
+from streams.decode import EventDecoder
+from streams.deletion import Deleting, marker_key
+from streams.delivery.outbox import Outbox
+from streams.observer import Unobserved
+from streams.pipeline import Pipeline
+from streams.rules import rules_of, topics_of
+from streams.settings import Settings
+from streams.store import Changes, RocksStore
+
+DAY = 86_400_000
+NOON = 1_760_000_000_000
+MARK = marker_key("ann", b"")
+
+
+class NullRanker:
+    async def rank(self, queries: Any, k: int) -> tuple[Any, list[str], int]:
+        return NullRecommender().rank(queries, k), [], 0
+
+
+class Kept:
+    """Delivery that keeps what each unit changed."""
+
+    def __init__(self) -> None:
+        self.changes: list[Mapping[int, Changes]] = []
+
+    async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
+        self.changes.append(changes)
+        return dict.fromkeys(changes, len(self.changes))
+
+
+class Journey:
+    """A worker's journey over one partition; sessions and markers expire after a day."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = RocksStore(lambda _: database, b"__offset__")
+        database = Rdict(str(folder), Options(raw_mode=True))
+        settings = Settings(session_ttl_s=DAY / 1000)
+        self.delivery, self._next = Kept(), 0
+        self._pipeline = Pipeline(
+            decoder=EventDecoder(),
+            store=self.store,
+            ranker=NullRanker(),
+            delivery=self.delivery,
+            catalogue=Catalogue(),
+            observer=Unobserved(),
+            topics=topics_of(settings),
+            rules=rules_of(settings, Deleting(b"", DAY)),
+        )
+
+    def unit(self, at: int, *users: tuple[str, str | None]) -> Changes:
+        """Take one record per user at a Kafka time, a view of the item that is named or, without one, a deletion."""
+        records = []
+        for user, item in users:
+            value = None if item is None else json.dumps({"user_id": user, "item_id": item, "timestamp": at}).encode()
+            records.append(
+                SimpleNamespace(
+                    topic="e", partition=0, offset=self._next, timestamp=at, key=user.encode(), value=value, headers=()
+                )
+            )
+            self._next += 1
+        asyncio.run(self._pipeline.process({0: records}, 1))
+        return self.delivery.changes[-1][0]
+
+
+@pytest.fixture
+def journey(tmp_path: Path) -> Journey:
+    return Journey(tmp_path)
+
+
+def test_a_state_that_expires_is_removed_and_one_that_the_unit_touches_is_not(journey: Journey) -> None:
+    journey.unit(NOON, ("ann", "a"), ("bob", "a"))
+    changes = journey.unit(NOON + DAY + 1000, ("ann", "b"))
+    assert changes.removals == {b"u:bob": 2}
+    assert list(changes.states) == [b"u:ann"]
+    assert journey.store.get(0, b"u:bob") is None
+
+
+def test_who_is_deleted_and_comes_back_within_a_unit_is_somebody_new(journey: Journey) -> None:
+    journey.unit(NOON, ("ann", "a"), ("bob", "a"))
+    changes = journey.unit(NOON + 1000, ("ann", None), ("bob", None), ("ann", "b"))
+    assert changes.markers.keys() == {MARK, marker_key("bob", b"")}
+    assert changes.removals == {b"u:ann": 2, b"s:ann": 2, b"u:bob": 3, b"s:bob": 3}
+    assert changes.states == {}, "an event of the deletion's own time is before it"
+    assert list(journey.unit(NOON + 1001, ("ann", "b")).states) == [b"u:ann"]
+
+
+def test_a_marker_that_expires_in_the_unit_that_deletes_again_stays(journey: Journey) -> None:
+    journey.unit(NOON, ("ann", None))
+    assert journey.store.markers(0) == {MARK: NOON}
+    changes = journey.unit(NOON + DAY + 1000, ("ann", None))
+    assert MARK not in changes.removals
+    assert journey.store.markers(0) == {MARK: NOON + DAY + 1000}
+
+
+def test_a_marker_goes_when_it_has_expired(journey: Journey) -> None:
+    journey.unit(NOON, ("ann", None))
+    changes = journey.unit(NOON + DAY + 1000, ("bob", "a"))
+    assert changes.removals == {MARK: 1}
+    assert journey.store.markers(0) == {}
