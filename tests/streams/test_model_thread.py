@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
+from functools import partial
 
 import pytest
+from running import wait_until
 
 from streams.model_thread import ModelThread
 
@@ -35,4 +38,16 @@ async def test_an_error_reaches_whoever_asked_and_the_thread_goes_on() -> None:
     with pytest.raises(ZeroDivisionError):
         await thread.urgent(lambda: 1 // 0)
     assert await thread.urgent(threading.current_thread) is not threading.current_thread()
+    thread.stop()
+
+
+async def test_what_a_job_holds_is_let_go_when_it_is_done() -> None:
+    class Queries:
+        pass
+
+    thread, queries = ModelThread(), Queries()
+    alive = weakref.ref(queries)
+    await thread.urgent(partial(id, queries))
+    del queries
+    wait_until(lambda: alive() is None, "nobody holds the job of before", 10)
     thread.stop()
