@@ -10,7 +10,7 @@ import msgspec
 from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from streams.kafka import consumer_config
+from streams.kafka import client_config, consumer_config
 from streams.replica import POPULAR_KEY
 from streams.settings import Settings
 
@@ -36,7 +36,7 @@ class Load(threading.Thread):
 
     def _produce(self) -> None:
         producer = KafkaProducer(
-            bootstrap_servers=self._settings.broker, acks="all", enable_idempotence=True, linger_ms=5,
+            **client_config(self._settings), acks="all", enable_idempotence=True, linger_ms=5,
             delivery_timeout_ms=600_000, request_timeout_ms=20_000, max_block_ms=600_000,
         )  # fmt: skip
         futures: list[Any] = []
