@@ -86,6 +86,7 @@ class Watch:
         self._began = clock()
         self._pace = _Pace()
         self._settled = False
+        self._problems: list[str] = []
         self._told: object = None
         self._silent_since = self._began
 
@@ -120,8 +121,8 @@ class Watch:
         if not self._settled:
             self._console.print("Stopped with events unfinished: the counts are of the moment.", soft_wrap=True)
             return
-        if problems := demo_view.disagreements(counts, self._metrics):
-            raise DemoError("the topics and the worker's counters DISAGREE: " + "; ".join(problems))
+        if self._problems:  # of the look that found it settled: a click on the page may have come since
+            raise DemoError("the topics and the worker's counters DISAGREE: " + "; ".join(self._problems))
         self._console.print("Counted on the topics by an independent consumer: equal to the worker's counters.", soft_wrap=True)
 
     def _moments(self) -> Iterator[Moment]:
@@ -147,13 +148,13 @@ class Watch:
         self._metrics = metrics = self._stage.metrics() or self._metrics
         with self._tally.lock:
             read = dict(self._tally.counts.records)
-            agreed = not demo_view.disagreements(self._tally.counts, metrics)
+            self._problems = demo_view.disagreements(self._tally.counts, metrics)
         now, told = self._clock(), (metrics.done, read, ended)
         if told != self._told:
             self._told, self._silent_since = told, now
         if ended is None or metrics.done < read["events"]:
             return False
-        if now - self._silent_since < (SETTLED_AFTER_S if agreed else DISPUTED_AFTER_S):
+        if now - self._silent_since < (DISPUTED_AFTER_S if self._problems else SETTLED_AFTER_S):
             return False
         if self._options.embedded:
             return True

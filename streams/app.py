@@ -83,9 +83,12 @@ class Application:
         app.agent(app.events_topic, name="recommend")(self._recommend)
         app.agent(app.learner_topic, name="learner")(self._election)
 
+    def _assigned(self) -> frozenset[int]:
+        """The partitions of the events topic that are ours."""
+        return frozenset(tp.partition for tp in self.app.consumer.assignment() if tp.topic == self.app.events_name)
+
     def _recovered(self, seconds: float) -> None:
-        partitions = sorted(tp.partition for tp in self.app.consumer.assignment() if tp.topic == self.app.events_name)
-        log.info("assigned", partitions=partitions, generation=self.generation, recovered_in_s=round(seconds, 3))
+        log.info("assigned", partitions=sorted(self._assigned()), generation=self.generation, recovered_in_s=round(seconds, 3))
         self._telemetry.recovered(seconds)
 
     def _leased(self, store: SessionStore) -> LeasedDelivery:
@@ -114,7 +117,7 @@ class Application:
         settings, telemetry = self._settings, self._telemetry
         if not settings.metrics_port:
             return Unobserved()
-        observer = MetricsObserver(telemetry, settings.topic("events"))
+        observer = MetricsObserver(telemetry, settings.topic("events"), self._assigned)
         self._watches = (
             LagWatch(self.app, telemetry, lambda: self.elected).run,
             DiskWatch(settings.data_dir, lambda: sessions._dbs, telemetry.sessions).run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
@@ -35,6 +35,10 @@ class Observer(Protocol):
         """Whether the event at this offset is to be looked at closely."""
         ...
 
+    def refresh(self) -> None:
+        """Partitions have changed hands."""
+        ...
+
     def forget(self, name: SessionName) -> None:
         """A user's session is deleted."""
         ...
@@ -57,6 +61,8 @@ class Unobserved:
     def samples(self, offset: int) -> bool:
         return False
 
+    def refresh(self) -> None: ...
+
     def forget(self, name: SessionName) -> None: ...
 
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None: ...
@@ -65,10 +71,11 @@ class Unobserved:
 
 
 class MetricsObserver:
-    """Tells Prometheus, and keeps for that the last rankings, the accuracy and the exposure."""
+    """Tells Prometheus, and keeps for that the last rankings of the partitions ``assigned``, the accuracy and the exposure."""
 
-    def __init__(self, telemetry: Telemetry, events_topic: str) -> None:
-        self._telemetry, self._topic = telemetry, events_topic
+    def __init__(self, telemetry: Telemetry, events_topic: str, assigned: Callable[[], Set[int]]) -> None:
+        self._telemetry, self._topic, self._assigned = telemetry, events_topic, assigned
+        self._times: list[tuple[int, int]] = []
         self.cache, self.accuracy, self.exposure = RankingCache(), LiveAccuracy(), Exposure(LABELS["expert"])
         telemetry.before_scrape(self.tell)
 
@@ -78,17 +85,21 @@ class MetricsObserver:
     def samples(self, offset: int) -> bool:
         return offset % SAMPLED == 0
 
+    def refresh(self) -> None:
+        self.cache.keep(self._assigned())
+
     def forget(self, name: SessionName) -> None:
         self.cache.forget(name)
 
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
         cache, counts = self.cache, work.counts
+        times = self._times = []  # gathered here, as another walk over the records would cost more
         places = {item: place for place, item in enumerate(popular)}
         for trigger, ranking in zip(work.triggers, rankings, strict=True):
             self._test(trigger, places, counts)
             record, items = trigger.record, ranking.items[:CUT]
             cache.remember(Remembered(trigger.name, record.offset, items, ranking.strategy, ranking.alone))
-            work.asked_at.append((record.timestamp, trigger.event.timestamp))
+            times.append((record.timestamp, trigger.event.timestamp))
             if record.offset % SAMPLED == 0:
                 self.exposure.add(items, ranking.reasons, trigger.prefix, counts)
         for event in work.impressions:
@@ -117,8 +128,8 @@ class MetricsObserver:
         self._telemetry.unit_done(
             work.outcomes,
             work.counts,
-            [now - kafka_time / 1000 for kafka_time, _ in work.asked_at],
-            [now - event_time / 1000 for _, event_time in work.asked_at],
+            [now - kafka_time / 1000 for kafka_time, _ in self._times],
+            [now - event_time / 1000 for _, event_time in self._times],
         )
 
     async def follow_head(self, head: Callable[[], Awaitable[frozenset[str]]]) -> None:

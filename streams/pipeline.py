@@ -87,6 +87,7 @@ class Pipeline:
         if generation != self._generation:
             self._store.refresh()
             self._states.refresh()
+            observer.refresh()
             self._generation = generation
         with observer.stage("step"):
             work = Work()

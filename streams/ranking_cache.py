@@ -41,9 +41,9 @@ class Trail:
         held.append(ranking)
 
     def cut(self, least: int) -> None:
-        """Keep so many, but for what makes cutting worth its while."""
+        """Keep the last ``least`` at least, and at most twice as many."""
         if len(self._rankings) > 2 * least:
-            del self._rankings[:-least]
+            del self._rankings[: len(self._rankings) - least]
 
     def at(self, offset: int) -> Remembered | None:
         """The ranking that this offset triggered."""
@@ -57,7 +57,10 @@ class Trail:
 
 
 class RankingCache:
-    """The last ranking of at most ``sessions`` sessions, and about the last ``rankings`` of all, as many of each partition."""
+    """The last ranking of at most ``sessions`` sessions, and of all of them at most ``rankings``, shared by the partitions alike.
+
+    Of each partition that is the last half of its share at least.
+    """
 
     def __init__(self, sessions: int = 100_000, rankings: int = 50_000) -> None:
         self._last: Recent[SessionName, Remembered] = Recent(sessions)
@@ -77,6 +80,12 @@ class RankingCache:
         """Keep a ranking."""
         self._last.put(ranking.name, ranking)
         self._trails[ranking.name[0]].add(ranking)
+
+    def keep(self, partitions: Set[int]) -> None:
+        """Drop what belongs to other partitions: whoever has them now is told of deletions."""
+        self._last.keep(lambda name: name[0] in partitions)
+        for partition in self._trails.keys() - partitions:
+            del self._trails[partition]
 
     def forget(self, name: SessionName) -> None:
         """Every ranking of the session is to go at the next `purge`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -44,6 +44,12 @@ class Recent(Generic[K, V]):
         """The same, and hold it no longer."""
         older = self._older.pop(key, None)
         return self._younger.pop(key, older)
+
+    def keep(self, wanted: Callable[[K], bool]) -> None:
+        """Hold nothing any longer but under keys that this is true of; looks at every one."""
+        for held in (self._younger, self._older):
+            for key in [key for key in held if not wanted(key)]:
+                del held[key]
 
     def clear(self) -> None:
         """Hold nothing."""

@@ -13,7 +13,7 @@ from streams.delivery.outbox import NO_HEADERS, Outbox, Outgoing
 from streams.sessions import expired, unpack
 
 WATERMARK = b"\x00watermark"
-"""The reserved key of the last source offset done; a state key always begins with ``u:`` or ``s:``."""
+"""The reserved key of the last source offset done; other keys begin with one of `STATE_KEYS`."""
 WATERMARK_BYTES = 8
 STATE_KEYS = (b"u:", b"s:", MARKER)
 SWEEP_KEYS = 256

@@ -47,8 +47,6 @@ class Work:
     """A unit's events so far: what they ask for, what they send, what they change, and what became of them."""
 
     triggers: list[Trigger] = field(default_factory=list)
-    asked_at: list[tuple[int, int]] = field(default_factory=list)
-    """Kafka time and event time of each trigger, as the observer has gathered them: each walk over a unit's records costs."""
     impressions: list[Event] = field(default_factory=list)
     """Those that name a recommendation."""
     removals: list[tuple[int, int, bytes]] = field(default_factory=list)

@@ -14,6 +14,8 @@ from running import wait_until
 
 from streams.model_log import Stored
 
+WRITTEN_AT = "ouzel_snapshot_timestamp_seconds"
+
 
 @row("delete-everything", **HYBRID, snapshot_every_s=2.0, rate=300.0)
 def delete_everything(rig: Rig) -> None:
@@ -25,13 +27,15 @@ def delete_everything(rig: Rig) -> None:
 
 @row("learner-killed-writing", sabotage="in-snapshot:kill:1", **HYBRID, snapshot_every_s=0.5, rate=300.0, workers=1)
 def learner_killed_writing(rig: Rig) -> None:
-    """kill -9 while a snapshot is being written x50."""
+    """kill -9 while a snapshot is being written x50, with a whole one before each: else the log to learn again only grows."""
     learner = rig.workers[0]
     for _ in rig.times(50):
         wait_until(lambda: not learner.alive, "killed while writing", 60)
         struck = learner.settings.data_dir.parent / "struck-in-snapshot"
         rig.restart(learner)
+        restarted = time.time()
         rig.fresh_since(time.monotonic())
+        wait_until(lambda at=restarted: learner.metrics().get(WRITTEN_AT, 0) > at, "a whole snapshot", 60)
         struck.unlink()
     wait_until(lambda: not learner.alive, "killed while writing", 60)
     rig.restart(learner)

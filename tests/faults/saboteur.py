@@ -91,12 +91,12 @@ def before_changelog(strike: Callable[[], None]) -> None:
 
 
 def chunks(strike: Callable[[], None]) -> None:
-    """Many small chunks, and the strike at a random one."""
+    """Many small chunks, some 600 a snapshot, and the strike at a random one."""
     model_log.CHUNK_BYTES = 20_000
     original: Any = SnapshotWriter._send
 
     async def sending(self: Any, *arguments: Any) -> Any:
-        if random.random() < 0.2:
+        if random.random() < 0.004:
             strike()
         return await original(self, *arguments)
 

@@ -43,6 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_it_is_done_a_second_after_the_last_that_happened(run: Run) -> None:
+    assert not run.finished(0.0)
     assert not run.finished(5.0), "there is a source"
     run.source.returncode = 0
     assert not run.finished(5.5), "what it sent last may not have been read yet"

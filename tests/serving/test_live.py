@@ -19,7 +19,7 @@ from streams.telemetry import Telemetry
 def worker(tests: int, hits: int, *, learner: bool, lag: int) -> bytes:
     """What a worker's endpoint answers."""
     telemetry = Telemetry()
-    accuracy = MetricsObserver(telemetry, "events").accuracy
+    accuracy = MetricsObserver(telemetry, "events", frozenset).accuracy
     for number in range(tests):
         accuracy.test("a", ["a"] if number < hits else [], {})
     telemetry.process.ready.set(1)

@@ -16,7 +16,7 @@ from streams.telemetry import Telemetry
 def worker(hits: int, misses: int, *, learner: bool = False) -> Samples:
     """The scrape of a worker with so many tests."""
     telemetry = Telemetry()
-    observer = MetricsObserver(telemetry, "events")
+    observer = MetricsObserver(telemetry, "events", frozenset)
     for _ in range(hits):
         observer.accuracy.test("a", ["a"], {}, {"rules": ["b"]})
     for _ in range(misses):

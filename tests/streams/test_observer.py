@@ -41,7 +41,8 @@ class Watched:
 
     def __init__(self) -> None:
         self.telemetry = Telemetry()
-        self.observer = MetricsObserver(self.telemetry, TOPIC)
+        self.assigned = {0}
+        self.observer = MetricsObserver(self.telemetry, TOPIC, lambda: self.assigned)
 
     def unit(self, *pairs: tuple[Trigger, Ranking], now: float = 2.0, **of_work: Any) -> None:
         work = Work(triggers=[first for first, _ in pairs], **of_work)
@@ -138,6 +139,18 @@ def test_of_a_deleted_session_nothing_is_remembered(watched: Watched) -> None:
     assert (told["ouzel_prequential_skipped_total"], told["ouzel_recommendations_unattributed_total"]) == (1, 1)
 
 
+def test_of_partitions_that_others_have_now_nothing_is_remembered(watched: Watched) -> None:
+    watched.unit((trigger(1, "a"), ranking("b")))
+    watched.observer.refresh()
+    watched.unit((trigger(2, "b", named=recommendation_id(TOPIC, 0, 1)), ranking("b")))
+    assert watched.told()["ouzel_prequential_skipped_total"] == 0
+    watched.assigned = {1}
+    watched.observer.refresh()
+    watched.unit((trigger(3, "b", named=recommendation_id(TOPIC, 0, 2)), ranking("b")))
+    told = watched.told()
+    assert (told["ouzel_prequential_skipped_total"], told["ouzel_recommendations_unattributed_total"]) == (1, 1)
+
+
 def test_a_unit_is_counted_by_type_outcome_and_strategy_and_its_freshness_by_both_times(watched: Watched) -> None:
     outcomes = [("view", "accepted"), ("view", Outcome.ACCEPTED), ("purchase", "late"), ("unknown", "replayed")]
     pairs = [(trigger(1, "a", at=1000), ranking("b")), (trigger(2, "a", at=0), ranking("b", strategy="popularity"))]
@@ -168,6 +181,7 @@ def test_nobody_watching_costs_no_sample_and_no_memory() -> None:
     nobody.test(work, [ranking("a")], [])
     nobody.done(work, [ranking("a")], 0.0)
     nobody.forget(ANN)
+    nobody.refresh()
     assert not work.counts
 
 

@@ -20,6 +20,7 @@ from streams.delivery.outbox import Outbox
 from streams.observer import Unobserved
 from streams.pipeline import Pipeline
 from streams.rules import rules_of, topics_of
+from streams.sessions import unpack
 from streams.settings import Settings
 from streams.store import Changes, RocksStore
 
@@ -63,11 +64,13 @@ class Journey:
             rules=rules_of(settings, Deleting(b"", DAY)),
         )
 
-    def unit(self, at: int, *users: tuple[str, str | None]) -> Changes:
+    def unit(self, at: int, *users: tuple[str, str | None], event_time: int | None = None) -> Changes:
         """Take one record per user at a Kafka time, a view of the item that is named or, without one, a deletion."""
         records = []
         for user, item in users:
-            value = None if item is None else json.dumps({"user_id": user, "item_id": item, "timestamp": at}).encode()
+            value = (
+                None if item is None else json.dumps({"user_id": user, "item_id": item, "timestamp": event_time or at}).encode()
+            )
             records.append(
                 SimpleNamespace(
                     topic="e", partition=0, offset=self._next, timestamp=at, key=user.encode(), value=value, headers=()
@@ -93,11 +96,18 @@ def test_a_state_that_expires_is_removed_and_one_that_the_unit_touches_is_not(jo
 
 def test_who_is_deleted_and_comes_back_within_a_unit_is_somebody_new(journey: Journey) -> None:
     journey.unit(NOON, ("ann", "a"), ("bob", "a"))
-    changes = journey.unit(NOON + 1000, ("ann", None), ("bob", None), ("ann", "b"))
+    changes = journey.unit(NOON + 1000, ("ann", None), ("bob", None), ("ann", "b"), event_time=NOON + 1001)
     assert changes.markers.keys() == {MARK, marker_key("bob", b"")}
-    assert changes.removals == {b"u:ann": 2, b"s:ann": 2, b"u:bob": 3, b"s:bob": 3}
-    assert changes.states == {}, "an event of the deletion's own time is before it"
-    assert list(journey.unit(NOON + 1001, ("ann", "b")).states) == [b"u:ann"]
+    assert changes.removals == {b"s:ann": 2, b"u:bob": 3, b"s:bob": 3}
+    (session,) = unpack(changes.states[b"u:ann"]).sessions
+    assert [interaction.item_id for interaction in session.prefix] == ["b"]
+
+
+def test_an_event_of_the_deletions_own_time_does_not_bring_back(journey: Journey) -> None:
+    changes = journey.unit(NOON, ("ann", "a"), ("ann", None), ("ann", "b"))
+    assert changes.states == {}
+    assert changes.removals == {b"u:ann": 1, b"s:ann": 1}
+    assert list(journey.unit(NOON + 1, ("ann", "b")).states) == [b"u:ann"]
 
 
 def test_a_marker_that_expires_in_the_unit_that_deletes_again_stays(journey: Journey) -> None:

@@ -34,7 +34,7 @@ def test_sessions_are_bounded_and_the_last_half_of_them_is_always_there() -> Non
     assert cache.last(names[0]) is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=60), st.integers(6, 20))
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=60), st.integers(0, 20))
 def test_of_every_partition_the_last_rankings_are_there_and_all_are_bounded(steps: list[tuple[int, int]], most: int) -> None:
     """Each step is a unit of so many rankings of one partition, at every third offset."""
     cache = RankingCache(rankings=most)
@@ -50,9 +50,18 @@ def test_of_every_partition_the_last_rankings_are_there_and_all_are_bounded(step
         there = [cache.triggered(partition, offset) is not None for offset in range(end)]
         assert not any(found for offset, found in enumerate(there) if offset % 3)
         every_third = there[::3]
-        assert all(every_third[-(most // (2 * seen)) :])
+        assert all(every_third[max(len(every_third) - most // (2 * seen), 0) :])
         held += sum(every_third)
     assert held <= most
+
+
+def test_only_what_belongs_to_some_partitions_is_kept() -> None:
+    cache = RankingCache()
+    cache.remember(ranking(ANN, 5))
+    cache.remember(ranking(CAT, 6))
+    cache.keep({1, 2})
+    assert (cache.last(ANN), cache.triggered(0, 5)) == (None, None)
+    assert cache.last(CAT) == cache.triggered(1, 6) == ranking(CAT, 6)
 
 
 def test_offsets_that_come_again_replace_what_they_triggered_before() -> None:
