@@ -13,6 +13,7 @@ from running import WorkerProcess, wait_until
 MOST_GROWTH = 1.25
 MOST_GROWTH_MB = 60.0
 BURST = 10
+FILL = 300_000
 RECOVERED_WITHIN_S = 2.0
 
 
@@ -52,10 +53,10 @@ def burst(rig: Rig) -> None:
 
 
 def _capacity(rig: Rig, worker: WorkerProcess) -> float:
-    """Events per second, of a backlog."""
+    """Events per second, of a backlog that fills sessions and bounded caches, so that what memory is compared with is full."""
     done, began = _done(worker), time.monotonic()
-    produced = rig.produce(clicks(20_000, users=20_000, seed=78))
-    wait_until(lambda: _done(worker) >= done + produced, "a small backlog is done", 120)
+    produced = rig.produce(clicks(max(round(FILL * rig.scale), 20_000), users=20_000, seed=78))
+    wait_until(lambda: _done(worker) >= done + produced, "a backlog is done", 300)
     return produced / (time.monotonic() - began)
 
 
