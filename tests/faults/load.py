@@ -30,7 +30,7 @@ def _done(worker: WorkerProcess) -> float:
     return sum(count for name, count in worker.metrics().items() if name.startswith("ouzel_events_total"))
 
 
-@row("burst", **HYBRID, published=5, rate=300.0, workers=1, may_repeat=False)
+@row("burst", **HYBRID, published=5, snapshot_every_s=10.0, rate=300.0, workers=1, may_repeat=False)
 def burst(rig: Rig) -> None:
     """Ten times what the worker can do in 20 s, at once: it raises the lag, never memory; nothing is dropped."""
     (worker,) = rig.workers
