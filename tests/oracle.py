@@ -23,6 +23,8 @@ from streams.settings import Settings
 from streams.store import STATE_KEYS, WATERMARK
 from streams.worker import hash_secret
 
+UNCOMPACTED = {"log.cleaner.min.compaction.lag.ms": "86400000"}
+"""For the broker of a long run: of a user's many recommendations only the last would be left to count."""
 EMBEDDED_QUIET_POLLS = 2
 """The embedded broker tells the end of batched records wrong: there, only silence says that all was read."""
 

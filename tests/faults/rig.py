@@ -16,6 +16,7 @@ from faults.cluster import Cluster
 from faults.proxy import Proxy
 from faults.traffic import Load, Tail
 from kafka import KafkaConsumer, TopicPartition
+from oracle import UNCOMPACTED
 from running import WorkerProcess, free_port, fresh_settings, produce, wait_until
 
 from serving.brokers import ApacheBroker
@@ -33,7 +34,7 @@ class Rig:
         proxied: bool = False, sabotage: str = "", **changes: object,
     ) -> None:  # fmt: skip
         self.folder, self.scale, self.rate, self.delivery = folder, scale, rate, delivery
-        self.broker = ApacheBroker(home)
+        self.broker = ApacheBroker(home, UNCOMPACTED)
         self.cluster = Cluster(home) if changes.get("replication") else None
         self.proxy: Proxy | None = None
         if proxied:
