@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -96,7 +96,7 @@ class Worker:
         telemetry.process.ready.set(0)
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait_for(application.stop(), STOP_WITHIN_S)
+        await stop_within(STOP_WITHIN_S, application.stop(), self._fail)
         if self._failure is not None:
             return FAILED
         log.info("stopped")
@@ -180,6 +180,16 @@ def _tell_end(error: BaseException) -> int:
         return REFUSED
     log.error("failed", error=repr(error), exc_info=error)
     return FAILED
+
+
+async def stop_within(seconds: float, stop: Coroutine[Any, Any, None], fail: Callable[[BaseException], None]) -> None:
+    """Await ``stop``, or call ``fail``. Cancelling it might not end it: in a rebalance Faust may wait for what never comes."""
+    stopping = asyncio.ensure_future(stop)
+    await asyncio.wait({stopping}, timeout=seconds)
+    if not stopping.done():
+        fail(TimeoutError(f"not stopped within {seconds:.0f} s"))
+        return
+    stopping.result()
 
 
 def _spare_the_collector() -> None:

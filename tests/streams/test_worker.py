@@ -1,7 +1,8 @@
-"""How a start that fails ends."""
+"""How a start that fails ends, and a stop that does not."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from streams.kafka import NoBroker
 from streams.sessions import NewerState
 from streams.settings import SettingsError
 from streams.topics import TopicsError
-from streams.worker import FAILED, REFUSED, Worker, run_worker
+from streams.worker import FAILED, REFUSED, Worker, run_worker, stop_within
 
 
 def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception) -> int:
@@ -46,3 +47,27 @@ def test_what_the_command_line_says_in_one_line_is_left_to_it(
 ) -> None:
     with pytest.raises(type(error)):
         start(monkeypatch, tmp_path, error)
+
+
+async def test_a_stop_that_hangs_is_a_failure_even_if_it_will_not_be_cancelled() -> None:
+    told: list[BaseException] = []
+    let_go = asyncio.Event()
+
+    async def hang() -> None:
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+
+    await asyncio.wait_for(stop_within(0.05, hang(), told.append), 5)
+    let_go.set()
+    assert [str(error) for error in told] == ["not stopped within 0 s"]
+
+
+async def test_a_stop_that_fails_says_why() -> None:
+    async def stop() -> None:
+        raise KafkaConnectionError("gone")
+
+    with pytest.raises(KafkaConnectionError):
+        await stop_within(5, stop(), lambda error: None)
