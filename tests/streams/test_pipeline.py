@@ -68,9 +68,8 @@ class Journey:
         """Take one record per user at a Kafka time, a view of the item that is named or, without one, a deletion."""
         records = []
         for user, item in users:
-            value = (
-                None if item is None else json.dumps({"user_id": user, "item_id": item, "timestamp": event_time or at}).encode()
-            )
+            event = {"user_id": user, "item_id": item, "timestamp": event_time or at}
+            value = None if item is None else json.dumps(event).encode()
             records.append(
                 SimpleNamespace(
                     topic="e", partition=0, offset=self._next, timestamp=at, key=user.encode(), value=value, headers=()
