@@ -183,7 +183,7 @@ def _tell_end(error: BaseException) -> int:
 
 
 async def stop_within(seconds: float, stop: Coroutine[Any, Any, None], fail: Callable[[BaseException], None]) -> None:
-    """Await ``stop``, or call ``fail``. Cancelling it might not end it: in a rebalance Faust may wait for what never comes."""
+    """Await ``stop``, or call ``fail``. Cancelling it might not end it: Faust's services swallow cancellations."""
     stopping = asyncio.ensure_future(stop)
     await asyncio.wait({stopping}, timeout=seconds)
     if not stopping.done():

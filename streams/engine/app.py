@@ -79,6 +79,9 @@ class App(faust.App):
             self.fail_stop(reason)
         super()._crash(reason)
 
+    def _on_rebalance_when_stopped(self) -> None:
+        """Upstream closes the consumer from the wrong loop, and the group never hears of it; its own thread is closing it."""
+
     async def wait_ready(self) -> None:
         """Until the first assignment is recovered and events flow."""
         await self.tables.recovery.completed.wait()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+from functools import partial
 from typing import Any
 
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
@@ -13,6 +15,7 @@ from streams.engine.transactions import NO_MEMBER
 
 RECOVERY_POLL_RECORDS = 20_000
 READ_UNCOMMITTED = 0
+REBALANCED_WITHIN_S = 2.0
 
 
 def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
@@ -25,6 +28,20 @@ def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
         lease.beat(sent_at)
     elif error_code in NO_MEMBER:
         lease.reset()
+
+
+async def leave_group(coordinator: Any, within_s: float) -> None:
+    """Close aiokafka's coordinator. A rebalance under way may end before, but the group may hold a join longer than we wait."""
+    closing = asyncio.ensure_future(coordinator.close())
+    await asyncio.wait({closing}, timeout=within_s)
+    if closing.done():
+        closing.result()
+        return
+    coordinator._coordination_task.cancel()
+    await asyncio.wait({closing})
+    # a broker reads nothing more from the connection whose join it holds; this takes another
+    coordinator._send_req = partial(coordinator._client.send, coordinator.coordinator_id)
+    await coordinator._maybe_leave_group()
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -69,3 +86,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return response
 
         coordinator._send_req = send_request
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group while this thread still answers calls.
+
+        Upstream ends the calls first. A rebalance under way may make one, and its end is what the consumer waits for: for ever.
+        """
+        if self._consumer is not None:
+            await leave_group(self._consumer._coordinator, REBALANCED_WITHIN_S)
+        await super().on_thread_stop()

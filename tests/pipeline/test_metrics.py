@@ -16,10 +16,12 @@ from running import WorkerProcess, fresh_settings, produce, samples, wait_until
 
 from serving.metrics_reference import metrics
 from streams.metrics import LABELS, SECTIONS
+from streams.observer import SAMPLED
 from streams.records import recommendation_id
+from streams.settings import Settings
 from streams.topics import create_topics
 
-CLICKS, USERS, PREFIX = 2000, 60, 500
+CLICKS, MORE, USERS = 2000, 640, 60
 NOT_IN_HEALTH = {
     "ouzel_foreign_keys_total",  # every event has its user's key
     "ouzel_dead_letters_total",  # counted below: one bad record
@@ -32,7 +34,7 @@ class Scrape(NamedTuple):
     text: str
     found: dict[str, float]
     log: str
-    produced: int
+    clicks: int
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +47,7 @@ def scrape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     worker = WorkerProcess(settings, folder / "worker.log", OUZEL_LOG_FORMAT="json").start()
     try:
         worker.wait_ready()
-        produced = produce(settings, clicks(CLICKS, users=USERS))
-        wait_done(settings, produced)
+        clicked = click_until_the_head_is_known(settings, worker)
         naming = []
         for number, event_type in enumerate(["view", "purchase", "impression", "impression"]):
             event = {
@@ -54,10 +55,10 @@ def scrape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                 "user_id": "user-1",
                 "item_id": f"item-{number}",
                 "event_type": event_type,
-                "recommendation_id": recommendation_id(settings.topic("events"), 0, CLICKS - 1),
+                "recommendation_id": recommendation_id(settings.topic("events"), 0, clicked - 1),
             }
             naming.append((b"user-1", json.dumps(event).encode()))
-        produced += produce(settings, [*naming, (b"user-2", b"nonsense")])
+        produced = clicked + produce(settings, [*naming, (b"user-2", b"nonsense")])
         wait_done(settings, produced)
         wait_until(lambda: worker.metrics()["ouzel_learning_steps"] > 50, "learning")
         wait_until(lambda: worker.metrics()["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
@@ -70,7 +71,19 @@ def scrape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     finally:
         if worker.alive:
             worker.kill()
-    return Scrape(text, samples(text), worker.log.read_text(), produced)
+    return Scrape(text, samples(text), worker.log.read_text(), clicked)
+
+
+def click_until_the_head_is_known(settings: Settings, worker: WorkerProcess) -> int:
+    """Returns the number of clicks. The popular items are asked for once a second, and exposure is counted only after that."""
+    records = clicks(CLICKS + MORE, users=USERS)
+    done = produce(settings, records[:CLICKS])
+    wait_done(settings, done)
+    while not any(name.startswith("ouzel_recommended_items_total") for name in worker.metrics()):
+        assert done < len(records), "no recommended items are counted"
+        done += produce(settings, records[done : done + SAMPLED])
+        wait_done(settings, done)
+    return done
 
 
 def test_promtool_finds_nothing_to_say(scrape: Scrape) -> None:
@@ -107,7 +120,7 @@ def test_the_counts_are_those_of_the_work(scrape: Scrape) -> None:
     found = scrape.found
     events = {name: value for name, value in found.items() if name.startswith("ouzel_events_total")}
     assert events == {
-        "ouzel_events_total|event_type=view|outcome=accepted": CLICKS + 1,
+        "ouzel_events_total|event_type=view|outcome=accepted": scrape.clicks + 1,
         "ouzel_events_total|event_type=purchase|outcome=accepted": 1,
         "ouzel_events_total|event_type=impression|outcome=impression": 2,
         "ouzel_events_total|event_type=unknown|outcome=dead_letter": 1,
@@ -116,7 +129,7 @@ def test_the_counts_are_those_of_the_work(scrape: Scrape) -> None:
     clicked = {name: value for name, value in found.items() if name.startswith("ouzel_recommendation_clicks_total")}
     shown = {name: value for name, value in found.items() if name.startswith("ouzel_recommendation_impressions_total")}
     assert (sum(clicked.values()), sum(shown.values()), found["ouzel_recommendations_unattributed_total"]) == (2, 2, 0)
-    assert found["ouzel_freshness_seconds_count"] == found["ouzel_interactions_total"] == CLICKS + 2
+    assert found["ouzel_freshness_seconds_count"] == found["ouzel_interactions_total"] == scrape.clicks + 2
     assert found["ouzel_assigned_partitions"] == found["ouzel_rebalances_total"] == found["ouzel_recoveries_total"] == 1
     assert 0 < found["ouzel_rebalance_seconds_sum"] < 60
     assert found["ouzel_commit_seconds_count"] > 0
@@ -127,7 +140,7 @@ def test_model_and_experts_are_tested_on_the_same_events_but_the_experts_on_few(
     found = scrape.found
     tests = {name: value for name, value in found.items() if name.startswith("ouzel_prequential_tests_total")}
     model = tests["ouzel_prequential_tests_total|method=model"]
-    assert model == CLICKS + 2 - (USERS + 1) - found["ouzel_prequential_skipped_total"]
+    assert model == scrape.clicks + 2 - (USERS + 1) - found["ouzel_prequential_skipped_total"]
     for method in LABELS["method"]:
         if method == "gru":  # the encoder is recency
             continue

@@ -1,0 +1,121 @@
+"""A worker's app is told to stop while its group is rebalancing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journey import clicks
+from running import fresh_settings, produce
+
+from streams.engine.app import App, create_app
+from streams.settings import Settings
+from streams.topics import create_topics
+
+STOP_WITHIN_S = 6.0
+
+
+@pytest.fixture
+def failures() -> list[BaseException]:
+    return []
+
+
+def an_app(settings: Settings, failures: list[BaseException], ack: Callable[[Any], None]) -> App:
+    async def recommend(stream: Any) -> None:
+        stream.enable_acks = False
+        async for event in stream.events():
+            ack(event)
+
+    app = create_app(settings)
+    app.fail_stop = failures.append
+    app.agent(app.events_topic, name="recommend")(recommend)
+    return app
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def started(app: App) -> App:
+    await app.start()
+    await until(lambda: bool(app.consumer.assignment()) and not app.rebalancing)
+    return app
+
+
+async def stops(app: App) -> bool:
+    """Whether it does so in time; Faust swallows cancellations, so nothing here is cancelled."""
+    stopping = asyncio.ensure_future(app.stop_cleanly())
+    await asyncio.wait({stopping}, timeout=STOP_WITHIN_S)
+    return stopping.done()
+
+
+def rejoin(app: App) -> None:
+    thread = app.consumer._thread
+    thread.thread_loop.call_soon_threadsafe(thread._consumer._coordinator.request_rejoin)
+
+
+@pytest.mark.parametrize("phase", ["on_partitions_revoked", "on_partitions_assigned"])
+def test_a_rebalance_under_way_ends_and_so_does_the_stop(
+    kafka: str, tmp_path: Path, failures: list[BaseException], phase: str
+) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+    create_topics(settings)
+
+    async def main() -> bool:
+        app = await started(an_app(settings, failures, lambda event: event.ack()))
+        entered, stopping = asyncio.Event(), asyncio.Event()
+        answers = []
+
+        async def slow(*_: Any, **__: Any) -> None:
+            entered.set()
+            await stopping.wait()
+            answers.append(await app.consumer.highwaters(*app.consumer.assignment()))
+
+        getattr(app, phase).connect(slow)
+        rejoin(app)
+        await until(entered.is_set)
+        stopped = asyncio.ensure_future(stops(app))
+        await until(app.consumer._thread._stopped.is_set)
+        stopping.set()
+        return await stopped and len(answers) == 1
+
+    assert asyncio.run(main())
+    assert failures == []
+
+
+def test_a_stop_does_not_wait_for_a_member_that_does_not_rejoin(
+    kafka: str, tmp_path: Path, failures: list[BaseException]
+) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+    beside = settings.model_copy(update={"data_dir": tmp_path / "beside"})
+    create_topics(settings)
+
+    async def main() -> None:
+        held: list[Any] = []
+        released = asyncio.Event()
+
+        def hold(event: Any) -> None:
+            held.append(event)
+            if released.is_set():
+                event.ack()
+
+        leaves = await started(an_app(settings, failures, lambda event: event.ack()))
+        holds = await started(an_app(beside, failures, hold))
+        await asyncio.to_thread(produce, settings, clicks(500, users=50))
+        await until(lambda: bool(held))
+        rejoin(leaves)
+        await until(lambda: bool(holds.rebalancing))
+        assert await stops(leaves)
+        released.set()
+        for event in held:
+            event.ack()
+        await until(lambda: len(holds.consumer.assignment()) == 2 * settings.partitions and not holds.rebalancing)
+        assert await stops(holds)
+
+    asyncio.run(main())
+    assert failures == []
