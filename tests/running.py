@@ -146,10 +146,10 @@ class WorkerProcess:
         return self.log.read_text(errors="replace")[-4000:]
 
 
-def produce(settings: Settings, records: Iterable[tuple[bytes | None, bytes | None]]) -> int:
-    """Send records to the events topic and await every confirmation."""
+def produce(settings: Settings, records: Iterable[tuple[bytes | None, bytes | None]], topic: str = "events") -> int:
+    """Send records to the events topic, or another, and await every confirmation."""
     producer = KafkaProducer(bootstrap_servers=settings.broker, acks="all", linger_ms=5, max_request_size=20_000_000)
-    futures = [producer.send(settings.topic("events"), key=key, value=value) for key, value in records]
+    futures = [producer.send(settings.topic(topic), key=key, value=value) for key, value in records]
     producer.flush()
     for future in futures:
         future.get(timeout=30)

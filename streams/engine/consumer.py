@@ -181,6 +181,9 @@ class PollConsumer(driver.Consumer):
     def on_buffer_drop(self, tp: TP) -> None:
         """See `on_buffer_full`."""
 
+    async def verify_all_partitions_active(self) -> None:
+        """Upstream would warn for ever of changelogs that no stream reads; what stalls ends the worker (`StallWatch`)."""
+
     # Acknowledging and committing
 
     def ack(self, message: Any) -> bool:

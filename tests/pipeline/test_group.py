@@ -1,4 +1,4 @@
-"""A worker's app is told to stop while its group is rebalancing."""
+"""A worker's app in its group: it stops in the midst of a rebalance, and gives no false alarm."""
 
 from __future__ import annotations
 
@@ -118,4 +118,26 @@ def test_a_stop_does_not_wait_for_a_member_that_does_not_rejoin(
         assert await stops(holds)
 
     asyncio.run(main())
+    assert failures == []
+
+
+def test_changelogs_that_no_stream_reads_are_no_alarm(
+    kafka: str, tmp_path: Path, failures: list[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+    create_topics(settings)
+
+    def unread(app: App) -> list[Any]:
+        return [tp for tp in app.consumer.assignment() if tp.topic != app.events_name and (app.consumer.highwater(tp) or 0) > 0]
+
+    async def main() -> None:
+        app = await started(an_app(settings, failures, lambda event: event.ack()))
+        await asyncio.to_thread(produce, settings, [(b"s-key", None)] * 40, "sessions-changelog")
+        await until(lambda: bool(unread(app)))
+        app.consumer._thread.tp_stream_timeout_secs = 0.0
+        await app.consumer.verify_all_partitions_active()
+        assert await stops(app)
+
+    asyncio.run(main())
+    assert [record.message for record in caplog.records if "not started processing" in record.message] == []
     assert failures == []
