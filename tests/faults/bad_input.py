@@ -34,6 +34,7 @@ ACCEPTED = "accepted"
 GOOD, BACKLOGS = 2000, 3
 BOT = 1_000_000
 FLOOD = 200_000
+FULL = 100_000
 MAX_ITEMS = 5000
 GROWTH_MB = 150
 PACE = 0.5
@@ -127,23 +128,33 @@ def pace(settings: Settings, worker: WorkerProcess, seed: int) -> float:
     return median(found)
 
 
-def fill_vocabulary(settings: Settings, worker: WorkerProcess) -> None:
-    """The more items are known, the more a ranking costs: before and after, they are as many."""
-    produce(settings, flood_events(MAX_ITEMS + GOOD, "known"))
-    wait_until(lambda: worker.metrics()["ouzel_vocabulary_items"] > 0.9 * MAX_ITEMS, "many items are known", 120)
+def fill(settings: Settings, worker: WorkerProcess, events: int) -> None:
+    """As many items, as full caches and a snapshot before as after: the more items are known, the more a ranking costs."""
+    before = done(worker)
+    sent = produce(settings, flood_events(MAX_ITEMS + GOOD, "known")) + produce(
+        settings, clicks(events + GOOD, users=1000, seed=90)
+    )
+    wait_until(lambda: done(worker) >= before + sent, "the caches are full", 300)
+    wait_until(lambda: worker.metrics()["ouzel_vocabulary_items"] > 0.9 * MAX_ITEMS, "many items are known", 300)
     learned(worker)
+    wait_until(lambda: worker.metrics()["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
 
 
 def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
     """The whole card; ``ok`` says whether everything held."""
-    changes: dict[str, Any] = {"model": "hybrid", "encoder": "recency", "profile": "fast", "max_items": MAX_ITEMS}
+    changes: dict[str, Any] = {
+        "model": "hybrid",
+        "encoder": "recency",
+        "profile": "fast",
+        "max_items": MAX_ITEMS,
+        "snapshot_every_s": 10.0,
+    }
     settings = fresh_settings(broker, folder, **changes)
     create_topics(settings)
     worker = WorkerProcess(settings, folder / "worker.log", OUZEL_MAX_ITEMS=str(MAX_ITEMS)).start()
     try:
         worker.wait_ready()
-        fill_vocabulary(settings, worker)
-        pace(settings, worker, 90)
+        fill(settings, worker, int(FULL * scale))
         at_first, small = pace(settings, worker, 91), memory_mb(worker)
         begun = done(worker)
         places = send(settings, [bad.record for bad in CARD])
