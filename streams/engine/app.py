@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import faust
+from faust.types import TP
 
 from streams.engine.lease import Lease
 from streams.engine.schema import RawSchema
@@ -78,6 +79,12 @@ class App(faust.App):
         if not (self._stopped.is_set() and isinstance(reason, asyncio.CancelledError)):
             self.fail_stop(reason)
         super()._crash(reason)
+
+    async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """The unit in hand ends before we rejoin; upstream does not wait for it when the app is stopping."""
+        if self.should_stop:
+            await self.consumer.wait_empty()
+        await super()._on_partitions_revoked(revoked)
 
     def _on_rebalance_when_stopped(self) -> None:
         """Upstream closes the consumer from the wrong loop, and the group never hears of it; its own thread is closing it."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from functools import partial
+from contextlib import suppress
 from typing import Any
 
-from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine.lease import Lease
@@ -32,16 +33,19 @@ def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
 
 async def leave_group(coordinator: Any, within_s: float) -> None:
     """Close aiokafka's coordinator. A rebalance under way may end before, but the group may hold a join longer than we wait."""
-    closing = asyncio.ensure_future(coordinator.close())
+    closing, rejoining = asyncio.ensure_future(coordinator.close()), coordinator._coordination_task
     await asyncio.wait({closing}, timeout=within_s)
     if closing.done():
         closing.result()
         return
-    coordinator._coordination_task.cancel()
-    await asyncio.wait({closing})
-    # a broker reads nothing more from the connection whose join it holds; this takes another
-    coordinator._send_req = partial(coordinator._client.send, coordinator.coordinator_id)
-    await coordinator._maybe_leave_group()
+    rejoining.cancel()
+    closing.cancel()
+    await asyncio.wait({closing, rejoining}, timeout=within_s / 2)
+    if coordinator.member_id and coordinator._group_instance_id is None:
+        # on another connection: from one whose join it holds, a broker reads nothing more
+        request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
+        with suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(coordinator._client.send(coordinator.coordinator_id, request), within_s / 2)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -92,6 +96,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
         Upstream ends the calls first. A rebalance under way may make one, and its end is what the consumer waits for: for ever.
         """
-        if self._consumer is not None:
-            await leave_group(self._consumer._coordinator, REBALANCED_WITHIN_S)
-        await super().on_thread_stop()
+        try:
+            if self._consumer is not None and self._consumer._coordinator is not None:
+                await leave_group(self._consumer._coordinator, REBALANCED_WITHIN_S)
+        finally:
+            await super().on_thread_stop()

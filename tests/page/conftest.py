@@ -16,7 +16,7 @@ SHOPPERS = ("--users", "60", "--items", "80")
 LEARNED = 1500
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shop(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
     """`ouzel serve` over a shop where the model has seen some shopping, and where others go on."""
     folder = tmp_path_factory.mktemp("shop")

@@ -11,7 +11,7 @@ from serve_process import ServeProcess
 from streams.topics import create_topics
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def served(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
     """`ouzel serve` without keys, ready, with tight limits."""
     folder = tmp_path_factory.mktemp("serve")
