@@ -27,6 +27,11 @@ NOT_IN_HEALTH = {
     "ouzel_dead_letters_total",  # counted below: one bad record
 }
 
+ODD_HERE = {
+    "snapshots_kept",  # the embedded broker deletes no records
+    "snapshot_postponed",  # of clicks at random, single steps look as of a model that is unwell
+}
+
 
 class Scrape(NamedTuple):
     """A worker's endpoint after its work, and its log."""
@@ -154,6 +159,6 @@ def test_the_log_is_one_event_per_line_raises_no_alarm_and_names_nobody(scrape: 
     assert {"assigned", "ready", "learns", "snapshot_written", "stopped"} <= {line["event"] for line in lines}
     assert [line for line in lines if line["level"] == "error"] == []
     odd = {line["event"] for line in lines if line["level"] == "warning" and line["logger"].startswith("streams")}
-    assert odd <= {"snapshots_kept"}, "the embedded broker deletes no records"
+    assert odd <= ODD_HERE
     assert not any("user-" in line for line in scrape.log.splitlines())
     assert len(lines) < 30, "a few lines, whatever the load"
