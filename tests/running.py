@@ -116,6 +116,17 @@ class WorkerProcess:
             return {}
         return samples(text)
 
+    def scraped(self) -> dict[str, float]:
+        """The same once the endpoint answers, which that of a busy worker may not do in time."""
+        found: dict[str, float] = {}
+
+        def answered() -> bool:
+            found.update(self.metrics())
+            return bool(found)
+
+        wait_until(answered, "metrics")
+        return found
+
     def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Until it processes events."""
         wait_until(self._ready_or_dead, "worker ready", timeout_s)

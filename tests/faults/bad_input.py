@@ -106,26 +106,14 @@ def memory_mb(worker: WorkerProcess) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def scraped(worker: WorkerProcess) -> dict[str, float]:
-    """Its metrics, once it answers: a busy worker may not in time."""
-    found: dict[str, float] = {}
-
-    def answered() -> bool:
-        found.update(worker.metrics())
-        return bool(found)
-
-    wait_until(answered, "metrics")
-    return found
-
-
 def done(worker: WorkerProcess) -> float:
     """Events that the worker has finished."""
-    return sum(value for name, value in scraped(worker).items() if name.startswith("ouzel_events_total"))
+    return sum(value for name, value in worker.scraped().items() if name.startswith("ouzel_events_total"))
 
 
 def learned(worker: WorkerProcess) -> None:
     """Wait until the learner has caught up."""
-    wait_until(lambda: scraped(worker)["ouzel_learner_lag"] < 64, "all learned", 1200, every_s=0.2)
+    wait_until(lambda: worker.scraped()["ouzel_learner_lag"] < 64, "all learned", 1200, every_s=0.2)
 
 
 def pace(settings: Settings, worker: WorkerProcess, seed: int) -> float:
@@ -147,9 +135,9 @@ def fill(settings: Settings, worker: WorkerProcess, events: int) -> None:
         settings, clicks(events + GOOD, users=1000, seed=90)
     )
     wait_until(lambda: done(worker) >= before + sent, "the caches are full", 300)
-    wait_until(lambda: scraped(worker)["ouzel_vocabulary_items"] > 0.9 * MAX_ITEMS, "many items are known", 300)
+    wait_until(lambda: worker.scraped()["ouzel_vocabulary_items"] > 0.9 * MAX_ITEMS, "many items are known", 300)
     learned(worker)
-    wait_until(lambda: scraped(worker)["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
+    wait_until(lambda: worker.scraped()["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
 
 
 def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
@@ -177,7 +165,7 @@ def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
         wait_until(lambda: done(worker) >= wanted, "all of it", 1200, every_s=0.2)
         learned(worker)
         at_last, large = pace(settings, worker, 92), memory_mb(worker)
-        counted = scraped(worker)
+        counted = worker.scraped()
         assert worker.stop(20) == 0, worker.tail()
     finally:
         if worker.alive:

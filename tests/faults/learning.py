@@ -61,7 +61,7 @@ def snapshot_damaged(rig: Rig) -> None:
         rig.restart(worker)
         rig.fresh_since(began)
         rig.ready()
-        assert worker.metrics()["ouzel_refused_snapshots_total"] >= 1
+        assert worker.scraped()["ouzel_refused_snapshots_total"] >= 1
         assert f"damaged-{number}" in worker.log.read_text()
     _wait_for_its_own(rig)
 
@@ -84,10 +84,10 @@ def _spoiled(rig: Rig) -> None:
     """Until training has been rolled back, and has gone on."""
     (worker,) = rig.workers
     wait_until(lambda: worker.metrics().get("ouzel_rollbacks_total", 0) >= 1, "rolled back", 180)
-    back_at = worker.metrics()["ouzel_learning_steps"]
-    wait_until(lambda: worker.metrics()["ouzel_learning_steps"] > back_at + 100, "training goes on", 180)
-    loss = worker.metrics()["ouzel_loss"]
-    rig.notes.append(f"loss {loss:.2f} in the end, rolled back {worker.metrics()['ouzel_rollbacks_total']:.0f} times")
+    back_at = worker.scraped()["ouzel_learning_steps"]
+    wait_until(lambda: worker.scraped()["ouzel_learning_steps"] > back_at + 100, "training goes on", 180)
+    loss = worker.scraped()["ouzel_loss"]
+    rig.notes.append(f"loss {loss:.2f} in the end, rolled back {worker.scraped()['ouzel_rollbacks_total']:.0f} times")
     assert math.isfinite(loss)
     assert loss < 10
 

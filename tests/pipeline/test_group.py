@@ -51,7 +51,7 @@ async def stops(app: App) -> bool:
     """Whether it does so in time; Faust swallows cancellations, so nothing here is cancelled."""
     stopping = asyncio.ensure_future(app.stop_cleanly())
     await asyncio.wait({stopping}, timeout=STOP_WITHIN_S)
-    return stopping.done()
+    return stopping.done() and stopping.exception() is None
 
 
 def rejoin(app: App) -> None:

@@ -124,7 +124,7 @@ def test_a_null_value_with_a_key_deletes_the_user(settings: Settings, worker: Ma
     running = worker(settings)
     running.wait_ready()
     wait_done(settings, produced)
-    assert running.metrics()["ouzel_events_total|event_type=view|outcome=before_deletion"] == 20 - sum(
+    assert running.scraped()["ouzel_events_total|event_type=view|outcome=before_deletion"] == 20 - sum(
         key == b"user-1" for key, _ in clicks(20, users=2)
     )
     assert running.stop() == 0, running.tail()

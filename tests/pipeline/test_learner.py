@@ -48,7 +48,7 @@ def all_learned(settings: Settings) -> bool:
 
 def in_step(*workers: WorkerProcess) -> bool:
     """Whether all rank by the same version of a model that has learned."""
-    steps = {worker.metrics()["ouzel_learning_steps"] for worker in workers}
+    steps = {worker.scraped()["ouzel_learning_steps"] for worker in workers}
     return len(steps) == 1 and steps != {0.0}
 
 
@@ -107,7 +107,7 @@ def test_parameters_that_are_not_finite_are_rolled_back_and_training_goes_on(set
     for seed in range(4):
         done += produce(settings, clicks(1000, users=80, seed=seed))
         wait_done(settings, done)
-    wait_until(lambda: running.metrics()["ouzel_rollbacks_total"] >= 1, "rolled back")
+    wait_until(lambda: running.scraped()["ouzel_rollbacks_total"] >= 1, "rolled back")
     done += produce(settings, clicks(1000, users=80, seed=9))
     wait_done(settings, done)
     wait_until(lambda: all_learned(settings), "all is learned", every_s=0.5)

@@ -65,11 +65,11 @@ def scrape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             naming.append((b"user-1", json.dumps(event).encode()))
         produced = clicked + produce(settings, [*naming, (b"user-2", b"nonsense")])
         wait_done(settings, produced)
-        wait_until(lambda: worker.metrics()["ouzel_learning_steps"] > 50, "learning")
-        wait_until(lambda: worker.metrics()["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
-        wait_until(lambda: worker.metrics()["ouzel_sessions_held|partition=0"] >= USERS, "RocksDB was looked at")
-        wait_until(lambda: worker.metrics()["ouzel_committed_offset|partition=0"] == produced, "the last commit")
-        wait_until(lambda: worker.metrics()["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "nothing left")
+        wait_until(lambda: worker.scraped()["ouzel_learning_steps"] > 50, "learning")
+        wait_until(lambda: worker.scraped()["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
+        wait_until(lambda: worker.scraped()["ouzel_sessions_held|partition=0"] >= USERS, "RocksDB was looked at")
+        wait_until(lambda: worker.scraped()["ouzel_committed_offset|partition=0"] == produced, "the last commit")
+        wait_until(lambda: worker.scraped()["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "nothing left")
         with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         assert worker.stop() == 0, worker.tail()
@@ -84,7 +84,7 @@ def click_until_the_head_is_known(settings: Settings, worker: WorkerProcess) -> 
     records = clicks(CLICKS + MORE, users=USERS)
     done = produce(settings, records[:CLICKS])
     wait_done(settings, done)
-    while not any(name.startswith("ouzel_recommended_items_total") for name in worker.metrics()):
+    while not any(name.startswith("ouzel_recommended_items_total") for name in worker.scraped()):
         assert done < len(records), "no recommended items are counted"
         done += produce(settings, records[done : done + SAMPLED])
         wait_done(settings, done)

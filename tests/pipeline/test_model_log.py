@@ -142,7 +142,7 @@ def test_a_model_of_history_files_is_put_in_service_at_the_logs_end(
     assert "live members" in refused.stderr
     produced = produce(settings, clicks(500, users=50, seed=6))
     wait_done(settings, produced)
-    wait_until(lambda: running.metrics()["ouzel_transitions_learned_total"] > 400, "it learns on")
+    wait_until(lambda: running.scraped()["ouzel_transitions_learned_total"] > 400, "it learns on")
     assert running.stop() == 0, running.tail()
     listed = ouzel(settings, "model", "inspect")
     assert "whole" in listed.stdout
