@@ -53,13 +53,13 @@ class Application:
         place: InService,
         deleting: Deleting,
         fail: Callable[[BaseException], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._telemetry = telemetry
         self._place = place
-        self._fail = fail
-        self._tasks: list[asyncio.Task[None]] = []
+        self._fail, self._spawn = fail, spawn
         self._watches: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
         self.app = app = create_app(settings)
         app.fail_stop, app.on_recovered = fail, self._recovered
@@ -130,14 +130,13 @@ class Application:
         if self._transactions is not None:
             await self._transactions.start()
         await self.app.start()
-        self._tasks = [asyncio.create_task(work) for work in (self._watch_for_stalls(), *(watch() for watch in self._watches))]
+        for work in (self._watch_for_stalls, *self._watches):
+            self._spawn(work())
         await self.app.wait_ready()
-        self._tasks.append(asyncio.create_task(self._publish_popular()))
+        self._spawn(self._publish_popular())
 
     async def stop(self) -> None:
         """Finish the unit in hand, commit, leave the group."""
-        for task in self._tasks:
-            task.cancel()
         await self.app.stop_cleanly()
         if self._transactions is not None:
             await self._transactions.stop()
@@ -187,7 +186,7 @@ class Application:
         watch = StallWatch(limit, app.lease.clock)
         while True:
             await asyncio.sleep(limit / 20)
-            progress, behind = await app.consumer.progress()
+            progress, behind = app.consumer.progress()
             if watch.stalled(progress, behind=behind and app.lease.fresh):
                 self._fail(TimeoutError(f"no commit and no recovery in {limit:.0f} s, and there is work"))
 

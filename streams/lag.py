@@ -28,12 +28,12 @@ class LagWatch:
             due = loop.time() + EVERY_S
             await asyncio.sleep(EVERY_S)
             self._telemetry.process.loop_delay.set(max(loop.time() - due, 0.0))
-            await self.look()
+            self.look()
 
-    async def look(self) -> None:
+    def look(self) -> None:
         """Set every gauge once."""
         consumer, metrics, now = self._app.consumer, self._telemetry.group, self._now()
-        left: dict[int, int] = await consumer.lag()
+        left: dict[int, int] = consumer.lag()
         self._telemetry.model.is_learner.set(self._elected())
         metrics.assigned.set(len(left))
         metrics.generation.set(self._app.consumer_generation_id)

@@ -84,7 +84,9 @@ class Worker:
             return 0
         ranker = ThreadRanker(place, self._thread, self._catalogue, telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
-        application = Application(settings, self._decoder, ranker, self._catalogue, telemetry, place, deleting, self._fail)
+        application = Application(
+            settings, self._decoder, ranker, self._catalogue, telemetry, place, deleting, self._fail, self._spawn
+        )
         await application.start()
         if place.replica.model.step_size:
             learner = Learner(settings, place, self._thread, telemetry, application.publisher, application, self._spawn)

@@ -80,9 +80,15 @@ class Site:
         return {one["labels"]["alertname"] for one in self.prometheus.ask("alerts")["alerts"] if one["state"] == "firing"}
 
     def learner(self) -> WorkerProcess:
-        """The worker that says so."""
-        (one,) = [worker for worker in self.workers if worker.alive and worker.metrics().get("ouzel_learner") == 1]
-        return one
+        """The one worker that says so; in a hand-over two may, or none."""
+        found: list[WorkerProcess] = []
+
+        def one() -> bool:
+            found[:] = [worker for worker in self.workers if worker.alive and worker.metrics().get("ouzel_learner") == 1]
+            return len(found) == 1
+
+        wait_until(one, "one learner", 30.0)
+        return found[0]
 
     def pause_broker(self) -> None:
         """Freeze Kafka."""

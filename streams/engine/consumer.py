@@ -93,7 +93,7 @@ class PollConsumer(driver.Consumer):
             return
         recovery, generation = self.app.tables.recovery, self.app.consumer_generation_id
         if not polled and self.app.in_recovery:
-            await recovery.finish_at_end()
+            recovery.finish_at_end()
         unit = Unit({}, generation, {})
         for found, records in polled.items():
             tp = ensure_TP(found)
@@ -264,19 +264,28 @@ class PollConsumer(driver.Consumer):
         """Kafka time of its first event that is not committed, epoch ms; ``None`` if none was polled."""
         return self._oldest.kafka_time(partition, self.committed_offset(partition))
 
-    async def lag(self) -> dict[int, int]:
+    def _fetched(self, tp: TP) -> tuple[int | None, int | None]:
+        return cast(ConsumerThread, self._thread).fetched(tp)
+
+    def next_offset(self, tp: TP) -> int | None:
+        """What a poll takes next of a partition; ``None`` if that is not known, or not ours."""
+        return self._fetched(tp)[0]
+
+    def lag(self) -> dict[int, int]:
         """Per partition of the events, how many offsets are left to do. The last ones may be markers of transactions."""
         left = {}
-        for tp in [tp for tp in self.assignment() if tp.topic == self.app.events_name]:
-            end = self.highwater(tp) or 0
-            found = max(end - self.done(tp), 0)
-            if found and self.idle.is_set() and (await self.position(tp) or 0) >= end:
+        for tp in self.assignment():
+            if tp.topic != self.app.events_name:
+                continue
+            position, end = self._fetched(tp)
+            found = max((end or 0) - self.done(tp), 0)
+            if found and self.idle.is_set() and position is not None and position >= (end or 0):
                 found = 0
             left[tp.partition] = found
         return left
 
-    async def progress(self) -> tuple[object, bool]:
+    def progress(self) -> tuple[object, bool]:
         """What moves while there is work: commits and recovery; and whether there is any."""
         recovery = self.app.tables.recovery
-        behind = self.app.in_recovery or any((await self.lag()).values())
+        behind = self.app.in_recovery or any(self.lag().values())
         return (dict(self._committed_offset), dict(recovery.active_offsets)), behind

@@ -127,14 +127,14 @@ class Recovery(FaustRecovery):
             self.active_offsets[tp] = fresh[-1].offset
         self._finish_if_done()
 
-    async def finish_at_end(self) -> None:
+    def finish_at_end(self) -> None:
         """Call after a poll that brought nothing: a log may end in transaction markers, which are never delivered."""
         if not self._seeked:
             return
         for tp, last in list(self.active_highwaters.items()):
             applied = self.active_offsets.get(tp)
             if last is not None and applied is not None and applied < last:
-                position = await self.app.consumer.position(tp)
+                position = self.app.consumer.next_offset(tp)
                 if position is not None and position > last:
                     self.active_offsets[tp] = last
         self._finish_if_done()

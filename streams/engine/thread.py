@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from streams.engine.lease import Lease
 from streams.engine.transactions import NO_MEMBER
@@ -69,6 +70,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher = copy.copy(consumer._fetcher)
         fetcher._isolation_level = READ_UNCOMMITTED
         return await fetcher.end_offsets(list(partitions), consumer._request_timeout_ms)
+
+    def fetched(self, tp: TP) -> tuple[int | None, int | None]:
+        """The next offset that a poll takes, and the end of the log, as far as they are known; ``None`` of what is not ours.
+
+        Read beside this thread, as upstream reads the assignment: a call to it may wait for a rebalance, and fails after one.
+        """
+        subscription = self._ensure_consumer()._subscription.subscription
+        state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
+        return (state._position, state.highwater) if state else (None, None)
 
     async def getmany(self, active_partitions: Any, timeout: float) -> Any:
         """Recovery reads far more per poll than a unit of work may hold."""

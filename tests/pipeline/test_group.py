@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from faust.types import TP
 from journey import clicks
+from mode.threads import WorkerThread
 from running import fresh_settings, produce
 
 from streams.engine.app import App, create_app
@@ -16,11 +18,23 @@ from streams.settings import Settings
 from streams.topics import create_topics
 
 STOP_WITHIN_S = 6.0
+Result = TypeVar("Result")
 
 
 @pytest.fixture
-def failures() -> list[BaseException]:
+def failures(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """What the apps fail with. Threads of an app that a failed test leaves behind do not keep pytest."""
+    daemon = property(lambda thread: thread._daemonic, lambda thread, _: setattr(thread, "_daemonic", True))
+    monkeypatch.setattr(WorkerThread, "daemon", daemon, raising=False)
     return []
+
+
+def run(main: Coroutine[Any, Any, Result]) -> Result:
+    """As `asyncio.run`, but after an error nothing is waited for: Faust's services swallow cancellations."""
+    loop = asyncio.new_event_loop()
+    result = loop.run_until_complete(main)
+    loop.close()
+    return result
 
 
 def an_app(settings: Settings, failures: list[BaseException], ack: Callable[[Any], None]) -> App:
@@ -84,7 +98,7 @@ def test_a_rebalance_under_way_ends_and_so_does_the_stop(
         stopping.set()
         return await stopped and len(answers) == 1
 
-    assert asyncio.run(main())
+    assert run(main())
     assert failures == []
 
 
@@ -117,7 +131,7 @@ def test_a_stop_does_not_wait_for_a_member_that_does_not_rejoin(
         await until(lambda: len(holds.consumer.assignment()) == 2 * settings.partitions and not holds.rebalancing)
         assert await stops(holds)
 
-    asyncio.run(main())
+    run(main())
     assert failures == []
 
 
@@ -138,6 +152,38 @@ def test_changelogs_that_no_stream_reads_are_no_alarm(
         await app.consumer.verify_all_partitions_active()
         assert await stops(app)
 
-    asyncio.run(main())
+    run(main())
     assert [record.message for record in caplog.records if "not started processing" in record.message] == []
+    assert failures == []
+
+
+def test_lag_is_told_through_a_rebalance_and_only_of_what_is_ours(
+    kafka: str, tmp_path: Path, failures: list[BaseException]
+) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+    beside = settings.model_copy(update={"data_dir": tmp_path / "beside"})
+    create_topics(settings)
+    events = 500
+
+    async def main() -> None:
+        stays = an_app(settings, failures, lambda event: stays.consumer.abandon(event.message))
+        await started(stays)
+        await asyncio.to_thread(produce, settings, clicks(events, users=50))
+        topic = settings.topic("events")
+        partitions = [TP(topic, partition) for partition in range(settings.partitions)]
+        await until(lambda: sum(stays.consumer.next_offset(tp) or 0 for tp in partitions) == events)
+        assert set(stays.consumer.lag().values()) == {0}, "all was polled, and nothing waits to be done"
+        joins = an_app(beside, failures, lambda event: joins.consumer.abandon(event.message))
+        joining = asyncio.ensure_future(started(joins))
+        while not joining.done():
+            stays.consumer.progress()
+            await asyncio.sleep(0)
+        await joining
+        await until(lambda: not stays.rebalancing and not stays.consumer.lag().keys() & joins.consumer.lag().keys())
+        assert sorted([*stays.consumer.lag(), *joins.consumer.lag()]) == list(range(settings.partitions))
+        assert stays.consumer.next_offset(TP(topic, next(iter(joins.consumer.lag())))) is None
+        assert await stops(joins)
+        assert await stops(stays)
+
+    run(main())
     assert failures == []

@@ -20,7 +20,7 @@ class Group:
         app: Any = SimpleNamespace(consumer=self, consumer_generation_id=7, lease=self)
         self.watch = LagWatch(app, self.telemetry, lambda: self.elected, lambda: self.now)
 
-    async def lag(self) -> dict[int, int]:
+    def lag(self) -> dict[int, int]:
         return {partition: lag for partition, (lag, _, _) in self.partitions.items()}
 
     def committed_offset(self, partition: int) -> int:
@@ -29,40 +29,40 @@ class Group:
     def oldest(self, partition: int) -> int | None:
         return self.partitions[partition][2]
 
-    async def told(self) -> dict[str, float]:
-        await self.watch.look()
+    def told(self) -> dict[str, float]:
+        self.watch.look()
         return samples(generate_latest(self.telemetry.registry).decode())
 
 
-async def test_lag_commits_and_age_by_partition() -> None:
+def test_lag_commits_and_age_by_partition() -> None:
     group = Group()
     group.partitions = {0: (5, 20, 990_000), 3: (0, 9, None)}
-    told = await group.told()
+    told = group.told()
     assert (told["ouzel_consumer_lag|partition=0"], told["ouzel_committed_offset|partition=0"]) == (5, 20)
     assert told["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 10
     assert told["ouzel_oldest_uncommitted_age_seconds|partition=3"] == 0
     assert (told["ouzel_assigned_partitions"], told["ouzel_group_generation"]) == (2, 7)
     assert (told["ouzel_lease_fresh"], told["ouzel_learner"]) == (1, 0)
     group.fresh, group.elected = False, True
-    told = await group.told()
+    told = group.told()
     assert (told["ouzel_lease_fresh"], told["ouzel_learner"]) == (0, 1)
 
 
-async def test_while_nothing_could_be_polled_the_age_is_that_of_the_wait() -> None:
+def test_while_nothing_could_be_polled_the_age_is_that_of_the_wait() -> None:
     group = Group()
     ages = []
     for now, state in ((1000.0, (5, 0, None)), (1030.0, (6, 0, None)), (1040.0, (6, 0, 1_015_000)), (1050.0, (6, 0, None))):
         group.now, group.partitions = now, {0: state}
-        ages.append((await group.told())["ouzel_oldest_uncommitted_age_seconds|partition=0"])
+        ages.append((group.told())["ouzel_oldest_uncommitted_age_seconds|partition=0"])
     assert ages == [0, 30, 25, 0]
 
 
-async def test_of_a_partition_that_another_worker_has_nothing_is_told() -> None:
+def test_of_a_partition_that_another_worker_has_nothing_is_told() -> None:
     group = Group()
     group.partitions = {0: (5, 0, None), 1: (0, 0, None)}
-    await group.told()
+    group.told()
     group.partitions = {1: (0, 0, None)}
-    told = await group.told()
+    told = group.told()
     assert [name for name in told if "partition=0" in name] == []
     group.now, group.partitions = 1100.0, {0: (5, 0, None)}
-    assert (await group.told())["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "it waits anew"
+    assert (group.told())["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "it waits anew"
