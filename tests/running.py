@@ -117,15 +117,24 @@ class WorkerProcess:
         return samples(text)
 
     def scraped(self) -> dict[str, float]:
-        """The same once the endpoint answers, which that of a busy worker may not do in time."""
+        """The same once the endpoint answers, which that of a busy worker may not do in time; empty of one that has ended."""
         found: dict[str, float] = {}
 
         def answered() -> bool:
             found.update(self.metrics())
-            return bool(found)
+            return bool(found) or not self.alive
 
         wait_until(answered, "metrics")
         return found
+
+    def done(self) -> float:
+        """Events that it has finished since it started, whatever came of them."""
+        return sum(count for name, count in self.scraped().items() if name.startswith("ouzel_events_total"))
+
+    def memory_mb(self) -> float:
+        """Resident memory. Raises `OSError` or `IndexError` of a process that has just ended."""
+        assert self.process is not None
+        return int(Path(f"/proc/{self.process.pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
 
     def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Until it processes events."""

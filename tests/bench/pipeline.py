@@ -62,8 +62,7 @@ def ouzel(settings: Settings, folder: Path, delivery: str) -> float:
     assert worker.process is not None
     while not samples or samples[-1][0] < EVENTS:
         assert worker.alive, worker.tail()
-        done = sum(v for k, v in worker.metrics().items() if k.startswith("ouzel_events_total"))
-        samples.append((done, cpu_seconds(worker.process.pid)))
+        samples.append((worker.done(), cpu_seconds(worker.process.pid)))
         time.sleep(SAMPLE_EVERY_S)
     worker.stop()
     shutil.rmtree(mine.data_dir)

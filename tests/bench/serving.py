@@ -130,9 +130,9 @@ def beside_a_worker(settings: Settings, folder: Path, stack: ExitStack) -> None:
     wait_until(lambda: serve.metrics().get("ouzel_serve_cached_users", 0) > 300, "rankings of the simulator's shoppers")
     time.sleep(10)
     for rate in BESIDE_RATES:
-        before, began = done(worker), time.monotonic()
+        before, began = worker.done(), time.monotonic()
         took = paced(serve.port, lambda n: get(f"/v1/recommendations/shopper-{n % 300}"), rate * 20, rate)
-        events = (done(worker) - before) / (time.monotonic() - began)
+        events = (worker.done() - before) / (time.monotonic() - began)
         told = f"{took.rate:.0f}/s, {percentiles(took)}" + (f", {took.failed} refused" if took.failed else "")
         print(f"GET at {rate}/s beside a worker doing {events:.0f} events/s: {told}", flush=True)
     clicks(serve, f"beside {EVENTS_PER_S} events/s")
@@ -154,11 +154,6 @@ def click(number: int) -> bytes:
     """A click of one of 200 users on one of the simulator's items."""
     event = {"user_id": f"clicker-{number % 200}", "item_id": f"p{number * 7919 % 500:05d}"}
     return post("/v1/events?wait_ms=1000", json.dumps(event).encode())
-
-
-def done(worker: WorkerProcess) -> float:
-    """Events that the worker is done with."""
-    return sum(value for name, value in worker.metrics().items() if name.startswith("ouzel_events_total"))
 
 
 def main() -> None:

@@ -99,18 +99,6 @@ def send(settings: Settings, records: Sequence[Record]) -> list[tuple[int, int]]
     return [(place.partition, place.offset) for place in placed]
 
 
-def memory_mb(worker: WorkerProcess) -> float:
-    """Resident memory."""
-    assert worker.process is not None
-    status = Path(f"/proc/{worker.process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-def done(worker: WorkerProcess) -> float:
-    """Events that the worker has finished."""
-    return sum(value for name, value in worker.scraped().items() if name.startswith("ouzel_events_total"))
-
-
 def learned(worker: WorkerProcess) -> None:
     """Wait until the learner has caught up."""
     wait_until(lambda: worker.scraped()["ouzel_learner_lag"] < 64, "all learned", 1200, every_s=0.2)
@@ -120,9 +108,9 @@ def pace(settings: Settings, worker: WorkerProcess, seed: int) -> float:
     """Events per second of backlogs of good ones, the median of a few."""
     found = []
     for number in range(BACKLOGS):
-        before, began = done(worker), time.monotonic()
+        before, began = worker.done(), time.monotonic()
         produce(settings, clicks(GOOD, users=100, seed=BACKLOGS * seed + number))
-        wait_until(lambda before=before: done(worker) >= before + GOOD, "the good ones", 120, every_s=0.02)
+        wait_until(lambda before=before: worker.done() >= before + GOOD, "the good ones", 120, every_s=0.02)
         found.append(GOOD / (time.monotonic() - began))
         learned(worker)
     return median(found)
@@ -130,11 +118,11 @@ def pace(settings: Settings, worker: WorkerProcess, seed: int) -> float:
 
 def fill(settings: Settings, worker: WorkerProcess, events: int) -> None:
     """As many items, as full caches and a snapshot before as after: the more items are known, the more a ranking costs."""
-    before = done(worker)
+    before = worker.done()
     sent = produce(settings, flood_events(MAX_ITEMS + GOOD, "known")) + produce(
         settings, clicks(events + GOOD, users=1000, seed=90)
     )
-    wait_until(lambda: done(worker) >= before + sent, "the caches are full", 300)
+    wait_until(lambda: worker.done() >= before + sent, "the caches are full", 300)
     wait_until(lambda: worker.scraped()["ouzel_vocabulary_items"] > 0.9 * MAX_ITEMS, "many items are known", 300)
     learned(worker)
     wait_until(lambda: worker.scraped()["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
@@ -155,16 +143,16 @@ def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
     try:
         worker.wait_ready()
         fill(settings, worker, int(FULL * scale))
-        at_first, small = pace(settings, worker, 91), memory_mb(worker)
-        begun = done(worker)
+        at_first, small = pace(settings, worker, 91), worker.memory_mb()
+        begun = worker.done()
         places = send(settings, [bad.record for bad in CARD])
         produce_nothing(settings, partition=0)
         bot = produce(settings, bot_events(int(BOT * scale)))
         flood = produce(settings, flood_events(int(FLOOD * scale), "made-up"))
         wanted = begun + len(CARD) + 1 + bot + flood
-        wait_until(lambda: done(worker) >= wanted, "all of it", 1200, every_s=0.2)
+        wait_until(lambda: worker.done() >= wanted, "all of it", 1200, every_s=0.2)
         learned(worker)
-        at_last, large = pace(settings, worker, 92), memory_mb(worker)
+        at_last, large = pace(settings, worker, 92), worker.memory_mb()
         counted = worker.scraped()
         assert worker.stop(20) == 0, worker.tail()
     finally:

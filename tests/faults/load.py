@@ -6,7 +6,6 @@ import time
 
 from faults.card import HYBRID, row
 from faults.rig import Rig
-from faults.soak import sample
 from journey import clicks
 from running import WorkerProcess, wait_until
 
@@ -17,17 +16,8 @@ FILL = 300_000
 RECOVERED_WITHIN_S = 2.0
 
 
-def _memory(worker: WorkerProcess) -> float:
-    found = sample(worker)
-    return 0.0 if found is None else found.memory_mb
-
-
 def _lag(worker: WorkerProcess) -> float:
     return sum(left for name, left in worker.metrics().items() if name.startswith("ouzel_consumer_lag"))
-
-
-def _done(worker: WorkerProcess) -> float:
-    return sum(count for name, count in worker.metrics().items() if name.startswith("ouzel_events_total"))
 
 
 @row("burst", **HYBRID, published=5, snapshot_every_s=10.0, rate=300.0, workers=1, may_repeat=False)
@@ -35,14 +25,14 @@ def burst(rig: Rig) -> None:
     """Ten times what the worker can do in 20 s, at once: it raises the lag, never memory; nothing is dropped."""
     (worker,) = rig.workers
     capacity = _capacity(rig, worker)
-    before = _memory(worker)
+    before = worker.memory_mb()
     assert worker.stop(15) == 0, worker.tail()
     backlog = rig.produce(clicks(round(capacity * BURST * max(20 * rig.scale, 2)), users=20_000, seed=77))
     rig.restart(worker)
     began, highest, most_lag = time.monotonic(), 0.0, 0.0
-    while _done(worker) < backlog:
+    while worker.done() < backlog:
         assert worker.alive, worker.tail()
-        highest, most_lag = max(highest, _memory(worker)), max(most_lag, _lag(worker))
+        highest, most_lag = max(highest, worker.memory_mb()), max(most_lag, _lag(worker))
         rig.wait(0.5)
     rig.notes.append(
         f"capacity {capacity:.0f}/s, lag up to {most_lag:.0f}, done after {time.monotonic() - began:.0f} s, "
@@ -54,9 +44,9 @@ def burst(rig: Rig) -> None:
 
 def _capacity(rig: Rig, worker: WorkerProcess) -> float:
     """Events per second, of a backlog that fills sessions and bounded caches, so that what memory is compared with is full."""
-    done, began = _done(worker), time.monotonic()
+    done, began = worker.done(), time.monotonic()
     produced = rig.produce(clicks(max(round(FILL * rig.scale), 20_000), users=20_000, seed=78))
-    wait_until(lambda: _done(worker) >= done + produced, "a backlog is done", 300)
+    wait_until(lambda: worker.done() >= done + produced, "a backlog is done", 300)
     return produced / (time.monotonic() - began)
 
 
@@ -65,7 +55,7 @@ def recover_many(rig: Rig) -> None:
     """100k sessions come back from the changelog within 2 s."""
     (worker,) = rig.workers
     sessions = rig.produce(((f"u{n}".encode(), value) for n, value in enumerate(_one_each(round(100_000 * rig.scale)))))
-    wait_until(lambda: _done(worker) >= sessions and _lag(worker) < 1000, "all sessions", 300)
+    wait_until(lambda: worker.done() >= sessions and _lag(worker) < 1000, "all sessions", 300)
     assert worker.stop(15) == 0, worker.tail()
     rig.wipe(worker)
     began = time.monotonic()

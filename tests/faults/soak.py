@@ -41,7 +41,7 @@ def sample(worker: WorkerProcess) -> Sample | None:
     assert worker.process is not None
     process = Path(f"/proc/{worker.process.pid}")
     try:
-        memory = int((process / "status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+        memory = worker.memory_mb()
         descriptors = len(list((process / "fd").iterdir()))
         disk = sum(path.stat().st_size for path in worker.settings.data_dir.rglob("*") if path.is_file()) / 1e6
     except (OSError, IndexError):

@@ -34,18 +34,13 @@ def test_what_a_killed_worker_left_open_is_ended_by_its_restart_and_nothing_come
     running, done = worker(settings, module="faults.saboteur", SABOTAGE="before-commit:kill:3"), 0
     for seed in range(3):
         done += produce(settings, clicks(500, users=60, seed=seed))
-        wait_until(lambda: not running.alive or worked_on(running) == done, "a unit, or the kill")  # noqa: B023
+        wait_until(lambda: not running.alive or running.done() == done, "a unit, or the kill")  # noqa: B023
     assert not running.alive
     assert len(read_topic(settings, "transitions")) < done, "the third unit is left open"
     running.start()
     wait_done(settings, done)
     assert running.stop() == 0, running.tail()
     assert_accounted(settings)
-
-
-def worked_on(worker: WorkerProcess) -> float:
-    """Events done, whatever came of them."""
-    return sum(count for name, count in worker.metrics().items() if name.startswith("ouzel_events_total"))
 
 
 async def transact(settings: Settings, records: list[tuple[bytes, bytes]], *, commit: bool) -> None:
@@ -66,7 +61,7 @@ def test_events_of_an_aborted_transaction_never_happened_and_markers_are_no_lag(
     asyncio.run(transact(settings, clicks(200, users=20, seed=1), commit=True))
     running = worker(settings)
     running.wait_ready()
-    wait_until(lambda: worked_on(running) == 200, "the committed ones")
+    wait_until(lambda: running.done() == 200, "the committed ones")
 
     def lags() -> list[float]:
         return [value for name, value in running.metrics().items() if name.startswith("ouzel_consumer_lag")]

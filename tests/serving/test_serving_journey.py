@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from oracle import in_changelog, in_rocksdb, read_topic
 from running import WorkerProcess, fresh_settings, produce, wait_until
 from serve_process import ServeProcess
+from server_sent import Events
 
 from serving.brokers import ApacheBroker
 from streams.deletion import marker_key
@@ -81,38 +80,6 @@ def stage(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for process in (serve, worker):
             if process.alive:
                 process.kill()
-
-
-class Events:
-    """A stream of server-sent events, read by a thread."""
-
-    def __init__(self, serve: ServeProcess, path: str, **headers: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", serve.port, timeout=30)
-        self._connection.request("GET", path, headers=headers)
-        self._response = self._connection.getresponse()
-        self.status = self._response.status
-        self.events: list[dict[str, str]] = []
-        self.comments = 0
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        fields: dict[str, str] = {}
-        try:
-            for line in self._response:
-                name, _, value = line.decode().rstrip("\n").partition(": ")
-                self.comments += line.startswith(b":")
-                if name:
-                    fields[name] = value
-                elif "data" in fields:
-                    self.events.append(fields)
-                    fields = {}
-                else:
-                    fields = {}
-        except (OSError, ValueError, AttributeError):
-            pass  # closed
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def test_every_click_is_answered_with_the_ranking_it_brought(stage: Stage) -> None:
