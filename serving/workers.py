@@ -10,6 +10,7 @@ import math
 import urllib.request
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
@@ -86,7 +87,7 @@ def fetch(address: str) -> Samples | None:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 samples[sample.name].append((sample.labels, sample.value))
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return None
     return samples
 

@@ -20,13 +20,14 @@ from streams.delivery.publisher import Publisher
 from streams.disk import DiskWatch
 from streams.engine.app import create_app
 from streams.engine.sensor import GroupSensor
-from streams.engine.stall import StallWatch
+from streams.engine.stall import Watchdog
 from streams.engine.unit import Unit
 from streams.follower import read_range
 from streams.kafka import aiokafka_config
 from streams.lag import LagWatch
 from streams.observer import MetricsObserver, Observer, Unobserved
 from streams.pipeline import Pipeline, Ranker
+from streams.reach import group_answers
 from streams.replica import POPULAR_KEY, InService
 from streams.rules import rules_of, topics_of
 from streams.settings import Settings
@@ -130,7 +131,9 @@ class Application:
         if self._transactions is not None:
             await self._transactions.start()
         await self.app.start()
-        for work in (self._watch_for_stalls, *self._watches):
+        settings = self._settings
+        dog = Watchdog(self.app, settings.stall_timeout_s, partial(group_answers, settings), self._fail)
+        for work in (dog.run, *self._watches):
             self._spawn(work())
         await self.app.wait_ready()
         self._spawn(self._publish_popular())
@@ -179,16 +182,6 @@ class Application:
     def rebalancing(self) -> bool:
         """Whether assignments are in the air."""
         return bool(self.app.rebalancing)
-
-    async def _watch_for_stalls(self) -> None:
-        """A stale lease is no stall: who cannot reach the group waits for it."""
-        app, limit = self.app, self._settings.stall_timeout_s
-        watch = StallWatch(limit, app.lease.clock)
-        while True:
-            await asyncio.sleep(limit / 20)
-            progress, behind = app.consumer.progress()
-            if watch.stalled(progress, behind=behind and app.lease.fresh):
-                self._fail(TimeoutError(f"no commit and no recovery in {limit:.0f} s, and there is work"))
 
     async def _publish_popular(self) -> None:
         while True:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import structlog
+from aiokafka.errors import KafkaConnectionError
 
 from models.guard import finite
 from models.recommender import Recommender
 from models.snapshot import Frozen
 from streams.delivery.outbox import Abandoned, Outbox
 from streams.delivery.publisher import Publisher
-from streams.kafka import aiokafka_config
+from streams.kafka import NoBroker, aiokafka_config
 from streams.model import new_model
 from streams.model_thread import ModelThread
 from streams.model_updates import to_records
@@ -62,7 +63,7 @@ class Learner:
         self._publisher, self._group, self._spawn = publisher, group, spawn
         self._writer = SnapshotWriter(settings, telemetry, publisher)
         self._name = model_name(settings)
-        self._epoch, self._mark, self._told_steps = -1, 0, -1
+        self._generation, self._base, self._epoch, self._mark, self._told_steps = -1, 0, 0, 0, -1
         self._rolled_back_at = -AGAIN_STEPS
         self._postponed = False
         self._published_at = self._written_at = time.monotonic()
@@ -75,6 +76,9 @@ class Learner:
                 await self._turn()
             except Abandoned:
                 log.info("learner_interrupted")
+            except (KafkaConnectionError, NoBroker) as away:
+                log.warning("learner_waits", reason=str(away))
+                await asyncio.sleep(PUBLISH_EVERY_S)
 
     async def _turn(self) -> None:
         place, group = self._place, self._group
@@ -87,8 +91,8 @@ class Learner:
             return
         if not place.replica.learning and not await self._take_over():
             return
-        if group.generation != self._epoch:  # followers may have missed what an older epoch told
-            self._epoch, self._mark, self._told_steps = group.generation, 0, -1
+        if group.generation != self._generation:  # followers may have missed what an older epoch told
+            self._begin_epoch()
         if place.replica.model.diverged:
             await self._roll_back()
         now = time.monotonic()
@@ -98,6 +102,13 @@ class Learner:
         if now - self._written_at >= self._settings.snapshot_every_s:
             self._written_at = now
             await self._snapshot()
+
+    def _begin_epoch(self) -> None:
+        """Epochs only rise, but generations count from 1 again in a group that was deleted (`ouzel reset`, a week of rest)."""
+        self._generation, self._mark, self._told_steps = self._group.generation, 0, -1
+        if self._place.epoch > self._base + self._generation:
+            self._base = self._place.epoch
+        self._epoch = self._base + self._generation
 
     async def _take_over(self) -> bool:
         """Become a learner that stands where one would that never stopped; returns whether this worker is still elected."""
@@ -109,7 +120,8 @@ class Learner:
             place.replica.learning = True
         elif not await self._catch_up(restored, start):
             return False
-        log.info("learns", epoch=self._group.generation, from_offset=start or 0, steps=place.replica.model.steps)
+        self._begin_epoch()
+        log.info("learns", epoch=self._epoch, from_offset=start or 0, steps=place.replica.model.steps)
         await self._snapshot()
         return True
 
@@ -147,7 +159,7 @@ class Learner:
         for record in records:  # one by one, so that rankings need not wait for all of it
             outbox = Outbox()
             outbox.to(self._settings.topic("model-updates"), 0).append(record)
-            await self._publisher.publish(outbox, self._epoch)
+            await self._publisher.publish(outbox, self._generation)
         self._mark, self._told_steps = mark, parameters.steps
         self._telemetry.model.updates.inc(len(records))
 
@@ -167,7 +179,7 @@ class Learner:
         if not await asyncio.to_thread(sound, frozen):
             await self._roll_back()
             return
-        await self._writer.write(frozen, point, self._group.generation)
+        await self._writer.write(frozen, point, self._epoch, self._generation)
 
     async def _roll_back(self) -> None:
         """Training went wrong: back to the parameters of the newest snapshot, and a new one.
@@ -182,7 +194,7 @@ class Learner:
         self._telemetry.model.rollbacks.inc()
         log.warning("rolled_back", to_steps=good.steps, steps=self._place.replica.model.steps)
         frozen, point = await self._place.replica.freeze()
-        await self._writer.write(frozen, point, self._group.generation)
+        await self._writer.write(frozen, point, self._epoch, self._generation)
 
 
 def sound(frozen: Frozen) -> bool:

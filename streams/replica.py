@@ -157,6 +157,8 @@ class InService:
     def __init__(self, replica: Replica, task: asyncio.Task[None] | None = None) -> None:
         self.replica, self._task = replica, task
         self.candidate: Replica | None = None
+        self.epoch = 0
+        """The highest of a learner that this worker knows of."""
         replica.in_service = True
         replica.tell()
 

@@ -110,13 +110,13 @@ class SnapshotWriter:
         self._firsts = restored.firsts if restored is not None else []
         self.written_steps = restored.model.steps if restored is not None else 0
 
-    async def write(self, frozen: Frozen, point: Point, generation: int) -> None:
-        """Write one snapshot. No update may be published meanwhile."""
+    async def write(self, frozen: Frozen, point: Point, epoch: int, generation: int) -> None:
+        """Write one snapshot of this epoch, while the group's generation is this one. No update may be published meanwhile."""
         began, settings = time.monotonic(), self._settings
         updates = await bounds(settings.topic("model-updates"), aiokafka_config(settings), 0)
         data = await asyncio.to_thread(encode, frozen)
         chunks, last = await asyncio.to_thread(
-            to_records, data, uuid.uuid4().hex, transitions_offset=point.offset, epoch=generation, steps=point.steps,
+            to_records, data, uuid.uuid4().hex, transitions_offset=point.offset, epoch=epoch, steps=point.steps,
             created_at=int(time.time() * 1000), updates_offset=updates.stop,
         )  # fmt: skip
         first = None

@@ -23,10 +23,9 @@ class Updates:
     """Applies the updates of the highest epoch seen. ``model`` is what `model_updates` calls the model."""
 
     def __init__(
-        self, topic: str, config: Mapping[str, Any], place: InService, telemetry: Telemetry, model: str, *, start: int = 0,
-        epoch: int = 0,
-    ) -> None:  # fmt: skip
-        self._place, self._telemetry, self._model, self.epoch = place, telemetry, model, epoch
+        self, topic: str, config: Mapping[str, Any], place: InService, telemetry: Telemetry, model: str, *, start: int = 0
+    ) -> None:
+        self._place, self._telemetry, self._model = place, telemetry, model
         self.follower = Follower(topic, config, self.apply, max_records=20, start=start)
 
     async def apply(self, records: Sequence[Any]) -> None:
@@ -34,10 +33,10 @@ class Updates:
         for record in records:
             try:
                 update, parameters = from_record(record.value, self._model)
-                if update.epoch < self.epoch:
+                if update.epoch < self._place.epoch:
                     self._telemetry.model.ignored_updates.inc()
                     continue
-                self.epoch = update.epoch
+                self._place.epoch = update.epoch
                 await self._reached(update)
                 if not self._place.replica.learning:
                     await self._place.replica.take(parameters)

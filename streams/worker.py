@@ -20,6 +20,7 @@ from streams.deletion import Deleting
 from streams.delivery.exactly_once import end_left_open
 from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.positions import PositionAhead
+from streams.engine.pulse import guard_loop
 from streams.follower import Follower
 from streams.kafka import NoBroker, aiokafka_config
 from streams.learner import Learner, make_replica
@@ -91,6 +92,7 @@ class Worker:
         if place.replica.model.step_size:
             learner = Learner(settings, place, self._thread, telemetry, application.publisher, application, self._spawn)
             self._spawn(learner.run())
+        guard_loop(loop, settings.stall_timeout_s, self._fail)
         log.info("ready", items=place.replica.model.vocabulary_size, steps=place.replica.model.steps)
         _spare_the_collector()
         telemetry.process.ready.set(1)
@@ -122,11 +124,10 @@ class Worker:
         else:
             place = InService(replica, self._spawn(replica.run()))
             self._spawn(self._watch_learning(place))
-            told = restored.manifest if restored is not None else None
-            updates = Updates(
-                settings.topic("model-updates"), config, place, telemetry, model_name(settings),
-                start=told.updates_offset if told else 0, epoch=told.epoch if told else 0,
-            )  # fmt: skip
+            topic, began = settings.topic("model-updates"), 0
+            if restored is not None:
+                place.epoch, began = restored.manifest.epoch, restored.manifest.updates_offset
+            updates = Updates(topic, config, place, telemetry, model_name(settings), start=began)
             self._spawn(updates.follower.run())
             followers += [replica.follower, updates.follower]
         for follower in followers:
@@ -164,7 +165,7 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._stop.is_set():
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:

@@ -20,6 +20,8 @@ from streams.settings import Settings
 
 CUSTODY_BROKEN = 71
 BATCH_BYTES = 900_000
+MAX_POLL_INTERVAL_S = 1e6
+"""Who has not polled for so long may not rejoin, but in an outage a unit in hand forbids it. The watchdog sees who is stuck."""
 ROCKSDB = {"driver": "rocksdict", "block_cache_size": 32 << 20, "write_buffer_size": 8 << 20, "max_open_files": 256}
 
 
@@ -126,6 +128,7 @@ def create_app(settings: Settings, *, consistency_check: bool = False) -> App:
         broker_heartbeat_interval=timeout / 4,
         broker_request_timeout=max(30.0, timeout),
         broker_rebalance_timeout=max(20.0, 2 * timeout),
+        broker_max_poll_interval=MAX_POLL_INTERVAL_S,
         broker_commit_interval=1.0,
         broker_max_poll_records=settings.max_poll_records,
         producer_acks=-1,

@@ -264,6 +264,10 @@ class PollConsumer(driver.Consumer):
         """Kafka time of its first event that is not committed, epoch ms; ``None`` if none was polled."""
         return self._oldest.kafka_time(partition, self.committed_offset(partition))
 
+    def trouble(self) -> BaseException | None:
+        """Why nothing will be polled any more; ``None`` while all is well."""
+        return cast(ConsumerThread, self._thread).trouble()
+
     def _fetched(self, tp: TP) -> tuple[int | None, int | None]:
         return cast(ConsumerThread, self._thread).fetched(tp)
 

@@ -124,6 +124,9 @@ async def close_unflushed(producer: Any) -> None:
     if task is not None:
         task.cancel()
     await producer.client.close()
+    waiting = producer.client._md_update_fut
+    if waiting is not None and not waiting.done():  # aiokafka leaves whoever waits for metadata waiting for ever
+        waiting.set_exception(Abandoned())
     if task is not None:
         await asyncio.wait({task}, timeout=CLOSE_WITHIN_S)
     producer._message_accumulator.fail_all(Abandoned())

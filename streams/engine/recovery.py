@@ -91,6 +91,13 @@ class Recovery(FaustRecovery):
     async def _slurp_changelogs(self) -> None:
         """No changelog event reaches upstream's loop, which would clear `signal_recovery_end` every five seconds."""
 
+    @Service.task
+    async def _restart_recovery(self) -> None:
+        """Upstream's loop takes a request's time-out for the end of the service, and ends for good."""
+        await FaustRecovery._restart_recovery(self)
+        if not self.should_stop:
+            raise TimeoutError("Kafka did not answer in time, and nothing recovers any more")
+
     async def _seek_offsets(self, consumer: Any, tps: Any, offsets: Any, title: str) -> None:
         """A signal that is still set from the last recovery would end this one before it began."""
         self.signal_recovery_end.clear()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 
 class StallWatch:
-    """Tells when nothing moved for ``limit_s`` although there was work and the group answered. Pure but for its clock."""
+    """Tells when nothing moved for ``limit_s`` although something should. Pure but for its clock."""
 
     def __init__(self, limit_s: float, clock: Callable[[], float]) -> None:
         self._limit, self._clock = limit_s, clock
@@ -19,3 +21,35 @@ class StallWatch:
         if not behind or progress != self._seen:
             self._seen, self._moved_at = progress, now
         return now - self._moved_at > self._limit
+
+
+class Watchdog:
+    """Ends a worker that could go on and does not. ``group_answers`` says whether a new client would reach the group.
+
+    A worker with a fresh lease and work must commit or recover. One with a stale lease waits for the group, but if another
+    client reaches it for longer than a rebalance may last, then it waits for nothing.
+    """
+
+    def __init__(
+        self, app: Any, limit_s: float, group_answers: Callable[[], Awaitable[bool]], fail: Callable[[BaseException], None]
+    ) -> None:
+        self._app, self._limit, self._group_answers, self._fail = app, limit_s, group_answers, fail
+        rebalance = float(app.conf.broker_rebalance_timeout)
+        self._works, self._joins = (StallWatch(limit, app.lease.clock) for limit in (limit_s, limit_s + rebalance))
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(self._limit / 20)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once."""
+        app = self._app
+        if (trouble := app.consumer.trouble()) is not None:
+            self._fail(trouble)
+        fresh, (progress, behind) = app.lease.fresh, app.consumer.progress()
+        if self._works.stalled(progress, behind=behind and fresh):
+            self._fail(TimeoutError(f"no commit and no recovery in {self._limit:.0f} s, and there is work"))
+        if self._joins.stalled(None, behind=not fresh and await self._group_answers()):
+            self._fail(TimeoutError("the group answers others, and this worker does not get into it"))

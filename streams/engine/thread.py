@@ -72,13 +72,24 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return await fetcher.end_offsets(list(partitions), consumer._request_timeout_ms)
 
     def fetched(self, tp: TP) -> tuple[int | None, int | None]:
-        """The next offset that a poll takes, and the end of the log, as far as they are known; ``None`` of what is not ours.
+        """The next offset that a poll takes, and the end of what can be read, as far as known; ``None`` of what is not ours.
 
         Read beside this thread, as upstream reads the assignment: a call to it may wait for a rebalance, and fails after one.
         """
         subscription = self._ensure_consumer()._subscription.subscription
         state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
-        return (state._position, state.highwater) if state else (None, None)
+        if not state:
+            return None, None
+        return state._position, state.highwater if self.app.isolation_level == "read_uncommitted" else state.lso
+
+    def trouble(self) -> BaseException | None:
+        """Why this consumer does no more: aiokafka keeps it for a call that Faust never makes."""
+        consumer = self._ensure_consumer()
+        coordinator, fetcher = consumer._coordinator, consumer._fetcher
+        for task in (coordinator._coordination_task, fetcher._fetch_task):
+            if task.done() and not task.cancelled():
+                return task.exception() or RuntimeError("aiokafka's consumer has ended")
+        return coordinator._pending_exception  # type: ignore[no-any-return]
 
     async def getmany(self, active_partitions: Any, timeout: float) -> Any:
         """Recovery reads far more per poll than a unit of work may hold."""

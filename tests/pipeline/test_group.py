@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from mode.threads import WorkerThread
 from running import fresh_settings, produce
 
 from streams.engine.app import App, create_app
+from streams.reach import group_answers
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -187,3 +189,34 @@ def test_lag_is_told_through_a_rebalance_and_only_of_what_is_ours(
 
     run(main())
     assert failures == []
+
+
+def test_an_assignor_that_fails_is_told(
+    kafka: str, tmp_path: Path, failures: list[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+    create_topics(settings)
+
+    async def main() -> None:
+        app = await started(an_app(settings, failures, lambda event: event.ack()))
+        assert app.consumer.trouble() is None
+
+        def assign(*_: Any) -> None:
+            raise ValueError("no plan")
+
+        monkeypatch.setattr(app.assignor, "assign", assign)
+        rejoin(app)
+        await until(lambda: app.consumer.trouble() is not None)
+        assert "no plan" in str(app.consumer.trouble())
+        assert await stops(app)
+
+    run(main())
+
+
+def test_whether_the_group_answers_is_asked_by_a_client_of_its_own(kafka: str, tmp_path: Path) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+    assert run(group_answers(settings))
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        nobody = settings.model_copy(update={"broker": f"127.0.0.1:{deaf.getsockname()[1]}"})
+        assert not run(group_answers(nobody))

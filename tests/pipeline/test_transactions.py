@@ -108,3 +108,28 @@ async def test_the_broker_refuses_the_offsets_of_a_stale_generation_and_of_a_str
         await commit(3, member)
         await settled(3)
     assert len(read_topic(settings, "transitions")) == 2, "what was refused was aborted"
+
+
+def test_what_nobody_may_read_yet_is_no_lag(settings: Settings, worker: MakeWorker) -> None:
+    """An open transaction of somebody else's ends what can be read: no worker stalls for it."""
+    running = worker(settings)
+    running.wait_ready()
+
+    def lag() -> float:
+        return sum(value for name, value in running.scraped().items() if name.startswith("ouzel_consumer_lag"))
+
+    async def beside() -> None:
+        name = f"{settings.app_id}-user"
+        async with AIOKafkaProducer(bootstrap_servers=settings.broker, transactional_id=name) as producer:
+            await producer.begin_transaction()
+            for key, value in clicks(300, users=20):
+                await producer.send_and_wait(settings.topic("events"), key=key, value=value)
+            done = await asyncio.to_thread(produce, settings, clicks(200, users=20, seed=1))
+            await asyncio.to_thread(wait_until, lambda: "ouzel_consumer_lag|partition=0" in running.scraped(), "the lag")
+            await asyncio.sleep(2)
+            assert (running.done(), lag()) == (0, 0)
+            await producer.commit_transaction()
+        await asyncio.to_thread(wait_until, lambda: (running.done(), lag()) == (done + 300, 0), "all of it")
+
+    asyncio.run(beside())
+    assert running.stop() == 0, running.tail()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.tables.recovery import Recovery as FaustRecovery
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.delivery.outbox import Abandoned
 from streams.engine.app import App
 from streams.engine.consumer import PollConsumer
 from streams.engine.custody import Custody, CustodyBroken
 from streams.engine.lease import Lease
-from streams.engine.recovery import newest
+from streams.engine.producer import close_unflushed
+from streams.engine.recovery import Recovery, newest
 from streams.engine.thread import note_answer
 from streams.engine.unit import Unit
 
@@ -248,3 +252,27 @@ def test_a_crash_of_any_service_ends_the_process_but_not_the_fetchers_own_cancel
     assert ended == [error, cancelled]
     app._crash(error)
     assert ended == [error, cancelled, error]
+
+
+async def test_who_waits_for_metadata_of_a_producer_that_is_given_up_waits_no_longer() -> None:
+    waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def close() -> None: ...
+
+    client = SimpleNamespace(_md_update_fut=waiting, close=close)
+    producer = SimpleNamespace(
+        client=client, _message_accumulator=SimpleNamespace(fail_all=lambda _: None), _sender=SimpleNamespace(sender_task=None)
+    )
+    await close_unflushed(producer)
+    with pytest.raises(Abandoned):
+        await waiting
+
+
+@pytest.mark.parametrize("stops", [True, False])
+async def test_a_recovery_that_ends_without_being_stopped_is_an_error(monkeypatch: pytest.MonkeyPatch, stops: bool) -> None:
+    async def ends(_: Any) -> None: ...
+
+    monkeypatch.setattr(FaustRecovery, "_restart_recovery", ends)
+    recovery: Any = SimpleNamespace(should_stop=stops)
+    with nullcontext() if stops else pytest.raises(TimeoutError):
+        await Recovery._restart_recovery(recovery)

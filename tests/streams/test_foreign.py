@@ -16,7 +16,6 @@ from streams.delivery.outbox import Outbox
 from streams.delivery.publisher import Placed
 from streams.engine.positions import PositionAhead, refuse_ahead
 from streams.engine.recovery import ours
-from streams.engine.stall import StallWatch
 from streams.sessions import NewerState, State, pack
 from streams.store import WATERMARK, Changes, changelog, watermark_value
 
@@ -146,19 +145,3 @@ def test_a_position_beyond_the_end_is_refused_and_names_the_way_out() -> None:
     refuse_ahead({tp: 0}, {tp: None})
     with pytest.raises(PositionAhead, match="ouzel reset"):
         refuse_ahead({tp: 6}, {tp: 5})
-
-
-def test_a_stall_is_work_without_any_move_for_the_whole_limit() -> None:
-    now = 0.0
-    watch = StallWatch(10.0, lambda: now)
-    for at, progress, behind, stalled in [
-        (5.0, 1, True, False),
-        (14.0, 1, True, False),
-        (14.5, 2, True, False),
-        (24.0, 2, True, False),
-        (24.4, 2, False, False),
-        (34.0, 2, True, False),
-        (34.5, 2, True, True),
-    ]:
-        now = at
-        assert watch.stalled(progress, behind=behind) is stalled, at

@@ -83,7 +83,9 @@ def records(epoch: int, offset: int, steps: int) -> list[Any]:
 
 def updates(replica: FakeReplica, epoch: int = 0) -> tuple[Updates, Telemetry]:
     telemetry = Telemetry()
-    return Updates("t", {}, InService(cast(Any, replica)), telemetry, MODEL, epoch=epoch), telemetry
+    place = InService(cast(Any, replica))
+    place.epoch = epoch
+    return Updates("t", {}, place, telemetry, MODEL), telemetry
 
 
 async def test_a_lower_epoch_than_was_seen_is_ignored() -> None:

@@ -87,3 +87,6 @@ async def test_a_task_that_dies_takes_the_worker_with_it(monkeypatch: pytest.Mon
     tasks[2].cancel()
     await asyncio.wait(tasks)
     assert told == [error]
+    worker._stop.set()
+    await asyncio.wait([worker._spawn(dies())])
+    assert told == [error], "what fails while it stops does not cut that short"

@@ -1,0 +1,113 @@
+"""Who ends a worker that could go on and does not: the watchdog, and the thread that feels the loop's pulse."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from streams.engine.pulse import guard_loop
+from streams.engine.stall import StallWatch, Watchdog
+
+LIMIT_S, REBALANCE_S = 60.0, 20.0
+
+
+def test_a_stall_is_work_without_any_move_for_the_whole_limit() -> None:
+    now = 0.0
+    watch = StallWatch(10.0, lambda: now)
+    for at, progress, behind, stalled in [
+        (5.0, 1, True, False),
+        (14.0, 1, True, False),
+        (14.5, 2, True, False),
+        (24.0, 2, True, False),
+        (24.4, 2, False, False),
+        (34.0, 2, True, False),
+        (34.5, 2, True, True),
+    ]:
+        now = at
+        assert watch.stalled(progress, behind=behind) is stalled, at
+
+
+class Group:
+    """A worker's app and its group, as far as the watchdog asks."""
+
+    def __init__(self) -> None:
+        self.now, self.fresh, self.answers = 0.0, True, True
+        self.at, self.behind, self.wrong = 0, False, None
+        self.failures: list[BaseException] = []
+        lease = SimpleNamespace(clock=lambda: self.now)
+        app: Any = SimpleNamespace(consumer=self, lease=self, conf=SimpleNamespace(broker_rebalance_timeout=REBALANCE_S))
+        self.clock = lease.clock
+        self.dog = Watchdog(app, LIMIT_S, self.group_answers, self.failures.append)
+
+    def trouble(self) -> BaseException | None:
+        return self.wrong
+
+    def progress(self) -> tuple[object, bool]:
+        return self.at, self.behind
+
+    async def group_answers(self) -> bool:
+        return self.answers
+
+    async def fails_at(self, until: float) -> float | None:
+        """Look every second; when it failed."""
+        while self.now < until:
+            self.now += 1
+            await self.dog.look()
+            if self.failures:
+                return self.now
+        return None
+
+
+async def test_a_worker_with_work_and_a_fresh_lease_must_move() -> None:
+    group = Group()
+    assert await group.fails_at(1000) is None, "no work"
+    group.behind = True
+    while group.now < 2000:
+        group.at += 1
+        assert await group.fails_at(group.now + LIMIT_S / 2) is None, "it moves"
+    began, group.at = group.now, group.at + 1
+    assert await group.fails_at(3000) == began + 1 + LIMIT_S + 1
+
+
+async def test_with_a_stale_lease_it_waits_for_the_group_and_no_longer_than_that() -> None:
+    group = Group()
+    group.fresh, group.behind, group.answers = False, True, False
+    assert await group.fails_at(10_000) is None, "nobody reaches the group"
+    group.answers = True
+    assert await group.fails_at(20_000) == 10_000 + LIMIT_S + REBALANCE_S + 1
+
+
+async def test_what_the_consumer_died_of_ends_the_worker_at_once() -> None:
+    group = Group()
+    group.wrong = ValueError("its coordinator")
+    assert await group.fails_at(10) == 1
+    assert group.failures == [group.wrong]
+
+
+def test_a_blocked_loop_is_felt_by_a_thread() -> None:
+    failed, told = threading.Event(), list[BaseException]()
+
+    def fail(error: BaseException) -> None:
+        told.append(error)
+        failed.set()
+
+    async def block() -> None:
+        guard_loop(asyncio.get_running_loop(), 0.1, fail)
+        await asyncio.sleep(0.3)
+        assert told == []
+        assert failed.wait(20)
+
+    asyncio.run(block())
+    assert "blocked" in str(told[0])
+
+
+def test_the_thread_ends_with_the_loop() -> None:
+    async def main() -> threading.Thread:
+        return guard_loop(asyncio.get_running_loop(), 0.1, lambda error: pytest.fail(str(error)))
+
+    asyncio.run(main()).join(20)
+    assert not any(thread.name == "pulse" and thread.is_alive() for thread in threading.enumerate())
