@@ -16,6 +16,7 @@ from mode.utils.futures import notify
 
 from streams.engine.custody import Custody, CustodyBroken
 from streams.engine.oldest import Oldest
+from streams.engine.positions import LogWentBack
 from streams.engine.thread import ConsumerThread
 from streams.engine.transactions import Membership
 from streams.engine.unit import Unit
@@ -134,10 +135,12 @@ class PollConsumer(driver.Consumer):
         return kept
 
     def _add(self, unit: Unit, tp: TP, records: list[Any]) -> None:
-        if kept := self._expected(tp, records):
-            unit.records[tp.partition] = kept
-            unit.previous[tp.partition] = self._custody.deliver(tp.partition, kept[-1].offset)
-            self._oldest.handed_out(tp.partition, kept[-1].offset, kept[0].timestamp)
+        expected, kept = self._read_offset[tp], self._expected(tp, records)
+        if not kept:  # aiokafka would begin anew where a log ends before its position, and all of it would be passed over here
+            raise LogWentBack(f"{tp.topic} {tp.partition}: read up to {expected}, and then offset {records[0].offset}")
+        unit.records[tp.partition] = kept
+        unit.previous[tp.partition] = self._custody.deliver(tp.partition, kept[-1].offset)
+        self._oldest.handed_out(tp.partition, kept[-1].offset, kept[0].timestamp)
 
     def _message(self, unit: Unit) -> tuple[TP, Any]:
         """Faust wants one topic partition and offset per message: the first of the unit stands for all."""

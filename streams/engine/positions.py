@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 
+class LogWentBack(Exception):
+    """A log was truncated or made anew while it was read. The next start judges what is committed (`PositionAhead`)."""
+
+
 class PositionAhead(Exception):
     """What is stored is ahead of a log; the message names the way out."""
 

@@ -17,6 +17,8 @@ from streams.engine.app import App
 from streams.engine.consumer import PollConsumer
 from streams.engine.custody import Custody, CustodyBroken
 from streams.engine.lease import Lease
+from streams.engine.oldest import Oldest
+from streams.engine.positions import LogWentBack
 from streams.engine.producer import close_unflushed
 from streams.engine.recovery import Recovery, newest
 from streams.engine.thread import note_answer
@@ -208,6 +210,16 @@ async def test_a_seek_waits_for_the_poll_under_way_and_the_next_poll_for_the_see
     turn.set()
     await asyncio.gather(polling, seeking)
     assert order == ["poll begins", "poll ends", "seek"]
+
+
+def test_records_that_were_read_are_passed_over_but_a_log_that_goes_back_is_an_error() -> None:
+    consumer, tp = PollConsumer.__new__(PollConsumer), TP("events", 0)
+    consumer._custody, consumer._oldest, consumer._read_offset = Custody(), Oldest(), {tp: 10}
+    unit = Unit({}, 1, {})
+    consumer._add(unit, tp, [SimpleNamespace(offset=offset, timestamp=0) for offset in (8, 9, 10, 11)])
+    assert [record.offset for record in unit.records[0]] == [10, 11]
+    with pytest.raises(LogWentBack, match="read up to 12, and then offset 0"):
+        consumer._add(unit, tp, [SimpleNamespace(offset=0, timestamp=0)])
 
 
 async def test_a_unit_that_a_revocation_swept_away_keeps_no_poll_from_recovery(
