@@ -19,6 +19,8 @@ async def group_answers(settings: Settings) -> bool:
     try:
         async with asyncio.timeout(WITHIN_S):
             await client.bootstrap()
+            if not client.cluster.brokers():  # it has just come back and knows nobody yet, itself included
+                return False
             node = await client.coordinator_lookup(CoordinationType.GROUP, settings.app_id)
             return bool(await client.ready(node, group=ConnectionGroup.COORDINATION))
     except (KafkaError, TimeoutError, OSError):

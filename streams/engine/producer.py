@@ -116,6 +116,11 @@ class IdempotentProducer(driver.Producer):
         await self._whole.wait()
 
 
+def abandon() -> None:
+    """In the place of a request for metadata, which whoever still waits for some makes next."""
+    raise Abandoned
+
+
 async def close_unflushed(producer: Any) -> None:
     """Close an aiokafka producer without sending what it holds; ``stop`` would flush."""
     producer._closed = True
@@ -124,9 +129,10 @@ async def close_unflushed(producer: Any) -> None:
     if task is not None:
         task.cancel()
     await producer.client.close()
+    producer.client.force_metadata_update = abandon
     waiting = producer.client._md_update_fut
     if waiting is not None and not waiting.done():  # aiokafka leaves whoever waits for metadata waiting for ever
-        waiting.set_exception(Abandoned())
+        waiting.set_result(False)
     if task is not None:
         await asyncio.wait({task}, timeout=CLOSE_WITHIN_S)
     producer._message_accumulator.fail_all(Abandoned())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -34,6 +35,7 @@ class Watchdog:
         self, app: Any, limit_s: float, group_answers: Callable[[], Awaitable[bool]], fail: Callable[[BaseException], None]
     ) -> None:
         self._app, self._limit, self._group_answers, self._fail = app, limit_s, group_answers, fail
+        self._asked_at, self._answered = -math.inf, False
         rebalance = float(app.conf.broker_rebalance_timeout)
         self._works, self._joins = (StallWatch(limit, app.lease.clock) for limit in (limit_s, limit_s + rebalance))
 
@@ -51,5 +53,12 @@ class Watchdog:
         fresh, (progress, behind) = app.lease.fresh, app.consumer.progress()
         if self._works.stalled(progress, behind=behind and fresh):
             self._fail(TimeoutError(f"no commit and no recovery in {self._limit:.0f} s, and there is work"))
-        if self._joins.stalled(None, behind=not fresh and await self._group_answers()):
+        if self._joins.stalled(None, behind=not fresh and await self._others_get_in()):
             self._fail(TimeoutError("the group answers others, and this worker does not get into it"))
+
+    async def _others_get_in(self) -> bool:
+        """Asked a few times in ``limit_s`` only, as each time is a connection, and a line in the log if it fails."""
+        now = self._app.lease.clock()
+        if now - self._asked_at >= self._limit / 4:
+            self._asked_at, self._answered = now, await self._group_answers()
+        return self._answered

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from faust.types import TP
 from journey import clicks
 from mode.threads import WorkerThread
-from running import fresh_settings, produce
+from running import fresh_settings, produce, wait_until
 
 from streams.engine.app import App, create_app
 from streams.reach import group_answers
@@ -215,8 +216,19 @@ def test_an_assignor_that_fails_is_told(
 
 def test_whether_the_group_answers_is_asked_by_a_client_of_its_own(kafka: str, tmp_path: Path) -> None:
     settings = fresh_settings(kafka, tmp_path)
-    assert run(group_answers(settings))
+    wait_until(
+        lambda: run(group_answers(settings)), "a broker that has just started makes its topic of groups first", every_s=0.5
+    )
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         nobody = settings.model_copy(update={"broker": f"127.0.0.1:{deaf.getsockname()[1]}"})
         assert not run(group_answers(nobody))
+
+
+async def test_a_broker_that_knows_of_none_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has just come back."""
+
+    async def bootstrap(_: AIOKafkaClient) -> None: ...
+
+    monkeypatch.setattr(AIOKafkaClient, "bootstrap", bootstrap)
+    assert not await group_answers(fresh_settings("127.0.0.1:1", tmp_path))

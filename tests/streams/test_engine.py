@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from faust.tables.recovery import Recovery as FaustRecovery
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -267,17 +268,16 @@ def test_a_crash_of_any_service_ends_the_process_but_not_the_fetchers_own_cancel
 
 
 async def test_who_waits_for_metadata_of_a_producer_that_is_given_up_waits_no_longer() -> None:
-    waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-    async def close() -> None: ...
-
-    client = SimpleNamespace(_md_update_fut=waiting, close=close)
+    client = AIOKafkaClient()
     producer = SimpleNamespace(
         client=client, _message_accumulator=SimpleNamespace(fail_all=lambda _: None), _sender=SimpleNamespace(sender_task=None)
     )
+    waits = asyncio.ensure_future(client._wait_on_metadata("topic"))
+    await asyncio.sleep(0)
+    assert client._md_update_fut is not None
     await close_unflushed(producer)
     with pytest.raises(Abandoned):
-        await waiting
+        await asyncio.wait_for(waits, 10)
 
 
 @pytest.mark.parametrize("stops", [True, False])

@@ -78,7 +78,9 @@ async def test_with_a_stale_lease_it_waits_for_the_group_and_no_longer_than_that
     group.fresh, group.behind, group.answers = False, True, False
     assert await group.fails_at(10_000) is None, "nobody reaches the group"
     group.answers = True
-    assert await group.fails_at(20_000) == 10_000 + LIMIT_S + REBALANCE_S + 1
+    failed = await group.fails_at(20_000)
+    assert failed is not None
+    assert 0 < failed - (10_000 + LIMIT_S + REBALANCE_S) <= LIMIT_S / 4 + 1
 
 
 async def test_what_the_consumer_died_of_ends_the_worker_at_once() -> None:
