@@ -9,19 +9,24 @@ from typing import Any
 
 
 class StallWatch:
-    """Tells when nothing moved for ``limit_s`` although something should. Pure but for its clock."""
+    """Tells when nothing moved for ``limit_s`` although something should. Pure but for its clock; look often.
+
+    Between two looks a tenth of the limit counts at most: whoever was frozen, or suspended with the machine, is not at fault.
+    """
 
     def __init__(self, limit_s: float, clock: Callable[[], float]) -> None:
         self._limit, self._clock = limit_s, clock
-        self._moved_at = clock()
+        self._looked_at, self._still = clock(), 0.0
         self._seen: object = None
 
     def stalled(self, progress: object, *, behind: bool) -> bool:
         """Whether it has stalled. ``progress`` is whatever must change while there is work; ``behind`` says that there is."""
         now = self._clock()
+        self._still += min(now - self._looked_at, self._limit / 10)
+        self._looked_at = now
         if not behind or progress != self._seen:
-            self._seen, self._moved_at = progress, now
-        return now - self._moved_at > self._limit
+            self._seen, self._still = progress, 0.0
+        return self._still > self._limit
 
 
 class Watchdog:
@@ -36,8 +41,9 @@ class Watchdog:
     ) -> None:
         self._app, self._limit, self._group_answers, self._fail = app, limit_s, group_answers, fail
         self._asked_at, self._answered = -math.inf, False
-        rebalance = float(app.conf.broker_rebalance_timeout)
-        self._works, self._joins = (StallWatch(limit, app.lease.clock) for limit in (limit_s, limit_s + rebalance))
+        left_open = app.transaction_timeout_ms / 1000 if app.exactly_once else 0.0  # a dead worker's, which recovery waits for
+        self._works = StallWatch(limit_s + left_open, app.lease.clock)
+        self._joins = StallWatch(limit_s + app.conf.broker_rebalance_timeout, app.lease.clock)
 
     async def run(self) -> None:
         """For ever."""
