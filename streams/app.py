@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaTimeoutError
 
 from streams.catalogue import Catalogue
 from streams.decode import EventDecoder
@@ -130,11 +131,11 @@ class Application:
         """Join the group; returns when the state is recovered and events flow."""
         if self._transactions is not None:
             await self._transactions.start()
-        await self.app.start()
         settings = self._settings
-        dog = Watchdog(self.app, settings.stall_timeout_s, partial(group_answers, settings), self._fail)
-        for work in (dog.run, *self._watches):
-            self._spawn(work())
+        self._spawn(Watchdog(self.app, settings.stall_timeout_s, partial(group_answers, settings), self._fail).run())
+        await self.app.start()
+        for watch in self._watches:
+            self._spawn(watch())
         await self.app.wait_ready()
         self._spawn(self._publish_popular())
 
@@ -191,6 +192,6 @@ class Application:
                 outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))
                 try:
                     await self.publisher.publish(outbox, self.app.consumer_generation_id)
-                except Abandoned:
+                except (Abandoned, KafkaTimeoutError):
                     log.info("popular_skipped")
             await asyncio.sleep(POPULAR_EVERY_S)

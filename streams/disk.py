@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,10 @@ class DiskWatch:
     def look(self) -> None:
         """Set every gauge once."""
         metrics = self._metrics
-        disk = shutil.disk_usage(self._folder)
-        metrics.disk_free.set(disk.free)
-        metrics.disk_size.set(disk.total)
+        with suppress(OSError):  # a folder that has gone: RocksDB will say so
+            disk = shutil.disk_usage(self._folder)
+            metrics.disk_free.set(disk.free)
+            metrics.disk_size.set(disk.total)
         gauges: dict[str, Any] = {name: getattr(metrics, name) for name in PROPERTIES}
         found = dict(self._databases())
         for partition, database in found.items():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import structlog
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from models.guard import finite
 from models.recommender import Recommender
@@ -43,7 +43,7 @@ class Group(Protocol):
 
     @property
     def generation(self) -> int:
-        """The group's generation: the learner's epoch."""
+        """The group's generation."""
         ...
 
     @property
@@ -76,7 +76,7 @@ class Learner:
                 await self._turn()
             except Abandoned:
                 log.info("learner_interrupted")
-            except (KafkaConnectionError, NoBroker) as away:
+            except (KafkaConnectionError, KafkaTimeoutError, NoBroker) as away:
                 log.warning("learner_waits", reason=str(away))
                 await asyncio.sleep(PUBLISH_EVERY_S)
 
@@ -91,7 +91,7 @@ class Learner:
             return
         if not place.replica.learning and not await self._take_over():
             return
-        if group.generation != self._generation:  # followers may have missed what an older epoch told
+        if group.generation != self._generation or place.epoch > self._epoch:  # followers may have missed what an older one told
             self._begin_epoch()
         if place.replica.model.diverged:
             await self._roll_back()
@@ -106,8 +106,9 @@ class Learner:
     def _begin_epoch(self) -> None:
         """Epochs only rise, but generations count from 1 again in a group that was deleted (`ouzel reset`, a week of rest)."""
         self._generation, self._mark, self._told_steps = self._group.generation, 0, -1
-        if self._place.epoch > self._base + self._generation:
-            self._base = self._place.epoch
+        known = max(self._place.epoch, self._epoch)
+        if known >= self._base + self._generation:
+            self._base = known
         self._epoch = self._base + self._generation
 
     async def _take_over(self) -> bool:
@@ -116,6 +117,8 @@ class Learner:
         restored = await restore_newest(settings, new_model(settings), self._telemetry)
         start = await position_to_start(settings, restored)
         self._writer.found(restored)
+        if restored is not None:
+            place.epoch = max(place.epoch, restored.manifest.epoch)
         if place.replica.untouched and (start or 0) == place.replica.seen:
             place.replica.learning = True
         elif not await self._catch_up(restored, start):

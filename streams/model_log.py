@@ -27,8 +27,8 @@ class SnapshotRefused(Exception):
 class Manifest(msgspec.Struct, kw_only=True):
     """What a snapshot in the log says of itself.
 
-    ``transitions_offset`` is the next one of the transitions log to learn, ``epoch`` the group generation of the learner that
-    wrote it, ``bytes`` the size before compression and ``sha256`` the hash of that; ``created_at`` is epoch ms.
+    ``transitions_offset`` is the next one of the transitions log to learn, ``epoch`` that of the learner that wrote
+    it, ``bytes`` the size before compression and ``sha256`` the hash of that; ``created_at`` is epoch ms.
     ``updates_offset`` is the first one of `model-updates` that it may lack.
     """
 

@@ -25,8 +25,8 @@ class UpdateRefused(Exception):
 
 
 class Update(msgspec.Struct, kw_only=True, array_like=True):
-    """``model`` says of which model, with which options; ``epoch`` is the group generation of the learner, ``offset`` the next
-    one of the transitions log that it had not learned. ``rows`` and ``blocks`` are float32, little-endian.
+    """``model`` says of which model, with which options; ``epoch`` is the learner's, ``offset`` the next one of the
+    transitions log that it had not learned. ``rows`` and ``blocks`` are float32, little-endian.
     """
 
     version: int = VERSION

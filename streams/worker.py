@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -42,6 +43,7 @@ log = structlog.get_logger(__name__)
 REFUSED = 2
 FAILED = 70
 STOP_WITHIN_S = 8.0
+TOLD_WITHIN_S = 5.0
 REFUSALS = (NewerState, ChangelogReplaced, PositionAhead, NotAllowed)
 """What another start would not mend."""
 GC_THRESHOLD = 100_000
@@ -67,6 +69,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        guard_loop(loop, settings.stall_timeout_s, self._fail_blocked)
         topics = await asyncio.to_thread(describe_topics, settings)
         if problems := topic_problems(settings, topics):
             for problem in problems:
@@ -92,7 +95,6 @@ class Worker:
         if place.replica.model.step_size:
             learner = Learner(settings, place, self._thread, telemetry, application.publisher, application, self._spawn)
             self._spawn(learner.run())
-        guard_loop(loop, settings.stall_timeout_s, self._fail)
         log.info("ready", items=place.replica.model.vocabulary_size, steps=place.replica.model.steps)
         _spare_the_collector()
         telemetry.process.ready.set(1)
@@ -174,6 +176,13 @@ class Worker:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+    def _fail_blocked(self, error: BaseException) -> None:
+        """The same from another thread; the loop may be blocked in the very log that this writes to."""
+        last = threading.Timer(TOLD_WITHIN_S, os._exit, [FAILED])
+        last.daemon = True
+        last.start()
+        self._fail(error)
 
 
 def _tell_end(error: BaseException) -> int:

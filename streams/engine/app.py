@@ -20,7 +20,7 @@ from streams.settings import Settings
 
 CUSTODY_BROKEN = 71
 BATCH_BYTES = 900_000
-MAX_POLL_INTERVAL_S = 1e6
+MAX_POLL_INTERVAL_S = 1e9
 """Who has not polled for so long may not rejoin, but in an outage a unit in hand forbids it. The watchdog sees who is stuck."""
 ROCKSDB = {"driver": "rocksdict", "block_cache_size": 32 << 20, "write_buffer_size": 8 << 20, "max_open_files": 256}
 

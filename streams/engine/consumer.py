@@ -135,12 +135,13 @@ class PollConsumer(driver.Consumer):
         return kept
 
     def _add(self, unit: Unit, tp: TP, records: list[Any]) -> None:
-        expected, kept = self._read_offset[tp], self._expected(tp, records)
-        if not kept:  # aiokafka would begin anew where a log ends before its position, and all of it would be passed over here
-            raise LogWentBack(f"{tp.topic} {tp.partition}: read up to {expected}, and then offset {records[0].offset}")
-        unit.records[tp.partition] = kept
-        unit.previous[tp.partition] = self._custody.deliver(tp.partition, kept[-1].offset)
-        self._oldest.handed_out(tp.partition, kept[-1].offset, kept[0].timestamp)
+        first, last, expected = records[0], records[-1], self._read_offset[tp]
+        if expected is not None and first.offset < expected:  # where a log ends before its position, aiokafka begins anew
+            raise LogWentBack(f"{tp.topic} {tp.partition}: read up to {expected}, and then offset {first.offset}")
+        self._read_offset[tp] = last.offset + 1
+        unit.records[tp.partition] = records
+        unit.previous[tp.partition] = self._custody.deliver(tp.partition, last.offset)
+        self._oldest.handed_out(tp.partition, last.offset, first.timestamp)
 
     def _message(self, unit: Unit) -> tuple[TP, Any]:
         """Faust wants one topic partition and offset per message: the first of the unit stands for all."""
@@ -271,22 +272,31 @@ class PollConsumer(driver.Consumer):
         """Why nothing will be polled any more; ``None`` while all is well."""
         return cast(ConsumerThread, self._thread).trouble()
 
-    def _fetched(self, tp: TP) -> tuple[int | None, int | None]:
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to ask."""
+        return self._thread is not None and self._thread._consumer is not None and self._thread._consumer._coordinator is not None
+
+    def _fetched(self, tp: TP) -> tuple[int | None, int | None, int | None]:
         return cast(ConsumerThread, self._thread).fetched(tp)
 
     def next_offset(self, tp: TP) -> int | None:
         """What a poll takes next of a partition; ``None`` if that is not known, or not ours."""
         return self._fetched(tp)[0]
 
-    def lag(self) -> dict[int, int]:
-        """Per partition of the events, how many offsets are left to do. The last ones may be markers of transactions."""
+    def lag(self, *, readable: bool = False) -> dict[int, int]:
+        """Per partition of the events, how many offsets are left to do, or how many of those that can be read.
+
+        The last ones may be markers of transactions.
+        """
         left = {}
         for tp in self.assignment():
             if tp.topic != self.app.events_name:
                 continue
-            position, end = self._fetched(tp)
-            found = max((end or 0) - self.done(tp), 0)
-            if found and self.idle.is_set() and position is not None and position >= (end or 0):
+            position, end, stable = self._fetched(tp)
+            end = (stable if readable else end) or 0
+            found = max(end - self.done(tp), 0)
+            if found and self.idle.is_set() and position is not None and position >= end:
                 found = 0
             left[tp.partition] = found
         return left
@@ -294,5 +304,5 @@ class PollConsumer(driver.Consumer):
     def progress(self) -> tuple[object, bool]:
         """What moves while there is work: commits and recovery; and whether there is any."""
         recovery = self.app.tables.recovery
-        behind = self.app.in_recovery or any(self.lag().values())
+        behind = self.app.in_recovery or any(self.lag(readable=True).values())
         return (dict(self._committed_offset), dict(recovery.active_offsets)), behind

@@ -121,10 +121,16 @@ def abandon() -> None:
     raise Abandoned
 
 
+async def abandon_batch(*_: Any) -> None:
+    """In the place of taking a batch, which whoever has the metadata does next."""
+    raise Abandoned
+
+
 async def close_unflushed(producer: Any) -> None:
     """Close an aiokafka producer without sending what it holds; ``stop`` would flush."""
     producer._closed = True
     producer._message_accumulator._closed = True
+    producer._message_accumulator.add_batch = abandon_batch
     task = producer._sender.sender_task
     if task is not None:
         task.cancel()

@@ -93,10 +93,12 @@ class Recovery(FaustRecovery):
 
     @Service.task
     async def _restart_recovery(self) -> None:
-        """Upstream's loop takes a request's time-out for the end of the service, and ends for good."""
-        await FaustRecovery._restart_recovery(self)
-        if not self.should_stop:
-            raise TimeoutError("Kafka did not answer in time, and nothing recovers any more")
+        """Upstream's loop takes a request's time-out for the end of the service, and would never recover again.
+
+        After an outage the group rebalances and recovery begins anew; where it does not, the watchdog ends the worker.
+        """
+        while not self.should_stop:
+            await FaustRecovery._restart_recovery(self)
 
     async def _seek_offsets(self, consumer: Any, tps: Any, offsets: Any, title: str) -> None:
         """A signal that is still set from the last recovery would end this one before it began."""

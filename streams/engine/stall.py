@@ -43,7 +43,8 @@ class Watchdog:
         self._asked_at, self._answered = -math.inf, False
         left_open = app.transaction_timeout_ms / 1000 if app.exactly_once else 0.0  # a dead worker's, which recovery waits for
         self._works = StallWatch(limit_s + left_open, app.lease.clock)
-        self._joins = StallWatch(limit_s + app.conf.broker_rebalance_timeout, app.lease.clock)
+        joins_within = limit_s + app.conf.broker_rebalance_timeout + app.conf.broker_request_timeout
+        self._joins = StallWatch(joins_within, app.lease.clock)
 
     async def run(self) -> None:
         """For ever."""
@@ -54,12 +55,16 @@ class Watchdog:
     async def look(self) -> None:
         """Look once."""
         app = self._app
+        if not app.consumer.begun:
+            return
         if (trouble := app.consumer.trouble()) is not None:
             self._fail(trouble)
-        fresh, (progress, behind) = app.lease.fresh, app.consumer.progress()
-        if self._works.stalled(progress, behind=behind and fresh):
+        progress, behind = app.consumer.progress()
+        works = app.lease.fresh and (app.in_recovery or not app.rebalancing)
+        if self._works.stalled(progress, behind=behind and works):
             self._fail(TimeoutError(f"no commit and no recovery in {self._limit:.0f} s, and there is work"))
-        if self._joins.stalled(None, behind=not fresh and await self._others_get_in()):
+        others = not app.lease.fresh and await self._others_get_in()
+        if self._joins.stalled(None, behind=others and not app.lease.fresh):
             self._fail(TimeoutError("the group answers others, and this worker does not get into it"))
 
     async def _others_get_in(self) -> bool:

@@ -71,16 +71,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher._isolation_level = READ_UNCOMMITTED
         return await fetcher.end_offsets(list(partitions), consumer._request_timeout_ms)
 
-    def fetched(self, tp: TP) -> tuple[int | None, int | None]:
-        """The next offset that a poll takes, and the end of what can be read, as far as known; ``None`` of what is not ours.
+    def fetched(self, tp: TP) -> tuple[int | None, int | None, int | None]:
+        """The next offset that a poll takes, the end of the log, and that of what can be read, as far as they are known.
 
         Read beside this thread, as upstream reads the assignment: a call to it may wait for a rebalance, and fails after one.
         """
         subscription = self._ensure_consumer()._subscription.subscription
         state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
         if not state:
-            return None, None
-        return state._position, state.highwater if self.app.isolation_level == "read_uncommitted" else state.lso
+            return None, None, None
+        end = state.highwater
+        return state._position, end, end if self.app.isolation_level == "read_uncommitted" else state.lso
 
     def trouble(self) -> BaseException | None:
         """Why this consumer does no more: aiokafka keeps it for a call that Faust never makes."""

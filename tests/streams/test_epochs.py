@@ -39,6 +39,20 @@ def test_epochs_rise_also_where_generations_begin_anew(monkeypatch: pytest.Monke
     assert epoch(a_learner(place, group), 3) > 10
 
 
+def test_no_two_learners_have_one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner, "model_name", lambda _: "model")
+    group = SimpleNamespace(generation=0)
+    places = [SimpleNamespace(epoch=50) for _ in range(3)]
+    learners, told = [a_learner(place, group) for place in places], [50]
+    for generation in range(1, 20):
+        group.generation, number = generation, generation % 3
+        learners[number]._begin_epoch()
+        told.append(learners[number]._epoch)
+        for place in places:
+            place.epoch = told[-1]
+    assert told == sorted(set(told))
+
+
 @pytest.mark.parametrize("away", [NoBroker("nobody"), KafkaConnectionError("refused")])
 async def test_a_learner_waits_for_kafka(monkeypatch: pytest.MonkeyPatch, away: Exception) -> None:
     monkeypatch.setattr(learner, "model_name", lambda _: "model")

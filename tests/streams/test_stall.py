@@ -12,7 +12,7 @@ import pytest
 from streams.engine.pulse import guard_loop
 from streams.engine.stall import StallWatch, Watchdog
 
-LIMIT_S, REBALANCE_S = 60.0, 20.0
+LIMIT_S, REBALANCE_S, REQUEST_S = 60.0, 20.0, 30.0
 
 
 class Watched:
@@ -55,10 +55,12 @@ class Group:
         self.at, self.behind, self.wrong = 0, False, None
         self.failures: list[BaseException] = []
         lease = SimpleNamespace(clock=lambda: self.now)
-        conf = SimpleNamespace(broker_rebalance_timeout=REBALANCE_S)
-        app: Any = SimpleNamespace(consumer=self, lease=self, conf=conf, exactly_once=False)
-        self.clock = lease.clock
-        self.dog = Watchdog(app, LIMIT_S, self.group_answers, self.failures.append)
+        conf = SimpleNamespace(broker_rebalance_timeout=REBALANCE_S, broker_request_timeout=REQUEST_S)
+        self.app: Any = SimpleNamespace(
+            consumer=self, lease=self, conf=conf, exactly_once=False, in_recovery=False, rebalancing=False
+        )
+        self.clock, self.begun = lease.clock, True
+        self.dog = Watchdog(self.app, LIMIT_S, self.group_answers, self.failures.append)
 
     def trouble(self) -> BaseException | None:
         return self.wrong
@@ -97,7 +99,30 @@ async def test_with_a_stale_lease_it_waits_for_the_group_and_no_longer_than_that
     group.answers = True
     failed = await group.fails_at(20_000)
     assert failed is not None
-    assert 0 < failed - (10_000 + LIMIT_S + REBALANCE_S) <= LIMIT_S / 4 + 1
+    assert 0 < failed - (10_000 + LIMIT_S + REBALANCE_S + REQUEST_S) <= LIMIT_S / 4 + 1
+
+
+async def test_a_long_rebalance_is_no_stall_but_a_recovery_in_it_may_be_one() -> None:
+    group = Group()
+    group.behind = group.app.rebalancing = True
+    assert await group.fails_at(1000) is None
+    group.app.in_recovery = True
+    assert await group.fails_at(2000) == 1000 + LIMIT_S + 1
+
+
+async def test_a_lease_that_was_renewed_while_the_group_was_asked_is_fresh() -> None:
+    group = Group()
+    group.fresh = False
+
+    async def renewed() -> bool:
+        group.fresh = True
+        return True
+
+    group.dog._group_answers = renewed
+    await group.dog.look()
+    group.now += 1000
+    await group.dog.look()
+    assert group.failures == []
 
 
 async def test_what_the_consumer_died_of_ends_the_worker_at_once() -> None:
@@ -115,7 +140,7 @@ def test_a_blocked_loop_is_felt_by_a_thread() -> None:
         failed.set()
 
     async def block() -> None:
-        guard_loop(asyncio.get_running_loop(), 0.1, fail)
+        guard_loop(asyncio.get_running_loop(), 1.0, fail)
         await asyncio.sleep(0.3)
         assert told == []
         assert failed.wait(20)
