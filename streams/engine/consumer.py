@@ -125,11 +125,8 @@ class PollConsumer(driver.Consumer):
 
     def _expected(self, tp: TP, records: list[Any]) -> list[Any]:
         """Without those that were handed out before; the rest count as handed out."""
-        expected = self._read_offset[tp]
-        if expected is None or records[0].offset >= expected:
-            kept = records
-        else:
-            kept = [record for record in records if record.offset >= expected]
+        expected = self._read_offset[tp] or 0
+        kept = [record for record in records if record.offset >= expected]
         if kept:
             self._read_offset[tp] = kept[-1].offset + 1
         return kept
@@ -277,12 +274,9 @@ class PollConsumer(driver.Consumer):
         """Whether there is anything to ask."""
         return self._thread is not None and self._thread._consumer is not None and self._thread._consumer._coordinator is not None
 
-    def _fetched(self, tp: TP) -> tuple[int | None, int | None, int | None]:
+    def fetched(self, tp: TP) -> tuple[int | None, int | None, int | None]:
+        """Where a partition's reading stands; see `ConsumerThread.fetched`."""
         return cast(ConsumerThread, self._thread).fetched(tp)
-
-    def next_offset(self, tp: TP) -> int | None:
-        """What a poll takes next of a partition; ``None`` if that is not known, or not ours."""
-        return self._fetched(tp)[0]
 
     def lag(self, *, readable: bool = False) -> dict[int, int]:
         """Per partition of the events, how many offsets are left to do, or how many of those that can be read.
@@ -290,10 +284,8 @@ class PollConsumer(driver.Consumer):
         The last ones may be markers of transactions.
         """
         left = {}
-        for tp in self.assignment():
-            if tp.topic != self.app.events_name:
-                continue
-            position, end, stable = self._fetched(tp)
+        for tp in [tp for tp in self.assignment() if tp.topic == self.app.events_name]:
+            position, end, stable = self.fetched(tp)
             end = (stable if readable else end) or 0
             found = max(end - self.done(tp), 0)
             if found and self.idle.is_set() and position is not None and position >= end:

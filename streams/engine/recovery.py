@@ -143,7 +143,7 @@ class Recovery(FaustRecovery):
         for tp, last in list(self.active_highwaters.items()):
             applied = self.active_offsets.get(tp)
             if last is not None and applied is not None and applied < last:
-                position = self.app.consumer.next_offset(tp)
+                position, *_ = self.app.consumer.fetched(tp)
                 if position is not None and position > last:
                     self.active_offsets[tp] = last
         self._finish_if_done()

@@ -174,7 +174,7 @@ def test_lag_is_told_through_a_rebalance_and_only_of_what_is_ours(
         await asyncio.to_thread(produce, settings, clicks(events, users=50))
         topic = settings.topic("events")
         partitions = [TP(topic, partition) for partition in range(settings.partitions)]
-        await until(lambda: sum(stays.consumer.next_offset(tp) or 0 for tp in partitions) == events)
+        await until(lambda: sum(stays.consumer.fetched(tp)[0] or 0 for tp in partitions) == events)
         await until(lambda: set(stays.consumer.lag().values()) == {0})
         joins = an_app(beside, failures, lambda event: joins.consumer.abandon(event.message))
         joining = asyncio.ensure_future(started(joins))
@@ -184,7 +184,7 @@ def test_lag_is_told_through_a_rebalance_and_only_of_what_is_ours(
         await joining
         await until(lambda: not stays.rebalancing and not stays.consumer.lag().keys() & joins.consumer.lag().keys())
         assert sorted([*stays.consumer.lag(), *joins.consumer.lag()]) == list(range(settings.partitions))
-        assert stays.consumer.next_offset(TP(topic, next(iter(joins.consumer.lag())))) is None
+        assert stays.consumer.fetched(TP(topic, next(iter(joins.consumer.lag())))) == (None, None, None)
         assert await stops(joins)
         assert await stops(stays)
 
