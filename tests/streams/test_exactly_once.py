@@ -45,7 +45,7 @@ class Producer:
         self._closed = False
         self._message_accumulator: Any = SimpleNamespace(_closed=False, fail_all=lambda _: None)
         self._sender: Any = SimpleNamespace(sender_task=None)
-        self.client: Any = SimpleNamespace(close=self._nothing)
+        self.client: Any = SimpleNamespace(_md_update_fut=None, close=self._nothing)
 
     async def _nothing(self) -> None: ...
 
