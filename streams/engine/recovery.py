@@ -77,14 +77,14 @@ class Recovery(FaustRecovery):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._seeked = False
         self._removed: dict[TP, dict[bytes, int]] = {}
-        self._began = 0.0
+        self._began, self._rebalance = 0.0, 0
         super().__init__(*args, **kwargs)
 
     async def on_rebalance(self, *args: Any, **kwargs: Any) -> None:
         """Positions belong to this generation only once it has been sought."""
         self._seeked = False
         self._removed.clear()
-        self._began = self.app.lease.clock()
+        self._began, self._rebalance = self.app.lease.clock(), self.app.rebalancing_count
         await super().on_rebalance(*args, **kwargs)
 
     @Service.task
@@ -155,6 +155,11 @@ class Recovery(FaustRecovery):
             self._set_recovery_ended()
             self.signal_recovery_end.set()
 
+    def _overtaken(self, generation_id: int) -> bool:
+        """Whether another rebalance has begun, whose own recovery goes on from here."""
+        app = self.app
+        return bool(app.consumer_generation_id != generation_id or app.rebalancing_count != self._rebalance)
+
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         """As upstream, but seek, then resume the flow (which clears queues), and resume the stream's partitions last.
 
@@ -167,12 +172,14 @@ class Recovery(FaustRecovery):
         for table in self.tables.values():
             await table.on_recovery_completed(self.actives_for_table[table], self.standbys_for_table[table])
         assignment = consumer.assignment()
-        if self.app.consumer_generation_id != generation_id:
+        if self._overtaken(generation_id):
             return
         await self._wait(self.app.producer.wait_whole())
         if assignment:
             await self._wait(consumer.perform_seek(), timeout=self.app.conf.broker_request_timeout)
             await self._wait(self._refuse_events_ahead(consumer), timeout=self.app.conf.broker_request_timeout)
+        if self._overtaken(generation_id):  # what it seeks again must not have been handed out before
+            return
         self.completed.set()
         self.app.flow_control.resume()
         consumer.resume_flow()
