@@ -32,6 +32,7 @@ class PollConsumer(driver.Consumer):
     """
 
     app: Any
+    _thread: ConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._custody, self._oldest = Custody(), Oldest()
@@ -267,7 +268,7 @@ class PollConsumer(driver.Consumer):
 
     def trouble(self) -> BaseException | None:
         """Why nothing will be polled any more; ``None`` while all is well."""
-        return cast(ConsumerThread, self._thread).trouble()
+        return self._thread.trouble()
 
     @property
     def begun(self) -> bool:
@@ -276,7 +277,7 @@ class PollConsumer(driver.Consumer):
 
     def fetched(self, tp: TP) -> tuple[int | None, int | None, int | None]:
         """Where a partition's reading stands; see `ConsumerThread.fetched`."""
-        return cast(ConsumerThread, self._thread).fetched(tp)
+        return self._thread.fetched(tp)
 
     def lag(self, *, readable: bool = False) -> dict[int, int]:
         """Per partition of the events, how many offsets are left to do, or how many of those that can be read.

@@ -53,7 +53,7 @@ def test_while_nothing_could_be_polled_the_age_is_that_of_the_wait() -> None:
     ages = []
     for now, state in ((1000.0, (5, 0, None)), (1030.0, (6, 0, None)), (1040.0, (6, 0, 1_015_000)), (1050.0, (6, 0, None))):
         group.now, group.partitions = now, {0: state}
-        ages.append((group.told())["ouzel_oldest_uncommitted_age_seconds|partition=0"])
+        ages.append(group.told()["ouzel_oldest_uncommitted_age_seconds|partition=0"])
     assert ages == [0, 30, 25, 0]
 
 
@@ -65,4 +65,4 @@ def test_of_a_partition_that_another_worker_has_nothing_is_told() -> None:
     told = group.told()
     assert [name for name in told if "partition=0" in name] == []
     group.now, group.partitions = 1100.0, {0: (5, 0, None)}
-    assert (group.told())["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "it waits anew"
+    assert group.told()["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "it waits anew"
