@@ -131,6 +131,10 @@ class WorkerProcess:
         """Events that it has finished since it started, whatever came of them."""
         return sum(count for name, count in self.scraped().items() if name.startswith("ouzel_events_total"))
 
+    def lag(self) -> float:
+        """Events of its partitions that are not done."""
+        return sum(left for name, left in self.scraped().items() if name.startswith("ouzel_consumer_lag"))
+
     def memory_mb(self) -> float:
         """Resident memory. Raises `OSError` or `IndexError` of a process that has just ended."""
         assert self.process is not None

@@ -16,10 +16,6 @@ FILL = 300_000
 RECOVERED_WITHIN_S = 2.0
 
 
-def _lag(worker: WorkerProcess) -> float:
-    return sum(left for name, left in worker.metrics().items() if name.startswith("ouzel_consumer_lag"))
-
-
 @row("burst", **HYBRID, published=5, snapshot_every_s=10.0, rate=300.0, workers=1, may_repeat=False)
 def burst(rig: Rig) -> None:
     """Ten times what the worker can do in 20 s, at once: it raises the lag, never memory; nothing is dropped."""
@@ -32,7 +28,7 @@ def burst(rig: Rig) -> None:
     began, highest, most_lag = time.monotonic(), 0.0, 0.0
     while worker.done() < backlog:
         assert worker.alive, worker.tail()
-        highest, most_lag = max(highest, worker.memory_mb()), max(most_lag, _lag(worker))
+        highest, most_lag = max(highest, worker.memory_mb()), max(most_lag, worker.lag())
         rig.wait(0.5)
     rig.notes.append(
         f"capacity {capacity:.0f}/s, lag up to {most_lag:.0f}, done after {time.monotonic() - began:.0f} s, "
@@ -55,7 +51,7 @@ def recover_many(rig: Rig) -> None:
     """100k sessions come back from the changelog within 2 s."""
     (worker,) = rig.workers
     sessions = rig.produce(((f"u{n}".encode(), value) for n, value in enumerate(_one_each(round(100_000 * rig.scale)))))
-    wait_until(lambda: worker.done() >= sessions and _lag(worker) < 1000, "all sessions", 300)
+    wait_until(lambda: worker.done() >= sessions and worker.lag() < 1000, "all sessions", 300)
     assert worker.stop(15) == 0, worker.tail()
     rig.wipe(worker)
     began = time.monotonic()

@@ -117,9 +117,6 @@ def test_an_open_transaction_of_somebody_elses_is_lag_but_no_stall(settings: Set
     running = worker(settings, OUZEL_STALL_TIMEOUT_S=str(stall_s))
     running.wait_ready()
 
-    def lag() -> float:
-        return sum(value for name, value in running.scraped().items() if name.startswith("ouzel_consumer_lag"))
-
     async def beside() -> None:
         name = f"{settings.app_id}-user"
         async with AIOKafkaProducer(bootstrap_servers=settings.broker, transactional_id=name) as producer:
@@ -127,12 +124,12 @@ def test_an_open_transaction_of_somebody_elses_is_lag_but_no_stall(settings: Set
             for key, value in clicks(300, users=20):
                 await producer.send_and_wait(settings.topic("events"), key=key, value=value)
             done = 300 + await asyncio.to_thread(produce, settings, clicks(200, users=20, seed=1))
-            await asyncio.to_thread(wait_until, lambda: lag() == done, "the lag")
+            await asyncio.to_thread(wait_until, lambda: running.lag() == done, "the lag")
             await asyncio.sleep(1.5 * stall_s)
             assert running.alive, running.tail()
             assert running.done() == 0
             await producer.commit_transaction()
-        await asyncio.to_thread(wait_until, lambda: (running.done(), lag()) == (done, 0), "all of it")
+        await asyncio.to_thread(wait_until, lambda: (running.done(), running.lag()) == (done, 0), "all of it")
 
     asyncio.run(beside())
     assert running.stop() == 0, running.tail()
