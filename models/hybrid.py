@@ -35,7 +35,7 @@ from models.numerics import Floats, Ints, f4
 from models.profile import PROFILES
 from models.ranked import allowed_rows, may_have, own_first, ranked_by, rankings_of
 from models.reasons import REASONS
-from models.recommender import POPULAR, TESTED_K, Parameters, Query, Ranking
+from models.recommender import POPULAR, TESTED_K, Asked, Parameters, Query, Ranking
 from models.shortlist import Shortlist
 from models.state import State, nested, part, scalar
 from models.topk import ABSENT, top_scores
@@ -154,7 +154,7 @@ class Hybrid(Trained):
             self.soft_reset()
         return found, scores, top, counts
 
-    def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
         veiled = vocabulary.rows(hidden)
         self._blocked[veiled] = 1
@@ -255,7 +255,7 @@ class Hybrid(Trained):
         return Found(room.ids[:total], features, starts, answers)
 
     def _rank_some(
-        self, columns: Columns, places: Sequence[int], queries: Sequence[Query], found: Sequence[Ghost], k: int,
+        self, columns: Columns, places: Sequence[int], queries: Sequence[Asked], found: Sequence[Ghost], k: int,
         blocked: NDArray[np.uint8], rankings: list[Ranking],
     ) -> None:  # fmt: skip
         """Write the rankings of the queries at ``places``."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.columns import WINDOW, Columns, columns
 from models.experts.rows import Rows, forget_items, learn_item, new_rows
 from models.numerics import KERNEL, Ints
-from models.recommender import Query
+from models.recommender import Asked
 from models.state import State, copy_rows, nested, part, scalar, text_array, texts
 from models.statistics import Statistics, count_item, new_statistics
 from models.transition import Transitions
@@ -87,7 +87,7 @@ class Memory:
             born,
         )
 
-    def ask(self, queries: Sequence[Query]) -> Columns:
+    def ask(self, queries: Sequence[Asked]) -> Columns:
         """Queries in columns; nothing is registered."""
         lengths = [len(query.prefix) if query.length is None else query.length for query in queries]
         none, one = [-1] * len(queries), [1.0] * len(queries)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender import TESTED_K, Parameters, Query, Ranking
+from models.recommender import TESTED_K, Asked, Parameters, Ranking
 from models.state import State, scalar
 from models.transition import Transitions
 
@@ -73,5 +73,5 @@ class NullRecommender:
         self.steps = int(state["steps"][0])
         self._position = dict(zip(state["partitions"].tolist(), state["offsets"].tolist(), strict=True))
 
-    def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         return [_NOTHING] * len(queries)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.candidates import Chosen
 from models.columns import WINDOW
 from models.numerics import Floats
-from models.recommender import Query, Ranking
+from models.recommender import Asked, Ranking
 from models.vocabulary import Vocabulary
 
 Rows = NDArray[np.int64]
@@ -58,12 +58,12 @@ def rankings_of(
         )
 
 
-def may_have(query: Query, item: str, hidden: AbstractSet[str]) -> bool:
+def may_have(query: Asked, item: str, hidden: AbstractSet[str]) -> bool:
     """Whether a ranking for this query may contain the item."""
     return not (item in query.excluded or item in hidden or (query.allowed is not None and item not in query.allowed))
 
 
-def own_first(query: Query, hidden: AbstractSet[str], popular: Ranking, k: int) -> Ranking:
+def own_first(query: Asked, hidden: AbstractSet[str], popular: Ranking, k: int) -> Ranking:
     """Before what is popular, the items of the prefix, the last one first: for whoever has only unknown ones."""
     own = [item for item in dict.fromkeys(reversed(query.prefix[-WINDOW:])) if may_have(query, item, hidden)][:k]
     if not own:

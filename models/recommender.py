@@ -19,6 +19,23 @@ POPULAR = "popularity"
 """The strategy for whoever has no known item."""
 
 
+class Asked(Protocol):
+    """What a ranking is asked for; `Query` is the plain one, and says what each means."""
+
+    @property
+    def prefix(self) -> Sequence[str]: ...
+    @property
+    def excluded(self) -> AbstractSet[str]: ...
+    @property
+    def length(self) -> int | None: ...
+    @property
+    def dwell(self) -> float: ...
+    @property
+    def allowed(self) -> AbstractSet[str] | None: ...
+    @property
+    def alone(self) -> bool: ...
+
+
 class Query(NamedTuple):
     """What a ranking is asked for: a session's last items, oldest first, items it must not contain, and the only ones it may.
 
@@ -169,6 +186,6 @@ class Recommender(Protocol):
         """Become the model that `state` was taken of; only for a new model of the same kind and settings."""
         ...
 
-    def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         """Rank per query the k best of the known items, and of its own, that it may have. Never changes the model."""
         ...

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import HistogramMetricFamily
@@ -31,13 +31,28 @@ class BulkHistogram(Collector):
         """Count every value."""
         if not values:
             return
-        ordered = sorted(values)  # which costs little, as ages of a unit's events nearly are
+        ordered = sorted(values)
         if ordered[0] < 0 or ordered[-1] > self._worst:
             values = ordered = [min(max(value, 0.0), self._worst) for value in ordered]
-        upto = [bisect_right(ordered, bound) for bound in self._bounds]
+        self._add([bisect_right(ordered, bound) for bound in self._bounds], values)
+
+    def observe_ages(self, times: Sequence[int], now: float) -> None:
+        """Count what the age of each of these times is, in seconds; they are in epoch ms, and ``now`` is in seconds."""
+        if not times:
+            return
+        ordered = sorted(times)  # which costs little, as they nearly are
+        now_ms, worst_ms = now * 1000, self._worst * 1000
+        upto = [
+            len(ordered) - (bisect_left(ordered, now_ms - bound * 1000) if bound < self._worst else 0) for bound in self._bounds
+        ]
+        first, end = bisect_left(ordered, now_ms - worst_ms), bisect_right(ordered, now_ms)
+        within_ms = (end - first) * now_ms - sum(ordered[first:end])
+        self._add(upto, [((first * worst_ms if first else 0.0) + within_ms) / 1000])
+
+    def _add(self, upto: list[int], amounts: Iterable[float]) -> None:
         with self._lock:
             self._upto = list(map(int.__add__, self._upto, upto))
-            self._sum = sum(values, self._sum)
+            self._sum = sum(amounts, self._sum)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The state of now, for a scrape."""

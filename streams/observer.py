@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
+from operator import attrgetter
 from typing import Protocol
 
 from models.recommender import Ranking
@@ -16,11 +17,12 @@ from streams.metrics import CUTS, LABELS
 from streams.ranking_cache import RankingCache, Remembered, SessionName
 from streams.sessions import Outcome
 from streams.telemetry import Telemetry
-from streams.work import Trigger, Work
+from streams.work import Work
 
 SAMPLED = 16
 """Of so many events one is looked at closely: what its ranking consists of, and what the experts alone would have ranked."""
 HEAD_EVERY_S, SOON_S = 30.0, 1.0
+_strategy = attrgetter("strategy")
 SINCE_ACTED = (Outcome.ACCEPTED, Outcome.LATE)
 
 
@@ -75,7 +77,7 @@ class MetricsObserver:
 
     def __init__(self, telemetry: Telemetry, events_topic: str, assigned: Callable[[], Set[int]]) -> None:
         self._telemetry, self._topic, self._assigned = telemetry, events_topic, assigned
-        self._times: list[tuple[int, int]] = []
+        self._kafka_times, self._event_times = list[int](), list[int]()
         self.cache, self.accuracy, self.exposure = RankingCache(), LiveAccuracy(), Exposure(LABELS["expert"])
         telemetry.before_scrape(self.tell)
 
@@ -93,44 +95,39 @@ class MetricsObserver:
 
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
         cache, counts = self.cache, work.counts
-        times = self._times = []  # gathered here, as another walk over the records would cost more
+        kafka_times, event_times = self._kafka_times, self._event_times = [], []  # gathered here, as a walk costs more than this
         places = {item: place for place, item in enumerate(popular)}
         for trigger, ranking in zip(work.triggers, rankings, strict=True):
-            self._test(trigger, places, counts)
-            record, items = trigger.record, ranking.items[:CUT]
-            cache.remember(Remembered(trigger.name, record.offset, items, ranking.strategy, ranking.alone))
-            times.append((record.timestamp, trigger.event.timestamp))
-            if record.offset % SAMPLED == 0:
+            event, record, name, items = trigger.event, trigger.record, trigger.name, ranking.items[:CUT]
+            offset = record.offset
+            if event.recommendation_id is not None and trigger.outcome in SINCE_ACTED:
+                place = attributed(cache, self._topic, event.recommendation_id, event.item_id)
+                counts[("clicks", *place) if place is not None else ("unattributed",)] += 1
+            if name[2] != offset and trigger.outcome is Outcome.ACCEPTED:  # a session's first has nothing to be tested against
+                self._test(name, event.item_id, places, counts)
+            cache.remember(Remembered(name, offset, items, ranking.strategy, ranking.alone))
+            kafka_times.append(record.timestamp)
+            event_times.append(event.timestamp)
+            if offset % SAMPLED == 0:
                 self.exposure.add(items, ranking.reasons, trigger.prefix, counts)
         for event in work.impressions:
             place = attributed(cache, self._topic, event.recommendation_id or "", event.item_id)
             counts[("impressions", *place) if place is not None else ("unattributed",)] += 1
         cache.purge()
 
-    def _test(self, trigger: Trigger, popular: Mapping[str, int], counts: Counter[tuple[str, ...]]) -> None:
-        name, event = trigger.name, trigger.event
-        if event.recommendation_id is not None and trigger.outcome in SINCE_ACTED:
-            place = attributed(self.cache, self._topic, event.recommendation_id, event.item_id)
-            counts[("clicks", *place) if place is not None else ("unattributed",)] += 1
-        if trigger.outcome is not Outcome.ACCEPTED or name[2] == trigger.record.offset:
-            return  # the session's first has nothing to be tested against
+    def _test(self, name: SessionName, item: str, popular: Mapping[str, int], counts: Counter[tuple[str, ...]]) -> None:
         last = self.cache.last(name)
         if last is None:
             self.accuracy.skipped += 1
             return
-        found = self.accuracy.test(event.item_id, last.items, popular, last.alone)
+        found = self.accuracy.test(item, last.items, popular, last.alone)
         if found >= 0:
             counts["follow_ups", last.strategy, rank_label(found)] += 1
 
     def done(self, work: Work, rankings: Sequence[Ranking], now: float) -> None:
-        for strategy, count in Counter(ranking.strategy for ranking in rankings).items():
+        for strategy, count in Counter(map(_strategy, rankings)).items():
             work.counts["recommendations", strategy] += count
-        self._telemetry.unit_done(
-            work.outcomes,
-            work.counts,
-            [now - kafka_time / 1000 for kafka_time, _ in self._times],
-            [now - event_time / 1000 for _, event_time in self._times],
-        )
+        self._telemetry.unit_done(work.outcomes, work.counts, self._kafka_times, self._event_times, now)
 
     async def follow_head(self, head: Callable[[], Awaitable[frozenset[str]]]) -> None:
         """For ever: ask now and then which items are the popular ones; soon at first, as a new model learns them."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from models.recommender import Query, Ranking
+from models.recommender import Asked, Ranking
 from streams.catalogue import Catalogue
 from streams.dead_letter import dead_letter
 from streams.decode import BadRecord, Deletion, EventDecoder
@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 class Ranker(Protocol):
     """Ranks off the event loop."""
 
-    async def rank(self, queries: Sequence[Query], k: int) -> tuple[list[Ranking], Sequence[str], int]:
+    async def rank(self, queries: Sequence[Asked], k: int) -> tuple[list[Ranking], Sequence[str], int]:
         """The rankings, the most popular items beside them, and the model's version."""
         ...
 
@@ -96,7 +96,7 @@ class Pipeline:
                 self._step_partition(work, partition, of_partition)
         with observer.stage("rank"):
             began = self._now()
-            rankings, popular, version = await self._ranker.rank(work.queries, self._rules.published)
+            rankings, popular, version = await self._ranker.rank(work.triggers, self._rules.published)
         with observer.stage("test"):
             observer.test(work, rankings, popular)
         with observer.stage("publish"):
@@ -150,10 +150,11 @@ class Pipeline:
             if result.triggers:
                 prefix = [interaction.item_id for interaction in session.prefix]
                 name = (partition, key, session.first_offset)
-                work.triggers.append(Trigger(event, record, name, result.outcome, prefix))
                 excluded = not_again(session, self._rules.exclude)
                 alone = self._observer.samples(record.offset)
-                work.queries.append(Query(prefix, excluded, session.length, dwell(session.prefix), None, alone))
+                work.triggers.append(
+                    Trigger(event, record, name, result.outcome, prefix, excluded, session.length, dwell(session.prefix), alone)
+                )
         _keep(changes, touched)
         self._expire(work, partition, changes, records[-1])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from models.recommender import Query, Ranking
+from models.recommender import Asked, Query, Ranking
 from streams.accuracy import CUT
 from streams.catalogue import Catalogue
 from streams.model_thread import ModelThread
@@ -22,11 +22,12 @@ class ThreadRanker:
         self._catalogue = catalogue
         self._telemetry = telemetry
 
-    async def rank(self, queries: Sequence[Query], k: int) -> tuple[list[Ranking], Sequence[str], int]:
+    async def rank(self, queries: Sequence[Asked], k: int) -> tuple[list[Ranking], Sequence[str], int]:
         """The rankings, the most popular items beside them, and the model's version."""
         if not queries:
             return [], [], 0
-        hidden, asked = frozenset(self._catalogue.hidden), [*queries, Query(())]
+        asked: list[Asked] = [*queries, Query(())]
+        hidden = frozenset(self._catalogue.hidden)
 
         def job() -> tuple[list[Ranking], Sequence[str], int]:
             model, began = self._place.replica.model, time.perf_counter()

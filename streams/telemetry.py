@@ -110,12 +110,13 @@ class Telemetry:
         self,
         outcomes: Sequence[tuple[str, str]],
         counts: Tally[tuple[str, ...]],
-        freshness: Sequence[float],
-        event_freshness: Sequence[float],
+        kafka_times: Sequence[int],
+        event_times: Sequence[int],
+        now: float,
     ) -> None:
-        """Count a finished unit: each record's type and outcome, all else by family and labels, and the seconds to publication.
+        """Count a finished unit: each record's type and outcome, all else by family and labels, and the time to publication.
 
-        Freshness is by Kafka time and by event time, of the events ranked for.
+        The times, epoch ms, are those of the events ranked for; ``now`` is in seconds.
         """
         journey = self.journey
         for labels, count in Tally(outcomes).items():
@@ -125,8 +126,8 @@ class Telemetry:
             (metric.labels(*values) if values else metric).inc(count)
         journey.interactions.inc(counts["transitions",])
         journey.unit.observe(len(outcomes))
-        journey.freshness.observe(freshness)
-        journey.event_freshness.observe(event_freshness)
+        journey.freshness.observe_ages(kafka_times, now)
+        journey.event_freshness.observe_ages(event_times, now)
 
     def reach(self, counter: Counter, total: float, *labels: str) -> None:
         """Bring a counter up to a total that is kept elsewhere."""

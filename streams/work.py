@@ -9,7 +9,6 @@ from typing import Protocol
 
 import msgspec
 
-from models.recommender import Query
 from streams.delivery.outbox import Outbox
 from streams.ranking_cache import SessionName
 from streams.records import Event
@@ -33,13 +32,18 @@ class Record(Protocol):
 
 
 class Trigger(msgspec.Struct, gc=False):
-    """An event that asks for a ranking, with what was known right after it."""
+    """An event that asks for a ranking, with what was known right after it; the fields after ``outcome`` are those of a query."""
 
     event: Event
     record: Record
     name: SessionName
     outcome: Outcome
     prefix: list[str]
+    excluded: frozenset[str]
+    length: int
+    dwell: float
+    alone: bool
+    allowed: None = None
 
 
 @dataclass(slots=True)
@@ -51,7 +55,6 @@ class Work:
     """Those that name a recommendation."""
     removals: list[tuple[int, int, bytes]] = field(default_factory=list)
     """Deleted users: how many triggers came before, the partition, and the key."""
-    queries: list[Query] = field(default_factory=list)
     outbox: Outbox = field(default_factory=Outbox)
     changes: dict[int, Changes] = field(default_factory=dict)
     outcomes: list[tuple[str, str]] = field(default_factory=list)

@@ -15,7 +15,7 @@ from models.columns import Columns
 from models.memory import MAX_ITEMS, Memory, Remembering
 from models.numerics import Floats
 from models.ranked import allowed_rows, ranked_by
-from models.recommender import POPULAR, TESTED_K, Parameters, Query, Ranking
+from models.recommender import POPULAR, TESTED_K, Asked, Parameters, Query, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
 
@@ -75,7 +75,7 @@ class Counting(Remembering, ABC):
         self.steps += 1
         return rankings
 
-    def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
         blocked = np.zeros(vocabulary.height, np.uint8)
         blocked[vocabulary.rows(hidden)] = 1

@@ -15,7 +15,7 @@ from models.net import Net
 from models.numerics import Floats
 from models.profile import PROFILES
 from models.ranked import allowed_rows, ranked_by
-from models.recommender import POPULAR, TESTED_K, Query, Ranking
+from models.recommender import POPULAR, TESTED_K, Asked, Query, Ranking
 from models.state import State, nested, part, scalar
 from models.trained import Trained
 from models.transition import Transitions
@@ -72,7 +72,7 @@ class NetAlone(Trained):
         self.learn(batch)
         return [ranking if batch.prefix[n] else _NOTHING for n, ranking in zip(fresh, rankings, strict=True)]
 
-    def rank(self, queries: Sequence[Query], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
         blocked = np.zeros(vocabulary.height, np.uint8)
         blocked[vocabulary.rows(hidden)] = 1

@@ -23,6 +23,7 @@ from streams.engine.unit import Unit
 
 POLL_S = 0.2
 NOTHING_ACTIVE_S = 0.02
+CREATE_TIME = 0
 
 
 class PollConsumer(driver.Consumer):
@@ -151,7 +152,7 @@ class PollConsumer(driver.Consumer):
             tp.partition,
             last.offset,
             last.timestamp / 1000.0,
-            last.timestamp_type,
+            CREATE_TIME,
             None,
             None,
             cast(Any, unit),

@@ -13,6 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.engine.lease import Lease
+from streams.engine.records import read_raw
 from streams.engine.transactions import NO_MEMBER
 
 RECOVERY_POLL_RECORDS = 20_000
@@ -101,7 +102,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Remember when the last request was *sent* in answer to which the group confirmed our membership."""
         await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator
+        consumer = self._ensure_consumer()
+        read_raw(consumer._fetcher, lambda tp: tp.topic == self.app.events_name or self.consumer._is_changelog_tp(tp))
+        coordinator = consumer._coordinator
         send, lease = coordinator._send_req, self.app.lease
 
         async def send_request(request: Any) -> Any:

@@ -32,7 +32,7 @@ def test_counters_are_summed_over_their_labels_and_replayed_events_count_once() 
     )
     outcomes = [("view", "accepted")] * 4 + [("purchase", "accepted")] * 3 + [("view", "late")] * 2
     outcomes += [("unknown", "dead_letter")] * 3 + [("unknown", "replayed")] * 50
-    telemetry.unit_done(outcomes, counts, [], [])
+    telemetry.unit_done(outcomes, counts, [], [], now=0.0)
     telemetry.group.lag.labels("0").set(4)
     telemetry.group.lag.labels("1").set(1)
     metrics = parse(generate_latest(telemetry.registry).decode())

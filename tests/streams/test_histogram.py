@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from running import samples
 
 from streams.histogram import BulkHistogram
 
@@ -19,6 +21,20 @@ def test_a_scrape_reads_as_that_of_the_librarys_own_histogram(units: list[list[f
         for value in unit:
             single.observe(value)
     assert generate_latest(ours) == b"\n".join(line for line in generate_latest(theirs).split(b"\n") if b"_created" not in line)
+
+
+@given(st.lists(st.integers(0, 100_000_000)), st.integers(0, 100_000_000))
+def test_ages_count_as_what_they_are_in_seconds(times: list[int], now_ms: int) -> None:
+    told = []
+    for by_time in (True, False):
+        registry = CollectorRegistry()
+        bulk = BulkHistogram("age_seconds", "Text.", (0.5, 60.0, 3600.0), registry, worst=3600.0)
+        if by_time:
+            bulk.observe_ages(times, now_ms / 1000)
+        else:
+            bulk.observe([(now_ms - time) / 1000 for time in times])
+        told.append(samples(generate_latest(registry).decode()))
+    assert told[0] == pytest.approx(told[1])
 
 
 def test_what_lies_beyond_the_worst_or_below_nothing_counts_as_that() -> None:

@@ -28,7 +28,7 @@ ANN = (0, b"u:ann", 1)
 def trigger(offset: int, item: str, outcome: Outcome = Outcome.ACCEPTED, named: str | None = None, at: int = 0) -> Trigger:
     event = Event(event_id=f"e{offset}", item_id=item, timestamp=at, user_id="ann", recommendation_id=named)
     record: Any = SimpleNamespace(topic=TOPIC, partition=0, offset=offset, timestamp=at + 1000)
-    return Trigger(event, record, ANN, outcome, ["a", item])
+    return Trigger(event, record, ANN, outcome, ["a", item], frozenset(), 2, 1.0, alone=False)
 
 
 def ranking(*items: str, strategy: str = "hybrid", **alone: list[str]) -> Ranking:

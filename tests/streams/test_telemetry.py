@@ -49,7 +49,7 @@ def test_no_series_has_a_created_twin() -> None:
 
 def test_a_backlogs_freshness_is_cut() -> None:
     telemetry = Telemetry()
-    telemetry.unit_done([], Tally(), [1e9, -5.0], [1e9])
+    telemetry.unit_done([], Tally(), [0, 1_000_000_005_000], [0], now=1e9)
     found = told(telemetry)
     assert found["ouzel_freshness_seconds_sum"] == WORST_FRESHNESS_S
     assert found["ouzel_freshness_seconds_bucket|le=0.001"] == 1
