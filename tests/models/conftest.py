@@ -9,7 +9,11 @@ import torch
 
 
 @pytest.fixture(autouse=True)
-def denormals_come_back() -> Iterator[None]:
-    """`warmup` flushes denormals, and Hypothesis rightly refuses to make floats on such a thread."""
+def a_models_thread() -> Iterator[None]:
+    """One torch thread, as `warmup` leaves it: with more, some processors add in another order each time.
+
+    `warmup` also flushes denormals, and Hypothesis rightly refuses to make floats on such a thread.
+    """
+    torch.set_num_threads(1)
     yield
     torch.set_flush_denormal(False)
