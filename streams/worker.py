@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from streams.app import Application
+from streams.awaits import awaits
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord
 from streams.deletion import Deleting
@@ -199,6 +200,7 @@ async def stop_within(seconds: float, stop: Coroutine[Any, Any, None], fail: Cal
     stopping = asyncio.ensure_future(stop)
     await asyncio.wait({stopping}, timeout=seconds)
     if not stopping.done():
+        log.error("not_stopped", awaits=awaits())
         fail(TimeoutError(f"not stopped within {seconds:.0f} s"))
         return
     stopping.result()

@@ -54,12 +54,11 @@ class PollConsumer(driver.Consumer):
         it the live set of active partitions, and an empty set reads as all of them: what such a poll takes is dropped, and
         when it comes from behind the seek it is never read again.
         """
-        if not self.flow_active:
-            await self.wait(cast(Any, self.can_resume_flow))
-        async with self._position:
-            active = frozenset(self._get_active_partitions())
-            if active:
-                return await self._getmany(cast(Any, active), timeout)
+        if self.flow_active:  # if not, it may never be again: upstream waits for that, and a fetcher that waits does not end
+            async with self._position:
+                active = frozenset(self._get_active_partitions())
+                if active:
+                    return await self._getmany(cast(Any, active), timeout)
         await asyncio.sleep(NOTHING_ACTIVE_S)
         return {}
 
@@ -120,7 +119,8 @@ class PollConsumer(driver.Consumer):
         if self.idle.is_set():
             return True
         try:
-            await asyncio.wait_for(self.idle.wait(), timeout)
+            async with asyncio.timeout(timeout):  # `wait_for` loses a cancellation that comes with what it waits for
+                await self.idle.wait()
         except TimeoutError:
             return False
         return True

@@ -69,6 +69,18 @@ def categories(page: Page) -> list[str]:
     return found
 
 
+def it_fits(page: Page, tab: str) -> None:
+    """In every width and theme, of which pictures are kept."""
+    for width in chromium.WIDTHS:
+        for theme in ("light", "dark"):
+            page.wide(width)
+            page.prefer(color_scheme=theme)
+            page.run("scrollTo(0, 0)")
+            time.sleep(0.6)  # let the cards come to rest, for the picture alone
+            page.driver.save_screenshot(str(chromium.screenshots() / f"{tab}-{theme}-{width}.png"))
+            assert page.run("return document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
+
+
 def test_the_strip_follows_three_clicks_and_names_them_as_reasons(page: Page) -> None:
     cold = strip(page)
     assert "opular" in page.text("#for-you-hint")
@@ -91,14 +103,7 @@ def test_the_strip_follows_three_clicks_and_names_them_as_reasons(page: Page) ->
     page.wait(lambda: page.text("#fresh").endswith((" ms", " s")), "the freshness")
     assert min(drawn) >= 0
     (chromium.screenshots() / "drawn.json").write_text(json.dumps({"ms_from_answer_to_frame": drawn}))  # told, not judged
-    for width in chromium.WIDTHS:
-        for theme in ("light", "dark"):
-            page.wide(width)
-            page.prefer(color_scheme=theme)
-            page.run("scrollTo(0, 0)")
-            time.sleep(0.6)  # let the cards come to rest, for the picture alone
-            page.driver.save_screenshot(str(chromium.screenshots() / f"shop-{theme}-{width}.png"))
-            assert page.run("return document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
+    it_fits(page, "shop")
 
 
 def test_cart_and_purchase_are_events_of_the_session(page: Page) -> None:
@@ -146,12 +151,7 @@ def test_the_tab_live_shows_the_others_and_the_operations(page: Page) -> None:
     shown = page.texts("#others .visitor")
     time.sleep(2.5)  # others come each second
     assert page.texts("#others .visitor") == shown
-    for width in chromium.WIDTHS:
-        for theme in ("light", "dark"):
-            page.wide(width)
-            page.prefer(color_scheme=theme)
-            page.driver.save_screenshot(str(chromium.screenshots() / f"live-{theme}-{width}.png"))
-            assert page.run("return document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
+    it_fits(page, "live")
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])

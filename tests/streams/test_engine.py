@@ -183,6 +183,35 @@ async def test_a_seek_waits_for_the_poll_under_way_and_the_next_poll_for_the_see
     assert order == ["poll begins", "poll ends", "seek"]
 
 
+async def test_the_fetcher_ends_though_the_flow_was_stopped_under_it_and_nobody_resumes_it() -> None:
+    """A stop stops the flow first. A fetcher that then waits for the flow keeps its worker from leaving the group."""
+    consumer: Any = PollConsumer.__new__(PollConsumer)
+    consumer._stopped, consumer.idle, consumer._position = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+    consumer.can_resume_flow, consumer._crashed = asyncio.Event(), asyncio.Event()
+    consumer._loop, consumer.callback = asyncio.get_running_loop(), None
+    consumer.flow_active = False
+    consumer.idle.set()
+    fetcher = SimpleNamespace(_stopped=asyncio.Event())
+    draining = asyncio.create_task(consumer._drain_messages(fetcher))
+    await asyncio.sleep(0)
+    fetcher._stopped.set()
+    await asyncio.wait_for(draining, 2)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_poll_that_waits_for_the_unit_in_hand_is_cancelled_also_as_that_ends(turns: int) -> None:
+    consumer = PollConsumer.__new__(PollConsumer)
+    consumer.idle = asyncio.Event()
+    waiting = asyncio.create_task(consumer._may_poll(60))
+    await asyncio.sleep(0)
+    consumer.idle.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if waiting.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+
 def test_a_log_that_goes_back_is_an_error_also_where_it_has_grown_beyond_what_was_read() -> None:
     consumer, tp = PollConsumer.__new__(PollConsumer), TP("events", 0)
     consumer._custody, consumer._oldest, consumer._read_offset = Custody(), Oldest(), {tp: None}
