@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
@@ -19,8 +17,8 @@ UNKNOWN = "unknown"
 """The type of a record that is no event, or was not looked into."""
 
 
-class Record(Protocol):
-    """A raw Kafka record; ``timestamp`` is Kafka time, epoch ms."""
+class Record(msgspec.Struct, gc=False):
+    """What is read of a Kafka record; ``timestamp`` is Kafka time, epoch ms."""
 
     topic: str
     partition: int
@@ -28,7 +26,7 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: tuple[tuple[str, bytes], ...]
 
 
 class Trigger(msgspec.Struct, gc=False):

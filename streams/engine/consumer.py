@@ -56,8 +56,7 @@ class PollConsumer(driver.Consumer):
         """
         if self.flow_active:  # if not, it may never be again: upstream waits for that, and a fetcher that waits does not end
             async with self._position:
-                active = frozenset(self._get_active_partitions())
-                if active:
+                if active := frozenset(self._get_active_partitions()):
                     return await self._getmany(cast(Any, active), timeout)
         await asyncio.sleep(NOTHING_ACTIVE_S)
         return {}

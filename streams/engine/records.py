@@ -5,33 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.structs import TopicPartition
 
-
-class RawRecord(msgspec.Struct, gc=False):
-    """What is read of a Kafka record; ``timestamp`` is Kafka time, epoch ms."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+from streams.work import Record
 
 
-def raw_record(tp: TopicPartition, record: Any) -> RawRecord:
+def raw_record(tp: TopicPartition, record: Any) -> Record:
     """Of one that aiokafka has parsed."""
     headers = record.headers
-    return RawRecord(
+    return Record(
         tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value, tuple(headers) if headers else ()
     )
 
 
 def read_raw(fetcher: Fetcher, wanted: Callable[[TopicPartition], bool]) -> None:
-    """Have a fetcher make `RawRecord` of what it fetches for these partitions.
+    """Have a fetcher make our `Record` of what it fetches for these partitions.
 
     A fetched result is not looked into before the request's coroutine ends, so what it makes can still be chosen there.
     """

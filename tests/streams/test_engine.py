@@ -238,7 +238,7 @@ async def test_a_unit_that_a_revocation_swept_away_keeps_no_poll_from_recovery(
     consumer.idle = asyncio.Event()
     consumer._custody, consumer._read_offset = Custody(), {}
     consumer.app = SimpleNamespace(events_name="events")
-    record = SimpleNamespace(offset=3, timestamp=0, timestamp_type=0)
+    record = SimpleNamespace(offset=3, timestamp=0)
     consumer.idle.set()
     consumer._message(Unit({0: [record]}, 1, {0: -1}))
     assert not await consumer._may_poll(0.01)

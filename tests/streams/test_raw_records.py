@@ -10,10 +10,11 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from streams.engine.records import RawRecord, read_raw
+from streams.engine.records import read_raw
+from streams.work import Record
 
 EVENTS, OTHER = TopicPartition("events", 1), TopicPartition("learner", 0)
-FIELDS = RawRecord.__struct_fields__
+FIELDS = Record.__struct_fields__
 
 
 def batch() -> bytes:
@@ -47,7 +48,7 @@ async def test_a_raw_record_holds_what_aiokafkas_own_does() -> None:
     assert await fetcher._proc_fetch_request("assignment", "node", "request") is True
     raw = list(fetcher._records[EVENTS]._partition_records)
     theirs = list(fetched(EVENTS)._partition_records)
-    assert all(type(record) is RawRecord for record in raw)
+    assert all(type(record) is Record for record in raw)
     assert [[getattr(record, name) for name in FIELDS] for record in raw] == [
         [getattr(record, name) for name in FIELDS] for record in theirs
     ]
