@@ -13,9 +13,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
+from mode.utils.tracebacks import format_task_stack
 
 from streams.app import Application
-from streams.awaits import awaits
 from streams.catalogue import Catalogue
 from streams.decode import BadRecord
 from streams.deletion import Deleting
@@ -200,7 +200,7 @@ async def stop_within(seconds: float, stop: Coroutine[Any, Any, None], fail: Cal
     stopping = asyncio.ensure_future(stop)
     await asyncio.wait({stopping}, timeout=seconds)
     if not stopping.done():
-        log.error("not_stopped", awaits=awaits())
+        log.error("not_stopped", tasks=[format_task_stack(task) for task in asyncio.all_tasks()])
         fail(TimeoutError(f"not stopped within {seconds:.0f} s"))
         return
     stopping.result()

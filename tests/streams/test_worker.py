@@ -60,8 +60,10 @@ async def test_a_stop_that_hangs_is_a_failure_even_if_it_will_not_be_cancelled()
             except asyncio.CancelledError:
                 continue
 
-    await asyncio.wait_for(stop_within(0.05, hang(), told.append), 5)
+    with capture_logs() as lines:
+        await asyncio.wait_for(stop_within(0.05, hang(), told.append), 5)
     let_go.set()
+    assert any("in hang" in stack for line in lines if line["event"] == "not_stopped" for stack in line["tasks"])
     assert [str(error) for error in told] == ["not stopped within 0 s"]
 
 
