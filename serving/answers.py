@@ -16,7 +16,7 @@ from serving.published import first_items
 from serving.selection import Filter, select
 from serving.shelves import Shelves
 from serving.telemetry import ServingTelemetry
-from streams.records import RankedItem, Recommendation
+from streams.events.records import RankedItem, Recommendation
 
 log = structlog.get_logger(__name__)
 

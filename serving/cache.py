@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from streams.replica import POPULAR_KEY
-from streams.sessions import OPEN_SESSIONS
+from streams.learning.replica import POPULAR_KEY
+from streams.sessions.step import OPEN_SESSIONS
 
 DELETIONS = 10_000
 """Deletions that are remembered until the worker has come to them; more at a time are not expected."""

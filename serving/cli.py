@@ -12,9 +12,9 @@ from kafka.errors import KafkaError
 
 from serving.brokers import BrokerError
 from serving.commands import CliError
-from streams.kafka import NoBroker
+from streams.kafka.connection import NoBroker
+from streams.kafka.topics import TopicsError
 from streams.settings import SettingsError
-from streams.topics import TopicsError
 
 COMMANDS = (
     "config",

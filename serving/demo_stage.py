@@ -18,8 +18,8 @@ from serving.brokers import ApacheBroker, EmbeddedBroker
 from serving.processes import Child, free_ports
 from serving.tally import Positions, end_positions
 from serving.worker_metrics import WorkerMetrics, scrape
+from streams.kafka.topics import create_topics
 from streams.settings import Settings, load_settings
-from streams.topics import create_topics
 
 READY_WITHIN_S = 120.0
 TURN_S = 0.25

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from serving.tally import Counts
 from serving.worker_metrics import WorkerMetrics
-from streams.catalogue import Catalogue
-from streams.records import RankedItem, Recommendation
+from streams.events.catalogue import Catalogue
+from streams.events.records import RankedItem, Recommendation
 
 SHOWN_ITEMS = 3
 SHOWN_PREFIX = 3

@@ -19,8 +19,8 @@ import numpy as np
 from models.evaluation.metrics import recovery, summary
 from models.evaluation.prequential import MISS, run
 from models.registry import build
-from streams.history import Drift, read_stream
-from streams.replay import Bad
+from streams.tools.history import Drift, read_stream
+from streams.tools.replay import Bad
 
 TELL_EVERY_S = 0.3
 

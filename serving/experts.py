@@ -15,14 +15,14 @@ from models.snapshot import SnapshotError, read
 from models.state import part
 from models.transition import Transitions
 from serving.telemetry import ServingTelemetry
-from streams.follower import Follower
-from streams.kafka import aiokafka_config
-from streams.model_log import SnapshotRefused
-from streams.model_thread import ModelThread
-from streams.records import Transition
+from streams.events.records import Transition
+from streams.kafka.connection import aiokafka_config
+from streams.kafka.follower import Follower
+from streams.learning.model_log import SnapshotRefused
+from streams.learning.model_thread import ModelThread
+from streams.learning.snapshots import read_shelf, start_in_log
+from streams.learning.steps import add
 from streams.settings import Settings
-from streams.snapshots import read_shelf, start_in_log
-from streams.steps import add
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from serving.commands import CliError
+from streams.kafka.topics import admin
 from streams.settings import Settings
-from streams.topics import admin
 
 LIVE = ("Stable", "PreparingRebalance", "CompletingRebalance")
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from serving.problems import Problem, RecordError
 from serving.telemetry import ServingTelemetry
 from serving.writer import Placed, Record, TooLarge, Writer
-from streams.decode import BadRecord, EventDecoder, event_key
-from streams.records import EVENT_TYPES, Event, recommendation_id
+from streams.events.decode import BadRecord, EventDecoder, event_key
+from streams.events.records import EVENT_TYPES, Event, recommendation_id
 
 REMEMBERED = 10_000
 """Events that are remembered, to know one that comes again."""

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from serving import telemetry
 from serving.telemetry import ServingTelemetry
-from streams.metrics import LABELS, SECTIONS, UNITS
+from streams.observing.metrics import LABELS, SECTIONS, UNITS
 
 FILE = Path("docs/metrics.md")
 SUFFIXES = {

@@ -9,7 +9,7 @@ from typing import Any
 from models.recommender import Recommender
 from models.snapshot import SnapshotError, config_of, manifest, restore
 from serving.commands import CliError
-from streams.model import new_model
+from streams.learning.model import new_model
 from streams.settings import Settings
 
 

@@ -13,9 +13,9 @@ from serving.documents import EVENT_STREAM, JSON, NDJSON
 from serving.operations import Operation
 from serving.parameters import Id, NoQuery
 from serving.problems import KINDS, PROBLEM_JSON, ProblemDetails
-from streams.bounds import RESERVED_ID
-from streams.records import Event, Item
-from streams.schemas import sent_schema
+from streams.events.bounds import RESERVED_ID
+from streams.events.records import Event, Item
+from streams.events.schemas import sent_schema
 
 REF = "#/components/schemas/{name}"
 SENT = {Event: "event", Item: "item"}

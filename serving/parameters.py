@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import msgspec
 
 from serving.problems import Problem
-from streams.bounds import MAX_ID_LENGTH, BadRecord, check_id, check_owner
+from streams.events.bounds import MAX_ID_LENGTH, BadRecord, check_id, check_owner
 
 MAX_FIELDS = 300
 MAX_K = 200
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-"""An identifier: what `streams.bounds.check_id` lets through."""
+"""An identifier: what `streams.events.bounds.check_id` lets through."""
 _AT = re.compile(r" - at `\$\.?(\w*)")
 _OWNERS = frozenset({"user_id"})
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from streams.histogram import bucket_name
+from streams.observing.histogram import bucket_name
 
 
 class RequestTotal(Collector):

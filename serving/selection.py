@@ -11,8 +11,8 @@ from models.experts.panel import EXPERTS, HALF_LIFE, Panel
 from models.recommender import POPULAR, Query, Ranking
 from serving.experts import Experts
 from serving.shelves import Shelves
+from streams.events.records import RankedItem
 from streams.pipeline import ranked_items
-from streams.records import RankedItem
 
 CATALOGUE = "catalogue"
 """The last fallback: items that nobody acted on yet, the newest first."""

@@ -17,8 +17,8 @@ from serving.auth import Keys
 from serving.protocol import bounded
 from serving.service import Service
 from serving.telemetry import ServingTelemetry
-from streams.decode import EventDecoder
-from streams.engine.positions import PositionAhead
+from streams.events.decode import EventDecoder
+from streams.kafka.positions import PositionAhead
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -20,9 +20,9 @@ from serving.shelves import Shelves
 from serving.telemetry import ServingTelemetry
 from serving.workers import Workers, addresses
 from serving.writer import Placed, Writer
-from streams.decode import BadRecord, EventDecoder
-from streams.follower import Follower
-from streams.kafka import aiokafka_config
+from streams.events.decode import BadRecord, EventDecoder
+from streams.kafka.connection import aiokafka_config
+from streams.kafka.follower import Follower
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)

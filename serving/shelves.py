@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from streams.catalogue import Catalogue
-from streams.records import Item
+from streams.events.catalogue import Catalogue
+from streams.events.records import Item
 
 
 class Shelves(Catalogue):

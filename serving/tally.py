@@ -13,9 +13,9 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from serving.freshness import Freshness
-from streams.catalogue import Catalogue
-from streams.decode import BadRecord
-from streams.kafka import consumer_config
+from streams.events.catalogue import Catalogue
+from streams.events.decode import BadRecord
+from streams.kafka.connection import consumer_config
 from streams.settings import Settings
 
 COUNTED = ("events", "transitions", "recommendations", "dead-letters")

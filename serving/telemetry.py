@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from serving.request_tally import RequestTally
-from streams.histogram import BulkHistogram
+from streams.observing.histogram import BulkHistogram
 
 REQUEST_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 WAIT_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0)

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from serving.problems import Problem
 from serving.telemetry import ServingTelemetry
-from streams.kafka import connection
+from streams.kafka.connection import connection
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -10,30 +10,30 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaTimeoutError
 
-from streams.catalogue import Catalogue
-from streams.decode import EventDecoder
-from streams.deletion import Deleting
 from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
 from streams.delivery.foreign import ChangelogCustody
 from streams.delivery.leased import LeasedDelivery
-from streams.delivery.outbox import NO_HEADERS, Abandoned, Outbox
 from streams.delivery.publisher import Publisher
-from streams.disk import DiskWatch
 from streams.engine.app import create_app
 from streams.engine.sensor import GroupSensor
 from streams.engine.stall import Watchdog
 from streams.engine.unit import Unit
-from streams.follower import read_range
-from streams.kafka import aiokafka_config
-from streams.lag import LagWatch
-from streams.observer import MetricsObserver, Observer, Unobserved
+from streams.events.catalogue import Catalogue
+from streams.events.decode import EventDecoder
+from streams.kafka.connection import aiokafka_config
+from streams.kafka.follower import read_range
+from streams.kafka.outbox import NO_HEADERS, Abandoned, Outbox
+from streams.kafka.reach import group_answers
+from streams.learning.replica import POPULAR_KEY, InService
+from streams.observing.disk import DiskWatch
+from streams.observing.lag import LagWatch
+from streams.observing.observer import MetricsObserver, Observer, Unobserved
+from streams.observing.telemetry import Telemetry
 from streams.pipeline import Pipeline, Ranker
-from streams.reach import group_answers
-from streams.replica import POPULAR_KEY, InService
 from streams.rules import rules_of, topics_of
+from streams.sessions.deletion import Deleting
+from streams.sessions.store import RocksStore, SessionStore
 from streams.settings import Settings
-from streams.store import RocksStore, SessionStore
-from streams.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 

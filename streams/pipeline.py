@@ -14,17 +14,17 @@ from typing import Protocol
 import msgspec
 
 from models.recommender import Asked, Ranking
-from streams.catalogue import Catalogue
-from streams.dead_letter import dead_letter
-from streams.decode import BadRecord, Deletion, EventDecoder
-from streams.deletion import marker_key, pack_marker
-from streams.delivery.outbox import NO_HEADERS, Outbox
-from streams.observer import Observer
-from streams.records import Event, RankedItem, Recommendation, recommendation_id
+from streams.events.catalogue import Catalogue
+from streams.events.dead_letter import dead_letter
+from streams.events.decode import BadRecord, Deletion, EventDecoder
+from streams.events.records import Event, RankedItem, Recommendation, recommendation_id
+from streams.kafka.outbox import NO_HEADERS, Outbox
+from streams.observing.observer import Observer
 from streams.rules import Rules, Topics
-from streams.sessions import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, user_key
-from streams.states import States
-from streams.store import Changes, SessionStore
+from streams.sessions.deletion import marker_key, pack_marker
+from streams.sessions.states import States
+from streams.sessions.step import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, user_key
+from streams.sessions.store import Changes, SessionStore
 from streams.work import UNKNOWN, Record, Trigger, Work
 
 PUBLISHED_PREFIX = 10

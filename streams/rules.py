@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streams.decode import EventDecoder, load_decoder
-from streams.deletion import Deleting
+from streams.events.decode import EventDecoder, load_decoder
+from streams.sessions.deletion import Deleting
 from streams.settings import Settings, SettingsError
 
 

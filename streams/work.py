@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.delivery.outbox import Outbox
-from streams.ranking_cache import SessionName
-from streams.records import Event
-from streams.sessions import Outcome
-from streams.store import Changes
+from streams.events.records import Event
+from streams.kafka.outbox import Outbox
+from streams.observing.ranking_cache import SessionName
+from streams.sessions.step import Outcome
+from streams.sessions.store import Changes
 
 UNKNOWN = "unknown"
 """The type of a record that is no event, or was not looked into."""
@@ -58,4 +58,4 @@ class Work:
     outcomes: list[tuple[str, str]] = field(default_factory=list)
     """Of each record, the event's type and what became of it."""
     counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """Everything else that is counted, by a name that `streams.telemetry` knows and the labels' values."""
+    """Everything else that is counted, by a name that `streams.observing.telemetry` knows and the labels' values."""

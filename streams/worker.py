@@ -16,28 +16,28 @@ import structlog
 from mode.utils.tracebacks import format_task_stack
 
 from streams.app import Application
-from streams.catalogue import Catalogue
-from streams.decode import BadRecord
-from streams.deletion import Deleting
 from streams.delivery.exactly_once import end_left_open
 from streams.delivery.foreign import ChangelogReplaced
-from streams.engine.positions import PositionAhead
 from streams.engine.pulse import guard_loop
-from streams.follower import Follower
-from streams.kafka import NoBroker, aiokafka_config
-from streams.learner import Learner, make_replica
-from streams.model import new_model
-from streams.model_thread import ModelThread
-from streams.permissions import NotAllowed, not_allowed
-from streams.ranking import ThreadRanker
-from streams.replica import InService
+from streams.events.catalogue import Catalogue
+from streams.events.decode import BadRecord
+from streams.kafka.connection import NoBroker, aiokafka_config
+from streams.kafka.follower import Follower
+from streams.kafka.permissions import NotAllowed, not_allowed
+from streams.kafka.positions import PositionAhead
+from streams.kafka.topics import TopicsError, describe_topics, events_retention_ms, topic_problems
+from streams.learning.learner import Learner, make_replica
+from streams.learning.model import new_model
+from streams.learning.model_thread import ModelThread
+from streams.learning.ranking import ThreadRanker
+from streams.learning.replica import InService
+from streams.learning.snapshots import model_name, position_to_start, restore_newest
+from streams.learning.updates import Updates
+from streams.observing.telemetry import Telemetry
 from streams.rules import event_decoder, hash_secret
-from streams.sessions import NewerState
+from streams.sessions.deletion import Deleting
+from streams.sessions.step import NewerState
 from streams.settings import Settings, SettingsError
-from streams.snapshots import model_name, position_to_start, restore_newest
-from streams.telemetry import Telemetry
-from streams.topics import TopicsError, describe_topics, events_retention_ms, topic_problems
-from streams.updates import Updates
 
 log = structlog.get_logger(__name__)
 

@@ -11,11 +11,11 @@ from oracle import read_topic
 
 from models.guard import finite
 from models.snapshot import restore, take
-from streams.model import new_model
-from streams.model_log import Manifest, Shelf
-from streams.records import Transition
+from streams.events.records import Transition
+from streams.learning.model import new_model
+from streams.learning.model_log import Manifest, Shelf
+from streams.learning.steps import Steps
 from streams.settings import Settings
-from streams.steps import Steps
 
 
 def snapshots(settings: Settings) -> Shelf:

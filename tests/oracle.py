@@ -13,14 +13,14 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
-from streams.decode import BadRecord, Deletion, EventDecoder
-from streams.deletion import marker_key, pack_marker
-from streams.kafka import consumer_config
-from streams.records import recommendation_id
-from streams.replica import POPULAR_KEY
-from streams.sessions import State, owner, pack, session_key, state_key, step, user_key
+from streams.events.decode import BadRecord, Deletion, EventDecoder
+from streams.events.records import recommendation_id
+from streams.kafka.connection import consumer_config
+from streams.learning.replica import POPULAR_KEY
+from streams.sessions.deletion import marker_key, pack_marker
+from streams.sessions.step import State, owner, pack, session_key, state_key, step, user_key
+from streams.sessions.store import STATE_KEYS, WATERMARK
 from streams.settings import Settings
-from streams.store import STATE_KEYS, WATERMARK
 from streams.worker import hash_secret
 
 UNCOMPACTED = {"log.cleaner.min.compaction.lag.ms": "86400000"}

@@ -10,8 +10,8 @@ from typing import Any
 
 import schemathesis
 
-from streams.bounds import BadRecord
-from streams.event_time import event_time
+from streams.events.bounds import BadRecord
+from streams.events.event_time import event_time
 
 IDS = ("item_id", "user_id", "session_id", "event_id", "recommendation_id")
 

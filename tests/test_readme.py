@@ -11,7 +11,7 @@ from pathlib import Path
 
 from running import WorkerProcess, fresh_settings, wait_until
 
-from streams.topics import create_topics
+from streams.kafka.topics import create_topics
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"<!-- test_readme\.py runs this block -->\n```python\n(.*?)```", re.DOTALL)

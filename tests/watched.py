@@ -19,7 +19,7 @@ from shortened import shortened
 from deploy.prometheus.server import RULES, PrometheusServer
 from serving.brokers import ApacheBroker
 from serving.processes import Child
-from streams.topics import create_topics
+from streams.kafka.topics import create_topics
 
 FASTER = 30
 """Rules' windows are divided by so much."""

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from serving.commands import CliError
-from streams.kafka import connecting, consumer_config
-from streams.producing import DeliveryError, Sender
+from streams.kafka.connection import connecting, consumer_config
+from streams.kafka.producing import DeliveryError, Sender
 from streams.settings import Settings, load_settings
 
 QUIET_S = 1.5

@@ -25,8 +25,8 @@ from serving.commands.replay import parse_columns
 from serving.data import located
 from serving.evaluating import Order
 from serving.yardstick import gigaflops
-from streams.history import Drift
-from streams.replay import ReplayError, find_files
+from streams.tools.history import Drift
+from streams.tools.replay import ReplayError, find_files
 
 WIDE = 130
 SHOWN = ("recall", "mrr", "ndcg", "f1", "coverage", "long_tail", "repeat")

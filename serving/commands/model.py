@@ -19,14 +19,14 @@ from models.snapshot import SnapshotError, manifest, restore, take
 from serving.commands import CliError
 from serving.groups import refuse_while_live
 from serving.model_file import read_model, write_whole
-from streams.follower import bounds
-from streams.kafka import aiokafka_config, connecting, consumer_config
-from streams.model_log import SnapshotRefused, Stored, to_records
-from streams.producing import DeliveryError, Sender
-from streams.records import Transition
+from streams.events.records import Transition
+from streams.kafka.connection import aiokafka_config, connecting, consumer_config
+from streams.kafka.follower import bounds
+from streams.kafka.producing import DeliveryError, Sender
+from streams.kafka.topics import require_topics
+from streams.learning.model_log import SnapshotRefused, Stored, to_records
+from streams.learning.snapshots import read_shelf
 from streams.settings import Settings, load_settings
-from streams.snapshots import read_shelf
-from streams.topics import require_topics
 
 TAIL = 10_000
 """Transitions before the log's end whose events count as learned: a unit that was sent twice lies that close."""

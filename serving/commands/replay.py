@@ -25,10 +25,10 @@ from rich.text import Text
 from serving.commands import CliError
 from serving.data import located
 from serving.stopping import stop_signals
-from streams.producing import DeliveryError, Sender
-from streams.replay import Bad, Line, Pace, ReplayError, digest, find_files, read
+from streams.kafka.producing import DeliveryError, Sender
+from streams.kafka.topics import require_topics
 from streams.settings import load_settings
-from streams.topics import require_topics
+from streams.tools.replay import Bad, Line, Pace, ReplayError, digest, find_files, read
 
 INTERRUPTED = 130
 SAVE_EVERY = 5000

@@ -11,8 +11,8 @@ from kafka.errors import KafkaError
 
 from serving.commands import CliError
 from serving.groups import group_states, refuse_while_live
+from streams.kafka.topics import TopicsError, admin, create_topics
 from streams.settings import load_settings
-from streams.topics import TopicsError, admin, create_topics
 
 GONE_WITHIN_S = 20.0
 

@@ -10,9 +10,9 @@ from serving.auth import Keys, KeysError
 from serving.commands import CliError
 from serving.loopback import is_loopback
 from serving.telemetry import ServingTelemetry
+from streams.kafka.topics import describe_topics
 from streams.rules import event_decoder
 from streams.settings import Settings, load_settings
-from streams.topics import describe_topics
 
 NEEDED = ("events", "items", "recommendations", "transitions", "model")
 
@@ -37,7 +37,7 @@ def serve() -> None:
         )
     _require_topics(settings)
     from serving.server import run_server  # noqa: PLC0415  numba takes seconds to import
-    from streams.logs import set_up  # noqa: PLC0415
+    from streams.observing.logs import set_up  # noqa: PLC0415
 
     listener = bind(settings.serve_host, settings.serve_port)
     set_up(settings)

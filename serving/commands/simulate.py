@@ -10,11 +10,11 @@ import typer
 
 from serving.commands import CliError
 from serving.stopping import stop_signals
-from streams.producing import DeliveryError, Sender
-from streams.replay import Pace
+from streams.kafka.producing import DeliveryError, Sender
+from streams.kafka.topics import require_topics
 from streams.settings import load_settings
-from streams.simulator import Product, Shop
-from streams.topics import require_topics
+from streams.tools.replay import Pace
+from streams.tools.simulator import Product, Shop
 
 INTERRUPTED = 130
 

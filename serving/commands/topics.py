@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from serving.commands import CliError
+from streams.kafka.topics import create_topics, describe_topics, topic_problems, topic_specs, untold
 from streams.settings import load_settings
-from streams.topics import create_topics, describe_topics, topic_problems, topic_specs, untold
 
 topics = typer.Typer(no_args_is_help=True, help="Make, check and describe Ouzel's topics.")
 

@@ -14,10 +14,10 @@ from serving.commands import CliError
 from serving.commands.replay import parse_columns
 from serving.data import located
 from serving.model_file import write_whole
-from streams.history import read_stream
-from streams.model import new_model
-from streams.replay import Bad, ReplayError, find_files
+from streams.learning.model import new_model
 from streams.settings import load_settings
+from streams.tools.history import read_stream
+from streams.tools.replay import Bad, ReplayError, find_files
 
 
 def register(app: typer.Typer) -> None:

@@ -22,7 +22,7 @@ def warmup() -> None:
     """
     from numba.core import event  # noqa: PLC0415  takes a second to import
 
-    from streams.model import new_model  # noqa: PLC0415
+    from streams.learning.model import new_model  # noqa: PLC0415
 
     settings, compiled = load_settings(), list[Any]()
 

@@ -9,12 +9,12 @@ import msgspec
 import typer
 from kafka import KafkaConsumer
 
-from streams.catalogue import Catalogue
-from streams.decode import BadRecord
-from streams.kafka import connecting, consumer_config
-from streams.records import Recommendation
+from streams.events.catalogue import Catalogue
+from streams.events.decode import BadRecord
+from streams.events.records import Recommendation
+from streams.kafka.connection import connecting, consumer_config
+from streams.kafka.topics import require_topics
 from streams.settings import Settings, load_settings
-from streams.topics import require_topics
 
 SHOWN = 5
 ITEMS_WITHIN_S = 3.0

@@ -11,7 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from streams.logs import set_up
+from streams.observing.logs import set_up
 from streams.settings import load_settings
 
 log = structlog.get_logger(__name__)

@@ -16,8 +16,8 @@ from serving.operations import Call, Operation
 from serving.parameters import MAX_K, Id
 from serving.problems import Problem
 from serving.selection import Filter, popular, select
+from streams.events.records import RankedItem
 from streams.pipeline import ranked_items
-from streams.records import RankedItem
 
 
 class SimilarQuery(msgspec.Struct, frozen=True):

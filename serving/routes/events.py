@@ -15,8 +15,8 @@ from serving.documents import Document
 from serving.ingest import Accepted, refused
 from serving.operations import Call, Operation
 from serving.problems import RecordError
-from streams.decode import event_key
-from streams.records import Event
+from streams.events.decode import event_key
+from streams.events.records import Event
 
 MAX_WAIT_MS = 1000
 

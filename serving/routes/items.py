@@ -16,9 +16,9 @@ from serving.operations import Call, Operation
 from serving.parameters import MAX_K, Id
 from serving.problems import Problem, RecordError
 from serving.writer import Placed, Record
-from streams.catalogue import decode_item, item_of
-from streams.decode import BadRecord, json_object
-from streams.records import Item
+from streams.events.catalogue import decode_item, item_of
+from streams.events.decode import BadRecord, json_object
+from streams.events.records import Item
 
 MAX_LIMIT = 1000
 TAKEN_WITHIN_S = 0.5

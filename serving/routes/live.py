@@ -17,7 +17,7 @@ from serving.live import FreshnessMs
 from serving.operations import Call, Operation
 from serving.sse import event, events
 from serving.workers import Accuracy, Asked
-from streams.records import RankedItem, Recommendation
+from streams.events.records import RankedItem, Recommendation
 
 SAMPLE_EVERY_S = 0.2
 SAMPLE_ITEMS = 5

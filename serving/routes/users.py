@@ -11,7 +11,7 @@ from serving.documents import Document
 from serving.operations import Call, Operation
 from serving.problems import Problem
 from serving.writer import Placed, Record
-from streams.records import Recommendation
+from streams.events.records import Recommendation
 
 
 class KnownSession(msgspec.Struct, kw_only=True):

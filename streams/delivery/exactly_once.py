@@ -18,13 +18,13 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, TransactionalIdAuthorizationFailed
 
 from streams.delivery.foreign import gaps
-from streams.delivery.outbox import Abandoned, Outbox
 from streams.delivery.publisher import send
 from streams.engine.producer import close_unflushed
-from streams.kafka import connection
-from streams.permissions import NotAllowed
+from streams.kafka.connection import connection
+from streams.kafka.outbox import Abandoned, Outbox
+from streams.kafka.permissions import NotAllowed
+from streams.sessions.store import Changes, SessionStore, changelog
 from streams.settings import Settings
-from streams.store import Changes, SessionStore, changelog
 
 log = structlog.get_logger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import structlog
 
-from streams.delivery.outbox import Outbox, Outgoing
 from streams.delivery.publisher import Placed, Publisher
-from streams.store import WATERMARK, Changes, SessionStore, removed, watermark_value
+from streams.kafka.outbox import Outbox, Outgoing
+from streams.sessions.store import WATERMARK, Changes, SessionStore, removed, watermark_value
 
 log = structlog.get_logger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from streams.delivery.foreign import ChangelogCustody
-from streams.delivery.outbox import Outbox
 from streams.delivery.publisher import Publisher
-from streams.store import Changes, changelog
+from streams.kafka.outbox import Outbox
+from streams.sessions.store import Changes, changelog
 
 
 class LeasedDelivery:

@@ -15,7 +15,7 @@ from streams.engine.lease import Lease
 from streams.engine.schema import RawSchema
 from streams.engine.tables import TableManager
 from streams.engine.transport import Transport
-from streams.kafka import faust_credentials, isolation_level
+from streams.kafka.connection import faust_credentials, isolation_level
 from streams.settings import Settings
 
 CUSTODY_BROKEN = 71

@@ -16,10 +16,10 @@ from mode.utils.futures import notify
 
 from streams.engine.custody import Custody, CustodyBroken
 from streams.engine.oldest import Oldest
-from streams.engine.positions import LogWentBack
 from streams.engine.thread import ConsumerThread
 from streams.engine.transactions import Membership
 from streams.engine.unit import Unit
+from streams.kafka.positions import LogWentBack
 
 POLL_S = 0.2
 NOTHING_ACTIVE_S = 0.02

@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.producer.sender import Sender
 from faust.transport.drivers import aiokafka as driver
 
-from streams.delivery.outbox import Abandoned
 from streams.engine.transactions import FencedSender
+from streams.kafka.outbox import Abandoned
 
 RETRY_S = 0.25
 CLOSE_WITHIN_S = 2.0

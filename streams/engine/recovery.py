@@ -11,10 +11,10 @@ from faust.types import TP
 from mode import Service
 from rocksdict import WriteBatch
 
-from streams.deletion import MARKER, deleted_at
-from streams.engine.positions import refuse_ahead
-from streams.sessions import unpack
-from streams.store import STATE_KEYS, WATERMARK, WATERMARK_BYTES
+from streams.kafka.positions import refuse_ahead
+from streams.sessions.deletion import MARKER, deleted_at
+from streams.sessions.step import unpack
+from streams.sessions.store import STATE_KEYS, WATERMARK, WATERMARK_BYTES
 
 log = structlog.get_logger(__name__)
 

@@ -16,9 +16,9 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from rocksdict import Options, Rdict, WriteBatch
 
-from streams.decode import EventDecoder
-from streams.records import Recommendation
-from streams.sessions import State, pack, state_key, step, unpack
+from streams.events.decode import EventDecoder
+from streams.events.records import Recommendation
+from streams.sessions.step import State, pack, state_key, step, unpack
 
 encode = msgspec.json.Encoder().encode
 

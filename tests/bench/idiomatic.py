@@ -14,8 +14,8 @@ from typing import Any
 
 import faust
 
-from streams.decode import EventDecoder
-from streams.sessions import State, pack, state_key, step, unpack
+from streams.events.decode import EventDecoder
+from streams.sessions.step import State, pack, state_key, step, unpack
 
 
 async def main(broker: str, prefix: str, folder: Path, total: int, partitions: int) -> None:

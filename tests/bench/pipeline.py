@@ -25,9 +25,9 @@ from kafka import KafkaConsumer, KafkaProducer
 from running import WorkerProcess, fresh_settings, produce
 
 from serving.brokers import ApacheBroker
-from streams.kafka import consumer_config
+from streams.kafka.connection import consumer_config
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 EVENTS = int(os.environ.get("EVENTS", "200000"))

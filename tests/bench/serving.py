@@ -28,9 +28,9 @@ from serve_process import ServeProcess
 
 from serving.brokers import ApacheBroker
 from serving.processes import Child
-from streams.records import RankedItem, Recommendation
+from streams.events.records import RankedItem, Recommendation
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 USERS = int(os.environ.get("USERS", "100000"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))

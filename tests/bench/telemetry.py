@@ -32,13 +32,13 @@ from kafka import KafkaConsumer, TopicPartition
 from running import WorkerProcess, fresh_settings
 
 from serving.brokers import ApacheBroker
-from streams.delivery.outbox import NO_HEADERS, Outbox
 from streams.delivery.publisher import send
 from streams.engine.app import BATCH_BYTES
-from streams.kafka import consumer_config
+from streams.kafka.connection import consumer_config
+from streams.kafka.outbox import NO_HEADERS, Outbox
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.simulator import Product, Shop
-from streams.topics import create_topics
+from streams.tools.simulator import Product, Shop
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 EVENTS = {"null": int(os.environ.get("EVENTS", "300000")), "hybrid": int(os.environ.get("HYBRID_EVENTS", "40000"))}

@@ -27,8 +27,8 @@ from rich.table import Table
 from running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
 from serving.brokers import ApacheBroker
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 ACCEPTED = "accepted"
 GOOD, BACKLOGS = 2000, 3

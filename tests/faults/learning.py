@@ -12,7 +12,7 @@ from faults.rig import Rig
 from model_oracle import snapshots, write_snapshot
 from running import wait_until
 
-from streams.model_log import Stored
+from streams.learning.model_log import Stored
 
 WRITTEN_AT = "ouzel_snapshot_timestamp_seconds"
 

@@ -10,7 +10,7 @@ from faults.crashes import none
 from faults.rig import Rig
 from running import wait_until
 
-from streams.topics import admin, create_topics
+from streams.kafka.topics import admin, create_topics
 
 
 def _refuses(topic: str) -> Callable[[Rig], bool]:

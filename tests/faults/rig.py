@@ -20,7 +20,7 @@ from oracle import UNCOMPACTED
 from running import WorkerProcess, free_port, fresh_settings, produce, wait_until
 
 from serving.brokers import ApacheBroker
-from streams.topics import create_topics
+from streams.kafka.topics import create_topics
 
 DONE_WITHIN_S = 300.0
 FRESH_WITHIN_S = 120.0

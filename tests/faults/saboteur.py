@@ -24,18 +24,18 @@ from typing import Any
 from models import net
 from models.hybrid import Hybrid
 from serving.cli import main
-from streams import model_log
 from streams.delivery.exactly_once import ExactlyOnceDelivery
 from streams.delivery.leased import LeasedDelivery
-from streams.delivery.outbox import Outbox
 from streams.delivery.publisher import Placed, Publisher
 from streams.engine.consumer import PollConsumer
 from streams.engine.producer import LeasedSender
 from streams.engine.transactions import FencedSender
+from streams.kafka.outbox import Outbox
+from streams.learning import model_log
+from streams.learning.ranking import ThreadRanker
+from streams.learning.snapshots import SnapshotWriter
 from streams.pipeline import Pipeline
-from streams.ranking import ThreadRanker
 from streams.settings import load_settings
-from streams.snapshots import SnapshotWriter
 
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50

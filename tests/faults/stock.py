@@ -10,9 +10,9 @@ from typing import Any
 import faust
 import msgspec
 
-from streams.decode import EventDecoder
-from streams.records import Event, recommendation_id
-from streams.sessions import State, pack, state_key, step, unpack
+from streams.events.decode import EventDecoder
+from streams.events.records import Event, recommendation_id
+from streams.sessions.step import State, pack, state_key, step, unpack
 from streams.settings import load_settings
 
 settings = load_settings()

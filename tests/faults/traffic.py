@@ -10,8 +10,8 @@ import msgspec
 from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from streams.kafka import client_config, consumer_config
-from streams.replica import POPULAR_KEY
+from streams.kafka.connection import client_config, consumer_config
+from streams.learning.replica import POPULAR_KEY
 from streams.settings import Settings
 
 USERS = 500

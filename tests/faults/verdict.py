@@ -11,8 +11,8 @@ from typing import Any
 from model_oracle import bit_equal, sound
 from oracle import Account, Outputs, account, in_changelog, in_rocksdb, outputs, read_topic
 
-from streams.deletion import MARKER
-from streams.sessions import unpack
+from streams.sessions.deletion import MARKER
+from streams.sessions.step import unpack
 from streams.settings import Settings
 
 States = Mapping[int, Mapping[bytes, bytes]]

@@ -9,10 +9,10 @@ from models_streams import learned, ring
 
 from models.registry import build
 from models.snapshot import take
-from streams.deletion import pack_marker
-from streams.model_log import to_records
-from streams.records import Event
-from streams.sessions import State, pack, step
+from streams.events.records import Event
+from streams.learning.model_log import to_records
+from streams.sessions.deletion import pack_marker
+from streams.sessions.step import State, pack, step
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ import pytest
 from running import WorkerProcess, environment, fresh_settings, wait_until
 from serve_process import ServeProcess
 
-from streams.topics import create_topics
+from streams.kafka.topics import create_topics
 
 SHOPPERS = ("--users", "60", "--items", "80")
 LEARNED = 1500

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from running import WorkerProcess, fresh_settings
 
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 
 @pytest.fixture

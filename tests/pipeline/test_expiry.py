@@ -12,8 +12,8 @@ from kafka import KafkaProducer
 from oracle import in_changelog, in_rocksdb, read_topic
 from running import WorkerProcess, fresh_settings, wait_until
 
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 TTL_S = 3600
 USERS = 600

@@ -16,9 +16,9 @@ from mode.threads import WorkerThread
 from running import fresh_settings, produce, wait_until
 
 from streams.engine.app import App, create_app
-from streams.reach import group_answers
+from streams.kafka.reach import group_answers
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 STOP_WITHIN_S = 6.0
 Result = TypeVar("Result")

@@ -12,10 +12,10 @@ from journey import assert_accounted, clicks, wait_done
 from oracle import in_changelog, outputs, read_topic
 from running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
-from streams.deletion import marker_key
-from streams.replica import POPULAR_KEY
+from streams.kafka.topics import create_topics
+from streams.learning.replica import POPULAR_KEY
+from streams.sessions.deletion import marker_key
 from streams.settings import Settings
-from streams.topics import create_topics
 from streams.worker import hash_secret
 
 MakeWorker = Callable[..., WorkerProcess]

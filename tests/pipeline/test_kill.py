@@ -11,7 +11,7 @@ from journey import assert_accounted, clicks, wait_done
 from oracle import in_changelog
 from running import WorkerProcess, fresh_settings, produce, wait_until
 
-from streams.topics import create_topics
+from streams.kafka.topics import create_topics
 
 EVENTS = 20_000
 KILLS = 5

@@ -11,10 +11,10 @@ from model_oracle import bit_equal, snapshots
 from oracle import read_topic
 from running import WorkerProcess, fresh_settings, produce, wait_until
 
-from streams.model_updates import from_record
+from streams.kafka.topics import create_topics
+from streams.learning.model_updates import from_record
+from streams.learning.snapshots import model_name
 from streams.settings import Settings
-from streams.snapshots import model_name
-from streams.topics import create_topics
 
 MakeWorker = Callable[..., WorkerProcess]
 

@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry
 from running import WorkerProcess, fresh_settings, produce, samples, wait_until
 
 from serving.metrics_reference import metrics
-from streams.metrics import LABELS, SECTIONS
-from streams.observer import SAMPLED
-from streams.records import recommendation_id
+from streams.events.records import recommendation_id
+from streams.kafka.topics import create_topics
+from streams.observing.metrics import LABELS, SECTIONS
+from streams.observing.observer import SAMPLED
 from streams.settings import Settings
-from streams.topics import create_topics
 
 CLICKS, MORE, USERS = 2000, 640, 60
 NOT_IN_HEALTH = {

@@ -17,8 +17,8 @@ from oracle import account, outputs, read_topic
 from running import WorkerProcess, environment, fresh_settings, produce, wait_until
 from safetensors.numpy import load
 
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 MakeWorker = Callable[..., WorkerProcess]
 OPTIONS = {"encoder": "recency", "profile": "fast"}

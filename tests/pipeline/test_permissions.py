@@ -21,13 +21,13 @@ from running import WorkerProcess, environment, fresh_settings, produce, wait_un
 from serve_process import ServeProcess
 
 from models.snapshot import take
-from streams.kafka import client_config
-from streams.model import new_model
-from streams.model_log import to_records
-from streams.permissions import not_allowed
-from streams.records import Recommendation
+from streams.events.records import Recommendation
+from streams.kafka.connection import client_config
+from streams.kafka.permissions import not_allowed
+from streams.kafka.topics import admin, create_topics, describe_topics, topic_problems
+from streams.learning.model import new_model
+from streams.learning.model_log import to_records
 from streams.settings import Settings
-from streams.topics import admin, create_topics, describe_topics, topic_problems
 
 MakeWorker = Callable[..., WorkerProcess]
 FAST = {"model": "hybrid", "encoder": "recency", "profile": "fast", "snapshot_every_s": 0.3, "partitions": 2}

@@ -17,10 +17,10 @@ from running import WorkerProcess, fresh_settings
 
 from serving.brokers import ApacheBroker
 from serving.processes import free_ports
-from streams.kafka import NoBroker, client_config
-from streams.producing import Sender
+from streams.kafka.connection import NoBroker, client_config
+from streams.kafka.producing import Sender
+from streams.kafka.topics import check_topics, create_topics
 from streams.settings import Settings
-from streams.topics import check_topics, create_topics
 
 SECRET = "sesame-open-9"
 LOGIN = "org.apache.kafka.common.security"
@@ -164,7 +164,7 @@ def test_what_the_broker_refuses_is_one_line_without_the_secret(
     changes: dict[str, object],
     told: str,
 ) -> None:
-    monkeypatch.setattr("streams.kafka.CONNECT_MS", 2000)
+    monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 2000)
     with pytest.raises(NoBroker) as caught:
         check_topics(with_security(secured, tmp_path, protocol, mechanism, **changes))
     assert re.search(told, str(caught.value))

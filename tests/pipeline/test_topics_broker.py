@@ -10,9 +10,8 @@ from typer.testing import CliRunner, Result
 
 from serving.cli import build
 from serving.commands import CliError
-from streams.kafka import CONNECT_MS, NoBroker
-from streams.settings import Settings
-from streams.topics import (
+from streams.kafka.connection import CONNECT_MS, NoBroker
+from streams.kafka.topics import (
     TopicsError,
     admin,
     check_topics,
@@ -22,6 +21,7 @@ from streams.topics import (
     topic_specs,
     untold,
 )
+from streams.settings import Settings
 
 HOUR_MS = 3_600_000
 
@@ -135,7 +135,7 @@ def test_too_few_brokers_is_one_line(kafka: str, tmp_path: Path) -> None:
 
 def test_no_broker_is_one_line_in_bounded_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert CONNECT_MS <= 10_000
-    monkeypatch.setattr("streams.kafka.CONNECT_MS", 1000)
+    monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 1000)
     began = time.monotonic()
     with pytest.raises(NoBroker, match=r"no broker answers at 127\.0\.0\.1.*ECONNREFUSED") as caught:
         check_topics(fresh_settings(f"127.0.0.1:{free_port()}", tmp_path))

@@ -13,10 +13,10 @@ from journey import assert_accounted, clicks, wait_done
 from oracle import read_topic
 from running import WorkerProcess, fresh_settings, produce, wait_until
 
-from streams.delivery.outbox import Abandoned
 from streams.engine.transactions import FencedSender, Membership
+from streams.kafka.outbox import Abandoned
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 MakeWorker = Callable[..., WorkerProcess]
 

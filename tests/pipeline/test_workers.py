@@ -15,8 +15,8 @@ from oracle import Outputs, account, in_changelog, outputs, read_topic
 from running import WorkerProcess, fresh_settings, produce, wait_until
 
 from serving.commands.worker import supervised
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 MakeWorker = Callable[..., WorkerProcess]
 SHARE = 2000

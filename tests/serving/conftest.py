@@ -8,7 +8,7 @@ import pytest
 from running import fresh_settings
 from serve_process import ServeProcess
 
-from streams.topics import create_topics
+from streams.kafka.topics import create_topics
 
 
 @pytest.fixture(scope="session")

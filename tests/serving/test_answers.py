@@ -19,8 +19,8 @@ from serving.published import first_items
 from serving.selection import Filter
 from serving.shelves import Shelves
 from serving.telemetry import ServingTelemetry
-from streams.records import Item, RankedItem, Recommendation
-from streams.replica import POPULAR_KEY
+from streams.events.records import Item, RankedItem, Recommendation
+from streams.learning.replica import POPULAR_KEY
 
 NASTY = ['"', "\\", ',"rank":3,', ',{"item_id":', '],"took_ms":', ',"user_id":', '\\","session_id":', "é\u2028"]
 

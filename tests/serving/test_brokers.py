@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from running import fresh_settings, wait_until
 
 from serving.brokers import ApacheBroker, BrokerError, EmbeddedBroker
-from streams.topics import check_topics, create_topics
+from streams.kafka.topics import check_topics, create_topics
 
 
 def test_a_record_goes_in_and_comes_out(broker: str, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.cache import NoRanking, RankingCache
-from streams.records import RankedItem, Recommendation
-from streams.replica import POPULAR_KEY
-from streams.sessions import OPEN_SESSIONS
+from streams.events.records import RankedItem, Recommendation
+from streams.learning.replica import POPULAR_KEY
+from streams.sessions.step import OPEN_SESSIONS
 
 
 def record(

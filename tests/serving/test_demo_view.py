@@ -16,8 +16,8 @@ from serving.demo import write_json
 from serving.demo_view import Moment, disagreements, in_words, line, panel, summarise, summary_table
 from serving.tally import Counts
 from serving.worker_metrics import WorkerMetrics
-from streams.catalogue import Catalogue
-from streams.records import RankedItem, Recommendation
+from streams.events.catalogue import Catalogue
+from streams.events.records import RankedItem, Recommendation
 
 KEYS = [
     *("events", "interactions", "transitions", "recommendations", "dead_letters"),

@@ -14,8 +14,8 @@ from serving.ingest import REMEMBERED, Ingest, record_error, refused
 from serving.problems import Problem
 from serving.telemetry import ServingTelemetry
 from serving.writer import Placed, Record, TooLarge, Writer
-from streams.decode import BadRecord, EventDecoder
-from streams.records import Event
+from streams.events.decode import BadRecord, EventDecoder
+from streams.events.records import Event
 
 NOW = 1_700_000_000.0
 

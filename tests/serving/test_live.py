@@ -12,8 +12,8 @@ from prometheus_client import generate_latest
 
 from serving.live import LiveTopics
 from serving.workers import fetch, together
-from streams.observer import MetricsObserver
-from streams.telemetry import Telemetry
+from streams.observing.observer import MetricsObserver
+from streams.observing.telemetry import Telemetry
 
 
 def worker(tests: int, hits: int, *, learner: bool, lag: int) -> bytes:

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from serving import telemetry
 from serving.metrics_reference import metrics, reference, unit
-from streams.histogram import BulkHistogram
-from streams.metrics import LABELS, SECTIONS
+from streams.observing.histogram import BulkHistogram
+from streams.observing.metrics import LABELS, SECTIONS
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,7 +19,7 @@ from serving.app import OPERATIONS
 from serving.auth import SCOPES, new_key, write_keys
 from serving.openapi import document
 from serving.reference import reference
-from streams.topics import create_topics
+from streams.kafka.topics import create_topics
 
 CONFIG = """
 [checks.negative_data_rejection]

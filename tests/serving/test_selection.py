@@ -15,7 +15,7 @@ from models.transition import Transitions
 from serving.experts import Experts
 from serving.selection import Filter, select
 from serving.shelves import Shelves
-from streams.records import Item, RankedItem
+from streams.events.records import Item, RankedItem
 
 T = TypeVar("T")
 ITEMS = [f"i{n}" for n in range(12)]

@@ -15,8 +15,8 @@ from running import fresh_settings
 from serve_process import ServeProcess
 
 from serving.auth import SCOPES, new_key, write_keys
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 EVENT = {"user_id": "ann", "item_id": "a"}
 LONG = "x" * 10_000

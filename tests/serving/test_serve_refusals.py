@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from serving.cli import build
 from serving.commands import CliError
-from streams.kafka import NoBroker
+from streams.kafka.connection import NoBroker
+from streams.kafka.topics import create_topics
 from streams.settings import Settings, SettingsError
-from streams.topics import create_topics
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_it_is_refused_in_one_line(
     settings: Settings, taken: str, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str], error: type[Exception],
     code: int | None, told: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("streams.kafka.CONNECT_MS", 500)
+    monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 500)
     changed = {name: taken if value == "TAKEN" else value for name, value in extra.items()}
     for name, value in (environment(settings) | changed).items():
         monkeypatch.setenv(name, value)

@@ -18,10 +18,10 @@ from serve_process import ServeProcess
 from server_sent import Events
 
 from serving.brokers import ApacheBroker
-from streams.deletion import marker_key
-from streams.sessions import session_key, user_key
+from streams.kafka.topics import create_topics
+from streams.sessions.deletion import marker_key
+from streams.sessions.step import session_key, user_key
 from streams.settings import Settings
-from streams.topics import create_topics
 from streams.worker import hash_secret
 
 CLEANS_AT_ONCE = {

@@ -15,8 +15,8 @@ from kafka import KafkaProducer
 from oracle import in_changelog, outputs, read_topic
 from running import WorkerProcess, environment, fresh_settings, produce, wait_until
 
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
-from streams.topics import create_topics
 
 NO_BROKER = "ouzel: no broker answers at 127.0.0.1:1: "
 

@@ -8,7 +8,7 @@ from prometheus_client import generate_latest
 from running import free_port
 
 from serving.worker_metrics import parse, scrape
-from streams.telemetry import Telemetry
+from streams.observing.telemetry import Telemetry
 
 
 def test_a_worker_that_has_just_started_has_counted_nothing_and_measured_nothing() -> None:

@@ -9,8 +9,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.workers import Accuracy, Asked, Samples, together
-from streams.observer import MetricsObserver
-from streams.telemetry import Telemetry
+from streams.observing.observer import MetricsObserver
+from streams.observing.telemetry import Telemetry
 
 
 def worker(hits: int, misses: int, *, learner: bool = False) -> Samples:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.accuracy import HALF_LIFE, MISSED, RESCALE_AT, LiveAccuracy, Tally
+from streams.observing.accuracy import HALF_LIFE, MISSED, RESCALE_AT, LiveAccuracy, Tally
 
 ITEMS = [f"i{n}" for n in range(30)]
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.accuracy import MISSED
-from streams.attribution import RANKS, attributed, rank_label
-from streams.metrics import LABELS
-from streams.ranking_cache import RankingCache, Remembered
-from streams.records import recommendation_id, trigger_of
+from streams.events.records import recommendation_id, trigger_of
+from streams.observing.accuracy import MISSED
+from streams.observing.attribution import RANKS, attributed, rank_label
+from streams.observing.metrics import LABELS
+from streams.observing.ranking_cache import RankingCache, Remembered
 
 TOPIC = "shop-1.events"
 

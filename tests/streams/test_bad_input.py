@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from streams.bounds import RESERVED_ID
-from streams.decode import REASONS, BadRecord, Deletion, EventDecoder
-from streams.records import EVENT_TYPES, Event
+from streams.events.bounds import RESERVED_ID
+from streams.events.decode import REASONS, BadRecord, Deletion, EventDecoder
+from streams.events.records import EVENT_TYPES, Event
 
 NOW = 1_800_000_000_000
 decoder = EventDecoder()

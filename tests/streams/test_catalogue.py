@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.bounds import REASONS, BadRecord
-from streams.catalogue import Catalogue, decode_item
-from streams.records import Item
+from streams.events.bounds import REASONS, BadRecord
+from streams.events.catalogue import Catalogue, decode_item
+from streams.events.records import Item
 
 
 def put(catalogue: Catalogue, **fields: Any) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.decode import BadRecord, Deletion, EventDecoder, event_key, load_decoder
-from streams.records import EVENT_TYPES, Event
+from streams.events.decode import BadRecord, Deletion, EventDecoder, event_key, load_decoder
+from streams.events.records import EVENT_TYPES, Event
 
 NOW = 1_800_000_000_000
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rocksdict import Options, Rdict
 
-from streams.deletion import MARKER, deleted_at, marker_key, pack_marker
 from streams.engine.recovery import source_offset
-from streams.sessions import State, pack
-from streams.store import Changes, RocksStore
+from streams.sessions.deletion import MARKER, deleted_at, marker_key, pack_marker
+from streams.sessions.step import State, pack
+from streams.sessions.store import Changes, RocksStore
 
 DAY = 86_400_000
 

@@ -7,8 +7,8 @@ from prometheus_client import generate_latest
 from rocksdict import Options, Rdict
 from running import samples
 
-from streams.disk import PROPERTIES, DiskWatch
-from streams.telemetry import Telemetry
+from streams.observing.disk import PROPERTIES, DiskWatch
+from streams.observing.telemetry import Telemetry
 
 
 def test_rocksdbs_numbers_by_partition_and_how_full_the_disk_is(tmp_path: Path) -> None:

@@ -11,16 +11,16 @@ from aiokafka.client import AIOKafkaClient
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.delivery.outbox import Abandoned
 from streams.engine.app import App
 from streams.engine.consumer import PollConsumer
 from streams.engine.custody import Custody, CustodyBroken
 from streams.engine.lease import Lease
 from streams.engine.oldest import Oldest
-from streams.engine.positions import LogWentBack
 from streams.engine.producer import close_unflushed
 from streams.engine.thread import note_answer
 from streams.engine.unit import Unit
+from streams.kafka.outbox import Abandoned
+from streams.kafka.positions import LogWentBack
 
 ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING = 22, 25, 27
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from streams import learner
-from streams.kafka import NoBroker
-from streams.learner import Learner
+from streams.kafka.connection import NoBroker
+from streams.learning import learner
+from streams.learning.learner import Learner
 
 
 def a_learner(place: Any, group: Any) -> Learner:

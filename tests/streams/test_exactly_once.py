@@ -19,10 +19,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
 from streams.delivery.foreign import ChangelogReplaced
-from streams.delivery.outbox import Abandoned, Outbox
 from streams.engine.transactions import SOON_S, FencedOffsets, FencedOffsetsResponse, FencedSender, Membership, SoonAgain
+from streams.kafka.outbox import Abandoned, Outbox
+from streams.sessions.store import Changes
 from streams.settings import Settings, SettingsError, load_settings
-from streams.store import Changes
 
 
 class Batch(BatchBuilder):  # type: ignore[misc]

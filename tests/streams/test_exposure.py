@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from streams.exposure import SHOWN, WINDOW, Exposure
+from streams.observing.exposure import SHOWN, WINDOW, Exposure
 
 
 def exposure() -> tuple[Exposure, Counter[tuple[str, ...]]]:

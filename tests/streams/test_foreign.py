@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.delivery.foreign import ChangelogCustody, ChangelogReplaced, answers, gaps
-from streams.delivery.outbox import Outbox
 from streams.delivery.publisher import Placed
-from streams.engine.positions import PositionAhead, refuse_ahead
 from streams.engine.recovery import ours
-from streams.sessions import NewerState, State, pack
-from streams.store import WATERMARK, Changes, changelog, watermark_value
+from streams.kafka.outbox import Outbox
+from streams.kafka.positions import PositionAhead, refuse_ahead
+from streams.sessions.step import NewerState, State, pack
+from streams.sessions.store import WATERMARK, Changes, changelog, watermark_value
 
 
 def test_what_lies_between_our_batches_is_a_gap() -> None:

@@ -11,10 +11,10 @@ from models_streams import learned, recall, ring
 
 from models.recommender import Query
 from models.snapshot import manifest, restore
-from streams.deletion import deleted_at
 from streams.engine.recovery import ours, source_offset
-from streams.model_log import Shelf
-from streams.sessions import unpack
+from streams.learning.model_log import Shelf
+from streams.sessions.deletion import deleted_at
+from streams.sessions.step import unpack
 
 FROZEN = Path(__file__).parents[1] / "frozen"
 

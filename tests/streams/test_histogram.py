@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from running import samples
 
-from streams.histogram import BulkHistogram
+from streams.observing.histogram import BulkHistogram
 
 BUCKETS = (0.001, 0.01, 0.5, 1.0)
 

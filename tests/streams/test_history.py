@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from models.evaluation.stream import Stream
-from streams.history import Drift, read_stream
-from streams.replay import Bad
+from streams.tools.history import Drift, read_stream
+from streams.tools.replay import Bad
 
 GAP_MS = 1_800_000
 SPRING = 1_400_000_000

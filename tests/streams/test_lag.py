@@ -6,8 +6,8 @@ from typing import Any
 from prometheus_client import generate_latest
 from running import samples
 
-from streams.lag import LagWatch
-from streams.telemetry import Telemetry
+from streams.observing.lag import LagWatch
+from streams.observing.telemetry import Telemetry
 
 
 class Group:

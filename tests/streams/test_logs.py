@@ -8,11 +8,11 @@ from functools import cache
 
 import pytest
 
-from streams.logs import Seldom
+from streams.observing.logs import Seldom
 
 SCRIPT = """
 import logging, structlog, warnings
-from streams.logs import set_up
+from streams.observing.logs import set_up
 from streams.settings import Settings
 settings = Settings(log_format={form!r}, log_level="info", security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN",
                     sasl_username="ann", sasl_password="hush-hush", hash_key={key!r})

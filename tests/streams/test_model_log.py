@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.delivery.outbox import Outgoing
-from streams.model_log import CHUNK_BYTES, VERSION, Manifest, Shelf, SnapshotRefused, to_records
+from streams.kafka.outbox import Outgoing
+from streams.learning.model_log import CHUNK_BYTES, VERSION, Manifest, Shelf, SnapshotRefused, to_records
 
 DATA = random.Random(0).randbytes(3 * CHUNK_BYTES)
 

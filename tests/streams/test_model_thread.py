@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from running import wait_until
 
-from streams.model_thread import ModelThread
+from streams.learning.model_thread import ModelThread
 
 
 async def order(every_second: bool) -> str:

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.recommender import Parameters
-from streams.model_updates import RECORD_BYTES, UpdateRefused, from_record, to_records
-from streams.replica import InService
-from streams.telemetry import Telemetry
-from streams.updates import Updates
+from streams.learning.model_updates import RECORD_BYTES, UpdateRefused, from_record, to_records
+from streams.learning.replica import InService
+from streams.learning.updates import Updates
+from streams.observing.telemetry import Telemetry
 
 MODEL = '["hybrid", {}]'
 

@@ -14,11 +14,11 @@ from models.alone import ALONE
 from models.encoders.registry import ENCODERS
 from models.reasons import REASONS
 from models.recommender import Ranking
-from streams.metrics import EXPERTS, LABELS
-from streams.observer import SAMPLED, MetricsObserver, Unobserved
-from streams.records import Event, recommendation_id
-from streams.sessions import Outcome
-from streams.telemetry import Telemetry
+from streams.events.records import Event, recommendation_id
+from streams.observing.metrics import EXPERTS, LABELS
+from streams.observing.observer import SAMPLED, MetricsObserver, Unobserved
+from streams.observing.telemetry import Telemetry
+from streams.sessions.step import Outcome
 from streams.work import Trigger, Work
 
 TOPIC = "ouzel.events"

@@ -13,16 +13,16 @@ import pytest
 from rocksdict import Options, Rdict
 
 from models.null import NullRecommender
-from streams.catalogue import Catalogue
-from streams.decode import EventDecoder
-from streams.deletion import Deleting, marker_key
-from streams.delivery.outbox import Outbox
-from streams.observer import Unobserved
+from streams.events.catalogue import Catalogue
+from streams.events.decode import EventDecoder
+from streams.kafka.outbox import Outbox
+from streams.observing.observer import Unobserved
 from streams.pipeline import Pipeline
 from streams.rules import rules_of, topics_of
-from streams.sessions import unpack
+from streams.sessions.deletion import Deleting, marker_key
+from streams.sessions.step import unpack
+from streams.sessions.store import Changes, RocksStore
 from streams.settings import Settings
-from streams.store import Changes, RocksStore
 
 DAY = 86_400_000
 NOON = 1_760_000_000_000

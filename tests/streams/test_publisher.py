@@ -11,8 +11,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.delivery.outbox import Outbox, Outgoing
 from streams.delivery.publisher import send
+from streams.kafka.outbox import Outbox, Outgoing
 
 SIZE = 400
 

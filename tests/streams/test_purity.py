@@ -18,6 +18,6 @@ def test_the_commands_start_without_faust_which_takes_their_options_for_its_own_
 
 
 def test_the_step_imports_neither_faust_nor_kafka_nor_torch() -> None:
-    found = imported_by("import streams.sessions")
+    found = imported_by("import streams.sessions.step")
     assert "msgspec" in found
     assert not found & {"faust", "kafka", "aiokafka", "torch", "rocksdict", "numba", "mode"}

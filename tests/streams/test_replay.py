@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.replay import Bad, Pace, ReplayError, find_files, milliseconds, read
+from streams.tools.replay import Bad, Pace, ReplayError, find_files, milliseconds, read
 
 
 def test_tab_files_are_merged_by_event_time_and_named_by_content(tmp_path: Path) -> None:

@@ -7,19 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streams.records import EVENT_TYPES, Event, Item
-from streams.schemas import RECORDS, SENT, schemas
+from streams.events.records import EVENT_TYPES, Event, Item
+from streams.events.schemas import RECORDS, SENT, schemas
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_committed_schemas_are_those_of_the_code() -> None:
     written = {path.name: path.read_text() for path in (ROOT / "docs" / "schemas").glob("*.json")}
-    assert written == schemas(), "run: python -m streams.schemas"
+    assert written == schemas(), "run: python -m streams.events.schemas"
 
 
 def test_the_command_writes_them(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "streams.schemas", str(tmp_path / "new")], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-m", "streams.events.schemas", str(tmp_path / "new")], check=True, cwd=ROOT)
     assert {path.name: path.read_text() for path in (tmp_path / "new").iterdir()} == schemas()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.records import PREFIX_LENGTH, Event
-from streams.sessions import OPEN_SESSIONS, Outcome, State, Step, expired, not_again, pack, state_key, step, unpack
+from streams.events.records import PREFIX_LENGTH, Event
+from streams.sessions.step import OPEN_SESSIONS, Outcome, State, Step, expired, not_again, pack, state_key, step, unpack
 
 GAP = 1_800_000
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from serving.cli import build, main
-from streams.kafka import aiokafka_config, client_config, faust_credentials
+from streams.kafka.connection import aiokafka_config, client_config, faust_credentials
 from streams.settings import Settings, SettingsError, load_settings, sources
 
 SASL = {

@@ -4,8 +4,8 @@ import json
 from collections import Counter, defaultdict
 from typing import Any
 
-from streams.decode import EventDecoder
-from streams.simulator import Product, Shop
+from streams.events.decode import EventDecoder
+from streams.tools.simulator import Product, Shop
 
 
 def shop(**changes: Any) -> Shop:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.recent import Recent
-from streams.sessions import Session, State, pack
-from streams.states import States
+from streams.sessions.recent import Recent
+from streams.sessions.states import States
+from streams.sessions.step import Session, State, pack
 
 ANN = b"u:ann"
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from models.transition import Transitions
-from streams.records import Transition
-from streams.steps import Steps
+from streams.events.records import Transition
+from streams.learning.steps import Steps
 
 
 def transition(offset: int) -> Transition:

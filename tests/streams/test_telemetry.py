@@ -7,10 +7,10 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from running import samples
 
 from models.null import NullRecommender
-from streams.delivery.outbox import Abandoned
-from streams.metrics import WORST_FRESHNESS_S
+from streams.kafka.outbox import Abandoned
+from streams.observing.metrics import WORST_FRESHNESS_S
+from streams.observing.telemetry import Telemetry
 from streams.settings import Settings
-from streams.telemetry import Telemetry
 
 
 def told(telemetry: Telemetry) -> dict[str, float]:

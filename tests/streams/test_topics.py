@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
-from streams.kafka import most_telling
+from streams.kafka.connection import most_telling
+from streams.kafka.topics import TopicSpec, TopicState, differences, topic_specs, untold
 from streams.settings import Settings
-from streams.topics import TopicSpec, TopicState, differences, topic_specs, untold
 
 SPEC = TopicSpec("t", 4, {"cleanup.policy": "compact,delete", "retention.ms": "1000"})
 

@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaConnectionError
 from running import fresh_settings
 from structlog.testing import capture_logs
 
-from streams.kafka import NoBroker
-from streams.sessions import NewerState
+from streams.kafka.connection import NoBroker
+from streams.kafka.topics import TopicsError
+from streams.sessions.step import NewerState
 from streams.settings import SettingsError
-from streams.topics import TopicsError
 from streams.worker import FAILED, REFUSED, Worker, run_worker, stop_within
 
 

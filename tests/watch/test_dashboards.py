@@ -17,7 +17,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.__main__ import files
-from streams.metrics import LABELS
+from streams.observing.metrics import LABELS
 
 SCHEMA = jsonschema.Draft7Validator(json.loads((Path(__file__).parent / "grafana" / "schema.json").read_text()))
 ADDED = {"job", "instance", "le", "domain", "alertname", "alertstate", "severity", "method", "k"}

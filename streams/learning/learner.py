@@ -1,0 +1,214 @@
+"""The learner: the elected worker's part. It trains, tells followers, writes snapshots, and goes back to one if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+import structlog
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
+
+from models.guard import finite
+from models.recommender import Recommender
+from models.snapshot import Frozen
+from streams.delivery.publisher import Publisher
+from streams.kafka.connection import NoBroker, aiokafka_config
+from streams.kafka.outbox import Abandoned, Outbox
+from streams.learning.model import new_model
+from streams.learning.model_thread import ModelThread
+from streams.learning.model_updates import to_records
+from streams.learning.replica import InService, Replica
+from streams.learning.snapshots import Restored, SnapshotWriter, model_name, position_to_start, restore_newest
+from streams.observing.telemetry import Telemetry
+from streams.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.1
+PUBLISH_EVERY_S = 1.0
+AGAIN_STEPS = 200
+ROUNDS = 3
+"""How often a new learner catches up with the end of the log as it then is; one that is too slow takes over behind."""
+
+
+class Group(Protocol):
+    """What the learner asks the consumer group."""
+
+    @property
+    def elected(self) -> bool:
+        """Whether this worker is the learner."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """The group's generation."""
+        ...
+
+    @property
+    def rebalancing(self) -> bool:
+        """Whether assignments are in the air."""
+        ...
+
+
+class Learner:
+    """Runs in every worker, and acts in the one that is elected. A new one catches up in silence on a replica of its own."""
+
+    def __init__(
+        self, settings: Settings, place: InService, thread: ModelThread, telemetry: Telemetry, publisher: Publisher, group: Group,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:  # fmt: skip
+        self._settings, self._place, self._thread, self._telemetry = settings, place, thread, telemetry
+        self._publisher, self._group, self._spawn = publisher, group, spawn
+        self._writer = SnapshotWriter(settings, telemetry, publisher)
+        self._name = model_name(settings)
+        self._generation, self._base, self._epoch, self._mark, self._told_steps = -1, 0, 0, 0, -1
+        self._rolled_back_at = -AGAIN_STEPS
+        self._postponed = False
+        self._published_at = self._written_at = time.monotonic()
+
+    async def run(self) -> None:
+        """For ever; what a rebalance interrupts is made up for at a later turn."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self._turn()
+            except Abandoned:
+                log.info("learner_interrupted")
+            except (KafkaConnectionError, KafkaTimeoutError, NoBroker) as away:
+                log.warning("learner_waits", reason=str(away))
+                await asyncio.sleep(PUBLISH_EVERY_S)
+
+    async def _turn(self) -> None:
+        place, group = self._place, self._group
+        if group.rebalancing:
+            return
+        if not group.elected:
+            if place.replica.learning:
+                place.replica.learning = False
+                log.info("follows")
+            return
+        if not place.replica.learning and not await self._take_over():
+            return
+        if group.generation != self._generation or place.epoch > self._epoch:  # followers may have missed what an older one told
+            self._begin_epoch()
+        if place.replica.model.diverged:
+            await self._roll_back()
+        now = time.monotonic()
+        if now - self._published_at >= PUBLISH_EVERY_S:
+            self._published_at = now
+            await self._publish()
+        if now - self._written_at >= self._settings.snapshot_every_s:
+            self._written_at = now
+            await self._snapshot()
+
+    def _begin_epoch(self) -> None:
+        """Epochs only rise, but generations count from 1 again in a group that was deleted (`ouzel reset`, a week of rest)."""
+        self._generation, self._mark, self._told_steps = self._group.generation, 0, -1
+        known = max(self._place.epoch, self._epoch)
+        if known >= self._base + self._generation:
+            self._base = known
+        self._epoch = self._base + self._generation
+
+    async def _take_over(self) -> bool:
+        """Become a learner that stands where one would that never stopped; returns whether this worker is still elected."""
+        place, settings = self._place, self._settings
+        restored = await restore_newest(settings, new_model(settings), self._telemetry)
+        start = await position_to_start(settings, restored)
+        self._writer.found(restored)
+        if restored is not None:
+            place.epoch = max(place.epoch, restored.manifest.epoch)
+        if place.replica.untouched and (start or 0) == place.replica.seen:
+            place.replica.learning = True
+        elif not await self._catch_up(restored, start):
+            return False
+        self._begin_epoch()
+        log.info("learns", epoch=self._epoch, from_offset=start or 0, steps=place.replica.model.steps)
+        await self._snapshot()
+        return True
+
+    async def _catch_up(self, restored: Restored | None, start: int | None) -> bool:
+        model = restored.model if restored is not None else new_model(self._settings)
+        candidate = make_replica(self._settings, model, self._thread, self._telemetry, start, learning=True)
+        self._place.candidate = candidate
+        task = self._spawn(candidate.run())
+        try:
+            for _ in range(ROUNDS):
+                await candidate.follower.caught_up.wait()
+                if not self._group.elected:
+                    break
+                if not candidate.behind:
+                    break
+                await candidate.follower.look_again()
+        except BaseException:
+            task.cancel()
+            raise
+        finally:
+            self._place.candidate = None
+        if not self._group.elected:
+            task.cancel()
+            return False
+        self._place.put(candidate, task)
+        return True
+
+    async def _publish(self) -> None:
+        """Tell the followers what has changed since the last time."""
+        replica = self._place.replica
+        if replica.model.steps == self._told_steps:
+            return
+        parameters, point, mark = await replica.changes(self._mark)
+        records = await asyncio.to_thread(to_records, parameters, self._name, self._epoch, point.offset)
+        for record in records:  # one by one, so that rankings need not wait for all of it
+            outbox = Outbox()
+            outbox.to(self._settings.topic("model-updates"), 0).append(record)
+            await self._publisher.publish(outbox, self._generation)
+        self._mark, self._told_steps = mark, parameters.steps
+        self._telemetry.model.updates.inc(len(records))
+
+    async def _snapshot(self) -> None:
+        """Write a snapshot if anything was learned since the last; one that is not sound is not written but mended.
+
+        A model that looks unwell gets one more interval to show which it is: what is bad is rolled back by then.
+        """
+        model = self._place.replica.model
+        if model.steps == self._writer.written_steps:
+            return
+        self._postponed = not (model.healthy or self._postponed)
+        if self._postponed:
+            log.warning("snapshot_postponed", steps=model.steps)
+            return
+        frozen, point = await self._place.replica.freeze()
+        if not await asyncio.to_thread(sound, frozen):
+            await self._roll_back()
+            return
+        await self._writer.write(frozen, point, self._epoch, self._generation)
+
+    async def _roll_back(self) -> None:
+        """Training went wrong: back to the parameters of the newest snapshot, and a new one.
+
+        If it goes wrong again at once the snapshot was no good either, and the parameters begin anew.
+        """
+        restored = await restore_newest(self._settings, new_model(self._settings), self._telemetry)
+        steps = self._place.replica.model.steps
+        again, self._rolled_back_at = steps - self._rolled_back_at < AGAIN_STEPS, steps
+        good: Recommender = restored.model if restored is not None and not again else new_model(self._settings)
+        await self._place.replica.rollback(good.state())
+        self._telemetry.model.rollbacks.inc()
+        log.warning("rolled_back", to_steps=good.steps, steps=self._place.replica.model.steps)
+        frozen, point = await self._place.replica.freeze()
+        await self._writer.write(frozen, point, self._epoch, self._generation)
+
+
+def sound(frozen: Frozen) -> bool:
+    """Whether every parameter is a number."""
+    return all(finite(array) for array in frozen.arrays.values() if array.dtype == "float32")
+
+
+def make_replica(
+    settings: Settings, model: Recommender, thread: ModelThread, telemetry: Telemetry, start: int | None, *,
+    learning: bool = False,
+) -> Replica:  # fmt: skip
+    """A replica of this worker."""
+    topic, config = settings.topic("transitions"), aiokafka_config(settings)
+    return Replica(settings.model, model, thread, telemetry, topic, config, start, learning=learning)
