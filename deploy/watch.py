@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.prometheus.server import RULES, PrometheusError, PrometheusServer
 from serving.cli import main
-from serving.processes import free_ports
+from serving.demo.processes import free_ports
 
 PORT = 9090
 EVERY_S = 2

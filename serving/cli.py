@@ -10,8 +10,8 @@ from types import FrameType
 import typer
 from kafka.errors import KafkaError
 
-from serving.brokers import BrokerError
 from serving.commands import CliError
+from serving.demo.brokers import BrokerError
 from streams.kafka.connection import NoBroker
 from streams.kafka.topics import TopicsError
 from streams.settings import SettingsError

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-from serving import telemetry
-from serving.telemetry import ServingTelemetry
+from serving.state import telemetry
+from serving.state.telemetry import ServingTelemetry
 from streams.observing.metrics import LABELS, SECTIONS, UNITS
 
 FILE = Path("docs/metrics.md")

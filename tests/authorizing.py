@@ -20,8 +20,8 @@ from kafka.admin import (
 )
 from running import wait_until
 
-from serving.brokers import ApacheBroker
-from serving.processes import free_ports
+from serving.demo.brokers import ApacheBroker
+from serving.demo.processes import free_ports
 from streams.settings import Settings
 
 OPERATIONS = Path(__file__).parents[1] / "docs" / "operations.md"

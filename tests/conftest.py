@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from running import EmbeddedAddress
 
-from serving.brokers import ApacheBroker, EmbeddedBroker
+from serving.demo.brokers import ApacheBroker, EmbeddedBroker
 
 
 @pytest.fixture(scope="session")

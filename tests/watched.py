@@ -17,8 +17,8 @@ from shopping import Shopper
 from shortened import shortened
 
 from deploy.prometheus.server import RULES, PrometheusServer
-from serving.brokers import ApacheBroker
-from serving.processes import Child
+from serving.demo.brokers import ApacheBroker
+from serving.demo.processes import Child
 from streams.kafka.topics import create_topics
 
 FASTER = 30

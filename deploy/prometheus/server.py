@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from serving.processes import Child, free_ports
+from serving.demo.processes import Child, free_ports
 
 RULES = Path(__file__).parent / "rules"
 READY_WITHIN_S = 30.0

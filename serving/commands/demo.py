@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from serving.commands import CliError
-from serving.data import located
+from serving.evaluation.data import located
 
 
 def register(app: typer.Typer) -> None:
@@ -28,8 +28,8 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the page in a browser, where there is one.")] = True,
 ) -> None:
     """Start a broker, a worker, a page and a stream of clicks, and watch the recommendations follow. Ctrl-C stops it all."""
-    from serving.demo import run_demo  # noqa: PLC0415
-    from serving.demo_stage import DemoError, DemoOptions  # noqa: PLC0415
+    from serving.demo.demo import run_demo  # noqa: PLC0415
+    from serving.demo.stage import DemoError, DemoOptions  # noqa: PLC0415
 
     found = tuple(located(path) for path in data or [])
     missing = [str(path) for path in found if not path.exists()]

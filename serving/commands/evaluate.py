@@ -22,9 +22,9 @@ from models.encoders.registry import ENCODERS
 from models.registry import METHODS
 from serving.commands import CliError
 from serving.commands.replay import parse_columns
-from serving.data import located
-from serving.evaluating import Order
-from serving.yardstick import gigaflops
+from serving.evaluation.data import located
+from serving.evaluation.evaluating import Order
+from serving.evaluation.yardstick import gigaflops
 from streams.tools.history import Drift
 from streams.tools.replay import ReplayError, find_files
 
@@ -83,7 +83,7 @@ def evaluate(
         json_.parent.mkdir(parents=True, exist_ok=True)
         json_.write_text(json.dumps(result, indent=1) + "\n")
     if report is not None:
-        from serving.report import render  # noqa: PLC0415  only where it is asked for
+        from serving.evaluation.report import render  # noqa: PLC0415  only where it is asked for
 
         report.mkdir(parents=True, exist_ok=True)
         (report / "index.html").write_text(render(result))
@@ -136,7 +136,7 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
 
 
 def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "serving.evaluating"]
+    command = [sys.executable, "-m", "serving.evaluation.evaluating"]
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with (
         tempfile.TemporaryFile() as errors,

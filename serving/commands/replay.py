@@ -23,8 +23,8 @@ from rich.progress import (
 from rich.text import Text
 
 from serving.commands import CliError
-from serving.data import located
-from serving.stopping import stop_signals
+from serving.demo.stopping import stop_signals
+from serving.evaluation.data import located
 from streams.kafka.producing import DeliveryError, Sender
 from streams.kafka.topics import require_topics
 from streams.settings import load_settings

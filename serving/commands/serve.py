@@ -6,10 +6,10 @@ import socket
 
 import typer
 
-from serving.auth import Keys, KeysError
 from serving.commands import CliError
-from serving.loopback import is_loopback
-from serving.telemetry import ServingTelemetry
+from serving.http.auth import Keys, KeysError
+from serving.http.loopback import is_loopback
+from serving.state.telemetry import ServingTelemetry
 from streams.kafka.topics import describe_topics
 from streams.rules import event_decoder
 from streams.settings import Settings, load_settings
@@ -36,7 +36,7 @@ def serve() -> None:
             "name its file in OUZEL_SERVE_KEYS"
         )
     _require_topics(settings)
-    from serving.server import run_server  # noqa: PLC0415  numba takes seconds to import
+    from serving.http.server import run_server  # noqa: PLC0415  numba takes seconds to import
     from streams.observing.logs import set_up  # noqa: PLC0415
 
     listener = bind(settings.serve_host, settings.serve_port)

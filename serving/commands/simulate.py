@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from serving.commands import CliError
-from serving.stopping import stop_signals
+from serving.demo.stopping import stop_signals
 from streams.kafka.producing import DeliveryError, Sender
 from streams.kafka.topics import require_topics
 from streams.settings import load_settings

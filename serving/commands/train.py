@@ -12,7 +12,7 @@ from rich.progress import track
 from models.snapshot import take
 from serving.commands import CliError
 from serving.commands.replay import parse_columns
-from serving.data import located
+from serving.evaluation.data import located
 from serving.model_file import write_whole
 from streams.learning.model import new_model
 from streams.settings import load_settings

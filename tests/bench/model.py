@@ -21,7 +21,7 @@ import models.hybrid as module
 from models.hybrid import Hybrid
 from models.recommender import Query
 from models.transition import Transitions
-from serving.yardstick import gigaflops
+from serving.evaluation.yardstick import gigaflops
 
 ITEMS = [int(n) for n in os.environ.get("ITEMS", "3000,30000,100000").split(",")]
 EVENTS = int(os.environ.get("EVENTS", "12000"))

@@ -24,7 +24,7 @@ from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer
 from running import WorkerProcess, fresh_settings, produce
 
-from serving.brokers import ApacheBroker
+from serving.demo.brokers import ApacheBroker
 from streams.kafka.connection import consumer_config
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

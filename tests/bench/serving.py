@@ -26,8 +26,8 @@ from kafka import KafkaProducer
 from running import WorkerProcess, environment, free_port, fresh_settings, wait_until
 from serve_process import ServeProcess
 
-from serving.brokers import ApacheBroker
-from serving.processes import Child
+from serving.demo.brokers import ApacheBroker
+from serving.demo.processes import Child
 from streams.events.records import RankedItem, Recommendation
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

@@ -31,7 +31,7 @@ from journey import clicks
 from kafka import KafkaConsumer, TopicPartition
 from running import WorkerProcess, fresh_settings
 
-from serving.brokers import ApacheBroker
+from serving.demo.brokers import ApacheBroker
 from streams.delivery.publisher import send
 from streams.engine.app import BATCH_BYTES
 from streams.kafka.connection import consumer_config

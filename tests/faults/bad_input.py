@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
-from serving.brokers import ApacheBroker
+from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 

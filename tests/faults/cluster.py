@@ -7,8 +7,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from serving.brokers import ApacheBroker
-from serving.processes import free_ports
+from serving.demo.brokers import ApacheBroker
+from serving.demo.processes import free_ports
 
 SIZE = 3
 

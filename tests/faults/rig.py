@@ -19,7 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 from oracle import UNCOMPACTED
 from running import WorkerProcess, free_port, fresh_settings, produce, wait_until
 
-from serving.brokers import ApacheBroker
+from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics
 
 DONE_WITHIN_S = 300.0

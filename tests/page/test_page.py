@@ -14,7 +14,7 @@ import pytest
 from chromium import Page
 from serve_process import ServeProcess
 
-from serving.auth import new_key, write_keys
+from serving.http.auth import new_key, write_keys
 
 if not (chromium.CHROMIUM and chromium.DRIVER):
     pytest.skip("no chromium or chromedriver here: Debian's packages chromium and chromium-driver", allow_module_level=True)

@@ -15,8 +15,8 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import UserScramCredentialUpsertion
 from running import WorkerProcess, fresh_settings
 
-from serving.brokers import ApacheBroker
-from serving.processes import free_ports
+from serving.demo.brokers import ApacheBroker
+from serving.demo.processes import free_ports
 from streams.kafka.connection import NoBroker, client_config
 from streams.kafka.producing import Sender
 from streams.kafka.topics import check_topics, create_topics

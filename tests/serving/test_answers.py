@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.experts.panel import Panel
-from serving.answers import Answers, RankingAnswer
-from serving.cache import RankingCache
-from serving.experts import Experts
-from serving.published import first_items
-from serving.selection import Filter
-from serving.shelves import Shelves
-from serving.telemetry import ServingTelemetry
+from serving.state.answers import Answers, RankingAnswer
+from serving.state.cache import RankingCache
+from serving.state.experts import Experts
+from serving.state.published import first_items
+from serving.state.selection import Filter
+from serving.state.shelves import Shelves
+from serving.state.telemetry import ServingTelemetry
 from streams.events.records import Item, RankedItem, Recommendation
 from streams.learning.replica import POPULAR_KEY
 
@@ -77,7 +77,7 @@ async def test_the_plain_answer_is_the_first_of_the_published_with_its_age(bench
 
 
 async def test_the_plain_answer_needs_no_decoding_until_items_are_hidden(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    import serving.answers as module
+    import serving.state.answers as module
 
     decoded: list[str] = []
     for name in ("_decode", "_decode_items"):

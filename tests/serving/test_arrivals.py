@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from serving.arrivals import QUEUED, Arrivals
-from serving.cache import CachedRanking
+from serving.state.arrivals import QUEUED, Arrivals
+from serving.state.cache import CachedRanking
 
 
 def ranking(owner: str, trigger_offset: int, partition: int = 0) -> CachedRanking:

@@ -12,7 +12,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from running import fresh_settings, wait_until
 
-from serving.brokers import ApacheBroker, BrokerError, EmbeddedBroker
+from serving.demo.brokers import ApacheBroker, BrokerError, EmbeddedBroker
 from streams.kafka.topics import check_topics, create_topics
 
 
@@ -48,7 +48,7 @@ def test_two_brokers_run_side_by_side() -> None:
 
 PARENT = """
 import time
-from serving.brokers import EmbeddedBroker
+from serving.demo.brokers import EmbeddedBroker
 with EmbeddedBroker() as broker:
     print(broker.child.pid, flush=True)
     time.sleep(600)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.cache import NoRanking, RankingCache
+from serving.state.cache import NoRanking, RankingCache
 from streams.events.records import RankedItem, Recommendation
 from streams.learning.replica import POPULAR_KEY
 from streams.sessions.step import OPEN_SESSIONS

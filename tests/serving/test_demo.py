@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from running import wait_until
 
-from serving.browser import has_browser
+from serving.demo.browser import has_browser
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from serving import demo
-from serving.demo_stage import DemoOptions
-from serving.tally import Counts
-from serving.worker_metrics import WorkerMetrics
+from serving.demo.demo import demo
+from serving.demo.stage import DemoOptions
+from serving.demo.tally import Counts
+from serving.state.worker_metrics import WorkerMetrics
 
 DONE = WorkerMetrics(events={"accepted": 2}, interactions=2, transitions=2, recommendations=2)
 READ = {"events": 2, "transitions": 2, "recommendations": 2, "dead-letters": 0}

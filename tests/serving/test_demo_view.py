@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from serving.demo import write_json
-from serving.demo_view import Moment, disagreements, in_words, line, panel, summarise, summary_table
-from serving.tally import Counts
-from serving.worker_metrics import WorkerMetrics
+from serving.demo.demo import write_json
+from serving.demo.tally import Counts
+from serving.demo.view import Moment, disagreements, in_words, line, panel, summarise, summary_table
+from serving.state.worker_metrics import WorkerMetrics
 from streams.events.catalogue import Catalogue
 from streams.events.records import RankedItem, Recommendation
 

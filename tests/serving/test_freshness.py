@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.freshness import Freshness
+from serving.state.freshness import Freshness
 
 
 def test_without_samples_there_is_no_percentile() -> None:

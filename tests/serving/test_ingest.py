@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
-from serving.bodies import MOST_RECORDS, split
-from serving.documents import JSON, NDJSON
-from serving.ingest import REMEMBERED, Ingest, record_error, refused
-from serving.problems import Problem
-from serving.telemetry import ServingTelemetry
-from serving.writer import Placed, Record, TooLarge, Writer
+from serving.http.bodies import MOST_RECORDS, split
+from serving.http.documents import JSON, NDJSON
+from serving.http.problems import Problem
+from serving.state.ingest import REMEMBERED, Ingest, record_error, refused
+from serving.state.telemetry import ServingTelemetry
+from serving.state.writer import Placed, Record, TooLarge, Writer
 from streams.events.decode import BadRecord, EventDecoder
 from streams.events.records import Event
 

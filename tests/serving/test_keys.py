@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from serving.auth import Keys, KeysError, digest, new_key, read_keys, write_keys
 from serving.cli import build
 from serving.commands import CliError
-from serving.edge import is_loopback_name
-from serving.loopback import is_loopback
-from serving.problems import Problem
-from serving.telemetry import ServingTelemetry
+from serving.http.auth import Keys, KeysError, digest, new_key, read_keys, write_keys
+from serving.http.edge import is_loopback_name
+from serving.http.loopback import is_loopback
+from serving.http.problems import Problem
+from serving.state.telemetry import ServingTelemetry
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import generate_latest
 
-from serving.live import LiveTopics
-from serving.workers import fetch, together
+from serving.state.live import LiveTopics
+from serving.state.workers import fetch, together
 from streams.observing.observer import MetricsObserver
 from streams.observing.telemetry import Telemetry
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from serving import telemetry
 from serving.metrics_reference import metrics, reference, unit
+from serving.state import telemetry
 from streams.observing.histogram import BulkHistogram
 from streams.observing.metrics import LABELS, SECTIONS
 

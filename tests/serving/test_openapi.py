@@ -15,10 +15,10 @@ import pytest
 from running import fresh_settings
 from serve_process import ServeProcess
 
-from serving.app import OPERATIONS
-from serving.auth import SCOPES, new_key, write_keys
-from serving.openapi import document
-from serving.reference import reference
+from serving.http.app import OPERATIONS
+from serving.http.auth import SCOPES, new_key, write_keys
+from serving.http.openapi import document
+from serving.http.reference import reference
 from streams.kafka.topics import create_topics
 
 CONFIG = """

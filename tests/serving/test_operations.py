@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.app import OPERATIONS
-from serving.documents import EVENT_STREAM, JSON, acceptable
-from serving.parameters import read_query
-from serving.problems import Problem
-from serving.routes.items import ItemsQuery
-from serving.routes.recommendations import RankingQuery
+from serving.http.app import OPERATIONS
+from serving.http.documents import EVENT_STREAM, JSON, acceptable
+from serving.http.parameters import read_query
+from serving.http.problems import Problem
+from serving.http.routes.items import ItemsQuery
+from serving.http.routes.recommendations import RankingQuery
 
 
 @pytest.mark.parametrize(

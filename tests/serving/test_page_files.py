@@ -11,7 +11,7 @@ import pytest
 from models.encoders.registry import ENCODERS
 from models.reasons import REASONS
 from models.recommender import POPULAR
-from serving.selection import CATALOGUE
+from serving.state.selection import CATALOGUE
 
 PAGE = Path(str(resources.files("serving"))) / "page"
 FILES = sorted(PAGE.iterdir())

@@ -25,4 +25,4 @@ KNOWN = {
 def test_uvicorn_has_not_changed_under_our_overrides() -> None:
     sources = {name: inspect.getsource(getattr(HttpToolsProtocol, name)) for name in KNOWN}
     found = {name: hashlib.sha256(source.encode()).hexdigest()[:16] for name, source in sources.items()}
-    assert found == KNOWN, "uvicorn changed: read the new source, mend serving/protocol.py, then change the digests"
+    assert found == KNOWN, "uvicorn changed: read the new source, mend serving/http/protocol.py, then change the digests"

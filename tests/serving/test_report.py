@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from serving.charts import LABEL_APART, Series, lines
-from serving.report import render
+from serving.evaluation.charts import LABEL_APART, Series, lines
+from serving.evaluation.report import render
 
 VOID = {"meta", "line", "path", "circle", "rect"}
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from models.experts.panel import Panel
 from models.transition import Transitions
-from serving.experts import Experts
-from serving.selection import Filter, select
-from serving.shelves import Shelves
+from serving.state.experts import Experts
+from serving.state.selection import Filter, select
+from serving.state.shelves import Shelves
 from streams.events.records import Item, RankedItem
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from running import WorkerProcess, fresh_settings, produce, wait_until
 from serve_process import ServeProcess
 from server_sent import Events
 
-from serving.brokers import ApacheBroker
+from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics
 from streams.sessions.deletion import marker_key
 from streams.sessions.step import session_key, user_key

@@ -7,7 +7,7 @@ from collections import Counter
 from prometheus_client import generate_latest
 from running import free_port
 
-from serving.worker_metrics import parse, scrape
+from serving.state.worker_metrics import parse, scrape
 from streams.observing.telemetry import Telemetry
 
 

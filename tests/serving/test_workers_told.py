@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.workers import Accuracy, Asked, Samples, together
+from serving.state.workers import Accuracy, Asked, Samples, together
 from streams.observing.observer import MetricsObserver
 from streams.observing.telemetry import Telemetry
 

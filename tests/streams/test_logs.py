@@ -92,8 +92,8 @@ def test_what_a_library_says_again_and_again_is_said_seldom() -> None:
     assert said("aiokafka.conn", "Unable connect to node %s", 1)
     assert not said("aiokafka.conn", "Unable connect to node %s", 2)
     assert said("aiokafka.conn", "something else")
-    assert said("serving.writer", "kafka_away")
-    assert said("serving.writer", "kafka_away"), "ours is said whenever it is"
+    assert said("serving.state.writer", "kafka_away")
+    assert said("serving.state.writer", "kafka_away"), "ours is said whenever it is"
     assert said("aiokafka.conn", "Unable connect to node %s", 1, exc_info=(ValueError, ValueError(), None))
     now[0] = 10.0
     assert said("aiokafka.conn", "Unable connect to node %s", 1)

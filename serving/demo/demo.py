@@ -1,0 +1,201 @@
+"""The demo: a broker, a worker, a page and a stream of clicks, watched from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+import webbrowser
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from serving.demo.browser import has_browser
+from serving.demo.demo import view as demo_view
+from serving.demo.foreground import foreground, uninterrupted
+from serving.demo.stage import TURN_S, DemoError, DemoOptions, Stage
+from serving.demo.tally import TopicTally, end_positions
+from serving.demo.view import Moment, Summary
+from serving.state.worker_metrics import WorkerMetrics
+
+STALLED_AFTER_S = 60.0
+SETTLED_AFTER_S = 1.0
+DISPUTED_AFTER_S = 10.0
+SETTLE_WITHIN_S = 6.0
+LINE_EVERY_S = 5.0
+RATE_OVER_S = 5.0
+
+
+@dataclass
+class _Pace:
+    """Events per second over the last few seconds."""
+
+    seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def add(self, at: float, done: int) -> float:
+        self.seen.append((at, done))
+        while self.seen[0][0] < at - RATE_OVER_S and len(self.seen) > 2:
+            self.seen.popleft()
+        earlier, before = self.seen[0]
+        return (done - before) / (at - earlier) if at > earlier else 0.0
+
+
+def run_demo(options: DemoOptions, console: Console) -> None:
+    """Run until the events are dealt with or Ctrl-C, and leave no process. Raises `DemoError`, `BrokerError`."""
+    with foreground():
+        watch = None
+        try:
+            with tempfile.TemporaryDirectory(prefix="ouzel-demo-") as folder, _unwinding() as stack:
+                try:
+                    stage = Stage(options, console, Path(folder), stack)
+                    stage.set_up()
+                    console.print(f"The shop is open: {stage.address}", soft_wrap=True)
+                    if options.browser and has_browser(os.environ, sys.platform, on_terminal=console.is_terminal):
+                        webbrowser.open(stage.address)
+                    watch = Watch(options, console, stage, stack.enter_context(TopicTally(stage.settings, stage.start)))
+                    watch.until_settled()
+                except KeyboardInterrupt:
+                    console.print("Stopping ...")
+                    if watch is not None:
+                        watch.settle()
+        except KeyboardInterrupt:
+            console.print("Stopped at once.")
+        if watch is not None:
+            watch.conclude()
+
+
+class Watch:
+    """Follows one run and sums it up."""
+
+    def __init__(
+        self, options: DemoOptions, console: Console, stage: Stage, tally: TopicTally, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._options = options
+        self._console = console
+        self._stage = stage
+        self._tally = tally
+        self._metrics = WorkerMetrics()
+        self._began = clock()
+        self._pace = _Pace()
+        self._settled = False
+        self._problems: list[str] = []
+        self._told: object = None
+        self._silent_since = self._began
+
+    def until_settled(self) -> None:
+        """Show the figures until everything that was produced is dealt with."""
+        if self._console.is_terminal:
+            with Live(console=self._console, auto_refresh=False, transient=True) as live:
+                for moment in self._moments():
+                    live.update(demo_view.panel(moment), refresh=True)
+            return
+        shown = -LINE_EVERY_S
+        for moment in self._moments():
+            if moment.seconds - shown >= LINE_EVERY_S:
+                shown = moment.seconds
+                self._console.print(demo_view.line(moment), soft_wrap=True, markup=False, highlight=False)
+
+    def settle(self) -> None:
+        """After Ctrl-C: no more events, and a few seconds for those on their way."""
+        self._stage.source.stop()
+        until = self._clock() + SETTLE_WITHIN_S
+        while not self._settled and self._stage.worker.returncode is None and self._clock() < until:
+            self._settled = self._finished()
+            time.sleep(TURN_S)
+
+    def conclude(self) -> None:
+        """Print the summary and write it. Raises `DemoError` if the topics and the worker's counters disagree."""
+        counts = self._tally.counts
+        summary = demo_view.summarise(counts, self._metrics)
+        self._console.print(demo_view.summary_table(summary))
+        if self._options.json is not None:
+            write_json(self._options.json, summary)
+        if not self._settled:
+            self._console.print("Stopped with events unfinished: the counts are of the moment.", soft_wrap=True)
+            return
+        if self._problems:  # of the look that found it settled: a click on the page may have come since
+            raise DemoError("the topics and the worker's counters DISAGREE: " + "; ".join(self._problems))
+        self._console.print("Counted on the topics by an independent consumer: equal to the worker's counters.", soft_wrap=True)
+
+    def _moments(self) -> Iterator[Moment]:
+        """A moment per turn, until all is done."""
+        while True:
+            self._stage.check()
+            if self._tally.failure is not None:
+                raise DemoError(f"the topics could not be read: {self._tally.failure!r}")
+            self._settled = self._finished()
+            if not self._settled and self._clock() - self._silent_since > STALLED_AFTER_S:
+                raise DemoError(f"nothing has happened for {STALLED_AFTER_S:.0f} s; the worker:\n{self._stage.worker.tail()}")
+            yield self._moment()
+            if self._settled:
+                return
+            time.sleep(TURN_S)
+
+    def _finished(self) -> bool:
+        """Whether no more is produced, and what was is dealt with, and all that the worker made of it was read.
+
+        Silence says so: the embedded broker's end offsets are wrong for batched records. Kafka's are asked as well.
+        """
+        ended = self._stage.source.returncode  # asked first, so that what it sent is in what is read from now on
+        self._metrics = metrics = self._stage.metrics() or self._metrics
+        with self._tally.lock:
+            read = dict(self._tally.counts.records)
+            self._problems = demo_view.disagreements(self._tally.counts, metrics)
+        now, told = self._clock(), (metrics.done, read, ended)
+        if told != self._told:
+            self._told, self._silent_since = told, now
+        if ended is None or metrics.done < read["events"]:
+            return False
+        if now - self._silent_since < (DISPUTED_AFTER_S if self._problems else SETTLED_AFTER_S):
+            return False
+        if self._options.embedded:
+            return True
+        reached = self._tally.reached(end_positions(self._stage.settings))
+        with self._tally.lock:
+            return reached and self._tally.counts.records == read  # to ask for the ends takes a while
+
+    def _moment(self) -> Moment:
+        elapsed, metrics, counts = self._clock() - self._began, self._metrics, self._tally.counts
+        with self._tally.lock:
+            p50, p99 = counts.freshness.recent(0.50), counts.freshness.recent(0.99)
+            latest = demo_view.in_words(counts.latest, counts.catalogue)
+        return Moment(
+            source="real clicks" if self._options.data else "simulated shop",
+            broker=self._stage.settings.broker,
+            seconds=elapsed,
+            done=metrics.done,
+            expected=self._options.events,
+            events_per_second=self._pace.add(elapsed, metrics.done),
+            lag=metrics.lag,
+            freshness_p50_ms=p50,
+            freshness_p99_ms=p99,
+            recall=metrics.recall,
+            popularity_recall=metrics.popularity_recall,
+            latest=latest,
+        )
+
+
+def write_json(path: Path, summary: Summary) -> None:
+    """Write the summary, whole or not at all."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    partial.replace(path)
+
+
+@contextmanager
+def _unwinding() -> Iterator[ExitStack]:
+    """An exit stack whose unwinding is not interrupted."""
+    stack = ExitStack()
+    try:
+        yield stack
+    finally:
+        with uninterrupted():
+            stack.close()

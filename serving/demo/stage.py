@@ -1,0 +1,175 @@
+"""What the demo watches: a broker, a worker, the page and a source of events, each a process."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from serving.demo.brokers import ApacheBroker, EmbeddedBroker
+from serving.demo.processes import Child, free_ports
+from serving.demo.tally import Positions, end_positions
+from serving.state.worker_metrics import WorkerMetrics, scrape
+from streams.kafka.topics import create_topics
+from streams.settings import Settings, load_settings
+
+READY_WITHIN_S = 120.0
+TURN_S = 0.25
+
+
+class DemoError(Exception):
+    """The demo could not go on; the message says what ended, with the end of its log."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What to run. ``events``: end after so many; ``data``: clicks for the simulator's; ``rate``: events/s.
+
+    The worker's metrics are on ``metrics_port`` and the page on ``page_port``, or on free ones; ``browser``: open the page in
+    one, where there is one.
+    """
+
+    events: int | None = None
+    data: Sequence[Path] = ()
+    rate: float = 250.0
+    json: Path | None = None
+    broker: str | None = None
+    kafka_home: Path | None = None
+    metrics_port: int | None = None
+    page_port: int | None = None
+    browser: bool = True
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the embedded broker is the one to start."""
+        return not (self.broker or self.kafka_home)
+
+
+class Stage:
+    """The processes, entered on ``stack``, so that whoever unwinds it stops them, the newest first."""
+
+    settings: Settings
+    start: Positions
+    """Where the topics ended before the demo."""
+    worker: Child
+    page: Child
+    source: Child
+
+    def __init__(self, options: DemoOptions, console: Console, folder: Path, stack: ExitStack) -> None:
+        self._options = options
+        self._console = console
+        self._folder = folder
+        self._stack = stack
+        metrics, page = free_ports(2)
+        self._port, self._page_port = options.metrics_port or metrics, options.page_port or page
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self._page_port}"
+
+    def set_up(self) -> None:
+        """Start the broker, the worker, the page and the source of events, in this order. Raises `DemoError`, `BrokerError`."""
+        self.settings = self._topics(self._broker())
+        self.start = end_positions(self.settings)
+        self._console.print("Starting the worker and the page ...")
+        self.worker, self.page = self._child("worker", ["worker"]), self._child("page", ["serve"])
+        self._await(self.worker, lambda: (metrics := self.metrics()) is not None and metrics.ready)
+        self._await(self.page, lambda: _answers(f"{self.address}/health/ready"))
+        self.source = self._child(*self._feed())
+
+    def metrics(self) -> WorkerMetrics | None:
+        """What the worker says now."""
+        return scrape(self._port)
+
+    def check(self) -> None:
+        """Raises `DemoError` when a process has ended that should not have."""
+        self._check_started()
+        _check(self.source, ended_well=True)
+
+    def _await(self, child: Child, is_ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + READY_WITHIN_S
+        while not is_ready():
+            if time.monotonic() > until:
+                raise DemoError(f"the {child.name} was not ready within {READY_WITHIN_S:.0f} s:\n{child.tail()}")
+            self._check_started()
+            time.sleep(TURN_S)
+
+    def _check_started(self) -> None:
+        _check(self.worker, ended_well=False)
+        _check(self.page, ended_well=False)
+
+    def _broker(self) -> str:
+        options = self._options
+        if options.broker:
+            return options.broker
+        if options.kafka_home:
+            self._console.print("Starting Apache Kafka ...")
+            return self._stack.enter_context(ApacheBroker(options.kafka_home)).bootstrap
+        self._console.print("Starting the embedded broker ...")
+        return self._stack.enter_context(EmbeddedBroker()).bootstrap
+
+    def _topics(self, broker: str) -> Settings:
+        """Topics of our own: on a Kafka that has been used before, beside its real events, never among them."""
+        changes: dict[str, Any] = {"broker": broker} | ({"idempotent": False} if self._options.embedded else {})
+        settings = load_settings().model_copy(update=changes)
+        create_topics(settings)
+        if any(end_positions(settings, ["events"]).values()):
+            name = f"ouzel-demo-{time.strftime('%Y%m%d-%H%M%S')}"
+            self._console.print(f"{settings.topic('events')} holds events already: this demo uses the topics {name}.*")
+            settings = settings.model_copy(update={"topic_prefix": f"{name}.", "app_id": name})
+            create_topics(settings)
+        return settings
+
+    def _child(self, name: str, arguments: Sequence[str]) -> Child:
+        settings = self.settings
+        environment = {
+            "OUZEL_BROKER": settings.broker,
+            "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
+            "OUZEL_APP_ID": settings.app_id,
+            "OUZEL_DATA_DIR": str(self._folder / "data"),
+            "OUZEL_METRICS_HOST": "127.0.0.1",
+            "OUZEL_METRICS_PORT": str(self._port),
+            "OUZEL_SERVE_HOST": "127.0.0.1",
+            "OUZEL_SERVE_PORT": str(self._page_port),
+            "OUZEL_SERVE_KEYS": "",
+            "OUZEL_SERVE_WORKER_METRICS": json.dumps([f"127.0.0.1:{self._port}"]),
+            "OUZEL_IDEMPOTENT": str(settings.idempotent),
+            "OUZEL_LOG_FORMAT": "text",
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = [sys.executable, "-m", "serving.cli", *arguments]
+        return self._stack.enter_context(Child(name, command, self._folder / f"{name}.log", environment))
+
+    def _feed(self) -> tuple[str, list[str]]:
+        """The source of events: its name, and its command with arguments."""
+        data, rate, events = self._options.data, self._options.rate, self._options.events
+        if not data:
+            return "simulator", ["simulate", "--rate", f"{rate:g}", *(["--events", str(events)] if events else [])]
+        pace = ["--rate", f"{rate:g}"] if rate else ["--speed", "max"]
+        return "replay", ["replay", *pace, *(["--limit", str(events)] if events else []), "--", *map(str, data)]
+
+
+def _check(child: Child, *, ended_well: bool) -> None:
+    code = child.returncode
+    if code is None or (ended_well and code == 0):
+        return
+    raise DemoError(f"{child.name} ended with exit status {code}. The end of its log:\n{child.tail()}")
+
+
+def _answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -1,0 +1,168 @@
+"""An independent count of what is on the topics, by a consumer that knows nothing of the worker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from serving.state.freshness import Freshness
+from streams.events.catalogue import Catalogue
+from streams.events.decode import BadRecord
+from streams.kafka.connection import consumer_config
+from streams.settings import Settings
+
+COUNTED = ("events", "transitions", "recommendations", "dead-letters")
+Positions = dict[TopicPartition, int]
+
+
+class _Trigger(msgspec.Struct):
+    trigger_offset: int
+
+
+class _Source(msgspec.Struct):
+    source_partition: int
+    source_offset: int
+
+
+_trigger = msgspec.json.Decoder(_Trigger).decode
+_source = msgspec.json.Decoder(_Source).decode
+
+
+@dataclass
+class Counts:
+    """What was read so far. ``repeated`` counts outputs published again, which happens after a failure only."""
+
+    records: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    repeated: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    freshness: Freshness = field(default_factory=Freshness)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    latest: bytes | None = None
+    first_event_ms: int | None = None
+    last_recommendation_ms: int | None = None
+    _highest: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def take(self, kind: str, record: Any) -> None:
+        """Count one record of the topic ``kind``."""
+        if kind == "items":
+            self._name(record)
+            return
+        if kind == "events":
+            self.freshness.event(record.partition, record.offset, record.timestamp)
+            self.first_event_ms = min(self.first_event_ms or record.timestamp, record.timestamp)
+        elif kind == "recommendations":
+            if record.value is None:
+                return  # a deleted user's
+            offset = _trigger(record.value).trigger_offset
+            if offset < 0:
+                return  # the ranking for cold users, which no event triggered
+            self.freshness.recommendation(record.partition, offset, record.timestamp)
+            self.latest = record.value
+            self.last_recommendation_ms = max(self.last_recommendation_ms or 0, record.timestamp)
+            self._once(kind, record.partition, offset)
+        elif kind == "transitions":
+            source = _source(record.value)
+            self._once(kind, source.source_partition, source.source_offset)
+        self.records[kind] += 1
+
+    @property
+    def events_per_second(self) -> float | None:
+        """Events over the time from the first event to the last recommendation, by Kafka time."""
+        if self.first_event_ms is None or self.last_recommendation_ms is None:
+            return None
+        took_ms = self.last_recommendation_ms - self.first_event_ms
+        return self.records["events"] / took_ms * 1000 if took_ms > 0 else None
+
+    def _once(self, kind: str, partition: int, offset: int) -> None:
+        """Outputs follow their events' order per partition, so one that is not above the highest is a repeat."""
+        if offset <= self._highest.get((kind, partition), -1):
+            self.repeated[kind] += 1
+        else:
+            self._highest[kind, partition] = offset
+
+    def _name(self, record: Any) -> None:
+        try:
+            self.catalogue.apply(record.key, record.value)
+        except BadRecord:
+            return  # the worker's business: without it the item has no name
+
+
+class TopicTally:
+    """Reads the topics from ``start`` in a thread, while the context is entered. ``lock`` guards ``counts``."""
+
+    def __init__(self, settings: Settings, start: Mapping[TopicPartition, int]) -> None:
+        self.counts = Counts()
+        self.lock = threading.Lock()
+        self.failure: BaseException | None = None
+        self._kinds = {settings.topic(kind): kind for kind in (*COUNTED, "items")}
+        self._start = dict(start)
+        self._consumer = _consumer(settings)
+        self._stop = threading.Event()
+        self._positions: Positions = dict(start)
+        self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
+
+    def __enter__(self) -> TopicTally:
+        self._consumer.assign(list(self._start))
+        for partition, offset in self._start.items():
+            self._consumer.seek(partition, offset)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether everything before these offsets was read."""
+        with self.lock:
+            return all(self._positions.get(partition, 0) >= end for partition, end in ends.items())
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                polled = self._consumer.poll(timeout_ms=100, max_records=2000)
+                with self.lock:
+                    for partition, records in polled.items():
+                        self._take(partition, records)
+        except BaseException as error:  # a thread has nobody else to tell
+            self.failure = error
+        finally:
+            self._consumer.close()
+
+    def _take(self, partition: TopicPartition, records: Iterable[Any]) -> None:
+        kind = self._kinds[partition.topic]
+        for record in records:
+            self.counts.take(kind, record)
+            self._positions[partition] = record.offset + 1
+
+
+def end_positions(settings: Settings, kinds: Iterable[str] = (*COUNTED, "items"), within_s: float = 20.0) -> Positions:
+    """Where the topics end now, for each partition."""
+    consumer = _consumer(settings)
+    try:
+        partitions: list[TopicPartition] = []
+        for kind in kinds:
+            partitions += _partitions(consumer, settings.topic(kind), within_s)
+        return dict(consumer.end_offsets(partitions))
+    finally:
+        consumer.close()
+
+
+def _partitions(consumer: Any, topic: str, within_s: float) -> list[TopicPartition]:
+    """A topic made a moment ago may be unknown to this broker for a while."""
+    until = time.monotonic() + within_s
+    while not (numbers := consumer.partitions_for_topic(topic)):
+        if time.monotonic() > until:
+            raise TimeoutError(f"topic {topic} did not appear within {within_s:.0f} s")
+        time.sleep(0.1)
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+
+def _consumer(settings: Settings) -> Any:
+    return KafkaConsumer(**consumer_config(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")

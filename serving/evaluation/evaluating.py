@@ -1,0 +1,100 @@
+"""One method, evaluated in a process of its own: its time and memory are nobody else's.
+
+Run as ``python -m serving.evaluation.evaluating``, with an `Order` as JSON on standard input; it tells its progress, and last the result,
+as one JSON object per line.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from models.evaluation.metrics import recovery, summary
+from models.evaluation.prequential import MISS, run
+from models.registry import build
+from streams.tools.history import Drift, read_stream
+from streams.tools.replay import Bad
+
+TELL_EVERY_S = 0.3
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """What to evaluate on what."""
+
+    method: str
+    files: list[str]
+    test: str | None = None
+    frozen: bool = False
+    encoder: str = "gru"
+    profile: str = "balanced"
+    max_items: int = 250_000
+    k: int = 20
+    seed: int = 0
+    limit: int | None = None
+    drift: str | None = None
+    columns: dict[str, str] = {}
+    gap_s: float = 1800.0
+
+
+def evaluate(order: Order) -> dict[str, Any]:
+    """Read, learn and predict; telling progress on the way."""
+    drift = Drift.parse(order.drift) if order.drift else None
+    stream = read_stream(
+        [Path(name) for name in order.files], order.columns, bad := Bad(), gap_ms=int(order.gap_s * 1000),
+        test=Path(order.test) if order.test else None, drift=drift, seed=order.seed, limit=order.limit,
+    )  # fmt: skip
+    before = _megabytes()
+    model = build(
+        order.method, order.seed, encoder=order.encoder, profile=order.profile, frozen=order.frozen, max_items=order.max_items
+    )
+    model.warmup()
+    gc.collect()
+    gc.freeze()  # the stream is a million objects that the collector need not go through again and again
+    told = 0.0
+
+    def progress(done: int) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told > TELL_EVERY_S:
+            told = now
+            _tell({"done": done, "of": len(stream)})
+
+    found = run(model, stream, order.k, only_test_file=order.test is not None, frozen=order.frozen, progress=progress)
+    learned = np.ones(len(stream), np.bool_)
+    if order.frozen:
+        learned = ~np.array(stream.of_test_file, np.bool_)
+    result = summary(found, stream, order.k, seen_before=stream.seen_before(learned))
+    result |= {"peak_memory_mb": _megabytes(), "model_memory_mb": _megabytes() - before}
+    result |= {"skipped_steps": model.skipped_steps, "evicted_items": model.evicted_items, "drift_resets": model.drifts}
+    if drift is not None:
+        hit = (found.rank != MISS) & (found.rank < order.k)
+        result["recovery_events"] = recovery(found.row, hit, int(len(stream) * drift.at))
+    if (gate := getattr(model, "gate", None)) is not None:
+        result["gate"] = gate.reliance()
+    return {
+        "events": len(stream),
+        "predictions": len(found.row),
+        "items": len(stream.items()),
+        "bad": bad.count,
+        "bad_examples": bad.examples,
+        "result": result,
+    }
+
+
+def _megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _tell(what: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _tell(evaluate(msgspec.json.decode(sys.stdin.buffer.read(), type=Order)))

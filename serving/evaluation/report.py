@@ -1,0 +1,160 @@
+"""The page of an evaluation: table, learning curves, breakdowns and what the gate relies on, in one file without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from html import escape
+from typing import Any
+
+from serving.evaluation.charts import Series, bars, lines
+
+Points = list[tuple[float, float | None]]
+
+COLOURS = 12
+BARS = 15
+CSS = """
+:root { --ink: #1c2327; --dim: #5d6a70; --rule: #dde3e6; --ground: #fff; --mark: #eef6f4;
+  --c0: #00614f; --c1: #b5540b; --c2: #3f66b8; --c3: #a23b72; --c4: #7a7a1d; --c5: #1f8a9c; --c6: #8a5a3c; --c7: #6a51a3;
+  --c8: #c23b3b; --c9: #4a7a3a; --c10: #5a6b7a; --c11: #a8842c; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4eaec; --dim: #98a6ac; --rule: #33404a; --ground: #151b1f; --mark: #1d2c2a;
+  --c0: #45c9ab; --c1: #f0994f; --c2: #8aaef5; --c3: #e08ab6; --c4: #c9c95a; --c5: #62c6d6; --c6: #cf9d7a; --c7: #b39ddb;
+  --c8: #f08080; --c9: #9ccc84; --c10: #a9b8c4; --c11: #dcbb66; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; background: var(--ground); color: var(--ink);
+  font: 16px/1.55 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .25rem; }
+p { max-width: 46rem; } .dim, figcaption, dd { color: var(--dim); }
+pre { background: var(--mark); padding: .6rem .9rem; overflow-x: auto; border-radius: 4px; font-size: .85rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .32rem .4rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th { font-weight: 600; color: var(--dim); vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
+tr.first td { background: var(--mark); } td small { color: var(--dim); }
+figure { margin: .5rem 0 0; } svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; }
+.grid { stroke: var(--rule); } .tick { fill: var(--dim); } .name { fill: var(--ink); } .bar { fill: var(--c0); }
+.line { fill: none; stroke-width: 1.4; opacity: .75; } .line.first { stroke-width: 3; opacity: 1; } .lead { opacity: .6; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .86rem; } dd { margin: 0; }
+""" + "".join(
+    f"path.c{n}, line.c{n} {{ stroke: var(--c{n}); }} text.c{n}, circle.c{n} {{ fill: var(--c{n}); }}\n" for n in range(COLOURS)
+)
+MEANINGS = {
+    "recall@k": "share of predictions whose item is among the first k, with a 95 % interval by bootstrap over sessions",
+    "mrr@k": "mean of 1 / rank of the item, 0 beyond k",
+    "ndcg@k": "mean of 1 / log2(rank + 1), 0 beyond k",
+    "f1@k": "harmonic mean of recall and precision, of one right answer among k",
+    "coverage": "share of the known items that were recommended at least once",
+    "long tail": "share of recommended places that went to items outside the most popular 20 %",
+    "repeat": "share of recommended places that went to items of the session's own last 20",
+    "cold item": "recall where the item had come fewer than ten times before",
+    "cold session": "recall after a session's first click",
+    "events/s": "events tested and learned per second of CPU time, on one core",
+    "MB": "peak memory of the whole process",
+}
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The page of a result of `ouzel evaluate`."""
+    k, methods = result["k"], result["methods"]
+    order = sorted(methods, key=lambda name: -methods[name][f"recall@{k}"])
+    best, told = order[0], methods[order[0]]
+    colours = {name: n % COLOURS for n, name in enumerate(order)}
+    sections = [
+        f"<h1>{escape(str(result['dataset']))}</h1>",
+        f'<p class="dim">{result["events"]:,} events, {result["predictions"]:,} predictions, {result["items"]:,} items; '
+        f"{escape(result['mode'])}, seed {result['seed']}.</p>",
+        f"<p>Best by recall: <b>{escape(best)}</b>. The item is among its first {k} in {100 * told[f'recall@{k}']:.1f} % of "
+        f"the predictions; mean reciprocal rank {told[f'mrr@{k}']:.3f}.</p>",
+        f"<pre>{escape(result['command'])}</pre>",
+        _table(methods, order, k),
+        f'<p class="dim">A float32 product of matrices ran at {result["yardstick_gflops"]:.0f} GFLOP/s on this machine.</p>',
+        _charts(result, order, colours, k),
+        _every_cut(methods, order),
+        "<h2>What the columns mean</h2><dl>",
+        *(f"<dt>{escape(name)}</dt><dd>{escape(meaning)}</dd>" for name, meaning in MEANINGS.items()),
+        "</dl>",
+    ]
+    head = f"<title>Evaluation: {escape(str(result['dataset']))}</title><style>{CSS}</style>"
+    view = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    return f'<!doctype html><html lang="en"><head>{view}{head}</head><body>{"".join(sections)}</body></html>\n'
+
+
+def _table(methods: Mapping[str, Any], order: list[str], k: int) -> str:
+    columns: list[tuple[str, str, Callable[[float], str], bool]] = [
+        (f"recall@{k}", f"recall@{k}", _share, True),
+        (f"mrr@{k}", f"mrr@{k}", _share, True),
+        (f"ndcg@{k}", f"ndcg@{k}", _share, True),
+        (f"f1@{k}", f"f1@{k}", _share, True),
+        ("coverage", f"coverage@{k}", _share, True),
+        ("long tail", f"long_tail@{k}", _share, True),
+        ("repeat", f"repeat@{k}", _share, False),
+        ("cold item", f"cold_item_recall@{k}", _share, True),
+        ("cold session", f"cold_session_recall@{k}", _share, True),
+        ("events/s", "events_per_second", lambda value: f"{value:,.0f}", True),
+        ("CPU s", "cpu_seconds", lambda value: f"{value:.1f}", False),
+        ("MB", "peak_memory_mb", lambda value: f"{value:,.0f}", False),
+    ]
+    found = ['<div class="wide"><table><thead><tr><th>method</th>', *(f"<th>{title}</th>" for title, *_ in columns)]
+    found.append("</tr></thead><tbody>")
+    for name in order:
+        found.append(f"<tr{' class=first' if name == order[0] else ''}><td>{escape(name)}</td>")
+        for _, key, shown, high in columns:
+            value = methods[name].get(key)
+            text = "–" if value is None else shown(value)
+            if high and value is not None and value == max(methods[other].get(key) or 0 for other in order):
+                text = f"<b>{text}</b>"
+            if (low := methods[name].get(f"{key}_low")) is not None:
+                text += f" <small>±{(methods[name][f'{key}_high'] - low) / 2:.3f}</small>"
+            found.append(f"<td>{text}</td>")
+        found.append("</tr>")
+    return "".join([*found, "</tbody></table></div>"])
+
+
+def _charts(result: Mapping[str, Any], order: list[str], colours: Mapping[str, int], k: int) -> str:
+    methods, parts = result["methods"], list[str]()
+
+    def series(points: Callable[[Mapping[str, Any]], Points]) -> list[Series]:
+        return [Series(name, points(methods[name]), colours[name], first=name == order[0]) for name in order]
+
+    def figure(title: str, chart: str, caption: str) -> None:
+        parts.append(f"<h2>{title}</h2><figure>{chart}<figcaption>{caption}</figcaption></figure>")
+
+    if any(methods[name]["curve"] for name in order):
+        events = result["events"]
+        ticks = [(events * n / 5, f"{events * n / 5:,.0f}") for n in range(6)]
+        curves = series(lambda told: [(float(at), value) for at, value in told["curve"]])
+        chart = lines(curves, ticks=ticks, x_title="events", y_title=f"recall@{k}")
+        figure("Over the stream", chart, f"recall@{k} of the predictions in each fortieth of the stream, by events so far")
+    for title, key, what in (
+        ("By place in the session", "by_position", "clicks before the prediction"),
+        ("By popularity of the item", "by_popularity", "times that the item had come before"),
+    ):
+        groups = [group for group in methods[order[0]][key] if group[1]]
+        ticks = [(float(n), f"{name}\n{count:,}") for n, (name, count, _) in enumerate(groups)]
+        dots = series(partial(_by_group, key))
+        chart = lines(dots, ticks=ticks, x_title=what, y_title=f"recall@{k}", dots=True)
+        figure(title, chart, f"{what}, and below it the number of predictions")
+    for name in order:
+        if gate := methods[name].get("gate"):
+            caption = f"share of how much each feature sways the scores of {escape(name)}, over its last stored queries"
+            figure("What the gate relies on", bars([(feature, share) for feature, share in gate[:BARS]]), caption)
+    return "".join(parts)
+
+
+def _by_group(key: str, told: Mapping[str, Any]) -> Points:
+    return [(float(n), group[2]) for n, group in enumerate(group for group in told[key] if group[1])]
+
+
+def _every_cut(methods: Mapping[str, Any], order: list[str]) -> str:
+    kinds = ("recall", "precision", "f1", "mrr", "ndcg")
+    cuts = sorted(int(key.partition("@")[2]) for key in methods[order[0]] if key.startswith("precision@"))
+    found = ["<details><summary>Every cut</summary><div class=wide><table><thead><tr><th>method</th>"]
+    found += [f"<th>{kind}@{cut}</th>" for kind in kinds for cut in cuts]
+    found.append("</tr></thead><tbody>")
+    for name in order:
+        cells = "".join(f"<td>{_share(methods[name][f'{kind}@{cut}'])}</td>" for kind in kinds for cut in cuts)
+        found.append(f"<tr><td>{escape(name)}</td>{cells}</tr>")
+    return "".join([*found, "</tbody></table></div></details>"])
+
+
+def _share(value: float) -> str:
+    return f"{value:.4f}"

@@ -1,0 +1,51 @@
+"""The ASGI app: routes made of the operations, and the edge around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.http.edge import Edge
+from serving.http.operations import Operation, Resource
+from serving.http.problems import Problem
+from serving.http.routes import discovery, events, health, items, live, pages, recommendations, users
+from serving.state.service import Service
+
+OPERATIONS: Sequence[Operation] = (
+    *recommendations.OPERATIONS,
+    *events.OPERATIONS,
+    *users.OPERATIONS,
+    *discovery.OPERATIONS,
+    *items.OPERATIONS,
+    *live.OPERATIONS,
+    *health.OPERATIONS,
+    *pages.OPERATIONS,
+)
+"""Everything that there is, the most asked for first: routes are tried in this order."""
+
+
+def create_app(service: Service) -> ASGIApp:
+    """The app over a service that is started elsewhere."""
+    paths: dict[str, list[Operation]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, []).append(operation)
+    routes = [Route(path, Resource(service, operations)) for path, operations in paths.items()]
+    app: ASGIApp = Router([*routes, Mount("/page", pages.PageFiles())], redirect_slashes=False, default=_nothing)
+    app = Edge(app, service.telemetry, check_host=not service.keys.required)
+    if service.settings.serve_cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=service.settings.serve_cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["authorization", "content-type", "last-event-id"],
+            expose_headers=["retry-after"],
+            max_age=3600,
+        )
+    return app
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise Problem("not-found")

@@ -1,0 +1,170 @@
+"""The OpenAPI 3.1 document, made of the operations and of the types that they read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from serving.http.bodies import MOST_RECORDS
+from serving.http.documents import EVENT_STREAM, JSON, NDJSON
+from serving.http.operations import Operation
+from serving.http.parameters import Id, NoQuery
+from serving.http.problems import KINDS, PROBLEM_JSON, ProblemDetails
+from streams.events.bounds import RESERVED_ID
+from streams.events.records import Event, Item
+from streams.events.schemas import sent_schema
+
+REF = "#/components/schemas/{name}"
+SENT = {Event: "event", Item: "item"}
+ALWAYS = (400, 403, 406, 414, 422, 431)
+WITH_A_KEY = (401,)
+WITH_A_BODY = (408, 413, 415)
+_TEXT = {"type": "string"}
+_RETRY = {"retry-after": {"description": "Seconds after which to try again.", "schema": {"type": "integer", "minimum": 0}}}
+_HEADERS = {
+    401: {"www-authenticate": {"description": "The scheme, Bearer.", "schema": _TEXT}},
+    429: _RETRY,
+    503: _RETRY,
+}
+
+
+def document(operations: Sequence[Operation], *, keys_required: bool) -> dict[str, Any]:
+    """The document. ``keys_required`` says whether requests need a key."""
+    types: dict[str, Any] = {}
+    for operation in operations:
+        types |= {_name(kind): kind for kind in (*operation.answers.values(), *operation.events.values()) if _is_struct(kind)}
+    schemas = msgspec.json.schema_components([ProblemDetails, *types.values()], ref_template=REF)[1]
+    for kind, sent in SENT.items():
+        schemas[f"{kind.__name__}Sent"] = sent_schema(sent)
+    schemas["ItemFields"] = _without_id(sent_schema("item"))
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, keys_required=keys_required)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ouzel",
+            "version": version("ouzel"),
+            "summary": "Recommendations that change with every click.",
+            "description": "Ids have at most 256 characters, no control characters. Errors are problem details (RFC 9457).",
+            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        },
+        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in operations)],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "A key of `ouzel keys create`, with its scopes."}
+            },
+        },
+    }
+
+
+def _operation(operation: Operation, *, keys_required: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [*_path_parameters(operation), *_query_parameters(operation.query), *_header_parameters(operation)],
+        "responses": _responses(operation),
+    }
+    if operation.description:
+        told["description"] = operation.description
+    if operation.scope is not None:
+        told["security"] = [{"key": [operation.scope]}, *([] if keys_required else [{}])]
+    if operation.body is not None:
+        told["requestBody"] = {"required": True, "content": {media: _body(operation, media) for media in operation.body_media}}
+    return told
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for status, kind in operation.answers.items():
+        told[str(status)] = {"description": (_doc(kind) or "Done.")}
+        if kind is not None:
+            schema = _stream(operation.events) if operation.events else _answer(kind)
+            told[str(status)]["content"] = {operation.media: {"schema": schema}}
+    statuses = {*ALWAYS, *operation.problems}
+    statuses |= set(WITH_A_KEY) if operation.scope is not None else set()
+    statuses |= set(WITH_A_BODY) if operation.body is not None else set()
+    statuses |= {503} if operation.needs_topics else set()
+    for status in sorted(statuses - set(operation.answers)):
+        titles = " / ".join(kind.title for kind in KINDS.values() if kind.status == status)
+        told[str(status)] = {
+            "description": titles,
+            "content": {PROBLEM_JSON: {"schema": {"$ref": REF.format(name=ProblemDetails.__name__)}}},
+        } | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
+    return told
+
+
+def _answer(kind: Any) -> dict[str, Any]:
+    if _is_struct(kind):
+        return {"$ref": REF.format(name=_name(kind))}
+    return _TEXT if kind is str else {"type": "object"}
+
+
+def _stream(events: Mapping[str, Any]) -> dict[str, Any]:
+    """One of the events of a stream; what has no data only says after how long to come again."""
+    retry = {"type": "object", "properties": {"retry": {"type": "integer"}}, "not": {"required": ["data"]}}
+    return {"anyOf": [*(_event(name, kind) for name, kind in events.items()), retry]}
+
+
+def _event(name: str, kind: Any) -> dict[str, Any]:
+    data = _TEXT | {"contentMediaType": JSON, "contentSchema": _answer(kind)}
+    return {"type": "object", "required": ["event", "data"], "properties": {"event": {"const": name}, "id": _TEXT, "data": data}}
+
+
+def _body(operation: Operation, media: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"$ref": REF.format(name=f"{_name(operation.body)}Sent")}
+    if NDJSON not in operation.body_media:
+        return {"schema": {"$ref": REF.format(name="ItemFields")}}
+    if media == NDJSON:
+        return {"schema": _TEXT | {"description": f"One a line, at most {MOST_RECORDS}."}}
+    return {"schema": {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1, "maxItems": MOST_RECORDS}]}}
+
+
+def _without_id(item: dict[str, Any]) -> dict[str, Any]:
+    """An item under a path that names it. The id may be given again, if it is the same."""
+    properties = {name: schema for name, schema in item["properties"].items() if name != "item_id"}
+    return {"title": "ItemFields", "description": item["description"], "type": "object", "properties": properties}
+
+
+def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+    names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    id_ = msgspec.json.schema(Id)
+    schemas = {"user_id": id_ | {"not": {"const": RESERVED_ID}}}
+    return [{"name": name, "in": "path", "required": True, "schema": schemas.get(name, id_)} for name in names]
+
+
+def _query_parameters(kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    if kind is NoQuery:
+        return []
+    (described,) = msgspec.json.schema_components([kind], ref_template=REF)[1].values()
+    parameters = []
+    for name, schema in described["properties"].items():
+        told = {"name": name, "in": "query", "required": name in described.get("required", ())}
+        if description := schema.pop("description", None):
+            told["description"] = description
+        parameters.append(told | {"schema": schema})
+    return parameters
+
+
+def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    if operation.media != EVENT_STREAM:
+        return []
+    return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": _TEXT, "description": "The last one had."}]
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _name(kind: Any) -> str:
+    return str(kind.__name__)
+
+
+def _doc(kind: Any) -> str:
+    return " ".join((kind.__doc__ or "").split()) if _is_struct(kind) else ""

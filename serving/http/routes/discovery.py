@@ -1,0 +1,86 @@
+"""What goes with an item, and what is popular: the experts' counts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.responses import Response
+
+from models.experts.panel import EXPERTS, HALF_LIFE
+from models.recommender import POPULAR
+from serving.http.documents import Document
+from serving.http.operations import Call, Operation
+from serving.http.parameters import MAX_K, Id
+from serving.http.problems import Problem
+from serving.state.answers import DEFAULT_K
+from serving.state.selection import Filter, popular, select
+from streams.events.records import RankedItem
+from streams.pipeline import ranked_items
+
+
+class SimilarQuery(msgspec.Struct, frozen=True):
+    """Which items, and how many."""
+
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="Items to answer with.")] = DEFAULT_K
+    category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
+
+
+class PopularQuery(msgspec.Struct, frozen=True):
+    """Which items, how many, and how soon they are forgotten."""
+
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="Items to answer with.")] = DEFAULT_K
+    category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
+    half_life: Annotated[
+        Literal[500, 2000, 20000], Meta(description="Events after which an interaction counts half: small is what trends.")
+    ] = HALF_LIFE  # type: ignore[assignment]
+
+
+class ItemRanking(msgspec.Struct):
+    """Ranked items; see `RankingAnswer` for ``strategy`` and ``fallback``."""
+
+    strategy: str
+    fallback: list[str]
+    items: list[RankedItem]
+
+
+async def get_similar(call: Call) -> Response:
+    service, item_id = call.service, call.path["item_id"]
+    if service.shelves.get(item_id) is None and not await service.experts.ask(lambda panel: panel.knows(item_id)):
+        raise Problem("not-found", "neither the catalogue nor the model knows this item")
+    wanted = _wanted(call, frozenset((item_id,)))
+    selected = await select([], [item_id], wanted, service.experts, service.shelves)
+    return _answer(EXPERTS, selected.fallback, selected.items)
+
+
+async def get_popular(call: Call) -> Response:
+    service = call.service
+    wanted = _wanted(call, frozenset())
+    ranking = await service.experts.ask(popular(wanted, call.query.half_life))
+    selected = await select(ranked_items(ranking), [], wanted, service.experts, service.shelves)
+    return _answer(POPULAR, selected.fallback, selected.items)
+
+
+def _wanted(call: Call, excluded: frozenset[str]) -> Filter:
+    category, shelves = call.query.category, call.service.shelves
+    return Filter(call.query.k, shelves.hidden, excluded, None if category is UNSET else shelves.category(category))
+
+
+def _answer(strategy: str, fallback: list[str], items: list[RankedItem]) -> Response:
+    """What the strategy itself has ranked is no fallback."""
+    answer = ItemRanking(strategy, [name for name in fallback if name != strategy], items)
+    return Document(msgspec.json.encode(answer))
+
+
+OPERATIONS = [
+    Operation(
+        "GET", "/v1/items/{item_id}/similar", get_similar, "What goes with an item", "Rankings",
+        "By what came before, after and together with it in sessions.",
+        query=SimilarQuery, answers={200: ItemRanking}, problems=(404,),
+    ),
+    Operation(
+        "GET", "/v1/popular", get_popular, "What is popular", "Rankings", "Trending, by a half-life in events.",
+        query=PopularQuery, answers={200: ItemRanking},
+    ),
+]  # fmt: skip

@@ -1,0 +1,77 @@
+"""The process of `ouzel serve`: uvicorn with our bounds, and the service's tasks beside it, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+import structlog
+import uvicorn
+import uvloop
+
+from serving.http.app import create_app
+from serving.http.auth import Keys
+from serving.http.protocol import bounded
+from serving.state.service import Service
+from serving.state.telemetry import ServingTelemetry
+from streams.events.decode import EventDecoder
+from streams.kafka.positions import PositionAhead
+from streams.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+REFUSED, FAILED = 2, 70
+STOP_WITHIN_S = 5
+KEEP_ALIVE_S = 30
+SWITCH_INTERVAL_S = 0.0005
+"""How long a request may wait for Python's lock while the experts count; by default it is 5 ms."""
+
+
+def run_server(
+    settings: Settings, keys: Keys, decoder: EventDecoder, telemetry: ServingTelemetry, listener: socket.socket
+) -> int:
+    """Serve on a bound socket until SIGTERM or SIGINT; returns the exit code."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # uvicorn takes them while it serves, and raises them again at its end
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings, keys, decoder, telemetry, listener))
+
+
+async def _serve(
+    settings: Settings, keys: Keys, decoder: EventDecoder, telemetry: ServingTelemetry, listener: socket.socket
+) -> int:
+    failures: list[BaseException] = []
+
+    def fail(error: BaseException) -> None:
+        if isinstance(error, PositionAhead):
+            log.error("refused", reason=str(error))
+        else:
+            log.error("failed", error=repr(error), exc_info=error)
+        failures.append(error)
+        server.should_exit = True
+
+    service = Service(settings, keys, decoder, telemetry, fail)
+    config = uvicorn.Config(
+        create_app(service),
+        http=bounded(settings, telemetry),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+    )
+    server = uvicorn.Server(config)
+    service.start()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(service.stop(), STOP_WITHIN_S)
+    return 0 if not failures else REFUSED if isinstance(failures[0], PositionAhead) else FAILED

@@ -1,0 +1,115 @@
+"""Which items are answered: those of a published ranking that pass, and behind them what the named fallbacks have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from models.experts.panel import EXPERTS, HALF_LIFE, Panel
+from models.recommender import POPULAR, Query, Ranking
+from serving.state.experts import Experts
+from serving.state.shelves import Shelves
+from streams.events.records import RankedItem
+from streams.pipeline import ranked_items
+
+CATALOGUE = "catalogue"
+"""The last fallback: items that nobody acted on yet, the newest first."""
+T = TypeVar("T")
+
+
+class Filter(NamedTuple):
+    """What an answer may hold: ``category`` is the set of items allowed, ``None`` for any."""
+
+    k: int
+    hidden: AbstractSet[str]
+    excluded: AbstractSet[str] = frozenset()
+    category: AbstractSet[str] | None = None
+
+    def passes(self, item_id: str) -> bool:
+        """Whether an item may be shown."""
+        return item_id not in self.hidden and item_id not in self.excluded and (self.category is None or item_id in self.category)
+
+
+class Selected(NamedTuple):
+    """Items ranked from 1, and the fallbacks that some of them are by, in their order."""
+
+    items: list[RankedItem]
+    fallback: list[str]
+
+
+def take(items: Sequence[RankedItem], wanted: Filter) -> list[RankedItem]:
+    """The first ``k`` that pass, in their order."""
+    return list(islice((item for item in items if wanted.passes(item.item_id)), wanted.k))
+
+
+async def select(
+    published: Sequence[RankedItem], prefix: Sequence[str], wanted: Filter, experts: Experts, shelves: Shelves
+) -> Selected:
+    """As many as are wanted, as long as the model or the catalogue has as many that pass."""
+    kept = take(published, wanted)
+    fallback: list[str] = []
+    if len(kept) < wanted.k:
+        category = None if wanted.category is None else frozenset(wanted.category)  # for another thread
+        for ranking in await experts.ask(_Behind(kept, prefix, wanted, category)):
+            _append(kept, ranked_items(ranking), ranking.strategy, fallback)
+    if len(kept) < wanted.k:
+        _append(kept, _unseen(shelves, wanted, {item.item_id for item in kept}), CATALOGUE, fallback)
+    return Selected(ranked(kept), fallback)
+
+
+def ranked(items: Sequence[RankedItem]) -> list[RankedItem]:
+    """The same with ranks from 1."""
+    return [
+        item if item.rank == rank else RankedItem(item.item_id, item.score, rank, item.reason, item.because_item_id)
+        for rank, item in enumerate(items, 1)
+    ]
+
+
+def popular(wanted: Filter, half_life: int = HALF_LIFE) -> Callable[[Panel], Ranking]:
+    """A question to the experts: the most popular items that pass."""
+    allowed = None if wanted.category is None else frozenset(wanted.category)
+    query = Query((), wanted.excluded, allowed=allowed)
+    return lambda panel: panel.popular(query, wanted.k, wanted.hidden, half_life)
+
+
+class _Behind:
+    """A question to the experts: what they have behind the items kept."""
+
+    def __init__(
+        self, kept: Sequence[RankedItem], prefix: Sequence[str], wanted: Filter, category: frozenset[str] | None
+    ) -> None:
+        self._kept = frozenset(item.item_id for item in kept)
+        self._prefix, self._wanted, self._category = prefix, wanted, category
+
+    def __call__(self, panel: Panel) -> list[Ranking]:
+        wanted = self._wanted
+        missing = wanted.k - len(self._kept)
+        query = Query(self._prefix, self._kept | wanted.excluded, allowed=self._category)
+        first = panel.rank(query, missing, wanted.hidden)
+        if len(first.items) == missing:
+            return [first]
+        query = query._replace(excluded=query.excluded | frozenset(first.items))
+        return [first, panel.popular(query, missing - len(first.items), wanted.hidden)]
+
+
+def _append(kept: list[RankedItem], more: Sequence[RankedItem], strategy: str, fallback: list[str]) -> None:
+    """Put what a fallback has behind the rest, with its scores below theirs."""
+    if not more:
+        return
+    fallback.append(strategy)
+    above = kept[-1].score - more[0].score if kept else 0.0
+    shift = min(above, 0.0)
+    kept += [RankedItem(item.item_id, item.score + shift, item.rank, item.reason, item.because_item_id) for item in more]
+
+
+def _unseen(shelves: Shelves, wanted: Filter, kept: AbstractSet[str]) -> list[RankedItem]:
+    """Items of the catalogue that have no rank anywhere."""
+    ids = list(shelves.ids() if wanted.category is None else wanted.category)  # a set view has no reverse
+    found = (item_id for item_id in reversed(ids) if item_id not in kept and wanted.passes(item_id))
+    return [RankedItem(item_id, 0.0, 0, CATALOGUE) for item_id in islice(found, wanted.k - len(kept))]
+
+
+STRATEGIES = (EXPERTS, POPULAR, CATALOGUE)
+"""The fallbacks by name, in order."""

@@ -1,0 +1,169 @@
+"""What a copy of `ouzel serve` holds and runs; the routes are views of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from serving.http.auth import Keys, KeysError
+from serving.state.answers import Answers
+from serving.state.arrivals import Arrivals
+from serving.state.cache import NoRanking, RankingCache
+from serving.state.experts import Experts
+from serving.state.ingest import Ingest
+from serving.state.live import LiveTopics
+from serving.state.shelves import Shelves
+from serving.state.telemetry import ServingTelemetry
+from serving.state.workers import Workers, addresses
+from serving.state.writer import Placed, Writer
+from streams.events.decode import BadRecord, EventDecoder
+from streams.kafka.connection import aiokafka_config
+from streams.kafka.follower import Follower
+from streams.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+TELL_EVERY_S = 0.5
+KEYS_EVERY_S = 2.0
+WAIT_MS = 500
+GC_THRESHOLD = 100_000
+RECORDS = 500
+"""Records that are taken before a request gets its turn."""
+
+
+class Service:
+    """The state of one copy. ``fail`` is told what ends it."""
+
+    def __init__(
+        self, settings: Settings, keys: Keys, decoder: EventDecoder, telemetry: ServingTelemetry,
+        fail: Callable[[BaseException], None],
+    ) -> None:  # fmt: skip
+        self.settings, self.keys, self.telemetry = settings, keys, telemetry
+        self.cache = RankingCache(settings.serve_rankings)
+        self.shelves = Shelves()
+        self.arrivals = Arrivals(telemetry.streams_skipped.inc)
+        self.writer = Writer(settings, telemetry)
+        self.ingest = Ingest(settings.topic("events"), decoder, self.writer, telemetry)
+        self.live, self.workers = LiveTopics(), Workers(addresses(settings))
+        self.answers = Answers(self.cache, self.shelves, lambda: self.experts, telemetry)
+        self.experts: Experts
+        self.followers: dict[str, Follower] = {}
+        self.ready = False
+        self.newest_ms = 0
+        """Kafka time of the newest ranking, epoch ms; 0 before the first."""
+        self._items_read: dict[int, int] = {}
+        self._fail = fail
+        self._tasks: set[asyncio.Task[None]] = set()
+        telemetry.cache_capacity.set(settings.serve_rankings)
+
+    def start(self) -> None:
+        """Connect, and begin to follow the topics; until this copy has caught up it is not ready."""
+        self._spawn(self._start())
+
+    async def _start(self) -> None:
+        await self.writer.start()
+        self.experts = await Experts.restored(self.settings, self.telemetry)
+        self.followers = {
+            "recommendations": self._follower("recommendations", self._take_rankings),
+            "items": self._follower("items", self._take_items),
+            "transitions": self.experts.follower,
+        }
+        if self.settings.serve_live:
+            self.followers["events"] = self._follower("events", self.live.take_events, from_end=True)
+        for follower in self.followers.values():
+            self._spawn(follower.run())
+        for work in (self._tell(), self.writer.watch(), self.workers.run(), self._reload_keys()):
+            self._spawn(work)
+
+    async def stop(self) -> None:
+        """End every stream and task."""
+        self.arrivals.end()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.writer.stop()
+
+    async def item_taken(self, placed: Placed, within_s: float) -> None:
+        """Until this copy has an item that was written, so that who wrote it reads it; not longer than ``within_s``."""
+        until = asyncio.get_running_loop().time() + within_s
+        while self._items_read.get(placed.partition, -1) < placed.offset and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.005)
+
+    def _follower(self, name: str, apply: Callable[[Any], Coroutine[Any, Any, None]], *, from_end: bool = False) -> Follower:
+        settings = self.settings
+        # Apache Kafka answers a waiting fetch when something comes; the embedded broker when the wait is over.
+        wait_ms = WAIT_MS if settings.idempotent or from_end else settings.fetch_max_wait_ms
+        return Follower(
+            settings.topic(name), aiokafka_config(settings), apply, max_records=RECORDS, from_end=from_end, max_wait_ms=wait_ms
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run beside the requests; an error ends the process."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    async def _take_rankings(self, records: Any) -> None:
+        for record in records:
+            try:
+                ranking = self.cache.take(record)
+            except NoRanking:
+                self.telemetry.refused_records.labels("recommendations").inc()
+                log.warning("no_ranking", partition=record.partition, offset=record.offset)
+                continue
+            if ranking is not None:
+                self.newest_ms = max(self.newest_ms, record.timestamp)
+                if self.ready:
+                    self.live.ranking(record.partition, ranking.trigger_offset, record.timestamp)
+                self.arrivals.arrived(ranking)
+            elif record.value is None:
+                self.arrivals.removed((record.key or b"").decode(errors="replace"))
+
+    async def _take_items(self, records: Any) -> None:
+        for record in records:
+            try:
+                self.shelves.apply(record.key, record.value)
+            except BadRecord as bad:
+                self.telemetry.refused_records.labels("items").inc()
+                log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
+            self._items_read[record.partition] = record.offset
+
+    async def _tell(self) -> None:
+        """Keep the gauges true, and say once that everything was read."""
+        telemetry, evicted = self.telemetry, 0
+        while True:
+            for name, follower in self.followers.items():
+                telemetry.follower_lag.labels(name).set(follower.lag)
+                telemetry.caught_up.labels(name).set(follower.caught_up.is_set())
+            telemetry.cached_users.set(len(self.cache))
+            telemetry.cached_rankings.set(self.cache.rankings)
+            telemetry.cache_evictions.inc(self.cache.evicted - evicted)
+            evicted = self.cache.evicted
+            telemetry.newest_ranking.set(self.newest_ms / 1000)
+            telemetry.catalogue_items.set(len(self.shelves))
+            if not self.ready and all(follower.caught_up.is_set() for follower in self.followers.values()):
+                self.ready = True
+                telemetry.ready.set(1)
+                gc.collect()
+                gc.freeze()  # what was read stays, and what a request makes is freed by reference count
+                gc.set_threshold(GC_THRESHOLD, 20, 50)
+                log.info("ready", users=len(self.cache), items=len(self.shelves))
+            await asyncio.sleep(TELL_EVERY_S if self.ready else TELL_EVERY_S / 10)
+
+    async def _reload_keys(self) -> None:
+        while self.keys.required:
+            await asyncio.sleep(KEYS_EVERY_S)
+            try:
+                if self.keys.reload():
+                    log.info("keys_reloaded")
+            except KeysError as error:  # those that were read stay in force
+                log.error("keys_not_reloaded", reason=str(error))
