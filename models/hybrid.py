@@ -19,27 +19,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.alone import alone
-from models.candidates import NOTHING_OUT, Found, Room, best, choose, new_chosen, new_room, walk
-from models.columns import Columns
 from models.drift import PageHinkley
 from models.encoders.registry import encoder as make_encoder
+from models.experts.columns import Columns
+from models.experts.memory import MAX_ITEMS, Memory
+from models.experts.reasons import REASONS
 from models.experts.rows import soften
-from models.features import FEATURES, MOVING, new_scratch
-from models.gate import Gate
-from models.ghosts import Ghost, ghosts
-from models.guard import Guard
-from models.memory import MAX_ITEMS, Memory
-from models.net import Net
-from models.numerics import Floats, Ints, f4
+from models.gate.alone import alone
+from models.gate.candidates import NOTHING_OUT, Found, Room, best, choose, new_chosen, new_room, walk
+from models.gate.features import FEATURES, MOVING, new_scratch
+from models.gate.gate import Gate
+from models.gate.shortlist import Shortlist
+from models.kernels.numerics import Floats, Ints, f4
+from models.kernels.topk import ABSENT, top_scores
+from models.net.ghosts import Ghost, ghosts
+from models.net.guard import Guard
+from models.net.net import Net
+from models.net.trained import Trained
 from models.profile import PROFILES
 from models.ranked import allowed_rows, may_have, own_first, ranked_by, rankings_of
-from models.reasons import REASONS
 from models.recommender import POPULAR, TESTED_K, Asked, Parameters, Query, Ranking
-from models.shortlist import Shortlist
 from models.state import State, nested, part, scalar
-from models.topk import ABSENT, top_scores
-from models.trained import Trained
 from models.transition import Transitions
 
 RANKED_AT_ONCE = 64

@@ -8,11 +8,11 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 from numpy.typing import NDArray
 
-from models.candidates import Chosen
-from models.columns import WINDOW
-from models.numerics import Floats
+from models.experts.columns import WINDOW
+from models.experts.vocabulary import Vocabulary
+from models.gate.candidates import Chosen
+from models.kernels.numerics import Floats
 from models.recommender import Asked, Ranking
-from models.vocabulary import Vocabulary
 
 Rows = NDArray[np.int64]
 

@@ -43,7 +43,7 @@ METHODS = {
 def build(name: str, seed: int = 0, **options: Any) -> Recommender:
     """Make the model of this name; it takes those of the options that it knows. Raises ``ValueError`` for an unknown name."""
     if name == "null":
-        from models.null import NullRecommender  # noqa: PLC0415
+        from models.baselines.null import NullRecommender  # noqa: PLC0415
 
         return NullRecommender()
     if name not in METHODS:

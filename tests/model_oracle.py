@@ -9,7 +9,7 @@ import msgspec
 from kafka import KafkaProducer
 from oracle import read_topic
 
-from models.guard import finite
+from models.net.guard import finite
 from models.snapshot import restore, take
 from streams.events.records import Transition
 from streams.learning.model import new_model

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import Columns
-from models.memory import MAX_ITEMS, Memory, Remembering
-from models.numerics import Floats
+from models.experts.columns import Columns
+from models.experts.memory import MAX_ITEMS, Memory, Remembering
+from models.kernels.numerics import Floats
 from models.ranked import allowed_rows, ranked_by
 from models.recommender import POPULAR, TESTED_K, Asked, Parameters, Query, Ranking
 from models.state import State, nested, part, scalar

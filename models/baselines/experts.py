@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit
 
 from models.baselines.counting import Counting
-from models.columns import Columns
+from models.experts.columns import Columns
 from models.experts.rows import EXPERTS, FAST_MARKOV, FAST_RULES, MARKOV
-from models.numerics import KERNEL, ONE, ZERO, Floats, f4
+from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, f4
 
 REPEATS = len(EXPERTS)
 
@@ -80,7 +80,7 @@ class FixedSum(Expert):
 
 @njit(**KERNEL)
 def weigh(window, rows, shares, scores):  # type: ignore[no-untyped-def]
-    """Add every named item's score into ``scores`` [height]; the scores are those of `models.features`."""
+    """Add every named item's score into ``scores`` [height]; the scores are those of `models.gate.features`."""
     size, norm = 0, ZERO
     while size < window.shape[0] and window[size] >= 0:
         norm += ONE / f4(1 + size)

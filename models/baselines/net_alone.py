@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoders.registry import encoder as make_encoder
-from models.memory import MAX_ITEMS, Memory
-from models.net import Net
-from models.numerics import Floats
+from models.experts.memory import MAX_ITEMS, Memory
+from models.kernels.numerics import Floats
+from models.net.net import Net
+from models.net.trained import Trained
 from models.profile import PROFILES
 from models.ranked import allowed_rows, ranked_by
 from models.recommender import POPULAR, TESTED_K, Asked, Query, Ranking
 from models.state import State, nested, part, scalar
-from models.trained import Trained
 from models.transition import Transitions
 
 _NOTHING = Ranking([], [], [], [], POPULAR)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from models.baselines.counting import Counting
-from models.columns import Columns
-from models.numerics import Floats
+from models.experts.columns import Columns
+from models.kernels.numerics import Floats
 
 
 class Popularity(Counting):

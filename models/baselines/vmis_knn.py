@@ -16,8 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.baselines.counting import Counting
-from models.columns import WINDOW, Columns
-from models.numerics import KERNEL, ONE, ZERO, Floats, Ints, descending, f4, index_of, select
+from models.experts.columns import WINDOW, Columns
+from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Ints, descending, f4, index_of, select
 from models.state import State, scalar
 
 RECENT_SESSIONS = 500

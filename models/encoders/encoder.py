@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from models.numerics import Floats, Ints
+from models.kernels.numerics import Floats, Ints
 from models.state import State
 
 D = 64

@@ -14,11 +14,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.adam import Adam
 from models.encoders.encoder import LAST, D
 from models.encoders.recency import MAX_NORM, RATE, clip, initial_weights, recency_sum, recency_sum_gradient, scaled
-from models.linear import add_product, multiply
-from models.numerics import KERNEL, ONE, Floats, Ints, sigmoid, tanh
+from models.kernels.adam import Adam
+from models.kernels.linear import add_product, multiply
+from models.kernels.numerics import KERNEL, ONE, Floats, Ints, sigmoid, tanh
 from models.state import State, nested, part
 
 DECAY = 3.0

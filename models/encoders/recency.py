@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.adam import Adam
 from models.encoders.encoder import LAST, D
-from models.numerics import KERNEL, ZERO, Floats, Ints, f4
+from models.kernels.adam import Adam
+from models.kernels.numerics import KERNEL, ZERO, Floats, Ints, f4
 from models.state import State
 
 RATE = 2e-3

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from models.numerics import KERNEL, ONE, ZERO, Floats, Ints, f4
+from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Ints, f4
 
 EXPERTS = ("markov", "rules", "cooccurrence", "fast_rules", "fast_markov", "backward")
 MARKOV, RULES, COOCCURRENCE, FAST_RULES, FAST_MARKOV, BACKWARD = range(6)

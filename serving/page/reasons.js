@@ -1,4 +1,4 @@
-// Reasons in words. Their codes are those of models/reasons.py, and of the fallbacks of serving/state/selection.py.
+// Reasons in words. Their codes are those of models/experts/reasons.py, and of the fallbacks of serving/state/selection.py.
 
 const OF_AN_ITEM = {
   __proto__: null,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from models.experts.panel import Panel
+from models.panel import Panel
 from models.snapshot import SnapshotError, read
 from models.state import part
 from models.transition import Transitions

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from models.experts.panel import EXPERTS, HALF_LIFE, Panel
+from models.panel import EXPERTS, HALF_LIFE, Panel
 from models.recommender import POPULAR, Query, Ranking
 from serving.state.experts import Experts
 from serving.state.shelves import Shelves

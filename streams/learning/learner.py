@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
-from models.guard import finite
+from models.net.guard import finite
 from models.recommender import Recommender
 from models.snapshot import Frozen
 from streams.delivery.publisher import Publisher

@@ -52,7 +52,7 @@ SAMPLES_PER_S, PROFILED_S = 200, {"null": 4, "hybrid": 10}
 TELEMETRY = (
     *(f"streams/{name}.py" for name in ("accuracy", "attribution", "disk", "exposure", "histogram", "lag", "observer")),
     *(f"streams/{name}.py" for name in ("ranking_cache", "telemetry", "engine/oldest", "engine/sensor")),
-    "models/alone.py",
+    "models/gate/alone.py",
     "prometheus_client/",
 )
 """Telemetry's code; what it calls is its cost too."""

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from models_streams import learned, ring
 
-from models.alone import ALONE
+from models.experts.memory import Memory
+from models.gate.alone import ALONE
 from models.hybrid import Hybrid
-from models.memory import Memory
 from models.recommender import Query, Ranking
 from models.registry import build
 from models.transition import Transitions

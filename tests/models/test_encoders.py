@@ -12,7 +12,7 @@ from models.encoders import gru
 from models.encoders.encoder import LAST, D
 from models.encoders.gru import GRU
 from models.encoders.recency import MAX_NORM, RecencySum
-from models.numerics import Floats, Ints
+from models.kernels.numerics import Floats, Ints
 
 ROWS, ITEMS = 7, 20
 

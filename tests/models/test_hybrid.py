@@ -13,9 +13,9 @@ from models_streams import ITEMS, learned, recall, ring, steps
 from models.drift import PageHinkley
 from models.experts.rows import COOCCURRENCE, MARKOV, forget_items, learn_item, new_rows
 from models.hybrid import Hybrid
+from models.kernels.topk import ABSENT, top_scores
 from models.recommender import Query
 from models.snapshot import restore, take
-from models.topk import ABSENT, top_scores
 from models.transition import Transitions
 
 

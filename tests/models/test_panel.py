@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from models.experts.panel import Panel
 from models.hybrid import Hybrid
+from models.panel import Panel
 from models.recommender import Query
 from models.snapshot import SnapshotError, read, take
 from models.state import part

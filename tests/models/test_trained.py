@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from models_streams import learned, ring, steps
 
-from models.guard import Guard
 from models.hybrid import Hybrid
+from models.net.guard import Guard
 from models.recommender import Query
 from models.registry import METHODS, build
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.experts.panel import Panel
+from models.panel import Panel
 from serving.state.answers import Answers, RankingAnswer
 from serving.state.cache import RankingCache
 from serving.state.experts import Experts

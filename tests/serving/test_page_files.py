@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.encoders.registry import ENCODERS
-from models.reasons import REASONS
+from models.experts.reasons import REASONS
 from models.recommender import POPULAR
 from serving.state.selection import CATALOGUE
 

@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.experts.panel import Panel
+from models.panel import Panel
 from models.transition import Transitions
 from serving.state.experts import Experts
 from serving.state.selection import Filter, select

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import generate_latest
 from running import samples
 
-from models.alone import ALONE
 from models.encoders.registry import ENCODERS
-from models.reasons import REASONS
+from models.experts.reasons import REASONS
+from models.gate.alone import ALONE
 from models.recommender import Ranking
 from streams.events.records import Event, recommendation_id
 from streams.observing.metrics import EXPERTS, LABELS

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rocksdict import Options, Rdict
 
-from models.null import NullRecommender
+from models.baselines.null import NullRecommender
 from streams.events.catalogue import Catalogue
 from streams.events.decode import EventDecoder
 from streams.kafka.outbox import Outbox

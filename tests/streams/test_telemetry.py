@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from running import samples
 
-from models.null import NullRecommender
+from models.baselines.null import NullRecommender
 from streams.kafka.outbox import Abandoned
 from streams.observing.metrics import WORST_FRESHNESS_S
 from streams.observing.telemetry import Telemetry

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
-from models.experts.panel import EXPERTS, HALF_LIFE
+from models.panel import EXPERTS, HALF_LIFE
 from models.recommender import POPULAR
 from serving.http.documents import Document
 from serving.http.operations import Call, Operation

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from models.experts.rows import BACKWARD, COOCCURRENCE, FAST_MARKOV, FAST_RULES, MARKOV, RULES
-from models.numerics import KERNEL, ONE, ZERO, Floats, Ints, Keys, descending, f4, i4, index_of, log, select, sort
+from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Ints, Keys, descending, f4, i4, index_of, log, select, sort
 
 FEATURES = (
     "markov", "rules", "cooccurrence", "fast_rules", "fast_markov", "cosine", "backward", "repeat", "fixed_sum",

@@ -13,14 +13,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.columns import WINDOW, Columns, columns
+from models.experts.columns import WINDOW, Columns, columns
 from models.experts.rows import Rows, forget_items, learn_item, new_rows
-from models.numerics import KERNEL, Ints
+from models.experts.statistics import Statistics, count_item, new_statistics
+from models.experts.vocabulary import Vocabulary
+from models.kernels.numerics import KERNEL, Ints
 from models.recommender import Asked
 from models.state import State, copy_rows, nested, part, scalar, text_array, texts
-from models.statistics import Statistics, count_item, new_statistics
 from models.transition import Transitions
-from models.vocabulary import Vocabulary
 
 MAX_ITEMS = 250_000
 FIRST_CAPACITY = 1024

@@ -8,11 +8,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.candidates import Room, mark
+from models.experts.memory import Memory
 from models.experts.rows import BACKWARD, EXPERTS
-from models.features import Scratch, expert_scores
-from models.memory import Memory
-from models.numerics import KERNEL, ZERO, Ints, descending, f4, index_of, select, sort
+from models.gate.candidates import Room, mark
+from models.gate.features import Scratch, expert_scores
+from models.kernels.numerics import KERNEL, ZERO, Ints, descending, f4, index_of, select, sort
 from models.recommender import TESTED_K
 
 ALONE = (*EXPERTS, "repeats")
@@ -28,7 +28,7 @@ def alone(
     """The first 20 items of each expert, by its name, by place of the query.
 
     ``asked`` are pairs: the query's place in ``windows`` int32[N, 10], and in ``room``, which holds the net's best. ``blocked``
-    and ``out`` are what no query, and what each query, must not get: see `models.candidates.walk`.
+    and ``out`` are what no query, and what each query, must not get: see `models.gate.candidates.walk`.
     """
     if not asked:
         return {}

@@ -15,12 +15,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.encoders.encoder import LAST, D, Encoder
-from models.guard import Guard, norm
-from models.linear import multiply
-from models.numerics import KERNEL, ONE, ZERO, Floats, Ints, below, f4
-from models.sampled_softmax import assemble, softmax, take
+from models.kernels.linear import multiply
+from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Ints, below, f4
+from models.kernels.sampled_softmax import assemble, softmax, take
+from models.kernels.topk import ABSENT
+from models.net.guard import Guard, norm
 from models.state import State, copy_rows, nested, part, scalar
-from models.topk import ABSENT
 
 RATE = f4(0.1)
 FIRST_ACCUMULATED = 1e-4

@@ -12,14 +12,14 @@ import numpy as np
 
 from models.baselines.experts import FixedSum, weigh
 from models.experts import rows as experts
-from models.memory import MAX_ITEMS, Memory
-from models.numerics import Floats
+from models.experts.memory import MAX_ITEMS, Memory
+from models.experts.reasons import REASONS, explain
+from models.experts.statistics import HALF_LIVES
+from models.kernels.numerics import Floats
 from models.profile import Profile
 from models.ranked import Rows, allowed_rows, ranked_by
-from models.reasons import REASONS, explain
 from models.recommender import POPULAR, Query, Ranking
 from models.state import State
-from models.statistics import HALF_LIVES
 from models.transition import Transitions
 
 EXPERTS = "experts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from models.numerics import KERNEL, ZERO, descending, exp, f4, index_of, select, sort
+from models.kernels.numerics import KERNEL, ZERO, descending, exp, f4, index_of, select, sort
 
 BLOCK = 16
 ABSENT = f4(-1e9)

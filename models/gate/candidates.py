@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from models.experts.reasons import explain
 from models.experts.rows import learn_item
-from models.features import FEATURES, describe
-from models.numerics import KERNEL, ZERO, Floats, Ints, descending, index_of, select, sort
-from models.reasons import explain
-from models.statistics import count_item
+from models.experts.statistics import count_item
+from models.gate.features import FEATURES, describe
+from models.kernels.numerics import KERNEL, ZERO, Floats, Ints, descending, index_of, select, sort
 
 NOTHING_OUT: Ints = np.zeros((0, 0), np.int32)
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from models.columns import WINDOW, Columns
+from models.experts.columns import WINDOW, Columns
+from models.experts.memory import Memory
 from models.experts.rows import learn_pair
-from models.memory import Memory
-from models.net import Net, begin_near
-from models.numerics import KERNEL, ONE, ZERO, f4
+from models.kernels.numerics import KERNEL, ONE, ZERO, f4
+from models.net.net import Net, begin_near
 from models.recommender import Asked
 
 SEED = 0x9E3779B97F4A7C15

@@ -13,13 +13,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.adam import Adam
-from models.candidates import Found
-from models.features import FEATURES, FIXED_SUM, NET_LOG_PROBABILITY
-from models.guard import Guard, norm
-from models.linear import add_product, multiply
-from models.numerics import KERNEL, ONE, ZERO, Floats, Keys, exp, f4, sigmoid
-from models.ring import Ring, gather, keep
+from models.gate.candidates import Found
+from models.gate.features import FEATURES, FIXED_SUM, NET_LOG_PROBABILITY
+from models.gate.ring import Ring, gather, keep
+from models.kernels.adam import Adam
+from models.kernels.linear import add_product, multiply
+from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Keys, exp, f4, sigmoid
+from models.net.guard import Guard, norm
 from models.state import State, copy_rows, nested, part, scalar
 
 F, H = len(FEATURES), 32

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.candidates import Room
-from models.memory import Memory
-from models.net import Net
-from models.numerics import Floats, Ints
+from models.experts.memory import Memory
+from models.gate.candidates import Room
+from models.kernels.numerics import Floats, Ints
+from models.net.net import Net
 
 REFRESHED_EVERY = 64
 

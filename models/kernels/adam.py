@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.numerics import KERNEL, ONE, Floats, f4
+from models.kernels.numerics import KERNEL, ONE, Floats, f4
 from models.state import State, copy_rows, scalar
 
 BETA_1, BETA_2 = 0.9, 0.999

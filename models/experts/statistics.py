@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from models.numerics import KERNEL, ONE, Floats, Ints, f4
+from models.kernels.numerics import KERNEL, ONE, Floats, Ints, f4
 
 HALF_LIVES = (500, 2000, 20_000)
 """Of the decayed popularities, in events."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from models.numerics import Floats
+from models.kernels.numerics import Floats
 
 
 def multiply(a: Floats, b: Floats, out: Floats) -> Floats:

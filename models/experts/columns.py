@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.numerics import Floats, Ints
+from models.kernels.numerics import Floats, Ints
 
 WINDOW = 10
 """Items of a prefix that are looked at."""

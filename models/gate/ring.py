@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from numba import njit
 
-from models.numerics import KERNEL, ZERO, Floats, Ints, below, descending, index_of, select
+from models.kernels.numerics import KERNEL, ZERO, Floats, Ints, below, descending, index_of, select
 
 
 class Ring(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from models.encoders.encoder import D
-from models.guard import Guard
-from models.memory import Remembering
-from models.net import Net
-from models.numerics import Floats
+from models.experts.memory import Remembering
+from models.kernels.numerics import Floats
+from models.net.guard import Guard
+from models.net.net import Net
 from models.recommender import Parameters
 from models.state import State, part, texts
 

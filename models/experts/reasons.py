@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import njit
 
 from models.experts.rows import COOCCURRENCE, MARKOV, RULES
-from models.numerics import KERNEL, ONE, ZERO, f4
+from models.kernels.numerics import KERNEL, ONE, ZERO, f4
 
 REASONS = ("markov", "rules", "cooccurrence", "repeat")
 """After these comes the encoder: no expert has anything to say for the item."""

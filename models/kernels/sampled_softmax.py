@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from models.numerics import KERNEL, ONE, ZERO, below, exp, f4, log
+from models.kernels.numerics import KERNEL, ONE, ZERO, below, exp, f4, log
 
 
 @njit(**KERNEL)
