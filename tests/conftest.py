@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import EmbeddedAddress
+from support.running import EmbeddedAddress
 
 from serving.demo.brokers import ApacheBroker, EmbeddedBroker
 

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from running import WorkerProcess, fresh_settings, wait_until
+from support.running import WorkerProcess, fresh_settings, wait_until
 
 from streams.kafka.topics import create_topics
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from serving.demo import view as demo_view
 from serving.demo.browser import has_browser
-from serving.demo.demo import view as demo_view
 from serving.demo.foreground import foreground, uninterrupted
 from serving.demo.stage import TURN_S, DemoError, DemoOptions, Stage
 from serving.demo.tally import TopicTally, end_positions

@@ -1,7 +1,7 @@
 """One method, evaluated in a process of its own: its time and memory are nobody else's.
 
-Run as ``python -m serving.evaluation.evaluating``, with an `Order` as JSON on standard input; it tells its progress, and last the result,
-as one JSON object per line.
+Run as ``python -m serving.evaluation.evaluating`` with an `Order` as JSON on standard input. It writes its progress and, last,
+the result, as one JSON object per line.
 """
 
 from __future__ import annotations

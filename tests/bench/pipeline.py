@@ -20,9 +20,9 @@ import time
 import uuid
 from pathlib import Path
 
-from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer
-from running import WorkerProcess, fresh_settings, produce
+from support.journey import clicks
+from support.running import WorkerProcess, fresh_settings, produce
 
 from serving.demo.brokers import ApacheBroker
 from streams.kafka.connection import consumer_config

@@ -23,8 +23,8 @@ from pathlib import Path
 import msgspec
 from bench.load import Took, closed, get, paced, post
 from kafka import KafkaProducer
-from running import WorkerProcess, environment, free_port, fresh_settings, wait_until
-from serve_process import ServeProcess
+from support.running import WorkerProcess, environment, free_port, fresh_settings, wait_until
+from support.serve_process import ServeProcess
 
 from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import Child

@@ -27,9 +27,9 @@ from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
 from bench.pipeline import UNIT, cpu_seconds
-from journey import clicks
 from kafka import KafkaConsumer, TopicPartition
-from running import WorkerProcess, fresh_settings
+from support.journey import clicks
+from support.running import WorkerProcess, fresh_settings
 
 from serving.demo.brokers import ApacheBroker
 from streams.delivery.publisher import send

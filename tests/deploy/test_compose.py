@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from deployed import DEPLOY
+from support.deployed import DEPLOY
 
 COMPOSE = DEPLOY / "compose.yaml"
 TAG = re.compile(r"v?\d+\.\d+\.\d+")

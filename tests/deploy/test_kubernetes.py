@@ -11,7 +11,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from deployed import DEPLOY, VARIABLE, documents, resolve, settings, templates
+from support.deployed import DEPLOY, VARIABLE, documents, resolve, settings, templates
 
 from deploy.kubernetes.rules import MADE, SOURCES, prometheus_rule
 

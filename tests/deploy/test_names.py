@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from deployed import DEPLOY, VARIABLE, resolve, settings
+from support.deployed import DEPLOY, VARIABLE, resolve, settings
 
 TEXTS = sorted(
     path

@@ -19,12 +19,12 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from faults.verdict import count
-from journey import clicks
 from kafka import KafkaProducer
-from oracle import UNCOMPACTED, account, in_changelog, outputs, read_topic, records_of
 from rich.console import Console
 from rich.table import Table
-from running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
+from support.journey import clicks
+from support.oracle import UNCOMPACTED, account, in_changelog, outputs, read_topic, records_of
+from support.running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
 from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics

@@ -9,8 +9,8 @@ import msgspec
 from faults.card import HYBRID, row
 from faults.crashes import kill_all
 from faults.rig import Rig
-from model_oracle import snapshots, write_snapshot
-from running import wait_until
+from support.model_oracle import snapshots, write_snapshot
+from support.running import wait_until
 
 from streams.learning.model_log import Stored
 

@@ -6,8 +6,8 @@ import time
 
 from faults.card import HYBRID, row
 from faults.rig import Rig
-from journey import clicks
-from running import WorkerProcess, wait_until
+from support.journey import clicks
+from support.running import WorkerProcess, wait_until
 
 MOST_GROWTH = 1.25
 MOST_GROWTH_MB = 60.0

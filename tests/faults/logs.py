@@ -8,7 +8,7 @@ from typing import Any
 from faults.card import row
 from faults.crashes import none
 from faults.rig import Rig
-from running import wait_until
+from support.running import wait_until
 
 from streams.kafka.topics import admin, create_topics
 

@@ -16,8 +16,8 @@ from faults.cluster import Cluster
 from faults.proxy import Proxy
 from faults.traffic import Load, Tail
 from kafka import KafkaConsumer, TopicPartition
-from oracle import UNCOMPACTED
-from running import WorkerProcess, free_port, fresh_settings, produce, wait_until
+from support.oracle import UNCOMPACTED
+from support.running import WorkerProcess, free_port, fresh_settings, produce, wait_until
 
 from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from models.hybrid import Hybrid
-from models.net.net import net
+from models.net import net
 from serving.cli import main
 from streams.delivery.exactly_once import ExactlyOnceDelivery
 from streams.delivery.leased import LeasedDelivery

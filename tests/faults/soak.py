@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from faults.rig import Rig, send
 from faults.verdict import verdict
-from running import WorkerProcess
+from support.running import WorkerProcess
 
 RATE = 200.0
 PAUSE_S = 20.0

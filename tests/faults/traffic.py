@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 import msgspec
-from journey import clicks
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from support.journey import clicks
 
 from streams.kafka.connection import client_config, consumer_config
 from streams.learning.replica import POPULAR_KEY

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from model_oracle import bit_equal, sound
-from oracle import Account, Outputs, account, in_changelog, in_rocksdb, outputs, read_topic
+from support.model_oracle import bit_equal, sound
+from support.oracle import Account, Outputs, account, in_changelog, in_rocksdb, outputs, read_topic
 
 from streams.sessions.deletion import MARKER
 from streams.sessions.step import unpack

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from models_streams import learned, ring
+from support.models_streams import learned, ring
 
 from models.registry import build
 from models.snapshot import take

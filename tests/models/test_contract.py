@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from models_streams import ITEMS, learned, recall, ring, steps
+from support.models_streams import ITEMS, learned, recall, ring, steps
 
 from models.baselines.counting import Counting
 from models.recommender import Query, Ranking, Recommender

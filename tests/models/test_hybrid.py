@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from models_streams import ITEMS, learned, recall, ring, steps
+from support.models_streams import ITEMS, learned, recall, ring, steps
 
 from models.drift import PageHinkley
 from models.experts.rows import COOCCURRENCE, MARKOV, forget_items, learn_item, new_rows
@@ -207,7 +207,7 @@ from models.hybrid import Hybrid
 from models.recommender import Query
 from models.snapshot import restore, take
 from models.snapshot import restore, take
-from models_streams import learned, ring
+from support.models_streams import learned, ring
 
 def compiled():
     kernels = {id(o): o for name, m in list(sys.modules.items()) if name.startswith("models.") for o in vars(m).values()}

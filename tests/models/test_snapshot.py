@@ -7,9 +7,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models_streams import learned, ring
 from safetensors import safe_open
 from safetensors.numpy import load, save
+from support.models_streams import learned, ring
 
 from models.registry import build
 from models.snapshot import FORMAT, SnapshotError, manifest, restore, take

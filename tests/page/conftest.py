@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from running import WorkerProcess, environment, fresh_settings, wait_until
-from serve_process import ServeProcess
+from support.running import WorkerProcess, environment, fresh_settings, wait_until
+from support.serve_process import ServeProcess
 
 from streams.kafka.topics import create_topics
 

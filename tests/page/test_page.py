@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-import chromium
 import pytest
-from chromium import Page
-from serve_process import ServeProcess
+from support import chromium
+from support.chromium import Page
+from support.serve_process import ServeProcess
 
 from serving.http.auth import new_key, write_keys
 

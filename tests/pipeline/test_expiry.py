@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from journey import wait_done
 from kafka import KafkaProducer
-from oracle import in_changelog, in_rocksdb, read_topic
-from running import WorkerProcess, fresh_settings, wait_until
+from support.journey import wait_done
+from support.oracle import in_changelog, in_rocksdb, read_topic
+from support.running import WorkerProcess, fresh_settings, wait_until
 
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import pytest
 from aiokafka.client import AIOKafkaClient
 from faust.types import TP
-from journey import clicks
 from mode.threads import WorkerThread
-from running import fresh_settings, produce, wait_until
+from support.journey import clicks
+from support.running import fresh_settings, produce, wait_until
 
 from streams.engine.app import App, create_app
 from streams.kafka.reach import group_answers

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from journey import assert_accounted, clicks, wait_done
-from oracle import in_changelog, outputs, read_topic
-from running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
+from support.journey import assert_accounted, clicks, wait_done
+from support.oracle import in_changelog, outputs, read_topic
+from support.running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
 from streams.kafka.topics import create_topics
 from streams.learning.replica import POPULAR_KEY

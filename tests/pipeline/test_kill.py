@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from journey import assert_accounted, clicks, wait_done
-from oracle import in_changelog
-from running import WorkerProcess, fresh_settings, produce, wait_until
+from support.journey import assert_accounted, clicks, wait_done
+from support.oracle import in_changelog
+from support.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from streams.kafka.topics import create_topics
 

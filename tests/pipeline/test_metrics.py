@@ -10,9 +10,9 @@ import urllib.request
 from typing import NamedTuple
 
 import pytest
-from journey import wait_done
 from prometheus_client import CollectorRegistry
-from running import WorkerProcess, fresh_settings, produce, samples, wait_until
+from support.journey import wait_done
+from support.running import WorkerProcess, fresh_settings, produce, samples, wait_until
 
 from serving.metrics_reference import metrics
 from streams.events.records import recommendation_id

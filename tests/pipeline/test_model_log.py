@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from journey import clicks, wait_done
 from kafka import KafkaProducer
-from model_oracle import snapshots, uninterrupted, write_snapshot
-from oracle import account, outputs, read_topic
-from running import WorkerProcess, environment, fresh_settings, produce, wait_until
 from safetensors.numpy import load
+from support.journey import clicks, wait_done
+from support.model_oracle import snapshots, uninterrupted, write_snapshot
+from support.oracle import account, outputs, read_topic
+from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
 
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from authorizing import USERS, AuthorizingBroker, Right, documented
-from journey import clicks, wait_done
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from oracle import account, outputs, read_topic
-from running import WorkerProcess, environment, fresh_settings, produce, wait_until
-from serve_process import ServeProcess
+from support.authorizing import USERS, AuthorizingBroker, Right, documented
+from support.journey import clicks, wait_done
+from support.oracle import account, outputs, read_topic
+from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from support.serve_process import ServeProcess
 
 from models.snapshot import take
 from streams.events.records import Recommendation

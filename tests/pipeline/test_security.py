@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import UserScramCredentialUpsertion
-from running import WorkerProcess, fresh_settings
+from support.running import WorkerProcess, fresh_settings
 
 from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import free_ports

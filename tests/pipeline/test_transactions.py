@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from journey import assert_accounted, clicks, wait_done
-from oracle import read_topic
-from running import WorkerProcess, fresh_settings, produce, wait_until
+from support.journey import assert_accounted, clicks, wait_done
+from support.oracle import read_topic
+from support.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from streams.engine.transactions import FencedSender, Membership
 from streams.kafka.outbox import Abandoned

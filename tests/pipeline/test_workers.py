@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from journey import assert_accounted, clicks, wait_done
-from oracle import Outputs, account, in_changelog, outputs, read_topic
-from running import WorkerProcess, fresh_settings, produce, wait_until
+from support.journey import assert_accounted, clicks, wait_done
+from support.oracle import Outputs, account, in_changelog, outputs, read_topic
+from support.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from serving.commands.worker import supervised
 from streams.kafka.topics import create_topics

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from oracle import in_changelog, in_rocksdb, read_topic
-from running import WorkerProcess, fresh_settings, produce, wait_until
-from serve_process import ServeProcess
-from server_sent import Events
+from support.oracle import in_changelog, in_rocksdb, read_topic
+from support.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.serve_process import ServeProcess
+from support.server_sent import Events
 
 from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics

@@ -10,10 +10,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from journey import clicks, wait_done
 from kafka import KafkaProducer
-from oracle import in_changelog, outputs, read_topic
-from running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from support.journey import clicks, wait_done
+from support.oracle import in_changelog, outputs, read_topic
+from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
 
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
-from models_streams import learned, recall, ring
+from support.models_streams import learned, recall, ring
 
 from models.recommender import Query
 from models.snapshot import manifest, restore

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
-from running import fresh_settings
 from structlog.testing import capture_logs
+from support.running import fresh_settings
 
 from streams.kafka.connection import NoBroker
 from streams.kafka.topics import TopicsError

@@ -11,10 +11,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from expressions import BOARDS, OF_PROMETHEUS, Asked, asked_by_panels, declared, panels, rules, selectors, with_variables
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from support.expressions import BOARDS, OF_PROMETHEUS, Asked, asked_by_panels, declared, panels, rules, selectors, with_variables
 
 from deploy.grafana.__main__ import files
 from streams.observing.metrics import LABELS

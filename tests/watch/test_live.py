@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from expressions import BOARDS, asked_by_panels, rules, with_variables
-from running import produce, wait_until
-from watched import Site
+from support.expressions import BOARDS, asked_by_panels, rules, with_variables
+from support.running import produce, wait_until
+from support.watched import Site
 
 from deploy.watch import GRAPHS
 

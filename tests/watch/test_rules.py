@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from expressions import DEPLOY, RULES, rules
-from shortened import shortened
+from support.expressions import DEPLOY, RULES, rules
+from support.shortened import shortened
 
 PROMETHEUS = DEPLOY / "prometheus"
 UNIT_TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))

@@ -14,8 +14,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from expressions import selectors
-from running import wait_until
+from support.expressions import selectors
+from support.running import wait_until
 
 from deploy.watch import GRAPHS, graphs
 

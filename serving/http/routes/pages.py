@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.http.documents import JSON
 from serving.http.operations import ROUTE, Call, Operation
 
-PAGE = Path(__file__).parent.parent / "page"
+PAGE = Path(__file__).parents[2] / "page"
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

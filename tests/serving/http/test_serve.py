@@ -1,0 +1,246 @@
+"""`ouzel serve` as it is reached over TCP: what it refuses, and how; its pages, its metrics, its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.running import fresh_settings
+from support.serve_process import ServeProcess
+
+from serving.http.auth import SCOPES, new_key, write_keys
+from streams.kafka.topics import create_topics
+from streams.settings import Settings
+
+EVENT = {"user_id": "ann", "item_id": "a"}
+LONG = "x" * 10_000
+JSON, TEXT = {"content-type": "application/json"}, {"content-type": "text/plain"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "kind"),
+    [
+        ("POST", "/v1/events", b"x" * 200_001, {}, 413, "too-large"),
+        ("POST", "/v1/events", b'{"user_id": "ann", "item', {}, 400, "malformed"),
+        ("POST", "/v1/events", b"", {}, 400, "malformed"),
+        ("POST", "/v1/events", b'{"user_id": "ann", "item_id": "a", "price": NaN}', {}, 400, "malformed"),
+        ("POST", "/v1/events", b"[" * 100_000 + b"]" * 99_999, {}, 400, "malformed"),
+        ("POST", "/v1/events", b'{"user_id":"u","context":' + b"[" * 90_000 + b"]" * 90_000 + b"}", {}, 400, "malformed"),
+        ("POST", "/v1/events", b'{"a":' * 100_000, {}, 413, "too-large"),
+        ("POST", "/v1/events", b'{"user_id": "ann", "item_id": "\xff"}', {}, 400, "malformed"),
+        ("POST", "/v1/events", b"null", {}, 422, "invalid-record"),
+        ("POST", "/v1/events", b"{}", {}, 422, "invalid-record"),
+        ("POST", "/v1/events", [], {}, 400, "malformed"),
+        ("POST", "/v1/events", [EVENT] * 501, {}, 413, "too-large"),
+        ("POST", "/v1/events", [{}] * 500, {}, 422, "invalid-record"),
+        ("POST", "/v1/events", EVENT | {"user_id": LONG}, {}, 422, "invalid-record"),
+        ("POST", "/v1/events", EVENT | {"user_id": "a\x00b"}, {}, 422, "invalid-record"),
+        ("POST", "/v1/events", EVENT | {"user_id": "__popular__"}, {}, 422, "invalid-record"),
+        ("POST", "/v1/events", EVENT, TEXT, 415, "unsupported-media-type"),
+        ("POST", "/v1/events", EVENT, JSON | {"content-encoding": "gzip"}, 415, "unsupported-media-type"),
+        ("POST", "/v1/events", EVENT, JSON | {"accept": "text/html"}, 406, "not-acceptable"),
+        ("POST", "/v1/events?wait_ms=1001", EVENT, {}, 422, "invalid-parameter"),
+        ("POST", "/v1/events?wait_ms=-1", EVENT, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/ann?k=0", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/ann?k=-1", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/ann?k=1000000000", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/ann?k=x", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/ann?unknown=1", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/ann?category=" + "&category=".join("ab"), None, {}, 422, "invalid-parameter"),
+        ("GET", f"/v1/recommendations/{LONG}", None, {}, 414, "uri-too-long"),
+        ("GET", f"/v1/recommendations/{'x' * 257}", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/a%00b", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/a%0d%0ab", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/%ff", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/__popular__", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/recommendations/", None, {}, 404, "not-found"),
+        ("GET", "/v1/recommendations/a/b", None, {}, 404, "not-found"),
+        ("GET", f"/v1/items?id={'x' * 8300}&id=y", None, {}, 414, "uri-too-long"),
+        ("GET", "/v2/recommendations/ann", None, {}, 404, "not-found"),
+        ("GET", "/v1/users/nobody", None, {}, 404, "not-found"),
+        ("GET", "/v1/items/nothing", None, {}, 404, "not-found"),
+        ("GET", "/v1/items/nothing/similar", None, {}, 404, "not-found"),
+        ("GET", "/v1/popular?half_life=7", None, {}, 422, "invalid-parameter"),
+        ("GET", "/v1/live/stream", None, {"accept": "application/json"}, 406, "not-acceptable"),
+        ("PUT", "/v1/items/a", {"item_id": "b"}, {}, 422, "invalid-record"),
+        ("PUT", "/v1/items/a", b"[]", {}, 422, "invalid-record"),
+        ("PUT", "/v1/items/a", {"price": "1"}, {}, 422, "invalid-record"),
+        ("PATCH", "/v1/items/a", {}, {}, 405, "method-not-allowed"),
+        ("GET", "/v1/events", None, {}, 405, "method-not-allowed"),
+        ("POST", "/page/app.js", b"", {}, 405, "method-not-allowed"),
+        ("GET", "/page/../auth.py", None, {}, 404, "not-found"),
+        ("GET", "/page/..%2fauth.py", None, {}, 404, "not-found"),
+        ("GET", "/page/%2e%2e/auth.py", None, {}, 404, "not-found"),
+        ("GET", "/page//etc/passwd", None, {}, 404, "not-found"),
+        ("GET", "/page/%00", None, {}, 404, "not-found"),
+        ("GET", "/page/....//....//auth.py", None, {}, 404, "not-found"),
+        ("GET", "/page/", None, {}, 404, "not-found"),
+        ("GET", "/v1/popular", None, {"host": "evil.example"}, 403, "foreign-host"),
+        ("GET", "/v1/popular", None, {"host": "127.0.0.1.evil.example:80"}, 403, "foreign-host"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_its_status_and_its_reason(
+    served: ServeProcess, method: str, path: str, body: object, headers: dict[str, str], status: int, kind: str
+) -> None:
+    answer = served.call(method, path, body, headers)
+    assert (answer.status, answer.body["type"]) == (status, f"/reference#{kind}"), answer.body
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.body["status"] == status
+    assert answer.body["title"]
+    if status == 405:
+        assert answer.headers["allow"] or path.startswith("/page")
+    if status == 422:
+        assert "field" in answer.body or answer.body["errors"]
+
+
+def test_events_are_accepted_in_each_form_and_the_bad_told(served: ServeProcess) -> None:
+    one = served.call("POST", "/v1/events", EVENT)
+    assert (one.status, one.body["accepted"], one.body["errors"]) == (202, 1, [])
+    assert one.body["events"][0]["event_id"].startswith(served.settings.topic("events"))
+    lines = "\n".join(map(json.dumps, [EVENT, {"user_id": "x"}, EVENT]))
+    some = served.call("POST", "/v1/events", lines, {"content-type": "application/x-ndjson; charset=utf-8"})
+    assert (some.status, some.body["accepted"], some.body["refused"]) == (207, 2, 1)
+    assert some.body["errors"] == [{"position": 1, "reason": "missing_field", "field": "item_id", "detail": "item_id"}]
+    assert [event["position"] for event in some.body["events"]] == [0, 2]
+    most = served.call("POST", "/v1/events", [EVENT] * 500)
+    assert (most.status, most.body["accepted"]) == (202, 500)
+    offsets = [event["offset"] for event in most.body["events"]]
+    assert offsets == sorted(offsets)
+
+
+def test_items_are_read_as_they_were_written(served: ServeProcess) -> None:
+    boots = {"item_name": "Boots", "categories": ["Shoes"], "price": 9.5}
+    put = served.call("PUT", "/v1/items/b%2F1", boots)
+    assert (put.status, put.body["item_id"], put.body["item_name"]) == (200, "b/1", "Boots")
+    assert served.call("GET", "/v1/items/b%2F1").body == put.body
+    bulk = served.call("POST", "/v1/items", [{"item_id": "s1", "categories": ["Shoes"]}, {"item_id": ""}, {"item_id": 7}])
+    assert (bulk.status, bulk.body["accepted"], bulk.body["errors"][0]["position"]) == (207, 2, 1)
+    listed = served.call("GET", "/v1/items?category=Shoes").body
+    assert {item["item_id"] for item in listed["items"]} == {"b/1", "s1"}
+    assert {"name": "Shoes", "items": 2} in listed["categories"]
+    assert served.call("PUT", "/v1/items/s1", {"categories": ["Shoes"], "is_hidden": True}).status == 200
+    assert served.call("GET", "/v1/items?category=Shoes").body["total"] == 1
+    assert served.call("GET", "/v1/items?id=s1&id=none&id=7").body["total"] == 2
+    cold = served.call("GET", "/v1/recommendations/stranger?category=Shoes").body
+    assert [(item["item_id"], item["reason"]) for item in cold["items"]] == [("b/1", "catalogue")]
+    assert (cold["strategy"], cold["fallback"]) == ("popularity", ["catalogue"])
+    assert served.call("DELETE", "/v1/items/b%2F1").status == 204
+    assert served.call("GET", "/v1/items/b%2F1").status == 404
+
+
+def test_a_head_request_is_a_get_without_its_body(served: ServeProcess) -> None:
+    got, head = served.call("GET", "/v1/recommendations/x"), served.call("HEAD", "/health/live")
+    assert got.headers["content-length"] == str(len(json.dumps(got.body, separators=(",", ":"))))
+    assert (head.status, head.body) == (200, b"") or head.body == ""
+
+
+def test_the_pages_are_strict(served: ServeProcess) -> None:
+    reference = served.call("GET", "/reference")
+    text = reference.body.decode()
+    assert reference.status == 200
+    policy = reference.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http:" not in text.replace("http://127.0.0.1", "")
+    assert not re.search(r"<script|<style|style=|onclick|//cdn", text)
+    for name in ("GET /v1/recommendations/{user_id}", "RankingAnswer", 'id="kafka-away"'):
+        assert name in text
+    assert served.call("GET", "/page/reference.css").headers["content-type"].startswith("text/css")
+    assert served.call("GET", "/").status in (200, 307)
+    assert served.call("GET", "/openapi.json").body["openapi"] == "3.1.0"
+
+
+def test_promtool_has_no_complaint(served: ServeProcess) -> None:
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed")
+    served.call("GET", "/v1/recommendations/x")
+    metrics = served.call("GET", "/metrics").body
+    checked = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+    assert b"_created" not in metrics
+
+
+def test_no_id_is_in_a_metric_or_a_log(served: ServeProcess) -> None:
+    secret = "someone-7f3a"
+    served.call("GET", f"/v1/recommendations/{secret}")
+    served.call("POST", "/v1/events", {"user_id": secret, "item_id": "a", "price": "x"})
+    served.call("PATCH", f"/v1/users/{secret}")
+    served.call("GET", f"/nowhere/{secret}")
+    assert secret.encode() not in served.call("GET", "/metrics").body
+    assert secret not in served.log.read_text()
+
+
+def test_health_tells_of_each_topic(served: ServeProcess) -> None:
+    ready = served.call("GET", "/health/ready")
+    assert (ready.status, ready.body["status"]) == (200, "ready")
+    assert set(ready.body["topics"]) == {"recommendations", "items", "transitions", "events"}
+    assert served.call("GET", "/health/live", headers={"host": "localhost"}).status == 200
+
+
+def started(settings: Settings, log: Path, **extra: str) -> ServeProcess:
+    server = ServeProcess(settings, log, **extra)
+    server.start()
+    return server
+
+
+def test_keys_their_scopes_and_cors_over_http(embedded: str, tmp_path: Path) -> None:
+    settings = fresh_settings(embedded, tmp_path)
+    create_topics(settings)
+    made = [new_key(scope, [scope], 0) for scope in SCOPES]
+    write_keys(tmp_path / "keys.json", [kept for _, kept in made])
+    reader, sender, admin = ({"authorization": f"Bearer {text}"} for text, _ in made)
+    keys = {"OUZEL_SERVE_KEYS": str(tmp_path / "keys.json")}
+    server = started(settings, tmp_path / "serve.log", OUZEL_SERVE_CORS_ORIGINS='["https://shop.example"]', **keys)
+    try:
+        server.wait_ready()
+        for headers, method, path, body, status in [
+            ({}, "GET", "/v1/popular", None, 401),
+            ({"authorization": "Bearer nonsense"}, "GET", "/v1/popular", None, 401),
+            (sender, "GET", "/v1/popular", None, 403),
+            (reader, "GET", "/v1/popular", None, 200),
+            (reader, "POST", "/v1/events", EVENT, 403),
+            (sender, "POST", "/v1/events", EVENT, 202),
+            (sender, "DELETE", "/v1/users/ann", None, 403),
+            (reader, "PUT", "/v1/items/a", {}, 403),
+            (admin, "PUT", "/v1/items/a", {}, 200),
+            (admin, "DELETE", "/v1/users/ann", None, 202),
+            ({}, "GET", "/health/ready", None, 200),
+            ({}, "GET", "/reference", None, 200),
+            (reader | {"host": "shop.example"}, "GET", "/v1/popular", None, 200),
+        ]:
+            assert server.call(method, path, body, headers).status == status, (method, path, status)
+        origin = {"origin": "https://shop.example"}
+        preflight = server.call("OPTIONS", "/v1/events", None, origin | {"access-control-request-method": "POST"})
+        assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
+        assert (
+            "access-control-allow-origin"
+            not in server.call("GET", "/v1/popular", None, {"origin": "https://evil.example"}).headers
+        )
+        answered = server.call("GET", "/v1/popular", None, origin | reader)
+        assert answered.headers["access-control-allow-origin"] == "https://shop.example"
+        assert server.metrics()["ouzel_serve_auth_refusals_total|reason=unknown"] == 1
+        assert "no keys are set" not in server.log.read_text()
+        _stream_ends_with_the_process(server, reader["authorization"])
+    finally:
+        server.kill()
+
+
+def _stream_ends_with_the_process(server: ServeProcess, authorization: str) -> None:
+    asked = f"GET /v1/users/ann/stream HTTP/1.1\r\nhost: localhost\r\nauthorization: {authorization}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(asked.encode())
+        got = b""
+        while b"retry: 2000" not in got:
+            got += connection.recv(4096)
+        assert server.metrics()["ouzel_serve_streams|kind=user"] == 1
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        while connection.recv(4096):
+            pass
+    assert server.process.wait(8) == 0, server.tail()

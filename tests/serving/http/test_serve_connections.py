@@ -1,0 +1,97 @@
+"""What `ouzel serve` does with connections that are slow, endless, idle or too many."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+from support.running import wait_until
+from support.serve_process import ServeProcess
+
+
+def raw(server: ServeProcess, *parts: bytes, pause_s: float = 0.0) -> bytes:
+    """Bytes on a connection, one part after the other, and all that comes back until it ends."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause_s)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused before the end
+        got = b""
+        try:
+            while found := connection.recv(65536):
+                got += found
+        except ConnectionResetError:
+            pass
+        return got
+
+
+HEAD = b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "pause_s", "status"),
+    [
+        pytest.param([b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"x" * 20_000], 0.0, 431, id="endless header"),
+        pytest.param([b"GET / HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 5000], 0.0, 431, id="endless headers"),
+        pytest.param([b"GET /" + b"x" * 20_000], 0.0, 431, id="endless path"),
+        pytest.param([b"GET / HTTP/1.1\r\n", *[b"x: y\r\n"] * 20], 0.1, 408, id="slow header"),
+        pytest.param([HEAD + b"content-length: 1000\r\n\r\n", *[b" "] * 20], 0.1, 408, id="slow body"),
+        pytest.param([HEAD + b"content-length: 1000000\r\n\r\n"], 0.0, 413, id="a body that says that it is large"),
+        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"ff0\r\n" + b" " * 0xFF0 + b"\r\n"], 0.0, 408, id="no end"),
+        pytest.param([b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"], 0.0, 400, id="TLS"),
+        pytest.param([b"GET / HTTP/9.9\r\n\r\n"], 0.0, 400, id="unknown version"),
+        pytest.param([b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n"], 0.0, 400, id="a path that is no ASCII"),
+        pytest.param([b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"], 0.0, 400, id="two lengths"),
+    ],
+)  # fmt: skip
+def test_what_takes_too_long_or_never_ends_is_answered_and_cut(
+    served: ServeProcess, parts: list[bytes], pause_s: float, status: int
+) -> None:
+    began = time.monotonic()
+    answer = raw(served, *parts, pause_s=pause_s)
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:300]
+    assert b"application/problem+json" in answer
+    assert time.monotonic() - began < 6.0
+    assert served.call("GET", "/health/live").status == 200
+
+
+def test_a_client_that_says_nothing_is_left(served: ServeProcess) -> None:
+    began = time.monotonic()
+    assert raw(served) == b""
+    assert 1.0 < time.monotonic() - began < 5.0
+
+
+def test_a_client_that_takes_nothing_is_cut(served: ServeProcess) -> None:
+    """Requests one after the other, whose answers nobody reads: they pile up to a bound, and then the connection ends."""
+    request = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(0.5)
+        try:
+            for _ in range(2000):
+                connection.sendall(request)
+        except (TimeoutError, ConnectionError):
+            pass
+        cut = "ouzel_serve_connections_cut_total|reason=slow_reader"
+        wait_until(lambda: served.metrics().get(cut, 0) >= 1, "the slow reader is cut", 10)
+
+
+def test_a_connection_too_many_is_told_so(served: ServeProcess) -> None:
+    idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(60)]
+    try:
+        answers = []
+        for connection in reversed(idle):  # those that came first are let in
+            connection.settimeout(5)
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            answers.append(connection.recv(4096))
+        statuses = [answer.split()[1] for answer in answers if answer]
+        assert statuses.count(b"503") > 5
+        assert statuses.count(b"200") >= 40
+        assert all(b"/reference#busy" in answer and b"retry-after: 1" in answer for answer in answers if b" 503 " in answer[:20])
+    finally:
+        for connection in idle:
+            connection.close()
+    wait_until(lambda: served.call("GET", "/health/live").status == 200, "room again")

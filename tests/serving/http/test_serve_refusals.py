@@ -1,0 +1,65 @@
+"""What `ouzel serve` refuses before it has begun: one line, and the exit code."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.running import environment, fresh_settings
+from typer.testing import CliRunner
+
+from serving.cli import build
+from serving.commands import CliError
+from streams.kafka.connection import NoBroker
+from streams.kafka.topics import create_topics
+from streams.settings import Settings, SettingsError
+
+
+@pytest.fixture(scope="module")
+def settings(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = fresh_settings(embedded, tmp_path_factory.mktemp("refused"))
+    create_topics(made)
+    return made
+
+
+@pytest.fixture
+def taken() -> Iterator[str]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield str(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("extra", "error", "code", "told"),
+    [
+        ({"OUZEL_SERVE_HOST": "0.0.0.0"}, CliError, 2, "serve_host: 0.0.0.0 is not loopback, and there are no keys"),
+        ({"OUZEL_SERVE_KEYS": "/nowhere/keys.json"}, CliError, 2, "serve_keys: /nowhere/keys.json: No such file"),
+        ({"OUZEL_SERVE_KEYS": __file__}, CliError, 2, "is no file of keys"),
+        ({"OUZEL_PARTITIONS": "3"}, CliError, 2, "4 partitions, the settings say 3"),
+        ({"OUZEL_TOPIC_PREFIX": "nothing."}, CliError, 2, "ouzel topics create"),
+        ({"OUZEL_BROKER": "127.0.0.1:1"}, NoBroker, None, "no broker answers at 127.0.0.1:1"),
+        ({"OUZEL_DECODER": "nowhere:nothing"}, SettingsError, None, "decoder nowhere:nothing"),
+        ({"OUZEL_SERVE_PORT": "TAKEN"}, CliError, 1, "cannot listen on 127.0.0.1:"),
+        ({"OUZEL_SERVE_PORT": "x"}, SettingsError, None, "serve_port"),
+    ],
+)
+def test_it_is_refused_in_one_line(
+    settings: Settings, taken: str, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str], error: type[Exception],
+    code: int | None, told: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 500)
+    changed = {name: taken if value == "TAKEN" else value for name, value in extra.items()}
+    for name, value in (environment(settings) | changed).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(error, match=told) as caught:
+        CliRunner().invoke(build(), ["serve"], catch_exceptions=False)
+    assert "\n" not in str(caught.value)
+    assert getattr(caught.value, "code", None) == code
+
+
+def test_the_files_of_the_page_are_in_the_package() -> None:
+    import serving
+
+    assert (Path(serving.__file__).parent / "page" / "reference.css").is_file()

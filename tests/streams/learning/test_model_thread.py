@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from functools import partial
+
+import pytest
+from support.running import wait_until
+
+from streams.learning.model_thread import ModelThread
+
+
+async def order(every_second: bool) -> str:
+    thread = ModelThread()
+    thread.yield_every_second_turn = every_second
+    begin, ran = threading.Event(), []
+    first = asyncio.ensure_future(thread.urgent(begin.wait))
+    jobs = [asyncio.ensure_future(thread.background(lambda: ran.append("b"))) for _ in range(3)]
+    jobs += [asyncio.ensure_future(thread.urgent(lambda: ran.append("u"))) for _ in range(3)]
+    await asyncio.sleep(0)  # lets every job be queued behind the first
+    begin.set()
+    await asyncio.gather(first, *jobs)
+    thread.stop()
+    return "".join(ran)
+
+
+async def test_ranking_goes_before_learning() -> None:
+    assert await order(every_second=False) == "uuubbb"
+
+
+async def test_a_learner_far_behind_gets_every_second_turn() -> None:
+    assert await order(every_second=True) == "bububu"
+
+
+async def test_an_error_reaches_whoever_asked_and_the_thread_goes_on() -> None:
+    thread = ModelThread()
+    with pytest.raises(ZeroDivisionError):
+        await thread.urgent(lambda: 1 // 0)
+    assert await thread.urgent(threading.current_thread) is not threading.current_thread()
+    thread.stop()
+
+
+async def test_what_a_job_holds_is_let_go_when_it_is_done() -> None:
+    class Queries:
+        pass
+
+    thread, queries = ModelThread(), Queries()
+    alive = weakref.ref(queries)
+    await thread.urgent(partial(id, queries))
+    del queries
+    wait_until(lambda: alive() is None, "nobody holds the job of before", 10)
+    thread.stop()

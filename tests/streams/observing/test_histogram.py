@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from support.running import samples
+
+from streams.observing.histogram import BulkHistogram
+
+BUCKETS = (0.001, 0.01, 0.5, 1.0)
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.001, 0.0011, 0.01, 0.3, 0.5, 1.0, 2.0, 3600.0]))))
+def test_a_scrape_reads_as_that_of_the_librarys_own_histogram(units: list[list[float]]) -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    bulk = BulkHistogram("freshness_seconds", "Text.", BUCKETS, ours)
+    single = Histogram("freshness_seconds", "Text.", buckets=BUCKETS, registry=theirs)
+    for unit in units:
+        bulk.observe(unit)
+        for value in unit:
+            single.observe(value)
+    assert generate_latest(ours) == b"\n".join(line for line in generate_latest(theirs).split(b"\n") if b"_created" not in line)
+
+
+@given(st.lists(st.integers(0, 100_000_000)), st.integers(0, 100_000_000))
+def test_ages_count_as_what_they_are_in_seconds(times: list[int], now_ms: int) -> None:
+    told = []
+    for by_time in (True, False):
+        registry = CollectorRegistry()
+        bulk = BulkHistogram("age_seconds", "Text.", (0.5, 60.0, 3600.0), registry, worst=3600.0)
+        if by_time:
+            bulk.observe_ages(times, now_ms / 1000)
+        else:
+            bulk.observe([(now_ms - time) / 1000 for time in times])
+        told.append(samples(generate_latest(registry).decode()))
+    assert told[0] == pytest.approx(told[1])
+
+
+def test_what_lies_beyond_the_worst_or_below_nothing_counts_as_that() -> None:
+    registry = CollectorRegistry()
+    bulk = BulkHistogram("freshness_seconds", "Text.", BUCKETS, registry, worst=60.0)
+    bulk.observe([-5.0, 0.3, 1e9])
+    bulk.observe([])
+    text = generate_latest(registry).decode()
+    assert "freshness_seconds_sum 60.3" in text
+    assert 'freshness_seconds_bucket{le="0.001"} 1.0' in text
+    assert "freshness_seconds_count 3.0" in text

@@ -1,0 +1,149 @@
+"""An Apache Kafka that asks who one is and what one may do, and the table of rights in docs/operations.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from kafka import KafkaAdminClient
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
+from support.running import wait_until
+
+from serving.demo.brokers import ApacheBroker
+from serving.demo.processes import free_ports
+from streams.settings import Settings
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+USERS = tuple(f"user{number}" for number in range(40))
+LOG4J = """\
+status = error
+appender.decisions.type = File
+appender.decisions.name = decisions
+appender.decisions.fileName = {file}
+appender.decisions.layout.type = PatternLayout
+appender.decisions.layout.pattern = %m%n
+rootLogger.level = error
+logger.decisions.name = kafka.authorizer.logger
+logger.decisions.level = debug
+logger.decisions.additivity = false
+logger.decisions.appenderRef.decisions.ref = decisions
+"""
+DECISION = re.compile(r"Principal = User:(\w+) is (Allowed|Denied) operation = (\w+) .* on resource = (\w+):LITERAL:(\S+) ")
+IMPLY_DESCRIBE = {"READ", "WRITE", "DELETE", "ALTER"}
+
+
+class Right(NamedTuple):
+    """That something may be done with a resource; a name that ends with ``*`` is a prefix. All in Kafka's words, upper case."""
+
+    kind: str
+    name: str
+    operation: str
+
+    def covers(self, asked: Right) -> bool:
+        """Whether what was asked is granted by this."""
+        same = asked.operation == self.operation or (asked.operation == "DESCRIBE" and self.operation in IMPLY_DESCRIBE)
+        named = asked.name.startswith(self.name[:-1]) if self.name.endswith("*") else asked.name == self.name
+        return same and named and asked.kind == self.kind
+
+
+class AuthorizingBroker(ApacheBroker):
+    """The plain listener is the administrator's; on ``guarded`` one has a name and what it was granted, and all is logged."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        (port,) = free_ports(1)
+        self.guarded = f"127.0.0.1:{port}"
+        self._decisions = self.folder / "decisions.log"
+
+    def command(self) -> tuple[list[str], Mapping[str, str]]:
+        logging = self.folder / "log4j2.properties"
+        logging.write_text(LOG4J.format(file=self._decisions))
+        command, environment = super().command()
+        told = {"KAFKA_LOG4J": str(logging), "KAFKA_LOG4J_OPTS": f"-Dlog4j2.configurationFile={logging}"}
+        return list(command), {**environment, **told}
+
+    def _properties(self) -> dict[str, str]:
+        properties = super()._properties()
+        for name in ("listeners", "advertised.listeners"):
+            properties[name] += f",SASL_PLAINTEXT://{self.guarded}"
+        users = " ".join(f'user_{user}="{user}-word"' for user in USERS)
+        return properties | {
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config": f"{LOGIN} {users};",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+
+    def login(self, user: str) -> dict[str, str]:
+        """The environment of one who comes as this user."""
+        return {
+            "OUZEL_BROKER": self.guarded,
+            "OUZEL_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "OUZEL_SASL_MECHANISM": "PLAIN",
+            "OUZEL_SASL_USERNAME": user,
+            "OUZEL_SASL_PASSWORD": f"{user}-word",
+        }
+
+    def grant(self, user: str, rights: Iterable[Right]) -> None:
+        """Let a user do this; returns when the broker knows."""
+        acls = [_acl(user, right) for right in rights]
+        of_user = ACLFilter(
+            f"User:{user}",
+            None,
+            ACLOperation.ANY,
+            ACLPermissionType.ANY,
+            ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
+        )
+        client = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        client.create_acls(acls)
+        wait_until(lambda: len(client.describe_acls(of_user)[0]) == len(set(acls)), "the grants", every_s=0.01)
+        client.close()
+
+    def asked(self, user: str) -> dict[Right, bool]:
+        """All that a user has asked for, and whether it was always allowed."""
+        found: dict[Right, bool] = {}
+        for line in self._decisions.read_text().splitlines():
+            if (told := DECISION.match(line)) and told[1] == user:
+                right = Right(told[4].upper(), told[5], told[3])
+                found[right] = found.get(right, True) and told[2] == "Allowed"
+        return found
+
+
+def documented(who: str, settings: Settings) -> list[Right]:
+    """The rights of ``who`` in docs/operations.md, for the names in these settings."""
+    rights = []
+    for line in OPERATIONS.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 4 or who not in re.findall(r"`([^`]+)`", cells[0]):
+            continue
+        kind = cells[1].upper().replace(" ", "")
+        for name in re.findall(r"`([^`]+)`", cells[2]):
+            real = settings.topic_prefix + name.removeprefix("ouzel.") if kind == "TOPIC" else settings.app_id + name[5:]
+            rights += [Right(kind, real, _snake(operation)) for operation in cells[3].split(", ")]
+    assert rights, f"docs/operations.md grants nothing to {who}"
+    return rights
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+
+
+def _acl(user: str, right: Right) -> ACL:
+    kind = ResourceType["TRANSACTIONAL_ID" if right.kind == "TRANSACTIONALID" else right.kind]
+    prefixed = right.name.endswith("*")
+    pattern = ACLResourcePatternType.PREFIXED if prefixed else ACLResourcePatternType.LITERAL
+    resource = ResourcePattern(kind, right.name.removesuffix("*"), pattern)
+    return ACL(f"User:{user}", "*", ACLOperation[right.operation], ACLPermissionType.ALLOW, resource)

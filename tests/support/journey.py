@@ -1,0 +1,52 @@
+"""Input for a worker, and the comparison of all that it did with the oracle."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from support.oracle import account, in_changelog, in_rocksdb, outputs, read_topic
+from support.running import wait_until
+
+from streams.settings import Settings
+
+
+def clicks(count: int, users: int, seed: int = 0) -> list[tuple[bytes, bytes]]:
+    """Clicks of some users over some items, a second apart per click, each with its own event id."""
+    rng = random.Random(seed)
+    records = []
+    for number in range(count):
+        user = f"user-{rng.randrange(users)}"
+        event = {
+            "event_id": f"e{seed}-{number}",
+            "user_id": user,
+            "item_id": f"item-{rng.randrange(200)}",
+            "timestamp": 1_700_000_000_000 + number * 1000,
+        }
+        records.append((user.encode(), json.dumps(event).encode()))
+    return records
+
+
+def wait_done(settings: Settings, total: int, timeout_s: float = 60.0) -> None:
+    """Until the changelog's watermarks say that every event is done."""
+
+    def done() -> bool:
+        return sum(offset + 1 for offset in in_changelog(settings)[1].values()) >= total
+
+    wait_until(done, f"{total} events done", timeout_s, every_s=0.3)
+
+
+def assert_accounted(settings: Settings, *, repeats: bool = False) -> None:
+    """State, changelog and outputs equal the independent replay of the input."""
+    expected = account(settings, read_topic(settings, "events"))
+    for states, watermarks in (in_rocksdb(Path(settings.data_dir), settings.partitions), in_changelog(settings)):
+        assert watermarks == expected.watermarks
+        assert states == expected.states
+    sent = outputs(settings)
+    assert set(sent.transitions) == expected.transitions
+    assert set(sent.recommendations) == expected.recommendations
+    assert set(sent.dead_letters) == expected.dead_letters
+    if not repeats:
+        for counted in (sent.transitions, sent.recommendations, sent.dead_letters):
+            assert set(counted.values()) <= {1}

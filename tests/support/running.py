@@ -1,0 +1,193 @@
+"""A worker as a process of its own, and a producer that confirms."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+from kafka import KafkaProducer
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.settings import Settings
+
+
+def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 60.0, every_s: float = 0.05) -> None:
+    """Poll a condition; fails by name when it does not come true."""
+    until = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < until, f"{what}: not within {timeout_s} s"
+        time.sleep(every_s)
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class EmbeddedAddress(str):
+    """Address of an embedded broker, which knows no producer ids."""
+
+
+def fresh_settings(broker: str, directory: Path, **changes: object) -> Settings:
+    """Settings that share nothing with another test's."""
+    name = uuid.uuid4().hex[:8]
+    fields: dict[str, object] = {
+        "broker": broker,
+        "topic_prefix": f"{name}.",
+        "app_id": f"ouzel-{name}",
+        "partitions": 4,
+        "data_dir": directory / "data",
+        "session_timeout_s": 3.0,
+        "idempotent": not isinstance(broker, EmbeddedAddress),
+        "model": "null",
+    }
+    return Settings(**(fields | changes))  # type: ignore[arg-type]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment, with the settings that tests change."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "OUZEL_BROKER": settings.broker,
+        "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
+        "OUZEL_APP_ID": settings.app_id,
+        "OUZEL_PARTITIONS": str(settings.partitions),
+        "OUZEL_DATA_DIR": str(settings.data_dir),
+        "OUZEL_SESSION_TIMEOUT_S": str(settings.session_timeout_s),
+        "OUZEL_SESSION_TTL_S": str(settings.session_ttl_s),
+        "OUZEL_MAX_POLL_RECORDS": str(settings.max_poll_records),
+        "OUZEL_FIELD_MAPPING": json.dumps(settings.field_mapping),
+        "OUZEL_IDEMPOTENT": str(settings.idempotent),
+        "OUZEL_DELIVERY": settings.delivery,
+        "OUZEL_MODEL": settings.model,
+        "OUZEL_ENCODER": settings.encoder,
+        "OUZEL_PUBLISHED": str(settings.published),
+        "OUZEL_PROFILE": settings.profile,
+        "OUZEL_SNAPSHOT_EVERY_S": str(settings.snapshot_every_s),
+    }
+
+
+def samples(text: str) -> dict[str, float]:
+    """Every sample of a scrape by name and labels: ``name|label=value``."""
+    found = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {s.name + "".join(f"|{k}={v}" for k, v in sorted(s.labels.items())): s.value for s in found}
+
+
+class WorkerProcess:
+    """`ouzel worker` with the settings in its environment; its log is kept in ``log``."""
+
+    def __init__(
+        self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli", **extra: str
+    ) -> None:
+        self.settings = settings
+        self._command = [sys.executable, "-m", module, "worker", *arguments]
+        self.port = free_port()
+        self.log = log
+        self._environment = {**environment(settings), "OUZEL_METRICS_PORT": str(self.port), **extra}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> WorkerProcess:
+        """Start the process, without waiting for it to be ready."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(self._command, env=self._environment, stdout=out, stderr=out)
+        return self
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample by name and labels; empty while the endpoint does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return {}
+        return samples(text)
+
+    def scraped(self) -> dict[str, float]:
+        """The same once the endpoint answers, which that of a busy worker may not do in time; empty of one that has ended."""
+        found: dict[str, float] = {}
+
+        def answered() -> bool:
+            found.update(self.metrics())
+            return bool(found) or not self.alive
+
+        wait_until(answered, "metrics")
+        return found
+
+    def done(self) -> float:
+        """Events that it has finished since it started, whatever came of them."""
+        return sum(count for name, count in self.scraped().items() if name.startswith("ouzel_events_total"))
+
+    def lag(self) -> float:
+        """Events of its partitions that are not done."""
+        return sum(left for name, left in self.scraped().items() if name.startswith("ouzel_consumer_lag"))
+
+    def memory_mb(self) -> float:
+        """Resident memory. Raises `OSError` or `IndexError` of a process that has just ended."""
+        assert self.process is not None
+        return int(Path(f"/proc/{self.process.pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
+        """Until it processes events."""
+        wait_until(self._ready_or_dead, "worker ready", timeout_s)
+        assert self.alive, self.tail()
+
+    def _ready_or_dead(self) -> bool:
+        return not self.alive or self.metrics().get("ouzel_ready") == 1
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout_s: float = 15.0) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-4000:]
+
+
+def produce(settings: Settings, records: Iterable[tuple[bytes | None, bytes | None]], topic: str = "events") -> int:
+    """Send records to the events topic, or another, and await every confirmation."""
+    producer = KafkaProducer(bootstrap_servers=settings.broker, acks="all", linger_ms=5, max_request_size=20_000_000)
+    futures = [producer.send(settings.topic(topic), key=key, value=value) for key, value in records]
+    producer.flush()
+    for future in futures:
+        future.get(timeout=30)
+    producer.close()
+    return len(futures)
+
+
+def produce_nothing(settings: Settings, partition: int) -> None:
+    """Send a record with neither key nor value, which kafka-python refuses to."""
+
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=settings.broker) as producer:
+            batch = producer.create_batch()
+            batch.append(key=None, value=None, timestamp=None)
+            await (await producer.send_batch(batch, settings.topic("events"), partition=partition))
+
+    asyncio.run(send())

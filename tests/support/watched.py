@@ -1,0 +1,121 @@
+"""A whole Ouzel that Prometheus watches: Apache Kafka, two workers, serve, real clicks, and somebody who shops by HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from support.running import WorkerProcess, environment, free_port, fresh_settings, wait_until
+from support.shopping import Shopper
+from support.shortened import shortened
+
+from deploy.prometheus.server import RULES, PrometheusServer
+from serving.demo.brokers import ApacheBroker
+from serving.demo.processes import Child
+from streams.kafka.topics import create_topics
+
+FASTER = 30
+"""Rules' windows are divided by so much."""
+EVERY_S = 2
+RATE = 200
+"""Clicks per second."""
+
+
+class Site:
+    """The processes; a context manager."""
+
+    def __init__(self, kafka_home: Path, clicks: Path, folder: Path) -> None:
+        self._kafka_home, self._clicks, self._folder = kafka_home, clicks, folder
+        self._stack = ExitStack()
+        self.began = time.time()
+
+    def __enter__(self) -> Site:
+        with self._stack as stack:
+            self.broker = stack.enter_context(ApacheBroker(self._kafka_home))
+            self.settings = fresh_settings(
+                self.broker.bootstrap, self._folder, model="hybrid", encoder="recency", profile="fast", snapshot_every_s=5.0
+            )
+            create_topics(self.settings)
+            self.workers = [self._worker(number) for number in (1, 2)]
+            self.port = free_port()
+            self._start("serve", ["serve"], OUZEL_SERVE_PORT=str(self.port))
+            rules = [shortened(path, FASTER, self._folder) for path in sorted(RULES.glob("*.yml"))]
+            targets = {
+                "ouzel-worker": [f"127.0.0.1:{worker.port}" for worker in self.workers],
+                "ouzel-serve": [f"127.0.0.1:{self.port}"],
+            }
+            self.prometheus = stack.enter_context(PrometheusServer(self._folder, targets, rules, every_s=EVERY_S))
+            for worker in self.workers:
+                worker.wait_ready(120.0)
+            wait_until(self._serves, "serve ready")
+            self._start("replay", ["replay", "--rate", str(RATE), str(self._clicks)])
+            shopper = Shopper(self.port, self.settings.topic("events"))
+            shopper.start()
+            stack.callback(shopper.stop)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    def ask(self, expression: str) -> list[dict[str, Any]]:
+        """What Prometheus has for an expression since the beginning, in steps of 2 s: series with values."""
+        answer = self.prometheus.ask("query_range", query=expression, start=f"{self.began}", end=f"{time.time()}", step="2")
+        result: list[dict[str, Any]] = answer["result"]
+        return result
+
+    def has(self, expression: str) -> bool:
+        """Whether there is a number among them."""
+        return any(value != "NaN" for series in self.ask(expression) for _, value in series["values"])
+
+    def firing(self) -> set[str]:
+        """Alerts that fire now."""
+        return {one["labels"]["alertname"] for one in self.prometheus.ask("alerts")["alerts"] if one["state"] == "firing"}
+
+    def learner(self) -> WorkerProcess:
+        """The one worker that says so; in a hand-over two may, or none."""
+        found: list[WorkerProcess] = []
+
+        def one() -> bool:
+            found[:] = [worker for worker in self.workers if worker.alive and worker.metrics().get("ouzel_learner") == 1]
+            return len(found) == 1
+
+        wait_until(one, "one learner", 30.0)
+        return found[0]
+
+    def pause_broker(self) -> None:
+        """Freeze Kafka."""
+        self._signal_broker(signal.SIGSTOP)
+
+    def resume_broker(self) -> None:
+        """Let it go on."""
+        self._signal_broker(signal.SIGCONT)
+
+    def _signal_broker(self, number: signal.Signals) -> None:
+        assert self.broker.child is not None
+        os.killpg(self.broker.child.pid, number)
+
+    def _worker(self, number: int) -> WorkerProcess:
+        settings = self.settings.model_copy(update={"data_dir": self._folder / f"worker-{number}"})
+        worker = WorkerProcess(settings, self._folder / f"worker-{number}.log").start()
+        self._stack.callback(worker.kill)
+        return worker
+
+    def _start(self, name: str, arguments: list[str], **extra: str) -> Child:
+        command = [sys.executable, "-m", "serving.cli", *arguments]
+        child = Child(name, command, self._folder / f"{name}.log", {**environment(self.settings), **extra})
+        return self._stack.enter_context(child)
+
+    def _serves(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=2):
+                return True
+        except OSError:
+            return False
