@@ -25,10 +25,10 @@ from models.experts.columns import Columns
 from models.experts.memory import MAX_ITEMS, Memory
 from models.experts.reasons import REASONS
 from models.experts.rows import soften
-from models.gate.alone import alone
-from models.gate.candidates import NOTHING_OUT, Found, Room, best, choose, new_chosen, new_room, walk
+from models.gate.candidates import NOTHING_OUT, Buffers, Found, best, choose, describe_batch, new_buffers, new_chosen
 from models.gate.features import FEATURES, MOVING, new_scratch
 from models.gate.gate import Gate
+from models.gate.per_expert import per_expert
 from models.gate.shortlist import Shortlist
 from models.kernels.numerics import Floats, Ints, f4
 from models.kernels.topk import ABSENT, top_scores
@@ -38,7 +38,7 @@ from models.net.net import Net
 from models.net.trained import Trained
 from models.profile import PROFILES
 from models.ranked import allowed_rows, may_have, own_first, ranked_by, rankings_of
-from models.recommender import POPULAR, TESTED_K, Asked, Parameters, Query, Ranking
+from models.recommender import POPULAR, TESTED_K, Parameters, Query, QueryLike, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
 
@@ -86,7 +86,7 @@ class Hybrid(Trained):
         self._left_out = [FEATURES.index(name) for name in MOVING] if frozen else []
         self._exact_items = exact_items
         self._grown(0)
-        self._room: Room | None = None
+        self._buffers: Buffers | None = None
 
     @property
     def skipped_steps(self) -> int:
@@ -103,8 +103,8 @@ class Hybrid(Trained):
         for offset in range(2 * self.step_size):
             batch.append(0, offset, [str(n) for n in range(offset % 7)], str(offset % 23), "view", 1.0, 0)
         for begin in (0, self.step_size):
-            rehearsal.test(batch.take(range(begin, begin + self.step_size)))
-        rehearsal.rank([Query(["1", "new", "2"], frozenset({"3"}), alone=True), Query([])], TESTED_K, {"4"})
+            rehearsal.test_then_learn(batch.take(range(begin, begin + self.step_size)))
+        rehearsal.rank([Query(["1", "new", "2"], frozenset({"3"}), per_expert=True), Query([])], TESTED_K, {"4"})
         rehearsal.follow(batch)
         rehearsal.soft_reset()
 
@@ -119,7 +119,7 @@ class Hybrid(Trained):
         columns, born = self.memory.see(batch)
         self._learn(columns, born, TESTED_K)
 
-    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+    def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         """Learn; the returned rankings of each prefix are by the model as it was before, without reasons."""
         columns, born = self.memory.see(batch)
         asked = columns.warm
@@ -154,7 +154,7 @@ class Hybrid(Trained):
             self.soft_reset()
         return found, scores, top, counts
 
-    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
         veiled = vocabulary.rows(hidden)
         self._blocked[veiled] = 1
@@ -222,40 +222,41 @@ class Hybrid(Trained):
     ) -> Found:  # fmt: skip
         """Net, then experts; with ``learn`` each transition is counted after its query is described.
 
-        ``unseen`` are rows with the queries (bool[A]) that must not know of them. ``out``: see `walk`. ``depth`` is how many of
+        ``unseen`` are rows with the queries (bool[A]) that must not know of them. ``out``: see `describe_batch`. ``depth`` is
+        how many of
         the net's best to find, if more than it proposes.
         """
         p, memory, items = self.profile, self.memory, self.net.items
         depth, height = max(depth, p.net_candidates), memory.vocabulary.height
-        room = self._get_room(len(asked), depth)
+        buffers = self._get_buffers(len(asked), depth)
         vectors = self.net.queries(np.ascontiguousarray(columns.window[asked]))
         if height <= self._exact_items:
-            self.net.logits(vectors, height, room.logits)
+            self.net.logits(vectors, height, buffers.logits)
             for row, blind in unseen:
-                room.logits[: len(asked)][blind, row] = ABSENT
+                buffers.logits[: len(asked)][blind, row] = ABSENT
             top_scores(
-                room.logits, items.bias, height, blocked, veiled, depth, room.net_top, room.net_count[: len(asked)],
-                room.log_norm, room.block_max, self._scratch.keys,
+                buffers.logits, items.bias, height, blocked, veiled, depth, buffers.net_top, buffers.net_count[: len(asked)],
+                buffers.log_norm, buffers.block_max, self._scratch.keys,
             )  # fmt: skip
             vectors = vectors[:0]
         else:
             if learn:
                 self._shortlist.refresh(memory, self.steps, depth)
-            self._shortlist.score(memory, self.net, vectors, depth, room)
+            self._shortlist.score(memory, self.net, vectors, depth, buffers)
         starts, answers = np.zeros(len(asked) + 1, np.int32), np.full(len(asked), -1, np.int32)
-        total = walk(
-            columns, asked, learn, memory.events, memory.rows, memory.statistics, room, vectors, items.embedding, items.bias,
+        total = describe_batch(
+            columns, asked, learn, memory.events, memory.rows, memory.statistics, buffers, vectors, items.embedding, items.bias,
             blocked, out, p.sparse_candidates, p.net_candidates, self._scratch, starts, answers,
         )  # fmt: skip
         if learn:
             memory.events += len(columns.target)
-        features = room.features[:total]
+        features = buffers.features[:total]
         if self._left_out:
             features[:, self._left_out] = 0
-        return Found(room.ids[:total], features, starts, answers)
+        return Found(buffers.ids[:total], features, starts, answers)
 
     def _rank_some(
-        self, columns: Columns, places: Sequence[int], queries: Sequence[Asked], found: Sequence[Ghost], k: int,
+        self, columns: Columns, places: Sequence[int], queries: Sequence[QueryLike], found: Sequence[Ghost], k: int,
         blocked: NDArray[np.uint8], rankings: list[Ranking],
     ) -> None:  # fmt: skip
         """Write the rankings of the queries at ``places``."""
@@ -268,22 +269,24 @@ class Hybrid(Trained):
         candidates = self._describe(columns, asked, blocked, unseen, out=out, depth=k + out.shape[1], veiled=bool(blocked.any()))
         scores = self.gate.scores(candidates.features)
         chosen = new_chosen(len(asked), k)
-        assert self._room is not None
+        assert self._buffers is not None
         choose(
-            columns.window, asked, candidates.ids, scores, candidates.starts, self._room, blocked, out, self.memory.rows,
+            columns.window, asked, candidates.ids, scores, candidates.starts, self._buffers, blocked, out, self.memory.rows,
             self._scratch, chosen,
         )  # fmt: skip
-        compared = [(q, at) for at, q in enumerate(places) if queries[q].alone]
-        parts = alone(columns.window, compared, self.memory, self._room, blocked, out, self._scratch, self.config["encoder"])
+        compared = [(q, at) for at, q in enumerate(places) if queries[q].per_expert]
+        parts = per_expert(
+            columns.window, compared, self.memory, self._buffers, blocked, out, self._scratch, self.config["encoder"]
+        )
         names, told = cast(list[str], vocabulary.items), (*REASONS, self.config["encoder"])
         for place, ranking in zip(places, rankings_of(chosen, names, told, STRATEGY, map(parts.get, places)), strict=True):
             rankings[place] = ranking
 
-    def _get_room(self, queries: int, depth: int) -> Room:
-        held, capacity = self._room, self.memory.capacity
+    def _get_buffers(self, queries: int, depth: int) -> Buffers:
+        held, capacity = self._buffers, self.memory.capacity
         if held is None or not held.fits(queries, capacity, depth):
             most = self.profile.sparse_candidates + self.profile.net_candidates
-            self._room = held = new_room(max(queries, self.step_size), capacity, depth, most)
+            self._buffers = held = new_buffers(max(queries, self.step_size), capacity, depth, most)
         return held
 
     def _forgotten(self, gone: NDArray[np.bool_]) -> None:

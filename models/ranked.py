@@ -12,7 +12,7 @@ from models.experts.columns import WINDOW
 from models.experts.vocabulary import Vocabulary
 from models.gate.candidates import Chosen
 from models.kernels.numerics import Floats
-from models.recommender import Asked, Ranking
+from models.recommender import QueryLike, Ranking
 
 Rows = NDArray[np.int64]
 
@@ -43,11 +43,11 @@ def ranked_by(scores: Floats, vocabulary: Vocabulary, among: Rows, excluded: Seq
 
 
 def rankings_of(
-    chosen: Chosen, names: Sequence[str], told: Sequence[str], strategy: str, alone: Iterable[Mapping[str, list[str]] | None]
+    chosen: Chosen, names: Sequence[str], told: Sequence[str], strategy: str, per_expert: Iterable[Mapping[str, list[str]] | None]
 ) -> Iterator[Ranking]:
-    """The rankings of rows that were chosen: ``names`` by row, ``told`` the reasons by number, ``alone`` as in `Ranking`."""
+    """The rankings of rows that were chosen: ``names`` by row, ``told`` the reasons by number, ``per_expert`` as in `Ranking`."""
     columns = (chosen.found, chosen.row, chosen.score, chosen.reason, chosen.because)
-    for parts, n, rows, values, reasons, because in zip(alone, *(array.tolist() for array in columns), strict=True):
+    for parts, n, rows, values, reasons, because in zip(per_expert, *(array.tolist() for array in columns), strict=True):
         yield Ranking(
             [names[row] for row in rows[:n]],
             values[:n],
@@ -58,12 +58,12 @@ def rankings_of(
         )
 
 
-def may_have(query: Asked, item: str, hidden: AbstractSet[str]) -> bool:
+def may_have(query: QueryLike, item: str, hidden: AbstractSet[str]) -> bool:
     """Whether a ranking for this query may contain the item."""
     return not (item in query.excluded or item in hidden or (query.allowed is not None and item not in query.allowed))
 
 
-def own_first(query: Asked, hidden: AbstractSet[str], popular: Ranking, k: int) -> Ranking:
+def own_first(query: QueryLike, hidden: AbstractSet[str], popular: Ranking, k: int) -> Ranking:
     """Before what is popular, the items of the prefix, the last one first: for whoever has only unknown ones."""
     own = [item for item in dict.fromkeys(reversed(query.prefix[-WINDOW:])) if may_have(query, item, hidden)][:k]
     if not own:

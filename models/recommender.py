@@ -19,7 +19,7 @@ POPULAR = "popularity"
 """The strategy for whoever has no known item."""
 
 
-class Asked(Protocol):
+class QueryLike(Protocol):
     """What a ranking is asked for; `Query` is the plain one, and says what each means."""
 
     @property
@@ -33,14 +33,15 @@ class Asked(Protocol):
     @property
     def allowed(self) -> AbstractSet[str] | None: ...
     @property
-    def alone(self) -> bool: ...
+    def per_expert(self) -> bool: ...
 
 
 class Query(NamedTuple):
     """What a ranking is asked for: a session's last items, oldest first, items it must not contain, and the only ones it may.
 
     ``allowed`` names the items of a category, say; ``None`` allows all. ``length`` and ``dwell`` are as in `Transitions`, with
-    the last interaction counted; no length is that of the prefix. ``alone`` asks what the experts would have ranked, each alone.
+    the last interaction counted; no length is that of the prefix. ``per_expert`` asks what each expert
+    would have ranked by itself.
     """
 
     prefix: Sequence[str]
@@ -48,14 +49,14 @@ class Query(NamedTuple):
     length: int | None = None
     dwell: float = NO_DWELL
     allowed: AbstractSet[str] | None = None
-    alone: bool = False
+    per_expert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """The answer: items with descending scores, and per item a reason and the prefix item it is because of, if any.
 
-    ``alone`` holds the first 20 items of each expert, by its name, where a mixture was asked for them.
+    ``per_expert`` holds the first 20 items of each expert, by its name, where a mixture was asked for them.
     """
 
     items: list[str]
@@ -63,7 +64,7 @@ class Ranking:
     reasons: list[str]
     because: list[str | None]
     strategy: str
-    alone: Mapping[str, list[str]] | None = None
+    per_expert: Mapping[str, list[str]] | None = None
 
 
 class Parameters(NamedTuple):
@@ -162,7 +163,7 @@ class Recommender(Protocol):
         """Take one learning step."""
         ...
 
-    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+    def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         """Take the same step; returns the k items that the model ranked for each prefix before it. Skipped rows rank nothing."""
         ...
 
@@ -186,6 +187,6 @@ class Recommender(Protocol):
         """Become the model that `state` was taken of; only for a new model of the same kind and settings."""
         ...
 
-    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         """Rank per query the k best of the known items, and of its own, that it may have. Never changes the model."""
         ...

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from models.recommender import Asked, Ranking
+from models.recommender import QueryLike, Ranking
 from streams.events.catalogue import Catalogue
 from streams.events.dead_letter import dead_letter
 from streams.events.decode import BadRecord, Deletion, EventDecoder
@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 class Ranker(Protocol):
     """Ranks off the event loop."""
 
-    async def rank(self, queries: Sequence[Asked], k: int) -> tuple[list[Ranking], Sequence[str], int]:
+    async def rank(self, queries: Sequence[QueryLike], k: int) -> tuple[list[Ranking], Sequence[str], int]:
         """The rankings, the most popular items beside them, and the model's version."""
         ...
 
@@ -151,9 +151,11 @@ class Pipeline:
                 prefix = [interaction.item_id for interaction in session.prefix]
                 name = (partition, key, session.first_offset)
                 excluded = not_again(session, self._rules.exclude)
-                alone = self._observer.samples(record.offset)
+                per_expert = self._observer.samples(record.offset)
                 work.triggers.append(
-                    Trigger(event, record, name, result.outcome, prefix, excluded, session.length, dwell(session.prefix), alone)
+                    Trigger(
+                        event, record, name, result.outcome, prefix, excluded, session.length, dwell(session.prefix), per_expert
+                    )
                 )
         _keep(changes, touched)
         self._expire(work, partition, changes, records[-1])

@@ -40,7 +40,7 @@ class Trigger(msgspec.Struct, gc=False):
     excluded: frozenset[str]
     length: int
     dwell: float
-    alone: bool
+    per_expert: bool
     allowed: None = None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from mode.utils.tracebacks import format_task_stack
 
-from streams.app import Application
+from streams.assembly import Application
 from streams.delivery.exactly_once import end_left_open
 from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.pulse import guard_loop
@@ -30,7 +30,7 @@ from streams.learning.learner import Learner, make_replica
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread
 from streams.learning.ranking import ThreadRanker
-from streams.learning.replica import InService
+from streams.learning.replica import ActiveReplica
 from streams.learning.snapshots import model_name, position_to_start, restore_newest
 from streams.learning.updates import Updates
 from streams.observing.telemetry import Telemetry
@@ -84,19 +84,19 @@ class Worker:
             telemetry.serve(settings.metrics_host, settings.metrics_port)
         if settings.delivery == "exactly_once":
             await end_left_open(settings)
-        place = await self._rebuild()
+        active = await self._rebuild()
         if self._stop.is_set():
             return 0
-        ranker = ThreadRanker(place, self._thread, self._catalogue, telemetry)
+        ranker = ThreadRanker(active, self._thread, self._catalogue, telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
         application = Application(
-            settings, self._decoder, ranker, self._catalogue, telemetry, place, deleting, self._fail, self._spawn
+            settings, self._decoder, ranker, self._catalogue, telemetry, active, deleting, self._fail, self._spawn
         )
         await application.start()
-        if place.replica.model.step_size:
-            learner = Learner(settings, place, self._thread, telemetry, application.publisher, application, self._spawn)
+        if active.replica.model.step_size:
+            learner = Learner(settings, active, self._thread, telemetry, application.publisher, application, self._spawn)
             self._spawn(learner.run())
-        log.info("ready", items=place.replica.model.vocabulary_size, steps=place.replica.model.steps)
+        log.info("ready", items=active.replica.model.vocabulary_size, steps=active.replica.model.steps)
         _spare_the_collector()
         telemetry.process.ready.set(1)
         await self._stop.wait()
@@ -109,7 +109,7 @@ class Worker:
         log.info("stopped")
         return 0
 
-    async def _rebuild(self) -> InService:
+    async def _rebuild(self) -> ActiveReplica:
         """A replica from the newest snapshot, the updates after it and the transitions after it, before joining."""
         settings, telemetry, config = self._settings, self._telemetry, aiokafka_config(self._settings)
         model = new_model(settings)
@@ -123,14 +123,14 @@ class Worker:
         followers = [items]
         self._spawn(items.run())
         if not model.step_size:
-            place = InService(replica)
+            active = ActiveReplica(replica)
         else:
-            place = InService(replica, self._spawn(replica.run()))
-            self._spawn(self._watch_learning(place))
+            active = ActiveReplica(replica, self._spawn(replica.run()))
+            self._spawn(self._watch_learning(active))
             topic, began = settings.topic("model-updates"), 0
             if restored is not None:
-                place.epoch, began = restored.manifest.epoch, restored.manifest.updates_offset
-            updates = Updates(topic, config, place, telemetry, model_name(settings), start=began)
+                active.epoch, began = restored.manifest.epoch, restored.manifest.updates_offset
+            updates = Updates(topic, config, active, telemetry, model_name(settings), start=began)
             self._spawn(updates.follower.run())
             followers += [replica.follower, updates.follower]
         for follower in followers:
@@ -140,7 +140,7 @@ class Worker:
             waits.cancel()
             stops.cancel()
         log.info("model_rebuilt", steps=model.steps, items=model.vocabulary_size, from_offset=start or 0)
-        return place
+        return active
 
     async def _apply_items(self, records: Any) -> None:
         refused: Counter[str] = Counter()
@@ -153,11 +153,11 @@ class Worker:
             log.warning("bad_items", partition=records[0].partition, before=records[-1].offset + 1, **refused)
         self._telemetry.model.catalogue.set(len(self._catalogue))
 
-    async def _watch_learning(self, place: InService) -> None:
+    async def _watch_learning(self, active: ActiveReplica) -> None:
         """A learner that is far behind gets every second turn of the model thread."""
         while True:
-            self._telemetry.model.learner_lag.set(place.lag)
-            self._thread.yield_every_second_turn = place.behind
+            self._telemetry.model.learner_lag.set(active.lag)
+            self._thread.yield_every_second_turn = active.behind
             await asyncio.sleep(0.25)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

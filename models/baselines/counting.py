@@ -15,7 +15,7 @@ from models.experts.columns import Columns
 from models.experts.memory import MAX_ITEMS, Memory, Remembering
 from models.kernels.numerics import Floats
 from models.ranked import allowed_rows, ranked_by
-from models.recommender import POPULAR, TESTED_K, Asked, Parameters, Query, Ranking
+from models.recommender import POPULAR, TESTED_K, Parameters, Query, QueryLike, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
 
@@ -53,7 +53,7 @@ class Counting(Remembering, ABC):
         rehearsal, batch = type(self)(), Transitions()
         batch.append(0, 0, [], "a", "view", 1.0, 0)
         batch.append(0, 1, ["a"], "b", "view", 1.0, 0)
-        rehearsal.test(batch)
+        rehearsal.test_then_learn(batch)
 
     def follow(self, batch: Transitions) -> None:
         for n in range(len(batch)):
@@ -63,7 +63,7 @@ class Counting(Remembering, ABC):
         self.follow(batch)
         self.steps += 1
 
-    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+    def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         rankings = []
         for n in range(len(batch)):
             one = batch.take([n])
@@ -75,7 +75,7 @@ class Counting(Remembering, ABC):
         self.steps += 1
         return rankings
 
-    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
         blocked = np.zeros(vocabulary.height, np.uint8)
         blocked[vocabulary.rows(hidden)] = 1

@@ -16,7 +16,7 @@ from models.net.net import Net
 from models.net.trained import Trained
 from models.profile import PROFILES
 from models.ranked import allowed_rows, ranked_by
-from models.recommender import POPULAR, TESTED_K, Asked, Query, Ranking
+from models.recommender import POPULAR, TESTED_K, Query, QueryLike, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
 
@@ -48,7 +48,7 @@ class NetAlone(Trained):
         rehearsal, batch = NetAlone(encoder=self.strategy, **self.config), Transitions()
         for offset in range(8):
             batch.append(0, offset, [str(n) for n in range(offset)], str(offset), "view", 1.0, 0)
-        rehearsal.test(batch)
+        rehearsal.test_then_learn(batch)
 
     def follow(self, batch: Transitions) -> None:
         columns, _ = self.memory.see(batch)
@@ -64,7 +64,7 @@ class NetAlone(Trained):
         self.net.count(columns.target)
         self.steps += 1
 
-    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+    def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         fresh = [
             n for n, partition in enumerate(batch.source_partition) if batch.source_offset[n] > self.position.get(partition, -1)
         ]
@@ -72,7 +72,7 @@ class NetAlone(Trained):
         self.learn(batch)
         return [ranking if batch.prefix[n] else _NOTHING for n, ranking in zip(fresh, rankings, strict=True)]
 
-    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
         blocked = np.zeros(vocabulary.height, np.uint8)
         blocked[vocabulary.rows(hidden)] = 1

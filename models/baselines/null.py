@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender import TESTED_K, Asked, Parameters, Ranking
+from models.recommender import TESTED_K, Parameters, QueryLike, Ranking
 from models.state import State, scalar
 from models.transition import Transitions
 
@@ -51,7 +51,7 @@ class NullRecommender:
         self.follow(batch)
         self.steps += 1
 
-    def test(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+    def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         self.learn(batch)
         return [_NOTHING] * len(batch)
 
@@ -73,5 +73,5 @@ class NullRecommender:
         self.steps = int(state["steps"][0])
         self._position = dict(zip(state["partitions"].tolist(), state["offsets"].tolist(), strict=True))
 
-    def rank(self, queries: Sequence[Asked], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+    def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         return [_NOTHING] * len(queries)

@@ -25,7 +25,7 @@ DECAY = 3.0
 SIZES = (D * 3 * D, D * 3 * D, 3 * D, 3 * D, D * D)
 
 
-class Weights(NamedTuple):
+class GRUWeights(NamedTuple):
     """Views into one flat vector; gates in PyTorch's order: reset, update, new."""
 
     input: Floats  # [d, 3d]
@@ -35,10 +35,10 @@ class Weights(NamedTuple):
     project: Floats  # [d, d]
 
 
-def views(flat: Floats) -> Weights:
+def views(flat: Floats) -> GRUWeights:
     """The parts of a flat vector of weights or of their gradient."""
     a, b, c, d, e = np.split(flat, np.cumsum(SIZES)[:-1])
-    return Weights(a.reshape(D, 3 * D), b.reshape(D, 3 * D), c, d, e.reshape(D, D))
+    return GRUWeights(a.reshape(D, 3 * D), b.reshape(D, 3 * D), c, d, e.reshape(D, D))
 
 
 class Packed:
@@ -86,7 +86,7 @@ class GRU:
         self.recency.restore(part(state, "recency"))
 
     def _run(self, embedded: Floats, places: Ints) -> Floats:
-        w, s = self.weights, self._room(len(places))
+        w, s = self.weights, self._buffers(len(places))
         pack(embedded, places, s.x, s.order, s.active, s.start)
         end = s.start[LAST]
         multiply(s.x[:end], w.input, s.from_input[:end])  # [sum of active, 3d]
@@ -125,7 +125,7 @@ class GRU:
         return {"gru": self.optimiser.weights, "recency": self.recency.weights}
 
     def _back_through_time(self, gradient: Floats, places: Ints, embedded_gradient: Floats) -> None:
-        w, g, s = self.weights, self._parts, self._room(len(places))
+        w, g, s = self.weights, self._parts, self._buffers(len(places))
         gradient = gradient[s.order[: len(places)]]
         multiply(s.h[s.start[LAST - 1] : s.start[LAST]].T, gradient, g.project)
         dh = multiply(gradient, w.project.T, np.empty_like(gradient))  # [R, d]
@@ -146,7 +146,7 @@ class GRU:
         multiply(s.from_input[:end], w.input.T, s.x[:end])  # x becomes its gradient
         unpack(s.x, places, s.order, s.active, embedded_gradient)
 
-    def _room(self, rows: int) -> Packed:
+    def _buffers(self, rows: int) -> Packed:
         if rows > self._rows:
             self._packed, self._rows = Packed(rows), rows
         return self._packed

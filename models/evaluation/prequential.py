@@ -51,7 +51,7 @@ def run(
         step = stream.transitions.take(rows)
         wanted = not frozen and predicted[rows].any()
         began = time.process_time()
-        rankings = model.test(step, k) if wanted else _learn(model, step)
+        rankings = model.test_then_learn(step, k) if wanted else _learn(model, step)
         found.cpu_seconds += time.process_time() - began
         if wanted:
             _note(found, stream, rows, rankings, predicted, place_of)

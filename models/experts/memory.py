@@ -18,7 +18,7 @@ from models.experts.rows import Rows, forget_items, learn_item, new_rows
 from models.experts.statistics import Statistics, count_item, new_statistics
 from models.experts.vocabulary import Vocabulary
 from models.kernels.numerics import KERNEL, Ints
-from models.recommender import Asked
+from models.recommender import QueryLike
 from models.state import State, copy_rows, nested, part, scalar, text_array, texts
 from models.transition import Transitions
 
@@ -87,7 +87,7 @@ class Memory:
             born,
         )
 
-    def ask(self, queries: Sequence[Asked]) -> Columns:
+    def ask(self, queries: Sequence[QueryLike]) -> Columns:
         """Queries in columns; nothing is registered."""
         lengths = [len(query.prefix) if query.length is None else query.length for query in queries]
         none, one = [-1] * len(queries), [1.0] * len(queries)

@@ -25,7 +25,7 @@ class Found(NamedTuple):
     answers: Ints  # [B] the target's place among its query's candidates, -1 for none
 
 
-class Room(NamedTuple):
+class Buffers(NamedTuple):
     """Buffers for the net's scores of a batch of B, and the candidates that come of them."""
 
     logits: Floats  # [B, capacity]
@@ -42,9 +42,9 @@ class Room(NamedTuple):
         return bool(held >= queries and self.logits.shape[1] >= capacity and held_depth >= depth)
 
 
-def new_room(queries: int, capacity: int, depth: int, most: int) -> Room:
+def new_buffers(queries: int, capacity: int, depth: int, most: int) -> Buffers:
     """Room for so many queries with at most ``most`` candidates, and the net's best ``depth``."""
-    return Room(
+    return Buffers(
         np.zeros((queries, capacity), np.float32),
         np.zeros((queries, depth), np.int32),
         np.zeros(queries, np.int32),
@@ -56,14 +56,14 @@ def new_room(queries: int, capacity: int, depth: int, most: int) -> Room:
 
 
 @njit(**KERNEL)
-def walk(  # type: ignore[no-untyped-def]
-    columns, asked, learn, event, rows, statistics, room, vectors, embedding, bias, blocked, out, sparse_limit, net_limit,
+def describe_batch(  # type: ignore[no-untyped-def]
+    columns, asked, learn, event, rows, statistics, buffers, vectors, embedding, bias, blocked, out, sparse_limit, net_limit,
     scratch, starts, answers,
 ):  # fmt: skip
     """Describe the queries ``asked`` (places in the columns) in order; returns how many candidates there are.
 
     With ``learn``, each transition is counted after its query. ``out`` int32[B, X]: rows that a query must not get, -1
-    padded. ``vectors`` [A, d]: the query vectors where ``room.logits`` do not hold every item's score, else empty.
+    padded. ``vectors`` [A, d]: the query vectors where ``buffers.logits`` do not hold every item's score, else empty.
     """
     total, q = 0, 0
     from_net = np.empty(net_limit, np.int32)
@@ -72,18 +72,18 @@ def walk(  # type: ignore[no-untyped-def]
         if q < asked.shape[0] and asked[q] == n:
             mark(blocked, out, n, 1)
             size = 0
-            for place in range(room.net_count[q]):
-                if size < net_limit and not blocked[room.net_top[q, place]]:
-                    from_net[size] = room.net_top[q, place]
+            for place in range(buffers.net_count[q]):
+                if size < net_limit and not blocked[buffers.net_top[q, place]]:
+                    from_net[size] = buffers.net_top[q, place]
                     size += 1
             count = describe(
                 columns.window[n], columns.length[n], columns.dwell[n], event + (n if learn else 0), rows, statistics,
-                room.logits[q], room.log_norm[q], vectors[q:], embedding, bias, from_net[:size], blocked, sparse_limit, scratch,
-                room.ids[total:], room.features[total:],
+                buffers.logits[q], buffers.log_norm[q], vectors[q:], embedding, bias, from_net[:size], blocked, sparse_limit,
+                scratch, buffers.ids[total:], buffers.features[total:],
             )  # fmt: skip
             mark(blocked, out, n, -1)
             for place in range(count):
-                if room.ids[total + place] == target:
+                if buffers.ids[total + place] == target:
                     answers[q] = place
             total += count
             q += 1
@@ -136,7 +136,7 @@ def new_chosen(queries: int, k: int) -> Chosen:
 
 
 @njit(**KERNEL)
-def choose(windows, asked, ids, scores, starts, room, blocked, out, rows, scratch, chosen):  # type: ignore[no-untyped-def]
+def choose(windows, asked, ids, scores, starts, buffers, blocked, out, rows, scratch, chosen):  # type: ignore[no-untyped-def]
     """Choose each query's k items, with reasons.
 
     The gate's candidates first; where they are too few, the net's next best, with its gaps below the last score.
@@ -151,12 +151,12 @@ def choose(windows, asked, ids, scores, starts, room, blocked, out, rows, scratc
             scratch.row[ids[at]] = place
         mark(blocked, out, n, 1)
         gap, first = ZERO, True
-        for place in range(room.net_count[q]):
-            x = room.net_top[q, place]
+        for place in range(buffers.net_count[q]):
+            x = buffers.net_top[q, place]
             if filled < k and scratch.row[x] < 0 and not blocked[x]:
                 if first:
-                    gap, first = (score[q, filled - 1] if filled else ZERO) - room.logits[q, x], False
-                row[q, filled], score[q, filled] = x, room.logits[q, x] + gap
+                    gap, first = (score[q, filled - 1] if filled else ZERO) - buffers.logits[q, x], False
+                row[q, filled], score[q, filled] = x, buffers.logits[q, x] + gap
                 scratch.row[x] = filled
                 filled += 1
         mark(blocked, out, n, -1)

@@ -28,7 +28,7 @@ AVERAGE = 0.99
 RELIANCE_QUERIES = 500
 
 
-class Weights(NamedTuple):
+class GateWeights(NamedTuple):
     """Views into one flat vector."""
 
     w1: Floats  # [F, H]
@@ -42,10 +42,10 @@ class Weights(NamedTuple):
 SIZES = (F * H, H, H * H, H, H, F)
 
 
-def views(flat: Floats) -> Weights:
+def views(flat: Floats) -> GateWeights:
     """The parts of a flat vector of weights or of their gradient."""
     w1, b1, w2, b2, w3, linear = np.split(flat, np.cumsum(SIZES)[:-1])
-    return Weights(w1.reshape(F, H), b1, w2.reshape(H, H), b2, w3, linear)
+    return GateWeights(w1.reshape(F, H), b1, w2.reshape(H, H), b2, w3, linear)
 
 
 class Gate:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.experts.memory import Memory
-from models.gate.candidates import Room
+from models.gate.candidates import Buffers
 from models.kernels.numerics import Floats, Ints
 from models.net.net import Net
 
@@ -34,13 +34,13 @@ class Shortlist:
         """These rows' items are no more."""
         self.rows = self.rows[~gone[self.rows]]
 
-    def score(self, memory: Memory, net: Net, vectors: Floats, depth: int, room: Room) -> None:
-        """Fill ``room`` with the scores of the ``depth`` most popular, for query vectors [B, d]."""
+    def score(self, memory: Memory, net: Net, vectors: Floats, depth: int, buffers: Buffers) -> None:
+        """Fill ``buffers`` with the scores of the ``depth`` most popular, for query vectors [B, d]."""
         short, count = self.rows[:depth] if len(self.rows) >= depth else popular_rows(memory, depth), len(vectors)
-        room.logits[:count, short] = net.score(vectors, short)
-        room.net_top[:count, : len(short)] = short
-        room.net_count[:count] = len(short)
-        room.log_norm[:count] = net.sampled_norm(vectors, memory.vocabulary.height)
+        buffers.logits[:count, short] = net.score(vectors, short)
+        buffers.net_top[:count, : len(short)] = short
+        buffers.net_count[:count] = len(short)
+        buffers.log_norm[:count] = net.sampled_norm(vectors, memory.vocabulary.height)
 
 
 def popular_rows(memory: Memory, n: int) -> Ints:

@@ -19,7 +19,7 @@ from models.experts.memory import Memory
 from models.experts.rows import learn_pair
 from models.kernels.numerics import KERNEL, ONE, ZERO, f4
 from models.net.net import Net, begin_near
-from models.recommender import Asked
+from models.recommender import QueryLike
 
 SEED = 0x9E3779B97F4A7C15
 
@@ -34,7 +34,7 @@ class Ghost(NamedTuple):
 
 
 @contextmanager
-def ghosts(memory: Memory, net: Net, queries: Sequence[Asked], columns: Columns) -> Iterator[list[Ghost]]:
+def ghosts(memory: Memory, net: Net, queries: Sequence[QueryLike], columns: Columns) -> Iterator[list[Ghost]]:
     """Put into ``columns`` the unknown items of queries that have a known one too, for as long as this is entered."""
     found, height = list[Ghost](), memory.vocabulary.height
     for q in np.flatnonzero((columns.window[:, 0] >= 0) & (columns.window[:, -1] < 0)).tolist():

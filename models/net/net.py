@@ -31,7 +31,7 @@ NORM_SAMPLE = 4096
 NO_WINDOW: Ints = np.full(NEIGHBOURS, -1, np.int32)
 
 
-class Items(NamedTuple):
+class ItemTable(NamedTuple):
     """What is learned of each item."""
 
     embedding: Floats  # [capacity, d]
@@ -42,9 +42,9 @@ class Items(NamedTuple):
     mark: Ints  # [capacity] scratch: its place among the items of a step, -1 for none
 
 
-def new_items(capacity: int) -> Items:
+def new_items(capacity: int) -> ItemTable:
     """No item is known."""
-    return Items(
+    return ItemTable(
         np.zeros((capacity, D), np.float32),
         np.zeros(capacity, np.float32),
         np.full(capacity, FIRST_ACCUMULATED, np.float32),
@@ -97,7 +97,7 @@ class Net:
 
     def grow(self, more: int) -> None:
         """Room for more items."""
-        self.items = Items(*(np.concatenate(pair) for pair in zip(self.items, new_items(more), strict=True)))
+        self.items = ItemTable(*(np.concatenate(pair) for pair in zip(self.items, new_items(more), strict=True)))
         self.touched = np.append(self.touched, np.zeros(more, np.int64))
 
     def queries(self, windows: Ints) -> Floats:
@@ -131,7 +131,7 @@ class Net:
         held = min(self.trained, REPLAY)
         names = ("events", "trained", "skipped")
         numbers: dict[str, NDArray[Any]] = {name: scalar(int(getattr(self, name))) for name in names}
-        items = {name: array[:height] for name, array in zip(Items._fields, self.items, strict=True) if name != "mark"}
+        items = {name: array[:height] for name, array in zip(ItemTable._fields, self.items, strict=True) if name != "mark"}
         rings: dict[str, NDArray[Any]] = {
             "recent": self.recent,
             "examples": self.examples[:held],
@@ -147,7 +147,7 @@ class Net:
             setattr(self, name, int(state[name][0]))
         self.loss = float(state["loss"][0])
         self.guard.restore(state.get("guard"))
-        names = [name for name in Items._fields if name != "mark"]
+        names = [name for name in ItemTable._fields if name != "mark"]
         copy_rows([getattr(self.items, name) for name in names], names, part(state, "items"))
         copy_rows((self.recent, self.examples, self.weights, self.random), ("recent", "examples", "weights", "random"), state)
         self.encoder.restore(part(state, "encoder"))

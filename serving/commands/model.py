@@ -25,7 +25,7 @@ from streams.kafka.follower import bounds
 from streams.kafka.producing import DeliveryError, Sender
 from streams.kafka.topics import require_topics
 from streams.learning.model_log import SnapshotRefused, Stored, to_records
-from streams.learning.snapshots import read_shelf
+from streams.learning.snapshots import read_snapshot_log
 from streams.settings import Settings, load_settings
 
 TAIL = 10_000
@@ -149,7 +149,7 @@ def _note(position: dict[int, int], record: Any) -> None:
 
 def _snapshots(settings: Settings) -> list[Stored]:
     require_topics(settings, "model")
-    return list(asyncio.run(read_shelf(settings)).newest_first())
+    return list(asyncio.run(read_snapshot_log(settings)).newest_first())
 
 
 def _line(stored: Stored) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from serving.state.arrivals import Stream
+from serving.state.arrivals import RankingStream
 from serving.state.cache import CachedRanking
 from streams.settings import Settings
 
@@ -20,7 +20,10 @@ def event(name: str, data: bytes, identity: str = "") -> bytes:
 
 
 async def events(
-    stream: Stream, encode: Callable[[CachedRanking | None], Awaitable[bytes]], settings: Settings, admitted: Callable[[], bool]
+    stream: RankingStream,
+    encode: Callable[[CachedRanking | None], Awaitable[bytes]],
+    settings: Settings,
+    admitted: Callable[[], bool],
 ) -> AsyncIterator[bytes]:
     """What comes, encoded, and a heartbeat where nothing does; until the stream's end, or until its reader may read no more."""
     yield RETRY

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from models.recommender import POPULAR
-from serving.state.cache import CachedRanking, RankingCache
+from serving.state.cache import CachedRanking, LatestRankings
 from serving.state.experts import Experts
 from serving.state.published import first_items
 from serving.state.selection import Filter, select
@@ -63,7 +63,7 @@ class Answers:
     """Answers from the cache, filtered by the catalogue and filled up by the experts. ``clock`` is in seconds."""
 
     def __init__(
-        self, cache: RankingCache, shelves: Shelves, experts: Callable[[], Experts], telemetry: ServingTelemetry,
+        self, cache: LatestRankings, shelves: Shelves, experts: Callable[[], Experts], telemetry: ServingTelemetry,
         clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._cache, self._shelves, self._experts, self._telemetry, self._clock = cache, shelves, experts, telemetry, clock

@@ -13,7 +13,7 @@ QUEUED = 8
 """Rankings that wait for a slow stream, at most; then the oldest of them go."""
 
 
-class Stream:
+class RankingStream:
     """The rankings of one stream that its client has not taken yet; ``None`` among them says that the user was deleted."""
 
     def __init__(self, most: int, skipped: Callable[[], None]) -> None:
@@ -59,8 +59,8 @@ class Arrivals:
     def __init__(self, skipped: Callable[[], None]) -> None:
         self._skipped = skipped
         self._waiting: dict[tuple[int, str], set[tuple[int, asyncio.Future[CachedRanking]]]] = defaultdict(set)
-        self._streams: dict[str, set[Stream]] = defaultdict(set)
-        self._everybodys: set[Stream] = set()
+        self._streams: dict[str, set[RankingStream]] = defaultdict(set)
+        self._everybodys: set[RankingStream] = set()
         self._ended = False
 
     def __len__(self) -> int:
@@ -101,9 +101,9 @@ class Arrivals:
                 del self._waiting[place]
 
     @contextmanager
-    def stream(self, owner: str | None) -> Iterator[Stream]:
+    def stream(self, owner: str | None) -> Iterator[RankingStream]:
         """A stream of an owner's rankings, or of everybody's, while the context is entered."""
-        stream = Stream(QUEUED, self._skipped) if owner is not None else Stream(1, _nobody)
+        stream = RankingStream(QUEUED, self._skipped) if owner is not None else RankingStream(1, _nobody)
         streams = self._everybodys if owner is None else self._streams[owner]
         streams.add(stream)
         if self._ended:

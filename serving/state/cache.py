@@ -57,7 +57,7 @@ class NoRanking(Exception):
     """A record that is no ranking."""
 
 
-class RankingCache:
+class LatestRankings:
     """Rankings by owner, of the last few sessions each, the newest first. At most ``capacity`` in all."""
 
     def __init__(self, capacity: int) -> None:

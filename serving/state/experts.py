@@ -20,7 +20,7 @@ from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
 from streams.learning.model_log import SnapshotRefused
 from streams.learning.model_thread import ModelThread
-from streams.learning.snapshots import read_shelf, start_in_log
+from streams.learning.snapshots import read_snapshot_log, start_in_log
 from streams.learning.steps import add
 from streams.settings import Settings
 
@@ -44,7 +44,7 @@ class Experts:
     async def restored(cls, settings: Settings, telemetry: ServingTelemetry) -> Experts:
         """As the newest snapshot has them, of whichever model, or empty. Raises `PositionAhead` where the log was made anew."""
         panel, start = Panel(settings.max_items), None
-        for stored in (await read_shelf(settings)).newest_first():
+        for stored in (await read_snapshot_log(settings)).newest_first():
             try:
                 data = await asyncio.to_thread(stored.load)
                 _, arrays = await asyncio.to_thread(read, data)

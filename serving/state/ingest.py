@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from serving.http.problems import Problem, RecordError
 from serving.state.telemetry import ServingTelemetry
-from serving.state.writer import Placed, Record, TooLarge, Writer
+from serving.state.writer import NewRecord, Placed, TooLarge, Writer
 from streams.events.decode import BadRecord, EventDecoder, event_key
 from streams.events.records import EVENT_TYPES, Event, recommendation_id
 
@@ -61,7 +61,7 @@ class Ingest:
             if position % 50 == 49:
                 await asyncio.sleep(0)  # a full request must not hold up the others
         written = (
-            await self._writer.write([Record(self._topic, event_key(event), values[n]) for n, event in good]) if good else []
+            await self._writer.write([NewRecord(self._topic, event_key(event), values[n]) for n, event in good]) if good else []
         )
         accepted: list[Accepted] = []
         for (position, event), placed in zip(good, written, strict=True):

@@ -12,7 +12,7 @@ import structlog
 from serving.http.auth import Keys, KeysError
 from serving.state.answers import Answers
 from serving.state.arrivals import Arrivals
-from serving.state.cache import NoRanking, RankingCache
+from serving.state.cache import LatestRankings, NoRanking
 from serving.state.experts import Experts
 from serving.state.ingest import Ingest
 from serving.state.live import LiveTopics
@@ -43,7 +43,7 @@ class Service:
         fail: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         self.settings, self.keys, self.telemetry = settings, keys, telemetry
-        self.cache = RankingCache(settings.serve_rankings)
+        self.cache = LatestRankings(settings.serve_rankings)
         self.shelves = Shelves()
         self.arrivals = Arrivals(telemetry.streams_skipped.inc)
         self.writer = Writer(settings, telemetry)

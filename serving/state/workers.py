@@ -36,7 +36,7 @@ class Accuracy(msgspec.Struct):
     mrr: float
 
 
-class Asked(msgspec.Struct):
+class WorkerCounts(msgspec.Struct):
     """How many workers were asked, have answered, and process events."""
 
     asked: int
@@ -47,7 +47,7 @@ class Asked(msgspec.Struct):
 class WorkersTold(msgspec.Struct):
     """What those that answered say together; ``None`` where none says anything."""
 
-    workers: Asked
+    workers: WorkerCounts
     lag: int | None = None
     learner_lag: int | None = None
     dead_letters: int | None = None
@@ -61,7 +61,7 @@ class Workers:
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self._addresses = addresses
-        self.told = WorkersTold(Asked(len(addresses)))
+        self.told = WorkersTold(WorkerCounts(len(addresses)))
 
     async def run(self) -> None:
         """Ask for ever."""
@@ -102,7 +102,7 @@ def together(answers: Sequence[Samples], asked: int) -> WorkersTold:
     def one(answer: Samples, name: str) -> float:
         return next((value for _, value in answer.get(name, ())), 0.0)
 
-    told = WorkersTold(Asked(asked, len(answers), sum(one(answer, READY) > 0 for answer in answers)))
+    told = WorkersTold(WorkerCounts(asked, len(answers), sum(one(answer, READY) > 0 for answer in answers)))
     told.lag = total(LAG)
     told.dead_letters = (total(DEAD_LETTERS) or 0) if answers else None  # before the first there is no sample
     told.tests = int(sum(map(tested, answers)))

@@ -29,7 +29,7 @@ MOST_BYTES = 52_000_000
 _AWAY = {"retry-after": "2"}
 
 
-class Record(NamedTuple):
+class NewRecord(NamedTuple):
     """What to write; without a partition the key decides, as with every producer of Kafka's."""
 
     topic: str
@@ -69,7 +69,7 @@ class Writer:
         producer, self._producer = self._producer, None
         await _stopped(producer)
 
-    async def write(self, records: Sequence[Record]) -> list[Placed | TooLarge]:
+    async def write(self, records: Sequence[NewRecord]) -> list[Placed | TooLarge]:
         """Send, in this order, and await every confirmation. Raises `Problem` where they do not all come in time.
 
         What was not confirmed may have been written all the same: who sends it again, does so with the same event ids.
@@ -112,7 +112,7 @@ class Writer:
             except (TimeoutError, KafkaError):
                 self._tell(False)
 
-    async def _confirmed(self, records: Sequence[Record]) -> list[Placed | TooLarge]:
+    async def _confirmed(self, records: Sequence[NewRecord]) -> list[Placed | TooLarge]:
         futures: list[asyncio.Future[Any]] = []
         for record in records:
             futures.append(await self._producer.send(record.topic, record.value, record.key, record.partition))

@@ -19,7 +19,7 @@ from streams.kafka.outbox import Abandoned, Outbox
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread
 from streams.learning.model_updates import to_records
-from streams.learning.replica import InService, Replica
+from streams.learning.replica import ActiveReplica, Replica
 from streams.learning.snapshots import Restored, SnapshotWriter, model_name, position_to_start, restore_newest
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings
@@ -56,10 +56,10 @@ class Learner:
     """Runs in every worker, and acts in the one that is elected. A new one catches up in silence on a replica of its own."""
 
     def __init__(
-        self, settings: Settings, place: InService, thread: ModelThread, telemetry: Telemetry, publisher: Publisher, group: Group,
-        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        self, settings: Settings, active: ActiveReplica, thread: ModelThread, telemetry: Telemetry, publisher: Publisher,
+        group: Group, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:  # fmt: skip
-        self._settings, self._place, self._thread, self._telemetry = settings, place, thread, telemetry
+        self._settings, self._active, self._thread, self._telemetry = settings, active, thread, telemetry
         self._publisher, self._group, self._spawn = publisher, group, spawn
         self._writer = SnapshotWriter(settings, telemetry, publisher)
         self._name = model_name(settings)
@@ -81,19 +81,19 @@ class Learner:
                 await asyncio.sleep(PUBLISH_EVERY_S)
 
     async def _turn(self) -> None:
-        place, group = self._place, self._group
+        active, group = self._active, self._group
         if group.rebalancing:
             return
         if not group.elected:
-            if place.replica.learning:
-                place.replica.learning = False
+            if active.replica.learning:
+                active.replica.learning = False
                 log.info("follows")
             return
-        if not place.replica.learning and not await self._take_over():
+        if not active.replica.learning and not await self._take_over():
             return
-        if group.generation != self._generation or place.epoch > self._epoch:  # followers may have missed what an older one told
+        if group.generation != self._generation or active.epoch > self._epoch:  # followers may have missed what an older one told
             self._begin_epoch()
-        if place.replica.model.diverged:
+        if active.replica.model.diverged:
             await self._roll_back()
         now = time.monotonic()
         if now - self._published_at >= PUBLISH_EVERY_S:
@@ -106,32 +106,32 @@ class Learner:
     def _begin_epoch(self) -> None:
         """Epochs only rise, but generations count from 1 again in a group that was deleted (`ouzel reset`, a week of rest)."""
         self._generation, self._mark, self._told_steps = self._group.generation, 0, -1
-        known = max(self._place.epoch, self._epoch)
+        known = max(self._active.epoch, self._epoch)
         if known >= self._base + self._generation:
             self._base = known
         self._epoch = self._base + self._generation
 
     async def _take_over(self) -> bool:
         """Become a learner that stands where one would that never stopped; returns whether this worker is still elected."""
-        place, settings = self._place, self._settings
+        active, settings = self._active, self._settings
         restored = await restore_newest(settings, new_model(settings), self._telemetry)
         start = await position_to_start(settings, restored)
         self._writer.found(restored)
         if restored is not None:
-            place.epoch = max(place.epoch, restored.manifest.epoch)
-        if place.replica.untouched and (start or 0) == place.replica.seen:
-            place.replica.learning = True
+            active.epoch = max(active.epoch, restored.manifest.epoch)
+        if active.replica.untouched and (start or 0) == active.replica.seen:
+            active.replica.learning = True
         elif not await self._catch_up(restored, start):
             return False
         self._begin_epoch()
-        log.info("learns", epoch=self._epoch, from_offset=start or 0, steps=place.replica.model.steps)
+        log.info("learns", epoch=self._epoch, from_offset=start or 0, steps=active.replica.model.steps)
         await self._snapshot()
         return True
 
     async def _catch_up(self, restored: Restored | None, start: int | None) -> bool:
         model = restored.model if restored is not None else new_model(self._settings)
         candidate = make_replica(self._settings, model, self._thread, self._telemetry, start, learning=True)
-        self._place.candidate = candidate
+        self._active.candidate = candidate
         task = self._spawn(candidate.run())
         try:
             for _ in range(ROUNDS):
@@ -145,16 +145,16 @@ class Learner:
             task.cancel()
             raise
         finally:
-            self._place.candidate = None
+            self._active.candidate = None
         if not self._group.elected:
             task.cancel()
             return False
-        self._place.put(candidate, task)
+        self._active.put(candidate, task)
         return True
 
     async def _publish(self) -> None:
         """Tell the followers what has changed since the last time."""
-        replica = self._place.replica
+        replica = self._active.replica
         if replica.model.steps == self._told_steps:
             return
         parameters, point, mark = await replica.changes(self._mark)
@@ -171,14 +171,14 @@ class Learner:
 
         A model that looks unwell gets one more interval to show which it is: what is bad is rolled back by then.
         """
-        model = self._place.replica.model
+        model = self._active.replica.model
         if model.steps == self._writer.written_steps:
             return
         self._postponed = not (model.healthy or self._postponed)
         if self._postponed:
             log.warning("snapshot_postponed", steps=model.steps)
             return
-        frozen, point = await self._place.replica.freeze()
+        frozen, point = await self._active.replica.freeze()
         if not await asyncio.to_thread(sound, frozen):
             await self._roll_back()
             return
@@ -190,13 +190,13 @@ class Learner:
         If it goes wrong again at once the snapshot was no good either, and the parameters begin anew.
         """
         restored = await restore_newest(self._settings, new_model(self._settings), self._telemetry)
-        steps = self._place.replica.model.steps
+        steps = self._active.replica.model.steps
         again, self._rolled_back_at = steps - self._rolled_back_at < AGAIN_STEPS, steps
         good: Recommender = restored.model if restored is not None and not again else new_model(self._settings)
-        await self._place.replica.rollback(good.state())
+        await self._active.replica.rollback(good.state())
         self._telemetry.model.rollbacks.inc()
-        log.warning("rolled_back", to_steps=good.steps, steps=self._place.replica.model.steps)
-        frozen, point = await self._place.replica.freeze()
+        log.warning("rolled_back", to_steps=good.steps, steps=self._active.replica.model.steps)
+        frozen, point = await self._active.replica.freeze()
         await self._writer.write(frozen, point, self._epoch, self._generation)
 
 

@@ -105,7 +105,7 @@ def to_records(
     return chunks, (None, msgspec.json.encode(manifest), [name])
 
 
-class Shelf:
+class SnapshotLog:
     """Gathers the records of the `model` topic, in log order."""
 
     def __init__(self) -> None:

@@ -151,7 +151,7 @@ class Replica:
             self._telemetry.tell_model(self._model)
 
 
-class InService:
+class ActiveReplica:
     """Which replica ranks: a new learner puts its own in the follower's place when it has caught up."""
 
     def __init__(self, replica: Replica, task: asyncio.Task[None] | None = None) -> None:

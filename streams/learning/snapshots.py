@@ -21,7 +21,7 @@ from streams.kafka.outbox import Outbox, Outgoing
 from streams.kafka.positions import PositionAhead
 from streams.kafka.topics import admin
 from streams.learning.model import new_model
-from streams.learning.model_log import Manifest, Shelf, SnapshotRefused, to_records
+from streams.learning.model_log import Manifest, SnapshotLog, SnapshotRefused, to_records
 from streams.learning.replica import Point
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings
@@ -41,10 +41,10 @@ class Restored(NamedTuple):
     """Offsets of the first records of the snapshots in the log, this one's last."""
 
 
-async def read_shelf(settings: Settings) -> Shelf:
+async def read_snapshot_log(settings: Settings) -> SnapshotLog:
     """Every snapshot that the log holds."""
     topic, config = settings.topic("model"), aiokafka_config(settings)
-    shelf = Shelf()
+    shelf = SnapshotLog()
     for record in await read_range(topic, config, 0, await bounds(topic, config, 0)):
         shelf.add(record)
     return shelf
@@ -52,7 +52,7 @@ async def read_shelf(settings: Settings) -> Shelf:
 
 async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Telemetry) -> Restored | None:
     """The newest snapshot of such a model as ``fresh``; one that cannot be used is told, counted and passed over."""
-    shelf = await read_shelf(settings)
+    shelf = await read_snapshot_log(settings)
     stored = list(shelf.newest_first())
     refused = list(shelf.refused)
     found = None

@@ -11,7 +11,7 @@ import structlog
 
 from streams.kafka.follower import Follower
 from streams.learning.model_updates import Update, UpdateRefused, from_record
-from streams.learning.replica import InService
+from streams.learning.replica import ActiveReplica
 from streams.observing.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
@@ -23,9 +23,9 @@ class Updates:
     """Applies the updates of the highest epoch seen. ``model`` is what `model_updates` calls the model."""
 
     def __init__(
-        self, topic: str, config: Mapping[str, Any], place: InService, telemetry: Telemetry, model: str, *, start: int = 0
+        self, topic: str, config: Mapping[str, Any], active: ActiveReplica, telemetry: Telemetry, model: str, *, start: int = 0
     ) -> None:
-        self._place, self._telemetry, self._model = place, telemetry, model
+        self._active, self._telemetry, self._model = active, telemetry, model
         self.follower = Follower(topic, config, self.apply, max_records=20, start=start)
 
     async def apply(self, records: Sequence[Any]) -> None:
@@ -33,13 +33,13 @@ class Updates:
         for record in records:
             try:
                 update, parameters = from_record(record.value, self._model)
-                if update.epoch < self._place.epoch:
+                if update.epoch < self._active.epoch:
                     self._telemetry.model.ignored_updates.inc()
                     continue
-                self._place.epoch = update.epoch
+                self._active.epoch = update.epoch
                 await self._reached(update)
-                if not self._place.replica.learning:
-                    await self._place.replica.take(parameters)
+                if not self._active.replica.learning:
+                    await self._active.replica.take(parameters)
                     self._telemetry.parameters_taken(record.timestamp / 1000, time.time())
             except (UpdateRefused, ValueError) as refused:
                 log.warning("update_refused", offset=record.offset, reason=str(refused))
@@ -48,7 +48,7 @@ class Updates:
     async def _reached(self, update: Update) -> None:
         """Until the replica has counted what the learner had learned: else it would not know the newest items."""
         while True:
-            replica = self._place.replica
+            replica = self._active.replica
             at_the_end = replica.follower.caught_up.is_set() and replica.follower.lag == 0
             if replica.learning or replica.seen >= update.offset or at_the_end:
                 return

@@ -83,7 +83,7 @@ class LiveAccuracy:
         self._weight = 1.0
 
     def test(
-        self, item: str, ranking: Sequence[str], popular: Mapping[str, int], alone: Mapping[str, Sequence[str]] | None = None
+        self, item: str, ranking: Sequence[str], popular: Mapping[str, int], per_expert: Mapping[str, Sequence[str]] | None = None
     ) -> int:
         """Test the item that came against rankings of at most 20 places; returns its place in the model's, or `MISSED`.
 
@@ -93,8 +93,8 @@ class LiveAccuracy:
         place = place_of(item, ranking)
         self.model.add(place, weight)
         self.popularity.add(popular.get(item, MISSED), weight)
-        if alone is not None:
-            for expert, of_expert in alone.items():
+        if per_expert is not None:
+            for expert, of_expert in per_expert.items():
                 self.tallies[expert].add(place_of(item, of_expert), weight)
         if weight > RESCALE_AT:
             for tally in self.tallies.values():

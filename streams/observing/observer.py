@@ -105,7 +105,7 @@ class MetricsObserver:
                 counts[("clicks", *place) if place is not None else ("unattributed",)] += 1
             if name[2] != offset and trigger.outcome is Outcome.ACCEPTED:  # a session's first has nothing to be tested against
                 self._test(name, event.item_id, places, counts)
-            cache.remember(Remembered(name, offset, items, ranking.strategy, ranking.alone))
+            cache.remember(Remembered(name, offset, items, ranking.strategy, ranking.per_expert))
             kafka_times.append(record.timestamp)
             event_times.append(event.timestamp)
             if offset % SAMPLED == 0:
@@ -120,7 +120,7 @@ class MetricsObserver:
         if last is None:
             self.accuracy.skipped += 1
             return
-        found = self.accuracy.test(item, last.items, popular, last.alone)
+        found = self.accuracy.test(item, last.items, popular, last.per_expert)
         if found >= 0:
             counts["follow_ups", last.strategy, rank_label(found)] += 1
 

@@ -21,7 +21,7 @@ class Remembered(msgspec.Struct, gc=False):
     offset: int
     items: Sequence[str]
     strategy: str
-    alone: Mapping[str, Sequence[str]] | None = None
+    per_expert: Mapping[str, Sequence[str]] | None = None
 
 
 class Trail:

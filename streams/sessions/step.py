@@ -31,7 +31,7 @@ class Outcome(StrEnum):
     LATE = "late"
     BEFORE_SESSION = "before_session"
     DUPLICATE = "duplicate"
-    FEEDBACK = "feedback"
+    SUPPRESSED = "feedback"
     IMPRESSION = "impression"
     __hash__ = str.__hash__  # a few hundred ns sooner than an enum's own, and that of the equal string
 
@@ -141,7 +141,7 @@ def step(state: State, event: Event, partition: int, offset: int, kafka_time: in
     state.seen_at = max(state.seen_at, kafka_time)
     if kind.suppresses:
         _suppress(session, event.item_id)
-        return Step(Outcome.FEEDBACK, session, triggers=kind.triggers)
+        return Step(Outcome.SUPPRESSED, session, triggers=kind.triggers)
     if event.item_id in session.suppressed:
         session.suppressed.remove(event.item_id)
     late = event.timestamp < session.last_at

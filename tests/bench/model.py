@@ -66,7 +66,7 @@ class Stages:
             (model.net, "queries", "encode"),
             (model.net, "logits", "score"),
             (module, "top_scores", "top"),
-            (module, "walk", "experts, features"),
+            (module, "describe_batch", "experts, features"),
             (model.gate, "scores", "gate"),
             (module, "best", "best"),
             (model.gate, "keep", "store"),
@@ -97,7 +97,7 @@ def learn(model: Hybrid, batch: Transitions) -> float:
 
 def measure(items: int, encoder: str, profile: str) -> dict[str, Any]:
     """One size, one profile: first as it is, then with a clock around each stage, then ranking."""
-    originals = module.top_scores, module.walk, module.best
+    originals = module.top_scores, module.describe_batch, module.best
     model = Hybrid(0, encoder, profile)
     model.warmup()
     everything = catalogue(items)
@@ -110,7 +110,7 @@ def measure(items: int, encoder: str, profile: str) -> dict[str, Any]:
     stages = Stages(model)
     whole = learn(model, batch.take(range(WARM + EVENTS, WARM + 2 * EVENTS)))
     stages.seconds["rest"] = whole - stages.seconds.total()
-    module.top_scores, module.walk, module.best = originals  # type: ignore[assignment]
+    module.top_scores, module.describe_batch, module.best = originals  # type: ignore[assignment]
     queries = [Query((*prefix, item)) for prefix, item in zip(batch.prefix[-6400:], batch.item[-6400:], strict=True)]
     together, alone = rank(model, queries)
     return {

@@ -33,7 +33,7 @@ from support.running import WorkerProcess, fresh_settings
 
 from serving.demo.brokers import ApacheBroker
 from streams.delivery.publisher import send
-from streams.engine.app import BATCH_BYTES
+from streams.engine.faust_app import BATCH_BYTES
 from streams.kafka.connection import consumer_config
 from streams.kafka.outbox import NO_HEADERS, Outbox
 from streams.kafka.topics import create_topics
@@ -52,7 +52,7 @@ SAMPLES_PER_S, PROFILED_S = 200, {"null": 4, "hybrid": 10}
 TELEMETRY = (
     *(f"streams/{name}.py" for name in ("accuracy", "attribution", "disk", "exposure", "histogram", "lag", "observer")),
     *(f"streams/{name}.py" for name in ("ranking_cache", "telemetry", "engine/oldest", "engine/sensor")),
-    "models/gate/alone.py",
+    "models/gate/per_expert.py",
     "prometheus_client/",
 )
 """Telemetry's code; what it calls is its cost too."""

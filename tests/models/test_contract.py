@@ -39,7 +39,7 @@ def test_learning_helps(method: str) -> None:
     model, batch = build(method), ring(3000)
     rankings, losses = list[Ranking](), list[float]()
     for step in steps(model, batch):
-        rankings += model.test(step)
+        rankings += model.test_then_learn(step)
         losses.append(model.loss)
     early, late = recall(rankings[:300], batch.take(range(300)), 10), recall(rankings[2000:], batch.take(range(2000, 3000)), 10)
     if method not in BLIND:
@@ -139,8 +139,10 @@ def test_what_was_learned_already_is_skipped(method: str) -> None:
 def test_ranking_changes_nothing(method: str) -> None:
     asked, silent = build(method), build(method)
     for step in steps(asked, ring(320)):
-        assert asked.test(step) == silent.test(step)
-        asked.rank([Query(["i1", "i2"], {"i3"}, alone=True), Query([]), Query(["i1", "new"]), Query(["new"])] * 3, 30, {"i4"})
+        assert asked.test_then_learn(step) == silent.test_then_learn(step)
+        asked.rank(
+            [Query(["i1", "i2"], {"i3"}, per_expert=True), Query([]), Query(["i1", "new"]), Query(["new"])] * 3, 30, {"i4"}
+        )
     assert take(method, asked) == take(method, silent)
 
 

@@ -42,7 +42,7 @@ def test_every_kind_of_it_learns_what_comes_next(model: Hybrid) -> None:
 def test_learning_without_the_tested_rankings_is_the_same_learning() -> None:
     tested, silent = Hybrid(0), Hybrid(0)
     for step in steps(tested, ring(320)):
-        tested.test(step)
+        tested.test_then_learn(step)
         silent.learn(step)
     assert tested.rank([Query(["i3"])], 20) == silent.rank([Query(["i3"])], 20)
 

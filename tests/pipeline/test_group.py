@@ -15,7 +15,7 @@ from mode.threads import WorkerThread
 from support.journey import clicks
 from support.running import fresh_settings, produce, wait_until
 
-from streams.engine.app import App, create_app
+from streams.engine.faust_app import App, create_app
 from streams.kafka.reach import group_answers
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

@@ -12,7 +12,7 @@ from support.models_streams import learned, recall, ring
 from models.recommender import Query
 from models.snapshot import manifest, restore
 from streams.engine.recovery import ours, source_offset
-from streams.learning.model_log import Shelf
+from streams.learning.model_log import SnapshotLog
 from streams.sessions.deletion import deleted_at
 from streams.sessions.step import unpack
 
@@ -38,7 +38,7 @@ def test_a_marker_of_version_1_is_read() -> None:
 
 
 def test_a_snapshot_of_version_1_is_read_and_learns_on() -> None:
-    shelf = Shelf()
+    shelf = SnapshotLog()
     for offset, path in enumerate(sorted(FROZEN.glob("snapshot-v1-*.bin"), key=lambda path: int(path.stem.rpartition("-")[2]))):
         headers, _, value = path.read_bytes().partition(b"\n")
         named = [(name, text.encode()) for name, text in json.loads(headers).items()]

@@ -21,7 +21,7 @@ METRIC = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \| [^|]* \| ([^|]
 
 
 @dataclass(frozen=True)
-class Asked:
+class PanelQuery:
     """One query of a panel."""
 
     board: str
@@ -39,10 +39,10 @@ def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from panel["panels"] if panel["type"] == "row" else [panel]
 
 
-def asked_by_panels() -> list[Asked]:
+def asked_by_panels() -> list[PanelQuery]:
     """Every query of every panel."""
     return [
-        Asked(path.stem, panel["title"], target["legendFormat"], target["expr"])
+        PanelQuery(path.stem, panel["title"], target["legendFormat"], target["expr"])
         for path in BOARDS
         for panel in panels(json.loads(path.read_text()))
         for target in panel["targets"]

@@ -13,14 +13,14 @@ from models.net.guard import finite
 from models.snapshot import restore, take
 from streams.events.records import Transition
 from streams.learning.model import new_model
-from streams.learning.model_log import Manifest, Shelf
+from streams.learning.model_log import Manifest, SnapshotLog
 from streams.learning.steps import Steps
 from streams.settings import Settings
 
 
-def snapshots(settings: Settings) -> Shelf:
+def snapshots(settings: Settings) -> SnapshotLog:
     """What the `model` topic holds."""
-    shelf = Shelf()
+    shelf = SnapshotLog()
     for record in read_topic(settings, "model"):
         shelf.add(record)
     return shelf

@@ -33,7 +33,7 @@ def steps(model: Recommender, batch: Transitions) -> list[Transitions]:
 
 def learned(model: Recommender, batch: Transitions) -> list[Ranking]:
     """Learn step by step."""
-    return [ranking for step in steps(model, batch) for ranking in model.test(step)]
+    return [ranking for step in steps(model, batch) for ranking in model.test_then_learn(step)]
 
 
 def recall(rankings: Sequence[Ranking], batch: Transitions, k: int = 5) -> float:

@@ -14,7 +14,17 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
-from support.expressions import BOARDS, OF_PROMETHEUS, Asked, asked_by_panels, declared, panels, rules, selectors, with_variables
+from support.expressions import (
+    BOARDS,
+    OF_PROMETHEUS,
+    PanelQuery,
+    asked_by_panels,
+    declared,
+    panels,
+    rules,
+    selectors,
+    with_variables,
+)
 
 from deploy.grafana.__main__ import files
 from streams.observing.metrics import LABELS
@@ -109,16 +119,16 @@ def test_dashboards_lead_to_each_other_with_what_is_picked(board: dict[str, Any]
     assert [mark["name"] for mark in board["annotations"]["list"]] == ["Rebalances", "Rollbacks", "Drift"]
 
 
-def asked_by_marks() -> list[Asked]:
+def asked_by_marks() -> list[PanelQuery]:
     """What the annotations ask."""
     marks = json.loads(BOARDS[0].read_text())["annotations"]["list"]
-    return [Asked("every board", "annotations", mark["name"], mark["target"]["expr"]) for mark in marks]
+    return [PanelQuery("every board", "annotations", mark["name"], mark["target"]["expr"]) for mark in marks]
 
 
 def test_every_expression_reads_series_that_exist_by_labels_that_they_have() -> None:
     known = declared()
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    by_rules = [Asked("rules", rule.get("record", rule.get("alert", "")), "", rule["expr"]) for rule in rules()]
+    by_rules = [PanelQuery("rules", rule.get("record", rule.get("alert", "")), "", rule["expr"]) for rule in rules()]
     for asked in asked_by_panels() + asked_by_marks() + by_rules:
         for selector in selectors(with_variables(asked.expression)):
             name = selector.name

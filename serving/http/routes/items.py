@@ -15,7 +15,7 @@ from serving.http.operations import Call, Operation
 from serving.http.parameters import MAX_K, Id
 from serving.http.problems import Problem, RecordError
 from serving.state.ingest import record_error, refused
-from serving.state.writer import Placed, Record
+from serving.state.writer import NewRecord, Placed
 from streams.events.catalogue import decode_item, item_of
 from streams.events.decode import BadRecord, json_object
 from streams.events.records import Item
@@ -88,26 +88,26 @@ async def put_item(call: Call) -> Response:
     except BadRecord as bad:
         raise refused([record_error(0, bad, Item.__struct_fields__)], one=True) from None
     body = _encode(item)
-    await _write(call, [Record(call.service.settings.topic("items"), item.item_id.encode(), body)])
+    await _write(call, [NewRecord(call.service.settings.topic("items"), item.item_id.encode(), body)])
     return Document(body)
 
 
 async def delete_item(call: Call) -> Response:
-    await _write(call, [Record(call.service.settings.topic("items"), call.path["item_id"].encode(), None)])
+    await _write(call, [NewRecord(call.service.settings.topic("items"), call.path["item_id"].encode(), None)])
     return Response(status_code=204, headers=NO_STORE)
 
 
 async def post_items(call: Call) -> Response:
     media = media_type(call.request, MEDIA)
     body = split(await _body(call), media)
-    topic, records, errors = call.service.settings.topic("items"), list[Record](), list[RecordError]()
+    topic, records, errors = call.service.settings.topic("items"), list[NewRecord](), list[RecordError]()
     for position, value in enumerate(body.records):
         try:
             item = decode_item(value)
         except BadRecord as bad:
             errors.append(record_error(position, bad, Item.__struct_fields__))
         else:
-            records.append(Record(topic, item.item_id.encode(), _encode(item)))
+            records.append(NewRecord(topic, item.item_id.encode(), _encode(item)))
     if not records:
         raise refused(errors, one=body.one)
     await _write(call, records)
@@ -120,7 +120,7 @@ async def _body(call: Call) -> bytes:
     return await read_body(call.request, settings.serve_max_body_bytes, settings.serve_client_timeout_s)
 
 
-async def _write(call: Call, records: list[Record]) -> None:
+async def _write(call: Call, records: list[NewRecord]) -> None:
     """Write, and wait a moment until this copy has read it, so that who asks it next finds what he wrote."""
     placed = await call.service.writer.write(records)
     for where in placed:

@@ -16,7 +16,7 @@ from serving.http.operations import Call, Operation
 from serving.http.sse import event, events
 from serving.state.cache import CachedRanking
 from serving.state.live import FreshnessMs
-from serving.state.workers import Accuracy, Asked
+from serving.state.workers import Accuracy, WorkerCounts
 from streams.events.records import RankedItem, Recommendation
 
 SAMPLE_EVERY_S = 0.2
@@ -35,7 +35,7 @@ class Live(msgspec.Struct, kw_only=True):
     loss: float | None
     tests: int
     accuracy: list[Accuracy]
-    workers: Asked
+    workers: WorkerCounts
     users: int
     items: int
     kafka_available: bool

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from serving.http.documents import Document
 from serving.http.operations import Call, Operation
 from serving.http.problems import Problem
-from serving.state.writer import Placed, Record
+from serving.state.writer import NewRecord, Placed
 from streams.events.records import Recommendation
 
 
@@ -78,7 +78,7 @@ async def get_user(call: Call) -> Response:
 async def delete_user(call: Call) -> Response:
     service, owner = call.service, call.path["user_id"]
     events, partitions = service.settings.topic("events"), service.settings.partitions
-    placed = await service.writer.write([Record(events, owner.encode(), None, number) for number in range(partitions)])
+    placed = await service.writer.write([NewRecord(events, owner.encode(), None, number) for number in range(partitions)])
     offsets = {where.partition: where.offset for where in placed if isinstance(where, Placed)}
     service.cache.forget(owner, offsets)
     service.ingest.forget(owner)

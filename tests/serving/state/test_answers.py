@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.panel import Panel
 from serving.state.answers import Answers, RankingAnswer
-from serving.state.cache import RankingCache
+from serving.state.cache import LatestRankings
 from serving.state.experts import Experts
 from serving.state.published import first_items
 from serving.state.selection import Filter
@@ -36,7 +36,7 @@ class Bench:
     """Answers over a cache, at a time that the test sets."""
 
     def __init__(self) -> None:
-        self.cache, self.shelves, self.telemetry, self.now = RankingCache(100), Shelves(), ServingTelemetry(), 1000.0
+        self.cache, self.shelves, self.telemetry, self.now = LatestRankings(100), Shelves(), ServingTelemetry(), 1000.0
         self.answers = Answers(self.cache, self.shelves, lambda: cast(Experts, Empty()), self.telemetry, lambda: self.now)
 
     def publish(self, owner: str, offset: int = 1, key: bytes | None = None, items: int = 50, strategy: str = "hybrid") -> None:

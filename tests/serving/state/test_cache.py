@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.state.cache import NoRanking, RankingCache
+from serving.state.cache import LatestRankings, NoRanking
 from streams.events.records import RankedItem, Recommendation
 from streams.learning.replica import POPULAR_KEY
 from streams.sessions.step import OPEN_SESSIONS
@@ -40,7 +40,7 @@ STEPS = st.lists(st.tuples(OWNERS, st.sampled_from([None, "s1", "s2"]), st.boole
 def test_it_holds_the_latest_of_the_owners_that_came_last_and_never_more_than_it_may(
     steps: list[tuple[str, str | None, bool]], capacity: int
 ) -> None:
-    cache, latest = RankingCache(capacity), dict[str, int]()
+    cache, latest = LatestRankings(capacity), dict[str, int]()
     for offset, (owner, session, removed) in enumerate(steps):
         if removed:
             cache.take(removal(owner, offset))
@@ -64,7 +64,7 @@ def test_it_holds_the_latest_of_the_owners_that_came_last_and_never_more_than_it
 @given(STEPS)
 def test_a_log_that_was_compacted_rebuilds_the_same_latest_rankings(steps: list[tuple[str, str | None, bool]]) -> None:
     records = [removal(o, n) if gone else record(o, n, session_id=s) for n, (o, s, gone) in enumerate(steps)]
-    whole, compacted = RankingCache(1000), RankingCache(1000)
+    whole, compacted = LatestRankings(1000), LatestRankings(1000)
     for one in records:
         whole.take(one)
     last = {one.key: one for one in records}
@@ -77,7 +77,7 @@ def test_a_log_that_was_compacted_rebuilds_the_same_latest_rankings(steps: list[
 
 @given(st.lists(st.tuples(OWNERS, st.booleans()), max_size=40), st.integers(0, 40))
 def test_after_a_deletion_nothing_of_before_it_comes_back(steps: list[tuple[str, bool]], deleted_at: int) -> None:
-    cache = RankingCache(100)
+    cache = LatestRankings(100)
     cache.forget("u1", {0: deleted_at})
     for offset, (owner, _) in enumerate(steps):
         taken = cache.take(record(owner, offset))
@@ -90,7 +90,7 @@ def test_after_a_deletion_nothing_of_before_it_comes_back(steps: list[tuple[str,
 
 
 def test_the_workers_removal_ends_the_watch_for_older_rankings() -> None:
-    cache = RankingCache(10)
+    cache = LatestRankings(10)
     cache.take(record("ann", 5))
     cache.forget("ann", {0: 9, 1: 4})
     assert cache.take(record("ann", 8)) is None
@@ -101,7 +101,7 @@ def test_the_workers_removal_ends_the_watch_for_older_rankings() -> None:
 
 
 def test_a_session_is_found_by_its_id_and_any_other_gives_the_latest() -> None:
-    cache = RankingCache(100)
+    cache = LatestRankings(100)
     for offset in range(OPEN_SESSIONS + 2):
         cache.take(record("ann", offset, session_id=f"s{offset}"))
     assert len(cache.all_of("ann")) == OPEN_SESSIONS
@@ -113,7 +113,7 @@ def test_a_session_is_found_by_its_id_and_any_other_gives_the_latest() -> None:
 def test_between_partitions_the_later_ranking_is_the_latest_in_whichever_order_they_are_read() -> None:
     older, newer = record("ann", 50, partition=1, at=1000), record("ann", 3, partition=2, at=2000)
     for order in ((older, newer), (newer, older)):
-        cache = RankingCache(10)
+        cache = LatestRankings(10)
         for one in order:
             cache.take(one)
         assert cache.get("ann").partition == 2  # type: ignore[union-attr]
@@ -122,7 +122,7 @@ def test_between_partitions_the_later_ranking_is_the_latest_in_whichever_order_t
 
 
 def test_the_ranking_for_strangers_is_nobodys() -> None:
-    cache = RankingCache(10)
+    cache = LatestRankings(10)
     told = record("x", 1)
     told.key = POPULAR_KEY
     assert cache.take(told) is None
@@ -145,7 +145,7 @@ def test_the_ranking_for_strangers_is_nobodys() -> None:
     ],
 )
 def test_what_is_no_ranking_is_refused_and_changes_nothing(value: bytes) -> None:
-    cache = RankingCache(10)
+    cache = LatestRankings(10)
     cache.take(record("ann", 1))
     with pytest.raises(NoRanking):
         cache.take(SimpleNamespace(partition=0, offset=2, key=b"ann", value=value))

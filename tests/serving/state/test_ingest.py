@@ -13,7 +13,7 @@ from serving.http.documents import JSON, NDJSON
 from serving.http.problems import Problem
 from serving.state.ingest import REMEMBERED, Ingest, record_error, refused
 from serving.state.telemetry import ServingTelemetry
-from serving.state.writer import Placed, Record, TooLarge, Writer
+from serving.state.writer import NewRecord, Placed, TooLarge, Writer
 from streams.events.decode import BadRecord, EventDecoder
 from streams.events.records import Event
 
@@ -24,9 +24,9 @@ class Log:
     """A partition that takes everything but what is too large."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[NewRecord] = []
 
-    async def write(self, records: Sequence[Record]) -> list[Placed | TooLarge]:
+    async def write(self, records: Sequence[NewRecord]) -> list[Placed | TooLarge]:
         placed: list[Placed | TooLarge] = []
         for record in records:
             if len(record.value or b"") > 1000:

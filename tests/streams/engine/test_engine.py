@@ -11,9 +11,9 @@ from aiokafka.client import AIOKafkaClient
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.engine.app import App
 from streams.engine.consumer import PollConsumer
 from streams.engine.custody import Custody, CustodyBroken
+from streams.engine.faust_app import App
 from streams.engine.lease import Lease
 from streams.engine.oldest import Oldest
 from streams.engine.producer import close_unflushed

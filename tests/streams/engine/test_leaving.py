@@ -9,7 +9,7 @@ from typing import Any
 import faust
 import pytest
 
-from streams.engine.app import App
+from streams.engine.faust_app import App
 from streams.engine.thread import leave_group
 
 WITHIN_S = 0.1

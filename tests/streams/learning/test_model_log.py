@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.kafka.outbox import Outgoing
-from streams.learning.model_log import CHUNK_BYTES, VERSION, Manifest, Shelf, SnapshotRefused, to_records
+from streams.learning.model_log import CHUNK_BYTES, VERSION, Manifest, SnapshotLog, SnapshotRefused, to_records
 
 DATA = random.Random(0).randbytes(3 * CHUNK_BYTES)
 
@@ -24,8 +24,8 @@ def records(name: str, data: bytes = DATA, offset: int = 100) -> list[Outgoing]:
     return [*chunks, manifest]
 
 
-def shelf(log: Iterable[Outgoing]) -> Shelf:
-    found = Shelf()
+def shelf(log: Iterable[Outgoing]) -> SnapshotLog:
+    found = SnapshotLog()
     for offset, (_, value, headers) in enumerate(log):
         found.add(SimpleNamespace(offset=offset, value=value, headers=headers))
     return found

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.recommender import Parameters
 from streams.learning.model_updates import RECORD_BYTES, UpdateRefused, from_record, to_records
-from streams.learning.replica import InService
+from streams.learning.replica import ActiveReplica
 from streams.learning.updates import Updates
 from streams.observing.telemetry import Telemetry
 
@@ -83,7 +83,7 @@ def records(epoch: int, offset: int, steps: int) -> list[Any]:
 
 def updates(replica: FakeReplica, epoch: int = 0) -> tuple[Updates, Telemetry]:
     telemetry = Telemetry()
-    place = InService(cast(Any, replica))
+    place = ActiveReplica(cast(Any, replica))
     place.epoch = epoch
     return Updates("t", {}, place, telemetry, MODEL), telemetry
 

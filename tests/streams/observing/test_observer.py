@@ -12,7 +12,7 @@ from support.running import samples
 
 from models.encoders.registry import ENCODERS
 from models.experts.reasons import REASONS
-from models.gate.alone import ALONE
+from models.gate.per_expert import PER_EXPERT
 from models.recommender import Ranking
 from streams.events.records import Event, recommendation_id
 from streams.observing.metrics import EXPERTS, LABELS
@@ -28,12 +28,12 @@ ANN = (0, b"u:ann", 1)
 def trigger(offset: int, item: str, outcome: Outcome = Outcome.ACCEPTED, named: str | None = None, at: int = 0) -> Trigger:
     event = Event(event_id=f"e{offset}", item_id=item, timestamp=at, user_id="ann", recommendation_id=named)
     record: Any = SimpleNamespace(topic=TOPIC, partition=0, offset=offset, timestamp=at + 1000)
-    return Trigger(event, record, ANN, outcome, ["a", item], frozenset(), 2, 1.0, alone=False)
+    return Trigger(event, record, ANN, outcome, ["a", item], frozenset(), 2, 1.0, per_expert=False)
 
 
-def ranking(*items: str, strategy: str = "hybrid", **alone: list[str]) -> Ranking:
+def ranking(*items: str, strategy: str = "hybrid", **per_expert: list[str]) -> Ranking:
     count = len(items)
-    return Ranking(list(items), [1.0] * count, ["markov"] * count, [None] * count, strategy, alone or None)
+    return Ranking(list(items), [1.0] * count, ["markov"] * count, [None] * count, strategy, per_expert or None)
 
 
 class Watched:
@@ -73,7 +73,7 @@ def test_each_event_is_tested_against_the_ranking_of_its_sessions_previous_event
     assert again["ouzel_prequential_tests_total|method=model"] == 2, "a scrape counts nothing"
 
 
-@pytest.mark.parametrize("outcome", [Outcome.LATE, Outcome.FEEDBACK])
+@pytest.mark.parametrize("outcome", [Outcome.LATE, Outcome.SUPPRESSED])
 def test_only_what_comes_next_is_a_test(watched: Watched, outcome: Outcome) -> None:
     watched.unit((trigger(1, "a"), ranking("b")))
     watched.unit((trigger(2, "b", outcome), ranking("b")))
@@ -118,7 +118,7 @@ def test_clicks_and_impressions_that_name_a_recommendation_are_traced_to_its_pla
     shown = [Event(event_id="", item_id=item, timestamp=0, user_id="ann", recommendation_id=first) for item in ("x", "b", "z")]
     watched.unit((trigger(5, "b", named=first), ranking("b")), impressions=shown)
     watched.unit((trigger(6, "c", named=first), ranking("b")), (trigger(7, "d", named="elsewhere"), ranking("b")))
-    watched.unit((trigger(8, "x", Outcome.FEEDBACK, named=first), ranking("b")))
+    watched.unit((trigger(8, "x", Outcome.SUPPRESSED, named=first), ranking("b")))
     told = watched.told()
     clicks = {name: value for name, value in told.items() if name.startswith("ouzel_recommendation_clicks_total")}
     assert clicks == {
@@ -186,6 +186,6 @@ def test_nobody_watching_costs_no_sample_and_no_memory() -> None:
 
 
 def test_the_labels_told_of_are_those_of_the_models() -> None:
-    assert EXPERTS == ALONE
+    assert EXPERTS == PER_EXPERT
     assert set(ENCODERS) < set(LABELS["method"])
     assert {*REASONS, *ENCODERS} < set(LABELS["expert"])

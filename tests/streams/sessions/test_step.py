@@ -104,7 +104,7 @@ def test_an_event_that_leaves_no_session_in_the_answer_changes_nothing(told: lis
 def test_a_dislike_suppresses_until_the_user_acts_on_the_item_again() -> None:
     state = State()
     disliked = run(state, event("a", 10), event("a", 20, kind="dislike"))[-1]
-    assert disliked.outcome is Outcome.FEEDBACK
+    assert disliked.outcome is Outcome.SUPPRESSED
     assert disliked.triggers
     assert disliked.transition is None
     assert state.sessions[0].suppressed == ["a"]

@@ -10,46 +10,46 @@ from numpy.typing import NDArray
 
 from models.experts.memory import Memory
 from models.experts.rows import BACKWARD, EXPERTS
-from models.gate.candidates import Room, mark
+from models.gate.candidates import Buffers, mark
 from models.gate.features import Scratch, expert_scores
 from models.kernels.numerics import KERNEL, ZERO, Ints, descending, f4, index_of, select, sort
 from models.recommender import TESTED_K
 
-ALONE = (*EXPERTS, "repeats")
+PER_EXPERT = (*EXPERTS, "repeats")
 """The experts, in the order of the kernel's tops; after them comes the encoder."""
 _REPEATS, _NET = len(EXPERTS), len(EXPERTS) + 1
 _BACKWARD_COLUMN = 6  # in the scratch the cosine comes before it
 
 
-def alone(
-    windows: Ints, asked: Sequence[tuple[int, int]], memory: Memory, room: Room, blocked: NDArray[np.uint8], out: Ints,
+def per_expert(
+    windows: Ints, asked: Sequence[tuple[int, int]], memory: Memory, buffers: Buffers, blocked: NDArray[np.uint8], out: Ints,
     scratch: Scratch, encoder: str,
 ) -> dict[int, dict[str, list[str]]]:  # fmt: skip
     """The first 20 items of each expert, by its name, by place of the query.
 
-    ``asked`` are pairs: the query's place in ``windows`` int32[N, 10], and in ``room``, which holds the net's best. ``blocked``
-    and ``out`` are what no query, and what each query, must not get: see `models.gate.candidates.walk`.
+    ``asked`` are pairs: the query's place in ``windows`` int32[N, 10], and in ``buffers``, which holds the net's best.
+    ``blocked`` and ``out`` are what no query, and what each query, must not get: see `models.gate.candidates.describe_batch`.
     """
     if not asked:
         return {}
     tops = np.zeros((len(asked), _NET + 1, TESTED_K), np.int32)
     counts = np.zeros((len(asked), _NET + 1), np.int32)
-    rank_alone(
-        windows, np.array(asked, np.int32), memory.rows, memory.statistics, room.net_top, room.net_count, blocked, out, scratch,
-        tops, counts,
+    rank_per_expert(
+        windows, np.array(asked, np.int32), memory.rows, memory.statistics, buffers.net_top, buffers.net_count, blocked, out,
+        scratch, tops, counts,
     )  # fmt: skip
     name = memory.vocabulary.name
     found: dict[int, dict[str, list[str]]] = {}
     for (place, _), of_query, sizes in zip(asked, tops.tolist(), counts.tolist(), strict=True):
         found[place] = {
             expert: [name(row) for row in top[:size]]
-            for expert, top, size in zip((*ALONE, encoder), of_query, sizes, strict=True)
+            for expert, top, size in zip((*PER_EXPERT, encoder), of_query, sizes, strict=True)
         }
     return found
 
 
 @njit(**KERNEL)
-def rank_alone(  # type: ignore[no-untyped-def]
+def rank_per_expert(  # type: ignore[no-untyped-def]
     windows, asked, rows, statistics, net_top, net_count, blocked, out, scratch, tops, counts
 ):
     """Write each expert's best rows, best first, into ``tops`` [A, 8, k] and how many there are into ``counts`` [A, 8]."""

@@ -14,7 +14,7 @@ from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
 from streams.delivery.foreign import ChangelogCustody
 from streams.delivery.leased import LeasedDelivery
 from streams.delivery.publisher import Publisher
-from streams.engine.app import create_app
+from streams.engine.faust_app import create_app
 from streams.engine.sensor import GroupSensor
 from streams.engine.stall import Watchdog
 from streams.engine.unit import Unit
@@ -24,7 +24,7 @@ from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import read_range
 from streams.kafka.outbox import NO_HEADERS, Abandoned, Outbox
 from streams.kafka.reach import group_answers
-from streams.learning.replica import POPULAR_KEY, InService
+from streams.learning.replica import POPULAR_KEY, ActiveReplica
 from streams.observing.disk import DiskWatch
 from streams.observing.lag import LagWatch
 from streams.observing.observer import MetricsObserver, Observer, Unobserved
@@ -52,7 +52,7 @@ class Application:
         ranker: Ranker,
         catalogue: Catalogue,
         telemetry: Telemetry,
-        place: InService,
+        active: ActiveReplica,
         deleting: Deleting,
         fail: Callable[[BaseException], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -60,7 +60,7 @@ class Application:
         self._settings = settings
         self._catalogue = catalogue
         self._telemetry = telemetry
-        self._place = place
+        self._active = active
         self._fail, self._spawn = fail, spawn
         self._watches: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
         self.app = app = create_app(settings)
@@ -123,7 +123,7 @@ class Application:
         self._watches = (
             LagWatch(self.app, telemetry, lambda: self.elected).run,
             DiskWatch(settings.data_dir, lambda: sessions._dbs, telemetry.sessions).run,
-            partial(observer.follow_head, lambda: self._place.replica.head(HEAD_SHARE)),
+            partial(observer.follow_head, lambda: self._active.replica.head(HEAD_SHARE)),
         )
         return observer
 
@@ -187,7 +187,7 @@ class Application:
     async def _publish_popular(self) -> None:
         while True:
             if self.elected:
-                value = await self._place.replica.popular(self._settings.published, frozenset(self._catalogue.hidden))
+                value = await self._active.replica.popular(self._settings.published, frozenset(self._catalogue.hidden))
                 outbox = Outbox()
                 outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))
                 try:

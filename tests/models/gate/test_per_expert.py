@@ -7,13 +7,13 @@ import pytest
 from support.models_streams import learned, ring
 
 from models.experts.memory import Memory
-from models.gate.alone import ALONE
+from models.gate.per_expert import PER_EXPERT
 from models.hybrid import Hybrid
 from models.recommender import Query, Ranking
 from models.registry import build
 from models.transition import Transitions
 
-QUERIES = [Query([f"i{n}", f"i{(3 * n) % 60}", f"i{n + 1}"], frozenset({f"i{n + 2}"}), alone=True) for n in range(0, 57, 8)]
+QUERIES = [Query([f"i{n}", f"i{(3 * n) % 60}", f"i{n + 1}"], frozenset({f"i{n + 2}"}), per_expert=True) for n in range(0, 57, 8)]
 HIDDEN = {"i3", "i20"}
 
 
@@ -32,14 +32,14 @@ def rankings(hybrid: Hybrid) -> list[Ranking]:
     return hybrid.rank(QUERIES, 50, HIDDEN)
 
 
-@pytest.mark.parametrize("expert", ALONE)
+@pytest.mark.parametrize("expert", PER_EXPERT)
 def test_each_expert_ranks_as_its_baseline(expert: str, rankings: list[Ranking]) -> None:
     baseline = build(expert)
     learned(baseline, ring(1200))
     for ranking, alone in zip(rankings, baseline.rank(QUERIES, 20, HIDDEN), strict=True):
-        assert ranking.alone is not None
+        assert ranking.per_expert is not None
         named = [item for item, score in zip(alone.items, alone.scores, strict=True) if score > 0]
-        assert ranking.alone[expert] == named
+        assert ranking.per_expert[expert] == named
         assert named
 
 
@@ -49,17 +49,17 @@ def test_the_encoder_ranks_by_its_own_scores(hybrid: Hybrid, rankings: list[Rank
     hybrid.net.logits(hybrid.net.queries(columns.window), height, scores)
     scores += hybrid.net.items.bias[:height]
     for query, ranking, of_query in zip(QUERIES, rankings, scores, strict=True):
-        assert ranking.alone is not None
+        assert ranking.per_expert is not None
         order = [vocabulary.name(row) for row in np.argsort(-of_query, kind="stable").tolist()]
-        assert ranking.alone["gru"] == [item for item in order if item not in query.excluded | HIDDEN][:20]
+        assert ranking.per_expert["gru"] == [item for item in order if item not in query.excluded | HIDDEN][:20]
 
 
 def test_who_does_not_ask_gets_the_same_ranking_without(hybrid: Hybrid, rankings: list[Ranking]) -> None:
-    plain = hybrid.rank([query._replace(alone=False) for query in QUERIES], 50, HIDDEN)
+    plain = hybrid.rank([query._replace(per_expert=False) for query in QUERIES], 50, HIDDEN)
     assert [ranking.items for ranking in plain] == [ranking.items for ranking in rankings]
-    assert {ranking.alone for ranking in plain} == {None}
-    mixed = hybrid.rank([QUERIES[0]._replace(alone=False), QUERIES[1], Query((), alone=True)], 50, HIDDEN)
-    assert [ranking.alone for ranking in mixed] == [None, rankings[1].alone, None]
+    assert {ranking.per_expert for ranking in plain} == {None}
+    mixed = hybrid.rank([QUERIES[0]._replace(per_expert=False), QUERIES[1], Query((), per_expert=True)], 50, HIDDEN)
+    assert [ranking.per_expert for ranking in mixed] == [None, rankings[1].per_expert, None]
 
 
 def test_the_head_is_the_fewest_items_with_that_share_of_the_events() -> None:
