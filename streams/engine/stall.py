@@ -68,7 +68,7 @@ class Watchdog:
             self._fail(TimeoutError("the group answers others, and this worker does not get into it"))
 
     async def _others_get_in(self) -> bool:
-        """QueryLike a few times in ``limit_s`` only, as each time is a connection, and a line in the log if it fails."""
+        """Asked a few times in ``limit_s`` only, as each time is a connection, and a line in the log if it fails."""
         now = self._app.lease.clock()
         if now - self._asked_at >= self._limit / 4:
             self._asked_at, self._answered = now, await self._group_answers()
