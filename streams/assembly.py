@@ -18,13 +18,15 @@ from streams.engine.faust_app import create_app
 from streams.engine.sensor import GroupSensor
 from streams.engine.stall import Watchdog
 from streams.engine.unit import Unit
+from streams.errors import Abandoned
 from streams.events.catalogue import Catalogue
 from streams.events.decode import EventDecoder
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import read_range
-from streams.kafka.outbox import NO_HEADERS, Abandoned, Outbox
+from streams.kafka.outbox import NO_HEADERS, Outbox
 from streams.kafka.reach import group_answers
 from streams.learning.replica import POPULAR_KEY, ActiveReplica
+from streams.life import State
 from streams.observing.disk import DiskWatch
 from streams.observing.lag import LagWatch
 from streams.observing.observer import MetricsObserver, Observer, Unobserved
@@ -34,6 +36,7 @@ from streams.rules import rules_of, topics_of
 from streams.sessions.deletion import Deleting
 from streams.sessions.store import RocksStore, SessionStore
 from streams.settings import Settings
+from streams.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -54,17 +57,16 @@ class Application:
         telemetry: Telemetry,
         active: ActiveReplica,
         deleting: Deleting,
-        fail: Callable[[BaseException], None],
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        tasks: Tasks,
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._telemetry = telemetry
         self._active = active
-        self._fail, self._spawn = fail, spawn
+        self._tasks = tasks
         self._watches: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
         self.app = app = create_app(settings)
-        app.fail_stop, app.on_recovered = fail, self._recovered
+        app.fail_stop, app.on_recovered = tasks.fail, self._recovered
         app.on_foreign_bytes, app.on_retry = telemetry.sessions.refused.inc, telemetry.journey.retries.inc
         self.publisher = Publisher(lambda: app.producer._producer, app.may_send)
         table = app.sessions
@@ -132,18 +134,27 @@ class Application:
         if self._transactions is not None:
             await self._transactions.start()
         settings = self._settings
-        self._spawn(Watchdog(self.app, settings.stall_timeout_s, partial(group_answers, settings), self._fail).run())
+        spawn, fail = self._tasks.spawn, self._tasks.fail
+        spawn(Watchdog(self.app, settings.stall_timeout_s, partial(group_answers, settings), fail).run())
         await self.app.start()
         for watch in self._watches:
-            self._spawn(watch())
+            spawn(watch())
         await self.app.wait_ready()
-        self._spawn(self._publish_popular())
+        spawn(self._publish_popular())
 
     async def stop(self) -> None:
         """Finish the unit in hand, commit, leave the group."""
         await self.app.stop_cleanly()
         if self._transactions is not None:
             await self._transactions.stop()
+
+    @property
+    def state(self) -> State:
+        """Where the worker stands between its start and its stop."""
+        if self.app.in_recovery:
+            return State.RECOVERING
+        recovered = self.app.tables.recovery.completed.is_set()
+        return State.WORKING if recovered and not self.app.rebalancing else State.JOINING
 
     async def _recommend(self, stream: Any) -> None:
         stream.enable_acks = False
@@ -158,7 +169,7 @@ class Application:
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and self.app.should_stop:
                     raise
-                self._fail(error)
+                self._tasks.fail(error)
                 raise
             else:
                 event.ack()

@@ -19,13 +19,14 @@ from streams.events.dead_letter import dead_letter
 from streams.events.decode import BadRecord, Deletion, EventDecoder
 from streams.events.records import Event, RankedItem, Recommendation, recommendation_id
 from streams.kafka.outbox import NO_HEADERS, Outbox
+from streams.kafka.record import Record
 from streams.observing.observer import Observer
 from streams.rules import Rules, Topics
 from streams.sessions.deletion import marker_key, pack_marker
 from streams.sessions.states import States
 from streams.sessions.step import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, user_key
 from streams.sessions.store import Changes, SessionStore
-from streams.work import UNKNOWN, Record, Trigger, Work
+from streams.work import UNKNOWN, Trigger, Work
 
 PUBLISHED_PREFIX = 10
 _encode = msgspec.json.Encoder().encode

@@ -9,24 +9,12 @@ import msgspec
 
 from streams.events.records import Event
 from streams.kafka.outbox import Outbox
-from streams.observing.ranking_cache import SessionName
-from streams.sessions.step import Outcome
+from streams.kafka.record import Record
+from streams.sessions.step import Outcome, SessionName
 from streams.sessions.store import Changes
 
 UNKNOWN = "unknown"
 """The type of a record that is no event, or was not looked into."""
-
-
-class Record(msgspec.Struct, gc=False):
-    """What is read of a Kafka record; ``timestamp`` is Kafka time, epoch ms."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
 
 
 class Trigger(msgspec.Struct, gc=False):

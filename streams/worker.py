@@ -33,11 +33,13 @@ from streams.learning.ranking import ThreadRanker
 from streams.learning.replica import ActiveReplica
 from streams.learning.snapshots import model_name, position_to_start, restore_newest
 from streams.learning.updates import Updates
+from streams.life import State
 from streams.observing.telemetry import Telemetry
 from streams.rules import event_decoder, hash_secret
 from streams.sessions.deletion import Deleting
 from streams.sessions.step import NewerState
 from streams.settings import Settings, SettingsError
+from streams.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -61,15 +63,16 @@ class Worker:
         self._catalogue = Catalogue()
         self._thread = ModelThread()
         self._stop = asyncio.Event()
-        self._failure: BaseException | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self.fail)
+        self._application: Application | None = None
+        self._stopped = False
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT; returns the exit code."""
         settings, telemetry = self._settings, self._telemetry
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._leave)
         guard_loop(loop, settings.stall_timeout_s, self._fail_blocked)
         topics = await asyncio.to_thread(describe_topics, settings)
         if problems := topic_problems(settings, topics):
@@ -89,25 +92,37 @@ class Worker:
             return 0
         ranker = ThreadRanker(active, self._thread, self._catalogue, telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
-        application = Application(
-            settings, self._decoder, ranker, self._catalogue, telemetry, active, deleting, self._fail, self._spawn
+        application = self._application = Application(
+            settings, self._decoder, ranker, self._catalogue, telemetry, active, deleting, self._tasks
         )
         await application.start()
         if active.replica.model.step_size:
-            learner = Learner(settings, active, self._thread, telemetry, application.publisher, application, self._spawn)
-            self._spawn(learner.run())
+            learner = Learner(settings, active, self._thread, telemetry, application.publisher, application, self._tasks)
+            self._tasks.spawn(learner.run())
         log.info("ready", items=active.replica.model.vocabulary_size, steps=active.replica.model.steps)
         _spare_the_collector()
         telemetry.process.ready.set(1)
         await self._stop.wait()
         telemetry.process.ready.set(0)
-        for task in self._tasks:
-            task.cancel()
-        await stop_within(STOP_WITHIN_S, application.stop(), self._fail)
-        if self._failure is not None:
-            return FAILED
+        self._tasks.cancel()
+        await stop_within(STOP_WITHIN_S, application.stop(), self.fail)
+        self._stopped = True
         log.info("stopped")
         return 0
+
+    @property
+    def state(self) -> State:
+        """Where this worker stands in its life."""
+        if self._stopped:
+            return State.STOPPED
+        if self._stop.is_set():
+            return State.LEAVING
+        return State.STARTING if self._application is None else self._application.state
+
+    def _leave(self) -> None:
+        """Begin to stop. Errors of background tasks must not cut that short."""
+        self._tasks.closing()
+        self._stop.set()
 
     async def _rebuild(self) -> ActiveReplica:
         """A replica from the newest snapshot, the updates after it and the transitions after it, before joining."""
@@ -121,17 +136,17 @@ class Worker:
         replica = make_replica(settings, model, self._thread, telemetry, start)
         items = Follower(settings.topic("items"), config, self._apply_items)
         followers = [items]
-        self._spawn(items.run())
+        self._tasks.spawn(items.run())
         if not model.step_size:
             active = ActiveReplica(replica)
         else:
-            active = ActiveReplica(replica, self._spawn(replica.run()))
-            self._spawn(self._watch_learning(active))
+            active = ActiveReplica(replica, self._tasks.spawn(replica.run()))
+            self._tasks.spawn(self._watch_learning(active))
             topic, began = settings.topic("model-updates"), 0
             if restored is not None:
                 active.epoch, began = restored.manifest.epoch, restored.manifest.updates_offset
             updates = Updates(topic, config, active, telemetry, model_name(settings), start=began)
-            self._spawn(updates.follower.run())
+            self._tasks.spawn(updates.follower.run())
             followers += [replica.follower, updates.follower]
         for follower in followers:
             waits = asyncio.ensure_future(follower.caught_up.wait())
@@ -160,20 +175,9 @@ class Worker:
             self._thread.yield_every_second_turn = active.behind
             await asyncio.sleep(0.25)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not self._stop.is_set():
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        """Nothing is acknowledged after an error: the process ends and the same records come again."""
-        code = _tell_end(error)
+    def fail(self, error: BaseException) -> None:
+        """End the process at once: nothing is acknowledged after an error, and the same records come again."""
+        code = _tell_end(error, self.state)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -183,15 +187,15 @@ class Worker:
         last = threading.Timer(TOLD_WITHIN_S, os._exit, [FAILED])
         last.daemon = True
         last.start()
-        self._fail(error)
+        self.fail(error)
 
 
-def _tell_end(error: BaseException) -> int:
-    """Log why a worker ends; returns its exit code."""
+def _tell_end(error: BaseException, state: State) -> int:
+    """Log why a worker ends, and return its exit code."""
     if isinstance(error, REFUSALS):
-        log.error("refused", reason=str(error))
+        log.error("refused", reason=str(error), state=state)
         return REFUSED
-    log.error("failed", error=repr(error), exc_info=error)
+    log.error("failed", error=repr(error), state=state, exc_info=error)
     return FAILED
 
 
@@ -220,11 +224,12 @@ def run_worker(settings: Settings) -> int:
     """
 
     async def main() -> int:
+        worker = Worker(settings)
         try:
-            return await Worker(settings).run()
+            return await worker.run()
         except (SettingsError, NoBroker, TopicsError):
             raise
         except Exception as error:
-            return _tell_end(error)
+            return _tell_end(error, worker.state)
 
     return asyncio.run(main())

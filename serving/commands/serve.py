@@ -36,7 +36,7 @@ def serve() -> None:
             "name its file in OUZEL_SERVE_KEYS"
         )
     _require_topics(settings)
-    from serving.http.server import run_server  # noqa: PLC0415  numba takes seconds to import
+    from serving.server import run_server  # noqa: PLC0415  numba takes seconds to import
     from streams.observing.logs import set_up  # noqa: PLC0415
 
     listener = bind(settings.serve_host, settings.serve_port)

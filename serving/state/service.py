@@ -24,6 +24,7 @@ from streams.events.decode import BadRecord, EventDecoder
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
 from streams.settings import Settings
+from streams.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -56,13 +57,12 @@ class Service:
         self.newest_ms = 0
         """Kafka time of the newest ranking, epoch ms; 0 before the first."""
         self._items_read: dict[int, int] = {}
-        self._fail = fail
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(fail)
         telemetry.cache_capacity.set(settings.serve_rankings)
 
     def start(self) -> None:
         """Connect, and begin to follow the topics; until this copy has caught up it is not ready."""
-        self._spawn(self._start())
+        self._tasks.spawn(self._start())
 
     async def _start(self) -> None:
         await self.writer.start()
@@ -75,16 +75,14 @@ class Service:
         if self.settings.serve_live:
             self.followers["events"] = self._follower("events", self.live.take_events, from_end=True)
         for follower in self.followers.values():
-            self._spawn(follower.run())
+            self._tasks.spawn(follower.run())
         for work in (self._tell(), self.writer.watch(), self.workers.run(), self._reload_keys()):
-            self._spawn(work)
+            self._tasks.spawn(work)
 
     async def stop(self) -> None:
         """End every stream and task."""
         self.arrivals.end()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.cancel(), return_exceptions=True)
         await self.writer.stop()
 
     async def item_taken(self, placed: Placed, within_s: float) -> None:
@@ -100,17 +98,6 @@ class Service:
         return Follower(
             settings.topic(name), aiokafka_config(settings), apply, max_records=RECORDS, from_end=from_end, max_wait_ms=wait_ms
         )
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run beside the requests; an error ends the process."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fail(error)
 
     async def _take_rankings(self, records: Any) -> None:
         for record in records:

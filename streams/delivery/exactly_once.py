@@ -20,8 +20,9 @@ from aiokafka.errors import KafkaError, TransactionalIdAuthorizationFailed
 from streams.delivery.foreign import gaps
 from streams.delivery.publisher import send
 from streams.engine.producer import close_unflushed
+from streams.errors import Abandoned
 from streams.kafka.connection import connection
-from streams.kafka.outbox import Abandoned, Outbox
+from streams.kafka.outbox import Outbox
 from streams.kafka.permissions import NotAllowed
 from streams.sessions.store import Changes, SessionStore, changelog
 from streams.settings import Settings

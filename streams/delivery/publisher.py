@@ -7,7 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from streams.kafka.outbox import Abandoned, Outbox, Outgoing
+from streams.errors import Abandoned
+from streams.kafka.outbox import Outbox, Outgoing
 
 Placed = dict[tuple[str, int], list[range]]
 """Per topic and partition, the offsets of each batch."""

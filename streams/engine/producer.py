@@ -11,7 +11,7 @@ from aiokafka.producer.sender import Sender
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine.transactions import FencedSender
-from streams.kafka.outbox import Abandoned
+from streams.errors import Abandoned
 
 RETRY_S = 0.25
 CLOSE_WITHIN_S = 2.0

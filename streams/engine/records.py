@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.structs import TopicPartition
 
-from streams.work import Record
+from streams.kafka.record import Record
 
 
 def raw_record(tp: TopicPartition, record: Any) -> Record:

@@ -14,7 +14,7 @@ from aiokafka.producer.sender import BACKOFF_OVERRIDE, AddPartitionsToTxnHandler
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
-from streams.kafka.outbox import Abandoned
+from streams.errors import Abandoned
 
 FENCED_INSTANCE_ID = 82
 NO_MEMBER = (IllegalGenerationError.errno, UnknownMemberIdError.errno, FENCED_INSTANCE_ID)

@@ -14,7 +14,3 @@ class Outbox(dict[tuple[str, int], list[Outgoing]]):
     def to(self, topic: str, partition: int) -> list[Outgoing]:
         """The records for one place, to append to."""
         return self.setdefault((topic, partition), [])
-
-
-class Abandoned(Exception):
-    """The group has rebalanced: the unit must be given up, unacknowledged."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
@@ -14,8 +13,10 @@ from models.net.guard import finite
 from models.recommender import Recommender
 from models.snapshot import Frozen
 from streams.delivery.publisher import Publisher
+from streams.errors import Abandoned
 from streams.kafka.connection import NoBroker, aiokafka_config
-from streams.kafka.outbox import Abandoned, Outbox
+from streams.kafka.outbox import Outbox
+from streams.learning.epochs import Epochs
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread
 from streams.learning.model_updates import to_records
@@ -23,6 +24,7 @@ from streams.learning.replica import ActiveReplica, Replica
 from streams.learning.snapshots import Restored, SnapshotWriter, model_name, position_to_start, restore_newest
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings
+from streams.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -57,13 +59,14 @@ class Learner:
 
     def __init__(
         self, settings: Settings, active: ActiveReplica, thread: ModelThread, telemetry: Telemetry, publisher: Publisher,
-        group: Group, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        group: Group, tasks: Tasks,
     ) -> None:  # fmt: skip
         self._settings, self._active, self._thread, self._telemetry = settings, active, thread, telemetry
-        self._publisher, self._group, self._spawn = publisher, group, spawn
+        self._publisher, self._group, self._tasks = publisher, group, tasks
         self._writer = SnapshotWriter(settings, telemetry, publisher)
         self._name = model_name(settings)
-        self._generation, self._base, self._epoch, self._mark, self._told_steps = -1, 0, 0, 0, -1
+        self._epochs = Epochs()
+        self._mark, self._published_steps = 0, -1
         self._rolled_back_at = -AGAIN_STEPS
         self._postponed = False
         self._published_at = self._written_at = time.monotonic()
@@ -91,7 +94,8 @@ class Learner:
             return
         if not active.replica.learning and not await self._take_over():
             return
-        if group.generation != self._generation or active.epoch > self._epoch:  # followers may have missed what an older one told
+        # Followers may have missed what an older learner published.
+        if group.generation != self._epochs.generation or active.epoch > self._epochs.current:
             self._begin_epoch()
         if active.replica.model.diverged:
             await self._roll_back()
@@ -104,12 +108,8 @@ class Learner:
             await self._snapshot()
 
     def _begin_epoch(self) -> None:
-        """Epochs only rise, but generations count from 1 again in a group that was deleted (`ouzel reset`, a week of rest)."""
-        self._generation, self._mark, self._told_steps = self._group.generation, 0, -1
-        known = max(self._active.epoch, self._epoch)
-        if known >= self._base + self._generation:
-            self._base = known
-        self._epoch = self._base + self._generation
+        self._mark, self._published_steps = 0, -1
+        self._epochs.begin(self._group.generation, self._active.epoch)
 
     async def _take_over(self) -> bool:
         """Become a learner that stands where one would that never stopped; returns whether this worker is still elected."""
@@ -124,7 +124,7 @@ class Learner:
         elif not await self._catch_up(restored, start):
             return False
         self._begin_epoch()
-        log.info("learns", epoch=self._epoch, from_offset=start or 0, steps=active.replica.model.steps)
+        log.info("learns", epoch=self._epochs.current, from_offset=start or 0, steps=active.replica.model.steps)
         await self._snapshot()
         return True
 
@@ -132,7 +132,7 @@ class Learner:
         model = restored.model if restored is not None else new_model(self._settings)
         candidate = make_replica(self._settings, model, self._thread, self._telemetry, start, learning=True)
         self._active.candidate = candidate
-        task = self._spawn(candidate.run())
+        task = self._tasks.spawn(candidate.run())
         try:
             for _ in range(ROUNDS):
                 await candidate.follower.caught_up.wait()
@@ -155,15 +155,15 @@ class Learner:
     async def _publish(self) -> None:
         """Tell the followers what has changed since the last time."""
         replica = self._active.replica
-        if replica.model.steps == self._told_steps:
+        if replica.model.steps == self._published_steps:
             return
         parameters, point, mark = await replica.changes(self._mark)
-        records = await asyncio.to_thread(to_records, parameters, self._name, self._epoch, point.offset)
+        records = await asyncio.to_thread(to_records, parameters, self._name, self._epochs.current, point.offset)
         for record in records:  # one by one, so that rankings need not wait for all of it
             outbox = Outbox()
             outbox.to(self._settings.topic("model-updates"), 0).append(record)
-            await self._publisher.publish(outbox, self._generation)
-        self._mark, self._told_steps = mark, parameters.steps
+            await self._publisher.publish(outbox, self._epochs.generation)
+        self._mark, self._published_steps = mark, parameters.steps
         self._telemetry.model.updates.inc(len(records))
 
     async def _snapshot(self) -> None:
@@ -182,7 +182,7 @@ class Learner:
         if not await asyncio.to_thread(sound, frozen):
             await self._roll_back()
             return
-        await self._writer.write(frozen, point, self._epoch, self._generation)
+        await self._writer.write(frozen, point, self._epochs.current, self._epochs.generation)
 
     async def _roll_back(self) -> None:
         """Training went wrong: back to the parameters of the newest snapshot, and a new one.
@@ -197,7 +197,7 @@ class Learner:
         self._telemetry.model.rollbacks.inc()
         log.warning("rolled_back", to_steps=good.steps, steps=self._active.replica.model.steps)
         frozen, point = await self._active.replica.freeze()
-        await self._writer.write(frozen, point, self._epoch, self._generation)
+        await self._writer.write(frozen, point, self._epochs.current, self._epochs.generation)
 
 
 def sound(frozen: Frozen) -> bool:

@@ -14,9 +14,9 @@ from streams.observing.accuracy import CUT, MODEL, POPULARITY, LiveAccuracy
 from streams.observing.attribution import attributed, rank_label
 from streams.observing.exposure import Exposure
 from streams.observing.metrics import CUTS, LABELS
-from streams.observing.ranking_cache import RankingCache, Remembered, SessionName
+from streams.observing.ranking_cache import RankingCache, Remembered
 from streams.observing.telemetry import Telemetry
-from streams.sessions.step import Outcome
+from streams.sessions.step import Outcome, SessionName
 from streams.work import Work
 
 SAMPLED = 16

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 import msgspec
 
 from streams.sessions.recent import Recent
-
-SessionName = tuple[int, bytes, int]
-"""Names one session among all: its partition, its state key and the offset of its first event."""
+from streams.sessions.step import SessionName
 
 
 class Remembered(msgspec.Struct, gc=False):

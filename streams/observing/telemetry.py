@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, disable_created_metric
 from prometheus_client.registry import Collector
 
 from models.recommender import Recommender
-from streams.kafka.outbox import Abandoned
+from streams.errors import Abandoned
 from streams.observing.metrics import (
     LABELS,
     GroupMetrics,

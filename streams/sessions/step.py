@@ -22,6 +22,8 @@ RECENT_EVENT_IDS = 32
 SUPPRESSED_ITEMS = 20
 STATE_VERSION = 1
 NOTHING: frozenset[str] = frozenset()
+SessionName = tuple[int, bytes, int]
+"""Names one session among all: its partition, its state key and the offset of its first event."""
 
 
 class Outcome(StrEnum):

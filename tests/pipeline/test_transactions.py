@@ -14,7 +14,7 @@ from support.oracle import read_topic
 from support.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from streams.engine.transactions import FencedSender, Membership
-from streams.kafka.outbox import Abandoned
+from streams.errors import Abandoned
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 

@@ -73,22 +73,3 @@ async def test_a_stop_that_fails_says_why() -> None:
 
     with pytest.raises(KafkaConnectionError):
         await stop_within(5, stop(), lambda error: None)
-
-
-async def test_a_task_that_dies_takes_the_worker_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told: list[BaseException] = []
-    monkeypatch.setattr(Worker, "_fail", lambda _, error: told.append(error))
-    worker, error = Worker(fresh_settings("127.0.0.1:1", tmp_path)), ValueError("gone")
-
-    async def dies() -> None:
-        raise error
-
-    async def ends() -> None: ...
-
-    tasks = [worker._spawn(dies()), worker._spawn(ends()), worker._spawn(asyncio.sleep(60))]
-    tasks[2].cancel()
-    await asyncio.wait(tasks)
-    assert told == [error]
-    worker._stop.set()
-    await asyncio.wait([worker._spawn(dies())])
-    assert told == [error], "what fails while it stops does not cut that short"

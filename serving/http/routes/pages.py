@@ -47,7 +47,7 @@ async def get_openapi(call: Call) -> Response:
 @cache
 def _pages(keys_required: bool) -> tuple[bytes, str]:
     """The document, and its page."""
-    from serving.http.app import OPERATIONS  # noqa: PLC0415  it is made of these too
+    from serving.app import OPERATIONS  # noqa: PLC0415  it is made of these too
     from serving.http.openapi import document  # noqa: PLC0415
     from serving.http.reference import reference  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ import pytest
 from support.running import fresh_settings
 from support.serve_process import ServeProcess
 
-from serving.http.app import OPERATIONS
+from serving.app import OPERATIONS
 from serving.http.auth import SCOPES, new_key, write_keys
 from serving.http.openapi import document
 from serving.http.reference import reference

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.http.app import OPERATIONS
+from serving.app import OPERATIONS
 from serving.http.documents import EVENT_STREAM, JSON, acceptable
 from serving.http.parameters import read_query
 from serving.http.problems import Problem

@@ -20,7 +20,8 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
 from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.transactions import SOON_S, FencedOffsets, FencedOffsetsResponse, FencedSender, Membership, SoonAgain
-from streams.kafka.outbox import Abandoned, Outbox
+from streams.errors import Abandoned
+from streams.kafka.outbox import Outbox
 from streams.sessions.store import Changes
 from streams.settings import Settings, SettingsError, load_settings
 

@@ -19,7 +19,7 @@ from streams.engine.oldest import Oldest
 from streams.engine.producer import close_unflushed
 from streams.engine.thread import note_answer
 from streams.engine.unit import Unit
-from streams.kafka.outbox import Abandoned
+from streams.errors import Abandoned
 from streams.kafka.positions import LogWentBack
 
 ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING = 22, 25, 27

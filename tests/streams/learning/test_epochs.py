@@ -11,46 +11,34 @@ from aiokafka.errors import KafkaConnectionError
 
 from streams.kafka.connection import NoBroker
 from streams.learning import learner
+from streams.learning.epochs import Epochs
 from streams.learning.learner import Learner
 
 
-def a_learner(place: Any, group: Any) -> Learner:
+def test_epochs_rise_by_the_generation_while_the_group_lives() -> None:
+    epochs = Epochs()
+    assert [epochs.begin(generation, epochs.current) for generation in (1, 2, 7)] == [1, 2, 7]
+    assert Epochs().begin(8, known=7) == 8, "another learner goes on from what it read in the log"
+
+
+def test_epochs_rise_after_the_group_was_deleted_and_generations_count_from_1_again() -> None:
+    again = Epochs()
+    assert [again.begin(generation, known=8) for generation in (1,)] == [9]
+    assert again.begin(2, known=9) == 10
+    assert Epochs().begin(3, known=10) > 10
+
+
+def test_no_two_learners_have_one_epoch() -> None:
+    learners, seen = [Epochs() for _ in range(3)], [50]
+    for generation in range(1, 20):
+        seen.append(learners[generation % 3].begin(generation, known=seen[-1]))
+    assert seen == sorted(set(seen))
+
+
+def a_learner(active: Any, group: Any) -> Learner:
     settings: Any = SimpleNamespace(model="popularity", snapshot_every_s=60.0)
     nothing: Any = None
-    return Learner(settings, place, nothing, nothing, nothing, group, nothing)
-
-
-def test_epochs_rise_also_where_generations_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner, "model_name", lambda _: "model")
-    place, group = SimpleNamespace(epoch=0), SimpleNamespace(generation=0)
-
-    def epoch(made: Learner, generation: int) -> int:
-        group.generation = generation
-        made._begin_epoch()
-        place.epoch = max(place.epoch, made._epoch)  # everybody follows
-        return made._epoch
-
-    first = a_learner(place, group)
-    assert [epoch(first, generation) for generation in (1, 2, 7)] == [1, 2, 7]
-    second = a_learner(place, group)
-    assert epoch(second, 8) == 8
-    again = a_learner(place, group)
-    assert [epoch(again, generation) for generation in (1, 2)] == [9, 10], "the group was deleted meanwhile"
-    assert epoch(a_learner(place, group), 3) > 10
-
-
-def test_no_two_learners_have_one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner, "model_name", lambda _: "model")
-    group = SimpleNamespace(generation=0)
-    places = [SimpleNamespace(epoch=50) for _ in range(3)]
-    learners, told = [a_learner(place, group) for place in places], [50]
-    for generation in range(1, 20):
-        group.generation, number = generation, generation % 3
-        learners[number]._begin_epoch()
-        told.append(learners[number]._epoch)
-        for place in places:
-            place.epoch = told[-1]
-    assert told == sorted(set(told))
+    return Learner(settings, active, nothing, nothing, nothing, group, nothing)
 
 
 @pytest.mark.parametrize("away", [NoBroker("nobody"), KafkaConnectionError("refused")])

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.observing.ranking_cache import RankingCache, Remembered, SessionName
+from streams.observing.ranking_cache import RankingCache, Remembered
+from streams.sessions.step import SessionName
 
 ANN, BOB, CAT = (0, b"u:ann", 1), (0, b"u:bob", 2), (1, b"u:cat", 3)
 

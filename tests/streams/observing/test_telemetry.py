@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from support.running import samples
 
 from models.baselines.null import NullRecommender
-from streams.kafka.outbox import Abandoned
+from streams.errors import Abandoned
 from streams.observing.metrics import WORST_FRESHNESS_S
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings

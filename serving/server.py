@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from serving.http.app import create_app
+from serving.app import create_app
 from serving.http.auth import Keys
 from serving.http.protocol import bounded
 from serving.state.service import Service
