@@ -1,6 +1,12 @@
-# `make demo` sets everything up and runs the main job; `make test` sets everything up and passes the tests.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
+# `make demo` sets everything up and runs the main job; `make test` sets everything up and passes the tests;
+# `make check` is what to run before every commit: lint, and every test that needs nothing beside Python.
+
+# The newest interpreter that CI tests, and the untested 3.14 only where there is no other. Each is tried:
+# pyenv puts a python3.13 on the PATH that refuses to run unless that version is active.
+CANDIDATES := python3.13 python3.12 python3.11 python3.14 python3
+SUPPORTED := import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 15) else 1)
+PYTHON ?= $(shell for found in $(CANDIDATES); do $$found -c '$(SUPPORTED)' 2> /dev/null && echo $$found && break; done)
+VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -9,12 +15,13 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules test lint bench-pipeline bench-model bench-telemetry bench-serving faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules metrics settings schemas test check lint bench-pipeline bench-model bench-telemetry bench-serving faults bad-input soak clean
 
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Ouzel needs Python 3.11: make PYTHON=...")'
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' || \
+	  { echo "Ouzel needs Python 3.11, 3.12 or 3.13; choose one with: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
@@ -29,11 +36,25 @@ watch: $(READY)
 dashboards: $(READY)
 	$(BIN)/python -m deploy.grafana
 
+metrics: $(READY)
+	$(BIN)/python -m serving.metrics_reference
+
+settings: $(READY)
+	$(BIN)/python -m serving.settings_reference
+
+schemas: $(READY)
+	$(BIN)/python -m streams.events.schemas
+
 rules: $(READY)
 	$(BIN)/python -m deploy.kubernetes.rules
 
+PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
+
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(PYTEST) --durations 25
+
+check: lint
+	$(PYTEST) -m "not (broker or browser or prometheus or data or slow)"
 
 lint: $(READY)
 	$(BIN)/ruff check .

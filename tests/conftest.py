@@ -1,4 +1,8 @@
-"""Brokers for the whole run: the embedded one, and Apache Kafka where KAFKA_HOME is set."""
+"""Brokers and data for the whole run, and the lanes: what each test needs beside Python.
+
+A test is in a lane because of the fixtures that it uses, directly or through others; a test that
+starts such a thing by itself carries the marker. `make check` runs what needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,24 @@ import pytest
 from support.running import EmbeddedAddress
 
 from serving.demo.brokers import ApacheBroker, EmbeddedBroker
+
+
+LANES = {
+    "broker": {"broker", "embedded", "kafka", "kafka_home"},
+    "browser": {"browser"},
+    "prometheus": {"promtool", "prometheus"},
+    "data": {"data"},
+}
+"""By marker, the fixtures that put a test into its lane."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the lanes of its fixtures."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for lane, ours in LANES.items():
+            if fixtures & ours:
+                item.add_marker(lane)
 
 
 @pytest.fixture(scope="session")
