@@ -27,8 +27,8 @@ CLOSE_WITHIN_S = 2.0
 class LeasedSender(Sender):  # type: ignore[misc]
     """Checks the lease where requests are made.
 
-    A check before `send` is not enough, because an idempotent producer retries without end.
-    Once the partitions are lost, nothing leaves it any more. The batches that it has, and those
+    A check before `send` is not enough, because an idempotent producer retries without end. Once
+    the partitions are lost, nothing leaves the sender any more. The batches that it has, and those
     that it still gets, fail as `Abandoned`.
     """
 
