@@ -1,14 +1,19 @@
-"""The Faust app: its `recommend` agent takes each unit of work through the journey and acknowledges it."""
+"""One worker's parts, put together.
+
+Its Faust app takes each unit of work through the journey, and acknowledges it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import cast
 
 import structlog
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
+from faust.types import StreamT
 
 from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
 from streams.delivery.foreign import ChangelogCustody
@@ -17,7 +22,9 @@ from streams.delivery.publisher import Publisher
 from streams.engine.faust_app import create_app
 from streams.engine.sensor import GroupSensor
 from streams.engine.stall import Watchdog
+from streams.engine.transactions import commit_as
 from streams.engine.unit import Unit
+from streams.engine.upstream import databases, open_databases, store_of
 from streams.errors import Abandoned
 from streams.events.catalogue import Catalogue
 from streams.events.decode import EventDecoder
@@ -33,6 +40,7 @@ from streams.observing.observer import MetricsObserver, Observer, Unobserved
 from streams.observing.telemetry import Telemetry
 from streams.pipeline import Pipeline, Ranker
 from streams.rules import rules_of, topics_of
+from streams.sessions import changelog
 from streams.sessions.deletion import Deleting
 from streams.sessions.store import RocksStore, SessionStore
 from streams.settings import Settings
@@ -42,11 +50,11 @@ log = structlog.get_logger(__name__)
 
 POPULAR_EVERY_S = 30.0
 HEAD_SHARE = 0.8
-"""Of the events: the items that have so many are the head of the catalogue, the others its long tail."""
+"""The most popular items with this share of the events are the head of the catalogue."""
 
 
 class Application:
-    """One worker's Faust app with its agents, and the small tasks beside them."""
+    """One worker's Faust app with its agents, and the small background tasks beside them."""
 
     def __init__(
         self,
@@ -64,13 +72,12 @@ class Application:
         self._telemetry = telemetry
         self._active = active
         self._tasks = tasks
-        self._watches: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-        self.app = app = create_app(settings)
+        self._watches: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+        self.app = app = create_app(settings, changelog)
         app.fail_stop, app.on_recovered = tasks.fail, self._recovered
         app.on_foreign_bytes, app.on_retry = telemetry.sessions.refused.inc, telemetry.journey.retries.inc
-        self.publisher = Publisher(lambda: app.producer._producer, app.may_send)
-        table = app.sessions
-        store = RocksStore(table.data._db_for_partition, table.data.offset_key)
+        self.publisher = Publisher(lambda: app.producer.current, app.may_send)
+        store = RocksStore(databases(app.sessions), store_of(app.sessions).offset_key)
         self._transactions = self._exactly_once(store) if app.exactly_once else None
         self.pipeline = Pipeline(
             decoder=decoder,
@@ -78,7 +85,7 @@ class Application:
             ranker=ranker,
             delivery=self._transactions or self._leased(store),
             catalogue=catalogue,
-            observer=self._observer(table.data),
+            observer=self._observer(),
             topics=topics_of(settings),
             rules=rules_of(settings, deleting),
         )
@@ -88,7 +95,7 @@ class Application:
         app.agent(app.learner_topic, name="learner")(self._election)
 
     def _assigned(self) -> frozenset[int]:
-        """The partitions of the events topic that are ours."""
+        """The partitions of the events topic that this worker owns."""
         return frozenset(tp.partition for tp in self.app.consumer.assignment() if tp.topic == self.app.events_name)
 
     def _recovered(self, seconds: float) -> None:
@@ -104,11 +111,12 @@ class Application:
     def _exactly_once(self, store: SessionStore) -> ExactlyOnceDelivery:
         app, name = self.app, transactional_id(self._settings)
 
-        def new_producer() -> Any:
+        # functions, because Faust creates the consumer and the producer when they are first used
+        def new_producer() -> AIOKafkaProducer:
             return app.producer.new_transactional(name)
 
-        def fence(producer: Any, generation: int) -> None:
-            producer._sender.membership = app.consumer.membership(generation)
+        def fence(producer: AIOKafkaProducer, generation: int) -> None:
+            commit_as(producer, app.consumer.membership(generation))
 
         def committed(offsets: Mapping[int, int]) -> None:
             app.consumer.committed(offsets)
@@ -116,21 +124,24 @@ class Application:
         timed = self._telemetry.parts["transaction"]
         return ExactlyOnceDelivery(self._settings, store, new_producer, fence, app.may_send, committed, timed)
 
-    def _observer(self, sessions: Any) -> Observer:
-        """Who watches, and what is measured beside the journey; nobody and nothing where there is no endpoint to tell it."""
+    def _observer(self) -> Observer:
+        """Return the metrics observer, or `Unobserved` if no metrics port is set.
+
+        Also sets the watches that `start` runs beside the journey.
+        """
         settings, telemetry = self._settings, self._telemetry
         if not settings.metrics_port:
             return Unobserved()
         observer = MetricsObserver(telemetry, settings.topic("events"), self._assigned)
         self._watches = (
             LagWatch(self.app, telemetry, lambda: self.elected).run,
-            DiskWatch(settings.data_dir, lambda: sessions._dbs, telemetry.sessions).run,
+            DiskWatch(settings.data_dir, lambda: open_databases(self.app.sessions), telemetry.sessions).run,
             partial(observer.follow_head, lambda: self._active.replica.head(HEAD_SHARE)),
         )
         return observer
 
     async def start(self) -> None:
-        """Join the group; returns when the state is recovered and events flow."""
+        """Join the group. Returns when the sessions are recovered and events flow."""
         if self._transactions is not None:
             await self._transactions.start()
         settings = self._settings
@@ -143,7 +154,7 @@ class Application:
         spawn(self._publish_popular())
 
     async def stop(self) -> None:
-        """Finish the unit in hand, commit, leave the group."""
+        """Finish the unit in flight, commit, and leave the group."""
         await self.app.stop_cleanly()
         if self._transactions is not None:
             await self._transactions.stop()
@@ -156,10 +167,14 @@ class Application:
         recovered = self.app.tables.recovery.completed.is_set()
         return State.WORKING if recovered and not self.app.rebalancing else State.JOINING
 
-    async def _recommend(self, stream: Any) -> None:
+    async def _recommend(self, stream: StreamT[bytes]) -> None:
+        """The agent of the events: take each unit through the journey, and acknowledge it.
+
+        Any error but `Abandoned` ends the process before the unit is acknowledged.
+        """
         stream.enable_acks = False
         async for event in stream.events():
-            unit: Unit = event.value
+            unit = cast(Unit, event.value)
             try:
                 await self.pipeline.process(unit.records, unit.generation)
             except Abandoned:
@@ -174,8 +189,11 @@ class Application:
             else:
                 event.ack()
 
-    async def _election(self, stream: Any) -> None:
-        """Being assigned this topic's one partition is being the learner; nothing is ever sent to it."""
+    async def _election(self, stream: StreamT[bytes]) -> None:
+        """The agent of the learner topic, whose partition makes its owner the learner.
+
+        Nothing is ever sent to the topic.
+        """
         async for _ in stream:
             pass
 
@@ -187,15 +205,19 @@ class Application:
 
     @property
     def generation(self) -> int:
-        """The consumer group's."""
-        return int(self.app.consumer_generation_id)
+        """The consumer group's generation."""
+        return self.app.consumer_generation_id
 
     @property
     def rebalancing(self) -> bool:
-        """Whether assignments are in the air."""
-        return bool(self.app.rebalancing)
+        """Whether a rebalance is under way, so that partitions may be lost."""
+        return self.app.rebalancing
 
     async def _publish_popular(self) -> None:
+        """While this worker is the learner, publish the most popular items under a reserved key.
+
+        Consumers show them to users without a session.
+        """
         while True:
             if self.elected:
                 value = await self._active.replica.popular(self._settings.published, frozenset(self._catalogue.hidden))

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from serving.http.problems import Problem
 from serving.state.telemetry import ServingTelemetry
+from streams.engine.upstream import sender_task
 from streams.kafka.connection import connection
 from streams.settings import Settings
 
@@ -145,8 +146,8 @@ class Writer:
     @property
     def _failed(self) -> bool:
         """Whether the producer's own task has ended: it then refuses everything."""
-        task = self._producer._sender.sender_task
-        return task is None or bool(task.done())
+        task = sender_task(self._producer)
+        return task is None or task.done()
 
     def _tell(self, available: bool) -> None:
         if available != self.available:

@@ -1,8 +1,10 @@
 """Exactly-once delivery: a unit's outputs, its changelog and its offsets in one Kafka transaction.
 
-The offsets go in last, fenced by the group's generation (KIP-447): whatever a zombie has sent before is refused there, and
-aborted. A new owner's recovery reads the changelog to its present end, so it waits for the outcome of whatever a dead owner
-left open: the transaction's time-out, or the dead one's restart under the same transactional id.
+The offsets come last, and the broker accepts them from the group's current generation only
+(KIP-447): a zombie's are rejected, and everything that it sent before is aborted with them. The
+recovery of a new owner reads the changelog to its present end. So it waits for the outcome of the
+transaction that a dead owner left open: until its time-out, or until the dead worker restarts
+under the same transactional id.
 """
 
 from __future__ import annotations
@@ -11,14 +13,13 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, TransactionalIdAuthorizationFailed
 
 from streams.delivery.foreign import gaps
-from streams.delivery.publisher import send
+from streams.delivery.publisher import Placed, send
 from streams.engine.producer import close_unflushed
 from streams.errors import Abandoned
 from streams.kafka.connection import connection
@@ -36,17 +37,18 @@ RETRY_S = 0.25
 class ExactlyOnceDelivery:
     """`streams.pipeline.Delivery` by one transactional producer.
 
-    ``new_producer`` makes one that is to be started; ``fence(producer, generation)`` tells it as whom its offsets are to be
-    committed; ``may_send(generation)`` says, once the group has been heard, whether the partitions are still ours; ``committed``
-    is told the offsets per partition; ``timed`` times the transaction.
+    ``new_producer`` makes a producer that is not started. ``fence(producer, generation)`` sets the
+    member of the group in whose name its offsets are committed. ``may_send(generation)`` waits
+    until the group has answered, and returns whether the partitions are still ours. ``committed``
+    gets the offsets per partition after each commit. ``timed`` times the transaction.
     """
 
     def __init__(
         self,
         settings: Settings,
         store: SessionStore,
-        new_producer: Callable[[], Any],
-        fence: Callable[[Any, int], None],
+        new_producer: Callable[[], AIOKafkaProducer],
+        fence: Callable[[AIOKafkaProducer, int], None],
         may_send: Callable[[int], Awaitable[bool]],
         committed: Callable[[Mapping[int, int]], None],
         timed: AbstractContextManager[None],
@@ -55,10 +57,10 @@ class ExactlyOnceDelivery:
         self._group = settings.app_id
         self._store, self._new_producer, self._fence = store, new_producer, fence
         self._may_send, self._committed, self._timed = may_send, committed, timed
-        self._producer: Any = None
+        self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Get a producer; the broker ends whatever the last one of this id left open."""
+        """Start a producer. At that the broker ends the transaction that the last one left."""
         while True:
             producer = self._new_producer()
             try:
@@ -72,12 +74,12 @@ class ExactlyOnceDelivery:
                 return
 
     async def stop(self) -> None:
-        """Nothing is under way any more."""
+        """Stop the producer. Call when no unit is in flight."""
         if self._producer is not None:
             await self._producer.stop()
 
     async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
-        """All of it, or nothing."""
+        """Deliver all of a unit or nothing of it; see `streams.pipeline.Delivery`."""
         if not await self._may_send(generation):
             raise Abandoned
         done = {partition: of_partition.watermark + 1 for partition, of_partition in changes.items()}
@@ -92,31 +94,37 @@ class ExactlyOnceDelivery:
         self._committed(done)
         last = {partition: placed[self._changelog, partition] for partition in changes}
         for partition, ours in last.items():
-            gaps(self._store.changelog_offset(partition), ours)  # gaps are transaction markers here, but never backwards
+            # for its error only: the gaps themselves are markers of transactions
+            gaps(self._store.changelog_offset(partition), ours)
         return {partition: ours[-1].stop - 1 for partition, ours in last.items()}
 
-    async def _transact(
-        self, outputs: Outbox, changes: Outbox, done: Mapping[int, int], generation: int
-    ) -> dict[tuple[str, int], list[range]]:
-        producer = self._producer
+    async def _transact(self, outputs: Outbox, changes: Outbox, done: Mapping[int, int], generation: int) -> Placed:
+        """Send a unit in one transaction. Returns where it was placed.
+
+        The offsets are sent only once everything else is confirmed. If the broker accepts them, all
+        of it is below the ends up to which the next owner of the partitions reads.
+        """
+        producer: AIOKafkaProducer = self._producer  # which `start` or `_replace` has set
         self._fence(producer, generation)
         await producer.begin_transaction()
         placed = await send(producer, outputs, changes)
-        # not before everything has been confirmed: once these offsets are accepted, all of it lies below the ends that the next
-        # owner of the partitions reads to
         offsets = {TopicPartition(self._events, partition): offset for partition, offset in done.items()}
         await producer.send_offsets_to_transaction(offsets, self._group)
         await producer.commit_transaction()
         return placed
 
     async def _replace(self) -> None:
+        """Replace the producer. The start of the new one aborts the old one's transaction."""
         old, self._producer = self._producer, None
         await close_unflushed(old)
         await self.start()
 
 
 def transactional_id(settings: Settings) -> str:
-    """The group's name and the worker's: its static membership, or what its data directory remembers."""
+    """A worker's transactional id: the group, and the worker's name in it.
+
+    The name is that of its static membership, or one that is kept in its data directory.
+    """
     if settings.instance_id:
         return f"{settings.app_id}-{settings.instance_id}"
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -127,12 +135,15 @@ def transactional_id(settings: Settings) -> str:
 
 
 async def end_left_open(settings: Settings) -> None:
-    """End what this worker's last process left open, before anything slow: others may be waiting for it. Raises `NotAllowed`."""
+    """End the transaction that this worker's last process left open. Raises `NotAllowed`.
+
+    Call it before anything slow, because other workers may be waiting for the outcome.
+    """
     timeout_ms, name = settings.transaction_timeout_ms, transactional_id(settings)
     producer = AIOKafkaProducer(**connection(settings), transactional_id=name, transaction_timeout_ms=timeout_ms)
     try:
         await producer.start()
     except TransactionalIdAuthorizationFailed as error:
-        raise NotAllowed(f"transactional id {name}: this user may not WRITE; docs/operations.md has the list") from error
+        raise NotAllowed(f"transactional id {name}: this user may not WRITE; docs/operations.md lists what it needs") from error
     finally:
         await producer.stop()

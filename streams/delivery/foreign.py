@@ -1,75 +1,93 @@
-"""Custody of the changelog: what lies between our own batches was written by somebody else, and is answered.
+"""Custody of the changelog: what lies between our own batches was written by another worker.
 
-A worker that was frozen within the last microseconds of its lease may write once more after another has taken over. Recovery
-takes the highest source offset per key, so such a record does no harm as long as both are there; but compaction keeps the
-last one only. So the owner writes its own values of those keys again, after it.
+A worker that was frozen within the last microseconds of its lease may write once more after
+another has taken over. Recovery takes the highest source offset per key, so such a record does no
+harm as long as both are there. But compaction keeps the last record only, so the owner writes its
+own values of those keys again after it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import structlog
 
 from streams.delivery.publisher import Placed, Publisher
+from streams.errors import Refused
 from streams.kafka.outbox import Outbox, Outgoing
+from streams.kafka.record import KafkaRecord
 from streams.sessions.store import WATERMARK, Changes, SessionStore, removed, watermark_value
 
 log = structlog.get_logger(__name__)
 
-Read = Callable[[int, range], Awaitable[Sequence[Any]]]
-"""Reads the changelog records of a partition in a range of offsets; some offsets may hold none."""
+Read = Callable[[int, range], Awaitable[Sequence[KafkaRecord]]]
+"""Reads the changelog records of a partition in a range of offsets; some offsets may have none."""
 
 
-class ChangelogReplaced(Exception):
-    """The changelog ends before what is stored of it: it was deleted and made anew."""
+class ChangelogReplaced(Refused):
+    """The changelog ends before what is stored of it: it was deleted and created again."""
 
 
 def gaps(known: int, ours: Sequence[range]) -> list[range]:
-    """The offsets between our batches that are not ours. ``known`` is the last one known before. Raises `ChangelogReplaced`."""
+    """The ranges of offsets between our batches; ``known`` is the last offset known before.
+
+    Raises `ChangelogReplaced` if a batch begins at or below what is known.
+    """
     found = []
     for batch in ours:
         if batch.start <= known:
-            raise ChangelogReplaced(f"offset {batch.start} was confirmed after {known}: the changelog was made anew")
+            raise ChangelogReplaced(
+                f"offset {batch.start} was confirmed, but the last offset known before is {known}: the changelog was deleted and "
+                "created again. Run `ouzel reset` to discard the sessions and read every event again"
+            )
         if batch.start > known + 1:
             found.append(range(known + 1, batch.start))
         known = batch.stop - 1
     return found
 
 
-def answers(foreign: Sequence[Any], changes: Changes, stored: Callable[[bytes], bytes | None]) -> list[Outgoing]:
-    """Our values of the keys that were written by somebody else, the watermark last; what we do not have is removed."""
-    found = list[Outgoing]()
-    for key in dict.fromkeys(record.key for record in foreign if record.key not in (None, WATERMARK)):
+def answers(foreign: Sequence[KafkaRecord], changes: Changes, stored: Callable[[bytes], bytes | None]) -> list[Outgoing]:
+    """Our values of the keys that another worker wrote, the watermark last.
+
+    A key that we do not have is removed.
+    """
+    outgoing = list[Outgoing]()
+    for key in dict.fromkeys(record.key for record in foreign):
+        if key is None or key == WATERMARK:
+            continue
         value = changes.value(key, stored)
-        found.append(removed(key, changes.watermark) if value is None else (key, value, []))
+        outgoing.append(removed(key, changes.watermark) if value is None else (key, value, []))
     if foreign:
-        found.append((WATERMARK, watermark_value(changes.watermark), []))
-    return found
+        outgoing.append((WATERMARK, watermark_value(changes.watermark), []))
+    return outgoing
 
 
 class ChangelogCustody:
-    """Settles what others wrote into the changelog before anything is stored."""
+    """Answers what another worker wrote into the changelog, before a unit is stored.
+
+    ``count`` gets the number of such records.
+    """
 
     def __init__(self, publisher: Publisher, store: SessionStore, read: Read, topic: str, count: Callable[[int], None]) -> None:
         self._publisher, self._store, self._read = publisher, store, read
         self._topic, self._count = topic, count
 
     async def settle(self, placed: Placed, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
-        """After a unit's changelog was confirmed in these offsets; returns the last one per partition."""
+        """Check the offsets of a unit's changelog for gaps. Returns the last one per partition.
+
+        Answers are checked in the same way, because the other worker may have written again.
+        """
         known = {partition: self._store.changelog_offset(partition) for _, partition in placed}
         while True:
             outbox = Outbox()
             for (_, partition), ours in placed.items():
                 for gap in gaps(known[partition], ours):
                     foreign = await self._read(partition, gap)
-                    of_partition = changes[partition]
-                    told = answers(foreign, of_partition, lambda key, p=partition: self._store.get(p, key))  # type: ignore[misc]
-                    if told:
+                    if answer := answers(foreign, changes[partition], partial(self._store.get, partition)):
                         log.warning("foreign_write", partition=partition, first=gap.start, records=len(foreign))
                         self._count(len(foreign))
-                        outbox.to(self._topic, partition).extend(told)
+                        outbox.to(self._topic, partition).extend(answer)
                 known[partition] = ours[-1].stop - 1
             if not outbox:
                 return known

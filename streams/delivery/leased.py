@@ -1,4 +1,7 @@
-"""At-least-once delivery under a lease: outputs confirmed before the changelog, nothing sent by a zombie."""
+"""At-least-once delivery under a lease.
+
+Outputs are confirmed before the changelog is sent, and a zombie sends nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from streams.sessions.store import Changes, changelog
 
 
 class LeasedDelivery:
-    """`streams.pipeline.Delivery` by an idempotent producer. Faust commits a unit's offsets later, once it is acknowledged.
+    """`streams.pipeline.Delivery` by an idempotent producer.
 
-    ``parts`` time the ``outputs`` and the ``changelog``.
+    Faust commits a unit's offsets after its acknowledgement. ``parts`` are timers, entered for the
+    ``outputs`` and for the ``changelog`` of each unit.
     """
 
     def __init__(
@@ -23,7 +27,7 @@ class LeasedDelivery:
         self._publisher, self._custody, self._topic, self._parts = publisher, custody, topic, parts
 
     async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
-        """Outputs, then the changelog, then an answer to whoever else wrote into it."""
+        """Send the outputs, then the changelog, then answers to what another worker wrote."""
         with self._parts["outputs"]:
             await self._publisher.publish(outputs, generation)
         with self._parts["changelog"]:

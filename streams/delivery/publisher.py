@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
+
+from streams.engine.upstream import batch_append, close_batch
 from streams.errors import Abandoned
 from streams.kafka.outbox import Outbox, Outgoing
 
@@ -15,18 +19,32 @@ Placed = dict[tuple[str, int], list[range]]
 
 
 class Batches(Protocol):
-    """The part of `aiokafka.AIOKafkaProducer` that delivery uses."""
+    """The part of `aiokafka.AIOKafkaProducer` that delivery uses. The producer has to be started.
 
-    def create_batch(self) -> Any: ...
+    `send` calls both methods on the event loop, for one unit of work at a time, or for a ranking
+    of popular items beside it.
+    """
 
-    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]: ...
+    def create_batch(self) -> BatchBuilder:
+        """A new, empty batch. `send` fills it, with one record at least, and closes it."""
+        ...
+
+    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[RecordMetadata]:
+        """Queue a closed batch, after those that were queued for the same partition before.
+
+        Returns when the batch is queued. The future has the offset of its first record once all
+        replicas have confirmed it, or the error that it failed with: `Abandoned` if the lease was
+        lost.
+        """
+        ...
 
 
 class Publisher:
     """Publishes for as long as the partitions are ours.
 
-    ``producer`` gives the producer of the day (an abandoned unit's is discarded), whose sender checks the lease where requests
-    are made. ``may_send(generation)`` waits while the lease is stale and says whether the partitions are still ours.
+    ``producer`` returns the current producer, since the one of an abandoned unit is replaced. Its
+    sender checks the lease where requests are made. ``may_send(generation)`` waits while the lease
+    is stale, and returns whether the partitions are still ours.
     """
 
     def __init__(self, producer: Callable[[], Batches], may_send: Callable[[int], Awaitable[bool]]) -> None:
@@ -34,15 +52,21 @@ class Publisher:
         self._may_send = may_send
 
     async def publish(self, outbox: Outbox, generation: int) -> Placed:
-        """Send and await it all. Raises if anything was not confirmed; `Abandoned` if the partitions are ours no more."""
+        """Send everything and await it. Raises if a record was not confirmed.
+
+        That is `Abandoned` if the partitions are lost.
+        """
         if not await self._may_send(generation):
             raise Abandoned
         return await send(self._current(), outbox)
 
 
 async def send(producer: Batches, *outboxes: Mapping[tuple[str, int], Sequence[Outgoing]]) -> Placed:
-    """One batch per topic and partition, more only where one would be too large; returns when all are confirmed."""
-    sent: list[tuple[tuple[str, int], asyncio.Future[Any], int]] = []
+    """Send one batch per topic and partition, or more where one would be too large.
+
+    Returns when all are confirmed.
+    """
+    sent: list[tuple[tuple[str, int], asyncio.Future[RecordMetadata], int]] = []
     for outbox in outboxes:
         for (topic, partition), records in outbox.items():
             for batch in _batches(producer, records):
@@ -55,8 +79,8 @@ async def send(producer: Batches, *outboxes: Mapping[tuple[str, int], Sequence[O
     return placed
 
 
-def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[Any]:
-    batches, taken, now = list[Any](), 0, int(time.time() * 1000)
+def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[BatchBuilder]:
+    batches, taken, now = list[BatchBuilder](), 0, int(time.time() * 1000)
     while taken < len(records):
         batch = producer.create_batch()
         taken += _fill(batch, records[taken:] if taken else records, now)
@@ -64,16 +88,12 @@ def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[Any]:
     return batches
 
 
-def _fill(batch: Any, records: Sequence[Outgoing], now: int) -> int:
-    """Put as many records into a batch as it takes, which is one at least; returns how many.
-
-    By aiokafka's own builder, as the `append` around it costs each record more than the encoding does.
-    """
-    append, count = batch._builder.append, 0
+def _fill(batch: BatchBuilder, records: Sequence[Outgoing], now: int) -> int:
+    """Put into a batch what fits, one record at least. Returns how many; ``now`` is epoch ms."""
+    append, count = batch_append(batch), 0
     for key, value, headers in records:
         if append(count, now, key, value, headers) is None:
             break
         count += 1
-    batch._relative_offset = count
-    batch.close()
+    close_batch(batch, count)
     return count

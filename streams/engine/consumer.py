@@ -1,80 +1,77 @@
-"""Faust's consumer, overridden: one poll is one message, and commits are by our own bookkeeping.
+"""Faust's consumer, overridden: each poll becomes one message, which is a unit of work.
 
-Why each override exists is said beside it; docs/decisions/0001 and 0003 have the measurements.
+docs/decisions/0001 and 0003 have the measurements behind the overrides.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 from faust.transport.consumer import ensure_TP
-from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, ConsumerMessage
-from mode.utils.futures import notify
+from faust.types import TP, ConsumerMessage, Message
+from mode import ServiceT
 
-from streams.engine.custody import Custody, CustodyBroken
-from streams.engine.oldest import Oldest
-from streams.engine.thread import ConsumerThread
-from streams.engine.transactions import Membership
+from streams.engine.committing import CommittingConsumer
 from streams.engine.unit import Unit
+from streams.engine.upstream import stop_flag
 from streams.kafka.positions import LogWentBack
+from streams.kafka.record import Record
 
 POLL_S = 0.2
 NOTHING_ACTIVE_S = 0.02
 CREATE_TIME = 0
+"""Kafka's code for a record whose time its producer has set."""
 
 
-class PollConsumer(driver.Consumer):
-    """One Faust message per poll of the events topic, one unit in flight, so that units grow by themselves under load.
+class PollConsumer(CommittingConsumer):
+    """Makes each poll of the events topic one Faust message.
 
-    Other topics' records pass one by one, as upstream.
+    One unit is in flight at a time, so units grow by themselves under load. Changelog records go
+    to bulk recovery. Records of other topics pass one by one, as upstream.
     """
 
-    app: Any
-    _thread: ConsumerThread
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._custody, self._oldest = Custody(), Oldest()
+        """Take whatever arguments Faust's own takes."""
         self._position = asyncio.Lock()
-        self.idle = asyncio.Event()
-        self.idle.set()
         super().__init__(*args, **kwargs)
-
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     # Polls and seeks
 
-    async def _poll(self, timeout: float) -> Mapping[Any, list[Any]]:
+    async def _poll(self, timeout: float) -> Mapping[TP, list[Record]]:
         """Records of the partitions that were active when the poll began.
 
-        Polls and seeks take turns. A poll that is under way during a seek takes records from either side of it, upstream lends
-        it the live set of active partitions, and an empty set reads as all of them: what such a poll takes is dropped, and
-        when it comes from behind the seek it is never read again.
+        Polls and seeks exclude each other. A poll that ran during a seek would return records from
+        both sides of it and be dropped, and those from behind the seek would never be read again.
+        The set of active partitions is copied, because upstream changes it during a poll, and an
+        empty set means all partitions.
+
+        Upstream waits for an inactive flow. This must not: a stop ends the flow, and then waits for
+        the fetcher that polls.
         """
-        if self.flow_active:  # if not, it may never be again: upstream waits for that, and a fetcher that waits does not end
+        if self.flow_active:
             async with self._position:
-                if active := frozenset(self._get_active_partitions()):
-                    return await self._getmany(cast(Any, active), timeout)
+                if active := set(self._get_active_partitions()):
+                    return await self._getmany(active, timeout)
         await asyncio.sleep(NOTHING_ACTIVE_S)
         return {}
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """See `_poll`; recovery positions changelogs through this."""
+        """Exclude polls; see `_poll`. Recovery positions the changelogs by this."""
         async with self._position:
             await super().seek_wait(partitions)
 
     async def perform_seek(self) -> None:
-        """The records come again from the committed offsets, and the chain of custody begins anew.
+        """Go back to the committed offsets, and start a new chain of custody.
 
-        Upstream leaves a partition without a committed offset where it is, which is past what a poll took and nobody worked on.
+        Upstream leaves a partition without a committed offset where it is, which may be past
+        records that were polled and never worked on. This seeks it to its beginning.
         """
         async with self._position:
-            found = await self.seek_to_committed()
-            committed = {ensure_TP(tp): offset if offset and offset > 0 else None for tp, offset in found.items()}
-            never = [tp for tp in found if committed[ensure_TP(tp)] is None and not self._is_changelog_tp(tp)]
+            positions = await self.seek_to_committed()
+            committed = {ensure_TP(tp): offset if offset and offset > 0 else None for tp, offset in positions.items()}
+            never = [tp for tp in positions if committed[ensure_TP(tp)] is None and not self._is_changelog_tp(tp)]
             if never:
                 await self._thread.seek_to_beginning(*never)
             self._read_offset.update(committed)
@@ -85,8 +82,12 @@ class PollConsumer(driver.Consumer):
 
     # What a poll becomes
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-        """Changelog records go to bulk recovery, events become one unit, and other topics' records pass one by one."""
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+        """Poll once, and yield at most one unit, and the records of other topics one by one.
+
+        Changelog records go to recovery. Upstream makes a message of every record, which costs more
+        than all of our work on it.
+        """
         if not await self._may_poll(timeout):
             return
         polled = await self._poll(timeout)
@@ -96,8 +97,8 @@ class PollConsumer(driver.Consumer):
         if not polled and self.app.in_recovery:
             recovery.finish_at_end()
         unit = Unit({}, generation, {})
-        for found, records in polled.items():
-            tp = ensure_TP(found)
+        for partition, records in polled.items():
+            tp = ensure_TP(partition)
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
             if not records or tp not in self._get_active_partitions():
@@ -114,35 +115,46 @@ class PollConsumer(driver.Consumer):
             yield self._message(unit)
 
     async def _may_poll(self, timeout: float) -> bool:
-        """One unit in flight; while it is, the fetcher fills its buffers and the next unit grows."""
+        """Wait until no unit is in flight. Returns whether that was within ``timeout`` seconds.
+
+        Meanwhile the fetcher fills its buffers, and the next unit grows. `asyncio.wait_for` would
+        lose a cancellation that comes just as the wait ends.
+        """
         if self.idle.is_set():
             return True
         try:
-            async with asyncio.timeout(timeout):  # `wait_for` loses a cancellation that comes with what it waits for
+            async with asyncio.timeout(timeout):
                 await self.idle.wait()
         except TimeoutError:
             return False
         return True
 
-    def _expected(self, tp: TP, records: list[Any]) -> list[Any]:
-        """Without those that were handed out before; the rest count as handed out."""
+    def _expected(self, tp: TP, records: list[Record]) -> list[Record]:
+        """The records that were not handed out before; they count as handed out from now on."""
         expected = self._read_offset[tp] or 0
         kept = [record for record in records if record.offset >= expected]
         if kept:
             self._read_offset[tp] = kept[-1].offset + 1
         return kept
 
-    def _add(self, unit: Unit, tp: TP, records: list[Any]) -> None:
+    def _add(self, unit: Unit, tp: TP, records: list[Record]) -> None:
+        """Add a partition's records to the unit. Raises `LogWentBack` if they are from behind.
+
+        aiokafka starts again at the beginning of a log that ends before its position.
+        """
         first, last, expected = records[0], records[-1], self._read_offset[tp]
-        if expected is not None and first.offset < expected:  # where a log ends before its position, aiokafka begins anew
-            raise LogWentBack(f"{tp.topic} {tp.partition}: read up to {expected}, and then offset {first.offset}")
+        if expected is not None and first.offset < expected:
+            raise LogWentBack(
+                f"{tp.topic} {tp.partition}: read up to {expected}, and then offset {first.offset}: the topic was truncated, or "
+                "deleted and created again; if the next start refuses its position, run `ouzel reset`"
+            )
         self._read_offset[tp] = last.offset + 1
         unit.records[tp.partition] = records
         unit.previous[tp.partition] = self._custody.deliver(tp.partition, last.offset)
         self._oldest.handed_out(tp.partition, last.offset, first.timestamp)
 
-    def _message(self, unit: Unit) -> tuple[TP, Any]:
-        """Faust wants one topic partition and offset per message: the first of the unit stands for all."""
+    def _message(self, unit: Unit) -> tuple[TP, Message]:
+        """The unit as a message, with one partition and its last offset: Faust wants no more."""
         partition, records = next(iter(unit.records.items()))
         tp, last = TP(self.app.events_name, partition), records[-1]
         self.idle.clear()
@@ -154,7 +166,7 @@ class PollConsumer(driver.Consumer):
             CREATE_TIME,
             None,
             None,
-            cast(Any, unit),
+            cast(Any, unit),  # Faust's types say bytes, but only `RawSchema` looks at it
             None,
             0,
             0,
@@ -162,12 +174,14 @@ class PollConsumer(driver.Consumer):
             generation_id=unit.generation,
         )
 
-    async def _drain_messages(self, fetcher: Any) -> None:
-        """Upstream's loop spends four tasks on each message (`wait_first`) and keeps gaps in interval trees.
+    async def _drain_messages(self, fetcher: ServiceT) -> None:
+        """Poll until the stop, and pass each message on.
 
-        The callback does not block: `getmany` yields only while the flow is active, and one unit never fills a queue.
+        Upstream's loop spends four tasks on each message (`wait_first`), and keeps gaps in interval
+        trees. Awaiting the callback is enough here, as it does not block: `getmany` yields only
+        while the flow is active, and one unit never fills a queue.
         """
-        stopped, fetcher_stopped, callback = self._stopped.is_set, fetcher._stopped.is_set, self.callback
+        stopped, fetcher_stopped, callback = self._stopped.is_set, stop_flag(fetcher), self.callback
         try:
             while not (stopped() or fetcher_stopped()):
                 await asyncio.sleep(0)
@@ -178,124 +192,16 @@ class PollConsumer(driver.Consumer):
                 raise
 
     def on_buffer_full(self, tp: TP) -> None:
-        """Upstream takes the partition out, and with all out its loop sleeps a second; one unit in flight bounds memory."""
+        """Do nothing: with one unit in flight, memory is bounded already.
+
+        Upstream would stop polling the partition, and sleep a second once all are stopped.
+        """
 
     def on_buffer_drop(self, tp: TP) -> None:
-        """See `on_buffer_full`."""
+        """Do nothing; see `on_buffer_full`."""
 
     async def verify_all_partitions_active(self) -> None:
-        """Upstream would warn for ever of changelogs that no stream reads; what stalls ends the worker (`StallWatch`)."""
+        """Do nothing: `StallWatch` notices a stall.
 
-    # Acknowledging and committing
-
-    def ack(self, message: Any) -> bool:
-        """Called by ``event.ack()``; the stream's own acknowledgement is switched off, as it bypasses this method."""
-        unit = message.value
-        if not isinstance(unit, Unit):
-            return bool(super().ack(message))
-        if message.acked:
-            return False
-        if unit.generation == self.app.consumer_generation_id:
-            try:
-                self._custody.ack(unit)
-            except CustodyBroken as broken:
-                self.app.fail_stop(broken)
-                return False
-        message.acked = True
-        self._release(message)
-        return True
-
-    def abandon(self, message: Any) -> None:
-        """Give a unit up: neither committed nor waited for. Its records come again after the rebalance's seek."""
-        self._release(message)
-
-    def _release(self, message: Any) -> None:
-        self._unacked_messages.discard(message)
-        self.idle.set()
-        notify(self._waiting_for_ack)
-
-    async def wait_empty(self) -> None:
-        """A revocation sweeps the stream's queue before it waits: a unit that lay there is nobody's, and no poll may wait for it.
-
-        Recovery would wait for ever: it ends by polls.
+        Upstream would warn for ever of changelogs, because no stream reads them.
         """
-        await super().wait_empty()
-        self.idle.set()
-
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Our offsets live on through upstream's `wait_empty`, which commits them; upstream drops its own before."""
-        await super().on_partitions_revoked(revoked)
-        gone = {tp.partition for tp in revoked if tp.topic == self.app.events_name}
-        self._custody.forget(gone)
-        self._oldest.forget(gone)
-
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        name = self.app.events_name
-        for tp in [TP(name, partition) for partition in self._custody.to_commit]:
-            if topics is None or tp in topics or name in topics:
-                yield tp
-        yield from super()._filter_tps_with_pending_acks(topics)
-
-    def _new_offset(self, tp: TP) -> int | None:
-        """Nothing of the events where transactions commit them."""
-        if tp.topic == self.app.events_name:
-            return None if self.app.exactly_once else self._custody.to_commit.get(tp.partition)
-        return super()._new_offset(tp)
-
-    def committed(self, offsets: Mapping[int, int]) -> None:
-        """A transaction has committed these offsets of the events, per partition."""
-        self._committed_offset.update({TP(self.app.events_name, partition): offset for partition, offset in offsets.items()})
-
-    def membership(self, generation: int) -> Membership:
-        """As whom a unit of this generation commits its offsets in a transaction."""
-        coordinator = self._thread._ensure_consumer()._coordinator
-        return Membership(generation, coordinator.member_id, self.app.conf.consumer_group_instance_id or None)
-
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets missing from a compacted or transactional log need no book-keeping here."""
-
-    def done(self, tp: TP) -> int:
-        """The next offset to do, as far as this worker knows."""
-        return self._custody.to_commit.get(tp.partition, self._committed_offset.get(tp) or 0)
-
-    def committed_offset(self, partition: int) -> int:
-        """The offset of a partition of the events that is committed, as far as this worker knows."""
-        return self._committed_offset.get(TP(self.app.events_name, partition)) or 0
-
-    def oldest(self, partition: int) -> int | None:
-        """Kafka time of its first event that is not committed, epoch ms; ``None`` if none was polled."""
-        return self._oldest.kafka_time(partition, self.committed_offset(partition))
-
-    def trouble(self) -> BaseException | None:
-        """Why nothing will be polled any more; ``None`` while all is well."""
-        return self._thread.trouble()
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is anything to ask."""
-        return self._thread is not None and self._thread._consumer is not None and self._thread._consumer._coordinator is not None
-
-    def fetched(self, tp: TP) -> tuple[int | None, int | None, int | None]:
-        """Where a partition's reading stands; see `ConsumerThread.fetched`."""
-        return self._thread.fetched(tp)
-
-    def lag(self, *, readable: bool = False) -> dict[int, int]:
-        """Per partition of the events, how many offsets are left to do, or how many of those that can be read.
-
-        The last ones may be markers of transactions.
-        """
-        left = {}
-        for tp in [tp for tp in self.assignment() if tp.topic == self.app.events_name]:
-            position, end, stable = self.fetched(tp)
-            end = (stable if readable else end) or 0
-            found = max(end - self.done(tp), 0)
-            if found and self.idle.is_set() and position is not None and position >= end:
-                found = 0
-            left[tp.partition] = found
-        return left
-
-    def progress(self) -> tuple[object, bool]:
-        """What moves while there is work: commits and recovery; and whether there is any."""
-        recovery = self.app.tables.recovery
-        behind = self.app.in_recovery or any(self.lag(readable=True).values())
-        return (dict(self._committed_offset), dict(recovery.active_offsets)), behind

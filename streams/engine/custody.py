@@ -1,20 +1,21 @@
-"""The chain of custody: each unit must follow the last acknowledged one on each partition.
+"""The chain of custody: each unit has to follow the last acknowledged one on each partition.
 
-Pure bookkeeping. A unit that went missing between the poll and the agent shows as a gap here, and a gap ends the process
-before anything later is committed.
+A unit that is lost between the poll and the agent leaves a gap in the chain. The gap ends the
+process before anything later is committed. Pure bookkeeping.
 """
 
 from __future__ import annotations
 
 from streams.engine.unit import Unit
+from streams.errors import OuzelError
 
 
-class CustodyBroken(Exception):
-    """A unit was acknowledged that does not follow the last acknowledged one."""
+class CustodyBroken(OuzelError):
+    """An acknowledged unit does not follow the last acknowledged one."""
 
 
 class Custody:
-    """Offsets handed out, acknowledged and to commit, per partition."""
+    """Offsets of the events per partition: handed out, acknowledged, and to commit."""
 
     def __init__(self) -> None:
         self._delivered: dict[int, int] = {}
@@ -22,30 +23,33 @@ class Custody:
         self.to_commit: dict[int, int] = {}
 
     def reset(self) -> None:
-        """After a seek the chain begins anew."""
+        """Start a new chain. Call after a seek."""
         self._delivered.clear()
         self._acked.clear()
 
     def forget(self, partitions: set[int]) -> None:
-        """These partitions are no longer ours."""
+        """Forget partitions that are no longer ours."""
         for partition in partitions:
             self.to_commit.pop(partition, None)
             self._delivered.pop(partition, None)
             self._acked.pop(partition, None)
 
     def deliver(self, partition: int, last_offset: int) -> int | None:
-        """Note what is handed out; returns the last offset handed out before."""
+        """Note the last offset of a unit in a partition. Returns the one before, if any."""
         previous = self._delivered.get(partition)
         self._delivered[partition] = last_offset
         return previous
 
     def ack(self, unit: Unit) -> None:
-        """Note a finished unit. Raises `CustodyBroken`, and notes nothing, when it does not follow the last one."""
+        """Note a finished unit. Raises `CustodyBroken` if it does not follow the last one.
+
+        Then nothing of the unit is noted.
+        """
         for partition in unit.records:
             if unit.previous[partition] != self._acked.get(partition):
                 raise CustodyBroken(
-                    f"partition {partition}: unit follows offset {unit.previous[partition]}, "
-                    f"last acknowledged {self._acked.get(partition)}"
+                    f"partition {partition}: the unit follows offset {unit.previous[partition]}, but the last acknowledged "
+                    f"offset is {self._acked.get(partition)}; the next start reads on from the committed offset"
                 )
         for partition, records in unit.records.items():
             self._acked[partition] = records[-1].offset

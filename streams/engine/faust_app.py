@@ -1,4 +1,4 @@
-"""The Faust app with our transport, and every setting of Faust's that bites."""
+"""The Faust app with our transport, and the settings of Faust that matter here. Read this first."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import faust
 from faust.types import TP
+from faust.types.tables import TableT
+from faust.types.topics import TopicT
 
+from streams.engine.consumer import PollConsumer
 from streams.engine.lease import Lease
+from streams.engine.producer import IdempotentProducer
+from streams.engine.recovery import ChangelogFormat, TableManager
 from streams.engine.schema import RawSchema
-from streams.engine.tables import TableManager
 from streams.engine.transport import Transport
 from streams.kafka.connection import faust_credentials, isolation_level
 from streams.settings import Settings
@@ -21,82 +24,96 @@ from streams.settings import Settings
 CUSTODY_BROKEN = 71
 BATCH_BYTES = 900_000
 MAX_POLL_INTERVAL_S = 1e9
-"""Who has not polled for so long may not rejoin, but in an outage a unit in hand forbids it. The watchdog sees who is stuck."""
+"""In effect no limit. A consumer that has not polled for so long may not rejoin. But during an
+outage the unit in flight keeps it from polling. The watchdog notices a worker that is stuck."""
 ROCKSDB = {"driver": "rocksdict", "block_cache_size": 32 << 20, "write_buffer_size": 8 << 20, "max_open_files": 256}
 
 
 def end_process(reason: BaseException) -> None:
-    """The default of `App.fail_stop`: nothing may run on."""
+    """End the process at once; the default of `App.fail_stop`."""
     sys.stderr.write(f"stopped: {reason!r}\n")
     sys.stderr.flush()
     os._exit(CUSTODY_BROKEN)
 
 
 class App(faust.App):
-    """One worker's app. Its parts reach the lease, the fetch wait and `fail_stop` through it."""
+    """One worker's app, through which the engine's parts share the lease, settings and callbacks.
+
+    ``fail_stop`` ends the process because of an error. ``on_foreign_bytes`` gets the number of
+    changelog records that were skipped, ``on_retry`` is called before each retry of a batch, and
+    ``on_recovered`` gets the seconds that a recovery took.
+    """
 
     lease: Lease
+    changelog_format: ChangelogFormat
     fetch_max_wait_ms: int
     idempotent: bool
     exactly_once: bool
     isolation_level: str
     transaction_timeout_ms: int
     events_name: str
-    consumer: Any
-    producer: Any
-    tables: Any
-    events_topic: Any
-    learner_topic: Any
-    sessions: Any
+    consumer: PollConsumer
+    producer: IdempotentProducer
+    tables: TableManager
+    events_topic: TopicT
+    learner_topic: TopicT
+    sessions: TableT[bytes, bytes]
     fail_stop: Callable[[BaseException], None] = staticmethod(end_process)
     on_foreign_bytes: Callable[[int], None] = staticmethod(lambda _: None)
     on_retry: Callable[[], None] = staticmethod(lambda: None)
     on_recovered: Callable[[float], None] = staticmethod(lambda _: None)
 
     def _new_transport(self) -> Transport:
+        """Make our transport; upstream looks one up by the URL of the broker."""
         return Transport(self.conf.broker_consumer, self)
 
     def _new_producer_transport(self) -> Transport:
+        """Make our transport; upstream looks one up by the URL of the broker."""
         return Transport(self.conf.broker_producer, self)
 
     def holds(self, generation: int) -> bool:
-        """Whether a stale lease may become fresh again with the partitions of this generation still ours."""
-        return bool(generation == self.consumer_generation_id and not self.rebalancing)
+        """Whether a stale lease may be renewed with this generation's partitions still ours."""
+        return generation == self.consumer_generation_id and not self.rebalancing
 
     async def may_send(self, generation: int) -> bool:
         """Whether a unit polled in this generation may go on; waits while the lease is stale.
 
-        Also in a rebalance the partitions are ours until we rejoin, and we rejoin only when the unit is done: given up between
-        its outputs and its changelog, it would repeat the outputs.
+        A unit may go on in a rebalance too: the partitions are ours until we rejoin, and we rejoin
+        only once it is done. A unit that is given up between its outputs and its changelog would
+        repeat its outputs.
         """
         if generation != self.consumer_generation_id:
             return False
-        return await self.lease.wait(lambda: self.holds(generation)) and bool(generation == self.consumer_generation_id)
+        return await self.lease.wait(lambda: self.holds(generation)) and generation == self.consumer_generation_id
 
     def _crash(self, reason: BaseException) -> None:
-        """A service that dies takes the process with it: `crash` of any service calls this of its root.
+        """End the process when any service crashes: its `crash` calls this method of its root.
 
-        While the app stops, its fetcher calls its own cancellation a crash.
+        Upstream would only stop. While the app stops, its fetcher reports its own cancellation as a
+        crash, which does not count.
         """
         if not (self._stopped.is_set() and isinstance(reason, asyncio.CancelledError)):
             self.fail_stop(reason)
         super()._crash(reason)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """The unit in hand ends before we rejoin; upstream does not wait for it when the app is stopping."""
+        """Wait for the unit in flight before we rejoin; upstream does not while the app stops."""
         if self.should_stop:
             await self.consumer.wait_empty()
         await super()._on_partitions_revoked(revoked)
 
     def _on_rebalance_when_stopped(self) -> None:
-        """Upstream closes the consumer from the wrong loop, and the group never hears of it; its own thread is closing it."""
+        """Do nothing: the consumer's own thread is closing it.
+
+        Upstream closes it from another event loop, and the group never receives the leave.
+        """
 
     async def wait_ready(self) -> None:
-        """Until the first assignment is recovered and events flow."""
+        """Wait until the first assignment is recovered and events flow."""
         await self.tables.recovery.completed.wait()
 
     async def stop_cleanly(self) -> None:
-        """Poll no more, wait for the unit in hand, commit, leave the group."""
+        """Stop polling, wait for the unit in flight, commit, and leave the group."""
         consumer = self.consumer
         events = {tp for tp in consumer.assignment() if tp.topic == self.events_name}
         consumer.pause_partitions(events)
@@ -106,8 +123,8 @@ class App(faust.App):
         await self.stop()
 
 
-def create_app(settings: Settings, *, consistency_check: bool = False) -> App:
-    """Build the app. ``consistency_check`` refuses a changelog shorter than what is stored (not all brokers tell truly)."""
+def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
+    """Build the app, with its topics and the table of sessions, but without agents."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     addresses = ",".join(address.strip() for address in settings.broker.split(","))
     timeout = settings.session_timeout_s
@@ -138,10 +155,12 @@ def create_app(settings: Settings, *, consistency_check: bool = False) -> App:
         stream_wait_empty=True,
         stream_publish_on_commit=False,
         table_standby_replicas=0,
-        recovery_consistency_check=consistency_check,
+        # `Recovery` checks it itself, except with a broker that reports wrong ends of logs
+        recovery_consistency_check=False,
         TableManager=TableManager,
     )
     app.lease = Lease(timeout)
+    app.changelog_format = changelog_format
     app.fetch_max_wait_ms = settings.fetch_max_wait_ms
     app.idempotent = settings.idempotent
     app.exactly_once = settings.delivery == "exactly_once"

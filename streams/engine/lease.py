@@ -1,7 +1,8 @@
-"""The lease against zombies: who has not heard from the group of late does not speak.
+"""The lease against zombies: a worker that has not recently heard from the group sends nothing.
 
-A worker that was frozen, or cut off, for longer than the session timeout has lost its partitions without knowing. So nothing
-is sent unless the last successful heartbeat was *sent* less than 0.8 session timeouts ago.
+A worker that was frozen or cut off for longer than the session timeout has lost its partitions
+without noticing. So nothing is sent unless the last successful heartbeat was *sent* less than 0.8
+session timeouts ago.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ POLL_S = 0.05
 
 
 def boot_clock() -> float:
-    """Seconds that run on while the machine is suspended, as the group's coordinator's do; `time.monotonic` stands still."""
+    """Seconds since the boot, the time that the machine was suspended included.
+
+    The coordinator's clock runs on meanwhile, but `time.monotonic` stands still.
+    """
     clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Lease:
-    """Freshness of the group membership. ``beat`` and ``reset`` come from the consumer's thread."""
+    """How fresh the group membership is.
+
+    The consumer's thread calls ``beat`` and ``reset``, the event loop the rest.
+    """
 
     def __init__(self, session_timeout_s: float, clock: Callable[[], float] = boot_clock) -> None:
         self._limit = SHARE * session_timeout_s
@@ -30,11 +37,11 @@ class Lease:
         self._beat = -math.inf
 
     def beat(self, sent_at: float) -> None:
-        """The group has confirmed our membership in answer to a request that was sent at this time of the clock."""
+        """Renew: the group has confirmed our membership in answer to a request sent then."""
         self._beat = max(self._beat, sent_at)
 
     def reset(self) -> None:
-        """The group has told us that we are no member: nothing may be sent until the next ``beat``."""
+        """End the lease: the group says that we are not a member. The next ``beat`` renews it."""
         self._beat = -math.inf
 
     @property
@@ -42,10 +49,13 @@ class Lease:
         """Whether we may send."""
         return self.clock() - self._beat < self._limit
 
-    async def wait(self, held: Callable[[], bool]) -> bool:
-        """Wait while stale, for as long as ``held`` says that the partitions may still be ours; returns whether it is fresh."""
+    async def wait(self, may_be_ours: Callable[[], bool]) -> bool:
+        """Wait until the lease is fresh, or ``may_be_ours`` says that the partitions are lost.
+
+        Returns whether the lease is fresh.
+        """
         while not self.fresh:
-            if not held():
+            if not may_be_ours():
                 return False
             await asyncio.sleep(POLL_S)
         return True

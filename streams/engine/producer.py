@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import MessageBatch
 from aiokafka.producer.sender import Sender
+from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 
+from streams.engine import upstream
 from streams.engine.transactions import FencedSender
 from streams.errors import Abandoned
+
+if TYPE_CHECKING:  # the app imports this module
+    from streams.engine.faust_app import App
 
 RETRY_S = 0.25
 CLOSE_WITHIN_S = 2.0
 
 
 class LeasedSender(Sender):  # type: ignore[misc]
-    """Checks the lease where requests are made: an idempotent producer retries without end, past any check before a send.
+    """Checks the lease where requests are made.
 
-    Once the partitions are lost nothing leaves it any more: what it holds, and what it is given, fails as `Abandoned`.
+    A check before `send` is not enough, because an idempotent producer retries without end. Once
+    the partitions are lost, nothing leaves the sender any more. The batches that it has, and those
+    that it still gets, fail as `Abandoned`.
     """
 
-    app: Any
+    app: App
     on_lost: Callable[[], None]
     lost = False
 
-    async def _send_produce_req(self, node_id: int, batches: Any) -> None:
+    async def _send_produce_req(self, node_id: int, batches: Mapping[TopicPartition, MessageBatch]) -> None:
+        """Send under the lease only, and fail the batches if the partitions are lost.
+
+        Upstream sends whatever it has.
+        """
         if await self._may_send():
             await super()._send_produce_req(node_id, batches)
             return
@@ -36,54 +49,56 @@ class LeasedSender(Sender):  # type: ignore[misc]
             self.on_lost()
         for batch in batches.values():
             batch.failure(Abandoned())
-            batch.future.exception()  # retrieved: whoever awaits it still gets it, and nobody need
+            batch.future.exception()  # marks it as retrieved, so that no caller has to await it
         self._in_flight.remove(node_id)
         self._muted_partitions.difference_update(batches)
 
     async def _may_send(self) -> bool:
-        """A fresh lease is enough: also in a rebalance the partitions are ours until we rejoin. A stale one waits for its end."""
+        """Whether the lease is fresh; waits while it is stale and may be renewed.
+
+        A fresh lease is enough in a rebalance too: the partitions are ours until we rejoin.
+        """
         app, generation = self.app, self.app.consumer_generation_id
-        return not self.lost and bool(await app.lease.wait(lambda: not self.lost and app.holds(generation))) and not self.lost
+        return not self.lost and await app.lease.wait(lambda: not self.lost and app.holds(generation)) and not self.lost
 
 
 class IdempotentProducer(driver.Producer):
     """Confirmed by all replicas, without duplicates from retries."""
 
-    app: Any
+    app: App
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take whatever arguments Faust's own takes."""
         self._whole = asyncio.Event()
         self._whole.set()
         super().__init__(*args, **kwargs)
 
-    def _settings_extra(self) -> dict[str, Any]:
+    @property
+    def current(self) -> AIOKafkaProducer:
+        """aiokafka's producer. `discard` replaces it, so ask for it each time."""
+        return self._ensure_producer()
+
+    def _settings_extra(self) -> Mapping[str, object]:
+        """Ask for idempotence and all replicas; upstream does so for its own transactions only."""
         return {"acks": "all", "enable_idempotence": self.app.idempotent}
 
-    def _new_producer(self, transactional_id: str | None = None) -> Any:
-        """aiokafka makes its sender itself and lets nobody choose the class."""
+    def _new_producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        """Give the new producer our sender and count its retries."""
         producer = self._counted(super()._new_producer(transactional_id))
-        producer._sender.__class__ = LeasedSender
-        producer._sender.app = self.app
-        producer._sender.on_lost = self._on_lost
+        sender = upstream.become(producer, LeasedSender)
+        sender.app = self.app
+        sender.on_lost = self._on_lost
         return producer
 
-    def new_transactional(self, transactional_id: str) -> Any:
-        """A producer of transactions beside this one; see `FencedSender`."""
+    def new_transactional(self, transactional_id: str) -> AIOKafkaProducer:
+        """A producer of transactions beside this one, not started; see `FencedSender`."""
         producer = self._counted(super()._new_producer(transactional_id))
-        producer._txn_manager.transaction_timeout_ms = self.app.transaction_timeout_ms
-        producer._sender.__class__ = FencedSender
+        upstream.set_transaction_timeout(producer, self.app.transaction_timeout_ms)
+        upstream.become(producer, FencedSender)
         return producer
 
-    def _counted(self, producer: Any) -> Any:
-        """Whatever the broker has not taken goes back through the accumulator, and is told there."""
-        accumulator = producer._message_accumulator
-        again = accumulator.reenqueue
-
-        def reenqueue(batch: Any) -> None:
-            self.app.on_retry()
-            again(batch)
-
-        accumulator.reenqueue = reenqueue
+    def _counted(self, producer: AIOKafkaProducer) -> AIOKafkaProducer:
+        upstream.on_retry(producer, self.app.on_retry)
         return producer
 
     def _on_lost(self) -> None:
@@ -91,14 +106,14 @@ class IdempotentProducer(driver.Producer):
         self.add_future(self.discard())
 
     async def discard(self) -> None:
-        """Put a new aiokafka producer in the place of the present one, whose unsent batches fail as `Abandoned`.
+        """Replace aiokafka's producer. Batches that the old one has not sent fail as `Abandoned`.
 
-        A batch that was given up leaves a hole in the idempotent sequence, so its producer cannot go on. The sender calls this
-        itself when it loses the lease.
+        A batch that is given up leaves a gap in the idempotent sequence, so its producer cannot go
+        on. The sender calls this when the lease is lost.
         """
         self._whole.clear()
         old = self._ensure_producer()
-        old._sender.lost = True
+        upstream.sender_of(old).lost = True
         new = self._new_producer()
         while True:
             try:
@@ -112,33 +127,34 @@ class IdempotentProducer(driver.Producer):
         await close_unflushed(old)
 
     async def wait_whole(self) -> None:
-        """Until no producer is being replaced."""
+        """Wait until no producer is being replaced."""
         await self._whole.wait()
 
 
 def abandon() -> None:
-    """In the place of a request for metadata, which whoever still waits for some makes next."""
+    """Replaces the request for metadata: a caller that waits for metadata makes one next."""
     raise Abandoned
 
 
-async def abandon_batch(*_: Any) -> None:
-    """In the place of taking a batch, which whoever has the metadata does next."""
+async def abandon_batch(*_: object) -> None:
+    """Replaces the taking of a batch: a caller that has got its metadata does that next."""
     raise Abandoned
 
 
-async def close_unflushed(producer: Any) -> None:
-    """Close an aiokafka producer without sending what it holds; ``stop`` would flush."""
-    producer._closed = True
-    producer._message_accumulator._closed = True
-    producer._message_accumulator.add_batch = abandon_batch
-    task = producer._sender.sender_task
+async def close_unflushed(producer: AIOKafkaProducer) -> None:
+    """Close an aiokafka producer without sending what it has; its own ``stop`` would flush.
+
+    Every caller that waits for it, for metadata or for a confirmation, gets `Abandoned`.
+    """
+    upstream.take_no_more(producer, abandon_batch)
+    task = upstream.sender_task(producer)
     if task is not None:
         task.cancel()
     await producer.client.close()
     producer.client.force_metadata_update = abandon
-    waiting = producer.client._md_update_fut
-    if waiting is not None and not waiting.done():  # aiokafka leaves whoever waits for metadata waiting for ever
-        waiting.set_result(False)
+    update = upstream.metadata_update(producer.client)
+    if update is not None and not update.done():  # aiokafka would never wake those who wait for it
+        update.set_result(False)
     if task is not None:
         await asyncio.wait({task}, timeout=CLOSE_WITHIN_S)
-    producer._message_accumulator.fail_all(Abandoned())
+    upstream.fail_unsent(producer, Abandoned())

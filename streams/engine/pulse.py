@@ -1,4 +1,4 @@
-"""The event loop's pulse, felt by a thread: a loop that is blocked can neither see nor tell it."""
+"""A thread that notices a blocked event loop, which cannot report that itself."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ BEATS = 20
 
 
 def guard_loop(loop: asyncio.AbstractEventLoop, limit_s: float, fail: Callable[[BaseException], None]) -> threading.Thread:
-    """Call ``fail``, from a thread that this starts, when the loop has run nothing for ``limit_s``. Ends with the loop.
+    """Start a thread that calls ``fail`` when the loop has run nothing for ``limit_s``.
 
-    Pauses are counted, not seconds: who was frozen with the whole process is not at fault.
+    It ends with the loop. The thread counts its own pauses, not seconds, so that a process that was
+    frozen as a whole is not taken for blocked.
     """
     alive = threading.Event()
 
@@ -22,7 +23,7 @@ def guard_loop(loop: asyncio.AbstractEventLoop, limit_s: float, fail: Callable[[
         while missed < BEATS:
             try:
                 loop.call_soon_threadsafe(alive.set)
-            except RuntimeError:  # closed
+            except RuntimeError:  # the loop is closed
                 return
             time.sleep(limit_s / BEATS)
             missed = 0 if alive.is_set() else missed + 1

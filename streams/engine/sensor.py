@@ -1,16 +1,22 @@
-"""Faust's own moments that are worth a metric: rebalances and commits."""
+"""A Faust sensor that times rebalances and commits for the metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
 
 from faust import Sensor
+from faust.types import TP, AppT
+from faust.types.transports import ConsumerT
+
+from streams.engine.upstream import committed_offsets
 
 
 class GroupSensor(Sensor):
-    """Tells when a rebalance begins, and how many seconds rebalances (recovery included) and commits took."""
+    """Calls ``rebalancing`` when a rebalance begins, and the others with the seconds that one took.
+
+    ``rebalanced`` gets those of a rebalance, recovery included; ``committed`` those of a commit.
+    """
 
     def __init__(
         self, rebalancing: Callable[[], None], rebalanced: Callable[[float], None], committed: Callable[[float], None]
@@ -18,18 +24,21 @@ class GroupSensor(Sensor):
         super().__init__()
         self._rebalancing, self._rebalanced, self._committed = rebalancing, rebalanced, committed
 
-    def on_rebalance_start(self, app: Any) -> dict[str, float]:
+    def on_rebalance_start(self, app: AppT) -> dict[str, float]:
+        """Count the rebalance and note its beginning, to time it."""
         self._rebalancing()
         return {"began": monotonic()}
 
-    def on_rebalance_end(self, app: Any, state: Any) -> None:
+    def on_rebalance_end(self, app: AppT, state: dict[str, float]) -> None:
+        """Time the rebalance."""
         self._rebalanced(monotonic() - state["began"])
 
-    def on_commit_initiated(self, consumer: Any) -> tuple[float, dict[Any, Any]]:
-        return monotonic(), dict(consumer._committed_offset)
+    def on_commit_initiated(self, consumer: ConsumerT) -> tuple[float, dict[TP, int | None]]:
+        """Note when the commit begins and what is committed so far."""
+        return monotonic(), committed_offsets(consumer)
 
-    def on_commit_completed(self, consumer: Any, state: Any) -> None:
-        """Also called, every second, when there was nothing to commit."""
+    def on_commit_completed(self, consumer: ConsumerT, state: tuple[float, dict[TP, int | None]]) -> None:
+        """Time the commit. Faust calls this every second, so a commit of nothing is not timed."""
         began, before = state
-        if before != consumer._committed_offset:
+        if before != committed_offsets(consumer):
             self._committed(monotonic() - began)

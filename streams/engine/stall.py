@@ -1,17 +1,22 @@
-"""The stall watch: a consumer may stop silently (Faust's issues 175, 532, 640), and then only its commits tell."""
+"""The stall watch ends a worker whose consumer has stopped silently.
+
+That happens (Faust's issues 175, 532, 640), and shows in the missing commits only.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+
+from streams.engine.faust_app import App
 
 
 class StallWatch:
-    """Tells when nothing moved for ``limit_s`` although something should. Pure but for its clock; look often.
+    """Says when nothing has moved for ``limit_s`` although there is work. Pure but for its clock.
 
-    Between two looks a tenth of the limit counts at most: whoever was frozen, or suspended with the machine, is not at fault.
+    Between two calls a tenth of the limit counts at most, so that a process that was frozen, or
+    suspended with the machine, is not taken for stalled. Call it more often than that.
     """
 
     def __init__(self, limit_s: float, clock: Callable[[], float]) -> None:
@@ -20,7 +25,7 @@ class StallWatch:
         self._seen: object = None
 
     def stalled(self, progress: object, *, behind: bool) -> bool:
-        """Whether it has stalled. ``progress`` is whatever must change while there is work; ``behind`` says that there is."""
+        """Whether it has stalled. ``progress`` changes with work; ``behind``: there is work."""
         now = self._clock()
         self._still += min(now - self._looked_at, self._limit / 10)
         self._looked_at = now
@@ -30,30 +35,33 @@ class StallWatch:
 
 
 class Watchdog:
-    """Ends a worker that could go on and does not. ``group_answers`` says whether a new client would reach the group.
+    """Ends a worker that could work and does not.
 
-    A worker with a fresh lease and work must commit or recover. One with a stale lease waits for the group, but if another
-    client reaches it for longer than a rebalance may last, then it waits for nothing.
+    A worker with a fresh lease and work has to commit or recover. A worker with a stale lease waits
+    for the group. But if the group answers another client for longer than a rebalance may last,
+    the worker waits in vain. ``group_answers`` says whether the group answers a new client;
+    ``fail`` ends the process.
     """
 
     def __init__(
-        self, app: Any, limit_s: float, group_answers: Callable[[], Awaitable[bool]], fail: Callable[[BaseException], None]
+        self, app: App, limit_s: float, group_answers: Callable[[], Awaitable[bool]], fail: Callable[[BaseException], None]
     ) -> None:
         self._app, self._limit, self._group_answers, self._fail = app, limit_s, group_answers, fail
         self._asked_at, self._answered = -math.inf, False
-        left_open = app.transaction_timeout_ms / 1000 if app.exactly_once else 0.0  # a dead worker's, which recovery waits for
+        # recovery waits for the end of a transaction that a dead worker left open
+        left_open = app.transaction_timeout_ms / 1000 if app.exactly_once else 0.0
         self._works = StallWatch(limit_s + left_open, app.lease.clock)
         joins_within = limit_s + app.conf.broker_rebalance_timeout + app.conf.broker_request_timeout
         self._joins = StallWatch(joins_within, app.lease.clock)
 
     async def run(self) -> None:
-        """For ever."""
+        """Check 20 times per limit, for ever."""
         while True:
             await asyncio.sleep(self._limit / 20)
             await self.look()
 
     async def look(self) -> None:
-        """Look once."""
+        """Check once, and fail the worker if it has stalled."""
         app = self._app
         if not app.consumer.begun:
             return
@@ -62,13 +70,16 @@ class Watchdog:
         progress, behind = app.consumer.progress()
         works = app.lease.fresh and (app.in_recovery or not app.rebalancing)
         if self._works.stalled(progress, behind=behind and works):
-            self._fail(TimeoutError(f"no commit and no recovery in {self._limit:.0f} s, and there is work"))
-        others = not app.lease.fresh and await self._others_get_in()
-        if self._joins.stalled(None, behind=others and not app.lease.fresh):
-            self._fail(TimeoutError("the group answers others, and this worker does not get into it"))
+            self._fail(TimeoutError(f"no commit and no recovery for {self._limit:.0f} s, although there is work"))
+        others_join = not app.lease.fresh and await self._group_answers_others()
+        if self._joins.stalled(None, behind=others_join and not app.lease.fresh):
+            self._fail(TimeoutError("the group answers others, but this worker does not get into it"))
 
-    async def _others_get_in(self) -> bool:
-        """Asked a few times in ``limit_s`` only, as each time is a connection, and a line in the log if it fails."""
+    async def _group_answers_others(self) -> bool:
+        """Whether the group answers a new client, tried every quarter of the limit at most.
+
+        Each attempt is a connection, and a log line if it fails.
+        """
         now = self._app.lease.clock()
         if now - self._asked_at >= self._limit / 4:
             self._asked_at, self._answered = now, await self._group_answers()

@@ -1,31 +1,40 @@
-"""The thread that talks to the group: a short fetch wait, large polls in recovery, and answers that feed the lease."""
+"""The thread that talks to the group: its heartbeats renew the lease, and it leaves in time."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.api import Request, Response
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
+from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.engine import upstream
 from streams.engine.lease import Lease
 from streams.engine.records import read_raw
-from streams.engine.transactions import NO_MEMBER
+from streams.engine.upstream import Reading
+from streams.kafka.membership import NO_MEMBER
+
+if TYPE_CHECKING:  # the app imports this module
+    from streams.engine.faust_app import App
 
 RECOVERY_POLL_RECORDS = 20_000
-READ_UNCOMMITTED = 0
 REBALANCED_WITHIN_S = 2.0
 
 
 def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
-    """What the coordinator's answer to a heartbeat or to the end of a join means for the lease.
+    """Renew or end the lease by the coordinator's answer to a heartbeat, or to the end of a join.
 
-    "Rebalancing" is no renewal, though the group still counts us in: it puts a member out that does not rejoin in time, however
-    well its heart beats, so a unit may go on for as long as the last plain answer carries it.
+    ``sent_at`` is when the request was sent. An answer that says "rebalancing" does not renew: the
+    group still counts us as a member, but removes a member that does not rejoin in time, however
+    well its heart beats. A unit may go on for as long as the last plain answer allows.
     """
     if error_code == 0:
         lease.beat(sent_at)
@@ -33,9 +42,13 @@ def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
         lease.reset()
 
 
-async def leave_group(coordinator: Any, within_s: float) -> None:
-    """Close aiokafka's coordinator. A rebalance under way may end before, but the group may hold a join longer than we wait."""
-    closing, rejoining = asyncio.ensure_future(coordinator.close()), coordinator._coordination_task
+async def leave_group(coordinator: GroupCoordinator, within_s: float) -> None:
+    """Close aiokafka's coordinator, which leaves the group unless this is a static member.
+
+    A rebalance under way may end first, but the group may delay our join for longer than we wait.
+    Then the join is cancelled, and we leave on another connection.
+    """
+    closing, rejoining = asyncio.ensure_future(coordinator.close()), upstream.coordination_task(coordinator)
     await asyncio.wait({closing}, timeout=within_s)
     if closing.done():
         closing.result()
@@ -43,86 +56,107 @@ async def leave_group(coordinator: Any, within_s: float) -> None:
     rejoining.cancel()
     closing.cancel()
     await asyncio.wait({closing, rejoining}, timeout=within_s / 2)
-    if coordinator.member_id and coordinator._group_instance_id is None:
-        # on another connection: from one whose join it holds, a broker reads nothing more
+    if coordinator.member_id and not upstream.is_static(coordinator):
+        # on another connection, because a broker reads nothing from one whose join it delays
         request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
         with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(coordinator._client.send(coordinator.coordinator_id, request), within_s / 2)
+            await asyncio.wait_for(upstream.client_of(coordinator).send(coordinator.coordinator_id, request), within_s / 2)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Runs aiokafka's consumer beside the event loop that works."""
+    """Runs aiokafka's consumer in a thread and an event loop of its own, beside the work."""
 
-    app: Any
+    app: App
 
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        """Upstream hard-codes a fetch wait of 1500 ms, and what is aborted is nothing that happened."""
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        """Set our fetch wait and isolation level.
+
+        Upstream hard-codes a wait of 1500 ms, and reads aborted transactions.
+        """
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
-        consumer._isolation_level = self.app.isolation_level
+        upstream.set_fetching(consumer, self.app.fetch_max_wait_ms, self.app.isolation_level)
         return consumer
 
-    async def _highwaters(self, partitions: Any) -> Any:
-        """The ends of the logs, open transactions included: recovery must not end before their outcome is known.
+    async def _highwaters(self, partitions: Iterable[TP]) -> Mapping[TP, int]:
+        """The ends of the logs, open transactions included.
 
-        aiokafka would tell the last stable offset to a consumer that reads what is committed.
+        Upstream would return the last stable offsets. But recovery must not end before the outcome
+        of an open transaction is known.
         """
-        consumer = self._ensure_consumer()
-        fetcher = copy.copy(consumer._fetcher)
-        fetcher._isolation_level = READ_UNCOMMITTED
-        return await fetcher.end_offsets(list(partitions), consumer._request_timeout_ms)
+        return await upstream.log_ends(self._ensure_consumer(), partitions)
 
-    def fetched(self, tp: TP) -> tuple[int | None, int | None, int | None]:
-        """The next offset that a poll takes, the end of the log, and that of what can be read, as far as they are known.
+    @property
+    def begun(self) -> bool:
+        """Whether aiokafka's consumer has started: before that it knows nothing."""
+        return self._consumer is not None and upstream.has_started(self._consumer)
 
-        Read beside this thread, as upstream reads the assignment: a call to it may wait for a rebalance, and fails after one.
+    @property
+    def member_id(self) -> str:
+        """Our name in the group."""
+        return str(upstream.coordinator_of(self._ensure_consumer()).member_id)
+
+    def fetched(self, tp: TP) -> Reading:
+        """Where reading stands in a partition, as far as is known.
+
+        Reads aiokafka's state from outside its thread, as upstream reads the assignment: a call to
+        the thread may wait for a rebalance, and fails after one.
         """
-        subscription = self._ensure_consumer()._subscription.subscription
-        state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
-        if not state:
-            return None, None, None
-        end = state.highwater
-        return state._position, end, end if self.app.isolation_level == "read_uncommitted" else state.lso
+        at = upstream.reading(self._ensure_consumer(), tp)
+        return at._replace(stable=at.end) if self.app.isolation_level == "read_uncommitted" else at
 
     def trouble(self) -> BaseException | None:
-        """Why this consumer does no more: aiokafka keeps it for a call that Faust never makes."""
+        """Why this consumer has ended, if it has.
+
+        aiokafka keeps the error for a call that Faust never makes.
+        """
         consumer = self._ensure_consumer()
-        coordinator, fetcher = consumer._coordinator, consumer._fetcher
-        for task in (coordinator._coordination_task, fetcher._fetch_task):
+        for task in upstream.background_tasks(consumer):
             if task.done() and not task.cancelled():
                 return task.exception() or RuntimeError("aiokafka's consumer has ended")
-        return coordinator._pending_exception  # type: ignore[no-any-return]
+        return upstream.pending_error(consumer)
 
-    async def getmany(self, active_partitions: Any, timeout: float) -> Any:
-        """Recovery reads far more per poll than a unit of work may hold."""
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:
+        """Read more per poll in recovery, where upstream reads no more than a unit may contain."""
         consumer = self._ensure_consumer()
-        most = RECOVERY_POLL_RECORDS if self.app.in_recovery else consumer._max_poll_records
-        return await self.call_thread(self._fetch_records, consumer, active_partitions, timeout=timeout, max_records=most)
+        most = RECOVERY_POLL_RECORDS if self.app.in_recovery else self.app.conf.broker_max_poll_records
+        records: RecordMap = await self.call_thread(
+            self._fetch_records, consumer, active_partitions, timeout=timeout, max_records=most
+        )
+        return records
 
     async def on_start(self) -> None:
-        """Remember when the last request was *sent* in answer to which the group confirmed our membership."""
+        """Also make slim records, and have the answers of the group renew the lease.
+
+        The lease counts from when a request was *sent* in whose answer the group confirmed us.
+        """
         await super().on_start()
-        consumer = self._ensure_consumer()
-        read_raw(consumer._fetcher, lambda tp: tp.topic == self.app.events_name or self.consumer._is_changelog_tp(tp))
-        coordinator = consumer._coordinator
-        send, lease = coordinator._send_req, self.app.lease
+        consumer, lease = self._ensure_consumer(), self.app.lease
+        read_raw(upstream.fetcher_of(consumer), self._is_read_by_us)
 
-        async def send_request(request: Any) -> Any:
-            sent_at = lease.clock()
-            response = await send(request)
-            if isinstance(request, HeartbeatRequest | SyncGroupRequest):
-                note_answer(lease, sent_at, response.error_code)
-            return response
+        def renewing(send: upstream.Send) -> upstream.Send:
+            async def send_request(request: Request) -> Response:
+                sent_at = lease.clock()
+                response = await send(request)
+                if isinstance(request, HeartbeatRequest | SyncGroupRequest):
+                    note_answer(lease, sent_at, response.error_code)
+                return response
 
-        coordinator._send_req = send_request
+            return send_request
+
+        upstream.wrap_requests(upstream.coordinator_of(consumer), renewing)
+
+    def _is_read_by_us(self, tp: TP) -> bool:
+        """Whether our code reads a partition's records; Faust's reads the others."""
+        return tp.topic == self.app.events_name or tp.topic in self.app.tables.changelog_topics
 
     async def on_thread_stop(self) -> None:
         """Leave the group while this thread still answers calls.
 
-        Upstream ends the calls first. A rebalance under way may make one, and its end is what the consumer waits for: for ever.
+        Upstream ends the calls first. But a rebalance under way may make one, and the consumer
+        would wait for its end for ever.
         """
         try:
-            if self._consumer is not None and self._consumer._coordinator is not None:
-                await leave_group(self._consumer._coordinator, REBALANCED_WITHIN_S)
+            if self.begun:
+                await leave_group(upstream.coordinator_of(self._ensure_consumer()), REBALANCED_WITHIN_S)
         finally:
             await super().on_thread_stop()

@@ -1,30 +1,35 @@
-"""Offsets in a transaction that are refused from whoever is no member of the present generation (KIP-447).
+"""Commits offsets in a transaction in the name of a member of the group (KIP-447).
 
-aiokafka speaks version 0 of TxnOffsetCommit, which tells no generation, and which the broker accepts from anybody.
+The broker rejects them if it is not a member of the current generation. aiokafka speaks version 0
+of TxnOffsetCommit, which names no generation, so the broker accepts it from anybody. This module
+speaks version 3.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.client import CoordinationType
-from aiokafka.errors import GroupAuthorizationFailedError, IllegalGenerationError, UnknownMemberIdError
+from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.producer.sender import BACKOFF_OVERRIDE, AddPartitionsToTxnHandler, Sender, TxnOffsetCommitHandler
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
+from streams.engine import upstream
 from streams.errors import Abandoned
+from streams.kafka.membership import NO_MEMBER
 
-FENCED_INSTANCE_ID = 82
-NO_MEMBER = (IllegalGenerationError.errno, UnknownMemberIdError.errno, FENCED_INSTANCE_ID)
 SOON_S = 0.003
 _TEXT = CompactString("utf-8")
 _TAGS = ("tags", TaggedFields)
 
 
 class Membership(NamedTuple):
-    """As whom offsets are committed."""
+    """The member of the group in whose name offsets are committed."""
 
     generation: int
     member_id: str
@@ -79,25 +84,28 @@ class FencedOffsetsStruct(RequestStruct):  # type: ignore[misc]
 
 
 class FencedOffsetsRequest(Request[FencedOffsetsStruct]):  # type: ignore[misc]
-    """Builds the one version that will do."""
+    """Builds version 3 and no other."""
 
     API_KEY = 28
 
-    def __init__(self, *fields: Any) -> None:
+    def __init__(self, *fields: object) -> None:
         self._fields = fields
 
     def build(self, request_struct_class: type[FencedOffsetsStruct]) -> FencedOffsetsStruct:
+        """Fill in the fields; aiokafka calls this once it knows which versions the broker takes."""
         return request_struct_class(*self._fields)
 
 
 class FencedOffsets(TxnOffsetCommitHandler):  # type: ignore[misc]
-    """Commits as a member, and tells when it is none any more."""
+    """Commits offsets in the name of a member, and fails them if it is no longer one."""
 
     def create_request(self) -> FencedOffsetsRequest:
-        manager, member = self._sender._txn_manager, self._sender.membership
-        of_topic: dict[str, list[Any]] = defaultdict(list)
-        for tp, told in sorted(self._offsets.items()):
-            of_topic[tp.topic].append((tp.partition, told.offset, -1, told.metadata, {}))
+        """Build version 3, with the membership, in place of upstream's version 0."""
+        manager, member = upstream.transaction_manager(self._sender), self._sender.membership
+        of_topic: dict[str, list[tuple[int, int, int, str, dict[int, bytes]]]] = defaultdict(list)
+        offsets: list[tuple[TopicPartition, OffsetAndMetadata]] = sorted(self._offsets.items())
+        for tp, committed in offsets:
+            of_topic[tp.topic].append((tp.partition, committed.offset, -1, committed.metadata, {}))
         return FencedOffsetsRequest(
             manager.transactional_id,
             self._group_id,
@@ -108,35 +116,46 @@ class FencedOffsets(TxnOffsetCommitHandler):  # type: ignore[misc]
             {},
         )
 
-    def handle_response(self, response: Any) -> Any:
-        """A refusal fails the offsets alone: aiokafka's own abortable error forgets to abort on the broker."""
-        errors = [(topic, [(partition, code) for partition, code, _ in found]) for topic, found, _ in response.errors]
-        if any(code in NO_MEMBER for _, found in errors for _, code in found):
-            _, _, future = self._sender._txn_manager._pending_txn_offsets.popleft()
-            future.set_exception(Abandoned())
+    def handle_response(self, response: FencedOffsetsResponse) -> float | None:
+        """Fail the offsets as `Abandoned` if they are rejected because we are no member.
+
+        Upstream does not know these error codes, and its own abortable error would not abort the
+        transaction on the broker. Returns the seconds until the next attempt, if there is one.
+        """
+        errors = [(topic, [(partition, code) for partition, code, _ in of_topic]) for topic, of_topic, _ in response.errors]
+        if any(code in NO_MEMBER for _, of_topic in errors for _, code in of_topic):
+            upstream.take_pending_offsets(self._sender).set_exception(Abandoned())
             return None
         response.errors = errors
-        return super().handle_response(response)
+        wait_s: float | None = super().handle_response(response)
+        return wait_s
 
 
 class SoonAgain(AddPartitionsToTxnHandler):  # type: ignore[misc]
-    """Asks again soon while the last transaction's markers are being written: a few ms, and aiokafka waits 20."""
+    """Tries again sooner while the broker writes the markers of the last transaction.
 
-    def handle_response(self, response: Any) -> Any:
-        wait_s = super().handle_response(response)
+    That takes a few milliseconds, but aiokafka waits 20.
+    """
+
+    def handle_response(self, response: Response) -> float | None:
+        """Shorten that wait. Returns the seconds until the next attempt, if there is one."""
+        wait_s: float | None = super().handle_response(response)
         return SOON_S if wait_s == BACKOFF_OVERRIDE else wait_s
 
 
 class FencedSender(Sender):  # type: ignore[misc]
-    """A sender that commits offsets as a member of the group."""
+    """A sender of transactions that commits offsets in the name of a member of the group."""
 
     membership: Membership
 
-    async def _do_add_partitions_to_txn(self, tps: Any) -> Any:
+    async def _do_add_partitions_to_txn(self, tps: Iterable[TopicPartition]) -> bool:
+        """As upstream, but by `SoonAgain`."""
         node_id = await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)
-        return await SoonAgain(self, tps).do(node_id)
+        done: bool = await SoonAgain(self, tps).do(node_id)
+        return done
 
-    async def _do_txn_offset_commit(self, offsets: Any, group_id: str) -> None:
+    async def _do_txn_offset_commit(self, offsets: dict[TopicPartition, OffsetAndMetadata], group_id: str) -> None:
+        """As upstream, but by `FencedOffsets`."""
         if not offsets:
             return
         try:
@@ -145,3 +164,8 @@ class FencedSender(Sender):  # type: ignore[misc]
             self._txn_manager.error_transaction(error)
             return
         await FencedOffsets(self, offsets, group_id).do(node_id)
+
+
+def commit_as(producer: AIOKafkaProducer, membership: Membership) -> None:
+    """Have a producer with a `FencedSender` commit its next offsets in the name of this member."""
+    upstream.sender_of(producer).membership = membership

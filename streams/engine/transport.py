@@ -9,7 +9,7 @@ from streams.engine.producer import IdempotentProducer
 
 
 class Transport(driver.Transport):
-    """Names the classes; `App.producer` is made by the consumer's transport, not by the producer's."""
+    """Names our classes. The transport of the consumer creates `App.producer` too."""
 
     Consumer = PollConsumer
     Producer = IdempotentProducer

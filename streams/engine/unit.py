@@ -1,19 +1,21 @@
-"""One poll's raw records: the unit of work, all or nothing."""
+"""The unit of work: the records of one poll, done as a whole or not at all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from streams.kafka.record import Record
 
 
 @dataclass(slots=True)
 class Unit:
-    """Records of the events topic per partition, in offset order, with the group generation that polled them.
+    """Records of the events topic per partition, in offset order.
 
-    ``previous`` holds, per partition, the last offset handed out before these records since the last seek (``None`` for the
-    first): the chain of custody. Offsets may have gaps, as logs do.
+    ``generation`` is the group's at the poll. ``previous`` is the chain of custody: per partition,
+    the last offset that was handed out before these records since the last seek, or ``None`` for
+    the first unit. Offsets may have gaps, as logs do.
     """
 
-    records: dict[int, list[Any]]
+    records: dict[int, list[Record]]
     generation: int
     previous: dict[int, int | None]

@@ -1,10 +1,10 @@
-"""What a unit sends."""
+"""The records that a unit of work sends."""
 
 from __future__ import annotations
 
 Headers = list[tuple[str, bytes]]
 Outgoing = tuple[bytes | None, bytes | None, Headers]
-"""One record to send: key, value, headers. A bare tuple, as each event makes three of them."""
+"""One record to send: key, value, headers. A bare tuple, because each event makes three of them."""
 NO_HEADERS: Headers = []
 
 
@@ -12,5 +12,5 @@ class Outbox(dict[tuple[str, int], list[Outgoing]]):
     """Records to send, per topic and partition, in order."""
 
     def to(self, topic: str, partition: int) -> list[Outgoing]:
-        """The records for one place, to append to."""
+        """The list of records for one topic and partition, to append to."""
         return self.setdefault((topic, partition), [])

@@ -1,25 +1,38 @@
-"""Positions beyond the end of a log: the topic was deleted, or made anew, and to read on would skip what it holds now."""
+"""Positions beyond the end of their log.
+
+Such a log was deleted, or deleted and created again. Reading on from the position would skip the
+records that the log contains now.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
+
+from streams.errors import OuzelError, Refused
+
+TopicPartition = TypeVar("TopicPartition", bound=tuple[str, int])
+"""A topic and a partition: Faust's, aiokafka's or a bare pair."""
 
 
-class LogWentBack(Exception):
-    """A log was truncated or made anew while it was read. The next start judges what is committed (`PositionAhead`)."""
+class LogWentBack(OuzelError):
+    """A log was truncated, or created again, while it was read.
+
+    At the next start `PositionAhead` tells whether the committed position is beyond its end.
+    """
 
 
-class PositionAhead(Exception):
-    """What is stored is ahead of a log; the message names the way out."""
+class PositionAhead(Refused):
+    """A stored position is beyond the end of its log. The message names the way out."""
 
 
-def refuse_ahead(stored: Mapping[Any, int], ends: Mapping[Any, int | None]) -> None:
-    """Raise `PositionAhead` where the next offset to read lies beyond the end of its log; keys are topic partitions."""
-    for tp, following in stored.items():
-        end = ends.get(tp) or 0
+def refuse_ahead(stored: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int | None]) -> None:
+    """Raise `PositionAhead` if a next offset to read, in ``stored``, is beyond the log's end."""
+    for where, following in stored.items():
+        topic, partition = where
+        end = ends.get(where) or 0
         if following > end:
             raise PositionAhead(
-                f"{tp.topic}, partition {tp.partition}: offset {following} comes next, but the log ends at {end}: the topic was "
-                "deleted or made anew. `ouzel reset` forgets the sessions and reads every event again"
+                f"{topic}, partition {partition}: the next offset is {following}, but the log ends at {end}: the topic was "
+                "deleted or created again. Run `ouzel reset` to discard the sessions and read every event again"
             )

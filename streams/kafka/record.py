@@ -9,29 +9,53 @@ import msgspec
 
 
 class KafkaRecord(Protocol):
-    """What Ouzel reads of a record, whichever client fetched it: aiokafka, kafka-python or `Record`."""
+    """What Ouzel reads of a record, whichever client fetched it.
+
+    aiokafka's and kafka-python's records have these fields, and so has `Record`. Readers of topics
+    get them, in any thread. A record does not change.
+    """
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """The full name of its topic, prefix included."""
+        ...
+
     @property
-    def partition(self) -> int: ...
+    def partition(self) -> int:
+        """Its partition."""
+        ...
+
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Its position in the partition. Offsets grow within a partition, and may have gaps."""
+        ...
+
     @property
     def timestamp(self) -> int:
         """Kafka time, epoch ms: when the record was produced, or appended to the log."""
         ...
 
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """The key, as bytes: nothing has decoded it."""
+        ...
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """The value, as bytes; ``None`` for a tombstone."""
+        ...
+
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Names and values, in order; a name may occur more than once."""
+        ...
 
 
 class Record(msgspec.Struct, gc=False):
-    """A slim `KafkaRecord`. aiokafka's own keeps eleven fields in a dict, which costs too much per event."""
+    """A slim `KafkaRecord`.
+
+    aiokafka's own keep eleven fields in a dict each, which costs too much per event.
+    """
 
     topic: str
     partition: int

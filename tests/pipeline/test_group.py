@@ -18,6 +18,7 @@ from support.running import fresh_settings, produce, wait_until
 from streams.engine.faust_app import App, create_app
 from streams.kafka.reach import group_answers
 from streams.kafka.topics import create_topics
+from streams.sessions import changelog
 from streams.settings import Settings
 
 STOP_WITHIN_S = 6.0
@@ -46,7 +47,7 @@ def an_app(settings: Settings, failures: list[BaseException], ack: Callable[[Any
         async for event in stream.events():
             ack(event)
 
-    app = create_app(settings)
+    app = create_app(settings, changelog)
     app.fail_stop = failures.append
     app.agent(app.events_topic, name="recommend")(recommend)
     return app

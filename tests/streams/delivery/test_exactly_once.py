@@ -1,4 +1,4 @@
-"""A unit in one transaction: the order of its parts, and what happens to it when a part is refused."""
+"""A unit in one transaction: the order of its parts, and what follows when one is refused."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Batch(BatchBuilder):  # type: ignore[misc]
 
 
 class Producer:
-    """Remembers what it was told; fails where it is told to."""
+    """Records its calls, and fails at the one named ``fails``."""
 
     def __init__(self, fails: str = "", error: BaseException | None = None, first: int = 10) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
         self.confirmed = 0
         self._fails, self._error, self._first = fails, error, first
         self._closed = False
@@ -51,7 +51,7 @@ class Producer:
     async def _nothing(self) -> None: ...
 
     def _note(self, what: str, *details: Any) -> None:
-        self.told.append((what, *details) if details else what)
+        self.calls.append((what, *details) if details else what)
         if what == self._fails and self._error is not None:
             raise self._error
 
@@ -89,7 +89,7 @@ def unit() -> tuple[Outbox, dict[int, Changes]]:
 
 
 class Delivering:
-    """A delivery, and everything around it."""
+    """A delivery with all that it uses."""
 
     def __init__(self, *producers: Producer, ours: bool = True, known: int = -1) -> None:
         self.producers, self.started = list(producers), list[Producer]()
@@ -114,11 +114,11 @@ class Delivering:
         return await self.delivery.deliver(*unit(), 7)
 
 
-async def test_the_offsets_go_in_last_and_nothing_is_told_before_the_commit() -> None:
+async def test_the_offsets_come_last_and_nothing_counts_as_committed_before_the_commit() -> None:
     producer = Producer()
-    found = Delivering(producer)
-    assert await found.run() == {3: 11}
-    assert producer.told == [
+    delivering = Delivering(producer)
+    assert await delivering.run() == {3: 11}
+    assert producer.calls == [
         "start",
         "begin",
         ("send", "transitions", 0, 1),
@@ -126,39 +126,39 @@ async def test_the_offsets_go_in_last_and_nothing_is_told_before_the_commit() ->
         ("offsets", {TopicPartition("t.events", 3): 42}, "ouzel"),
         "commit",
     ]
-    assert found.fenced == [7]
-    assert found.committed == [{3: 42}]
+    assert delivering.fenced == [7]
+    assert delivering.committed == [{3: 42}]
 
 
-async def test_a_unit_of_lost_partitions_does_not_begin() -> None:
-    found = Delivering(producer := Producer(), ours=False)
+async def test_a_unit_of_lost_partitions_begins_no_transaction() -> None:
+    delivering = Delivering(producer := Producer(), ours=False)
     with pytest.raises(Abandoned):
-        await found.run()
-    assert producer.told == ["start"]
+        await delivering.run()
+    assert producer.calls == ["start"]
 
 
 @pytest.mark.parametrize("fails", ["begin", "offsets", "commit"])
-async def test_a_refused_unit_is_abandoned_and_its_transaction_ended_by_a_new_producer(fails: str) -> None:
+async def test_a_refused_unit_is_abandoned_and_a_new_producer_ends_its_transaction(fails: str) -> None:
     first, second = Producer(fails, Abandoned()), Producer()
-    found = Delivering(first, second)
+    delivering = Delivering(first, second)
     with pytest.raises(Abandoned):
-        await found.run()
+        await delivering.run()
     assert first._closed
-    assert second.told == ["start"], "which has the broker abort what the first left open"
-    assert found.committed == []
-    assert await found.delivery.deliver(*unit(), 8) == {3: 11}
+    assert second.calls == ["start"], "at which the broker aborts what the first left open"
+    assert delivering.committed == []
+    assert await delivering.delivery.deliver(*unit(), 8) == {3: 11}
 
 
-async def test_an_error_while_the_partitions_are_ours_ends_the_process_and_afterwards_only_the_unit() -> None:
-    found = Delivering(Producer("commit", ProducerFenced()))
+async def test_an_error_ends_the_process_or_only_the_unit_if_the_partitions_are_lost() -> None:
+    delivering = Delivering(Producer("commit", ProducerFenced()))
     with pytest.raises(ProducerFenced):
-        await found.run()
+        await delivering.run()
     lost = Delivering(Producer("commit", ProducerFenced()), Producer())
     await lost.delivery.start()
-    asked = iter([True, False])
+    still_ours = iter([True, False])
 
     async def may_send(generation: int) -> bool:
-        return next(asked)
+        return next(still_ours)
 
     lost.delivery._may_send = may_send
     with pytest.raises(Abandoned):
@@ -166,19 +166,19 @@ async def test_an_error_while_the_partitions_are_ours_ends_the_process_and_after
     assert len(lost.started) == 2
 
 
-async def test_a_changelog_made_anew_is_found() -> None:
+async def test_a_changelog_that_was_created_again_is_refused() -> None:
     with pytest.raises(ChangelogReplaced):
         await Delivering(Producer(), known=10).run()
 
 
-async def test_a_broker_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_start_is_tried_again_while_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.delivery.exactly_once.RETRY_S", 0.0)
-    found = Delivering(Producer("start", KafkaError("away")), Producer())
-    assert await found.run() == {3: 11}
+    delivering = Delivering(Producer("start", KafkaError("away")), Producer())
+    assert await delivering.run() == {3: 11}
 
 
 def handler(*partitions: int) -> tuple[FencedOffsets, asyncio.Future[Any]]:
-    """A handler whose transaction awaits the offsets of some partitions of `events`."""
+    """A handler for the offsets of some partitions of `events`, and the future of their commit."""
     manager = TransactionManager("worker", 1000)
     manager.set_pid_and_epoch(5, 1)
     manager.begin_transaction()
@@ -189,44 +189,44 @@ def handler(*partitions: int) -> tuple[FencedOffsets, asyncio.Future[Any]]:
     return FencedOffsets(sender, offsets, "group"), future
 
 
-def answered(found: FencedOffsets, *codes: int) -> Any:
+def answered(handled: FencedOffsets, *codes: int) -> Any:
     errors = [("events", [(partition, code, {}) for partition, code in enumerate(codes)], {})]
-    return found.handle_response(FencedOffsetsResponse(throttle_time_ms=0, errors=errors, tags={}))
+    return handled.handle_response(FencedOffsetsResponse(throttle_time_ms=0, errors=errors, tags={}))
 
 
-async def test_offsets_are_committed_as_a_member_of_a_generation() -> None:
-    found, future = handler(0, 1)
-    request = found.create_request().prepare({28: (0, 3)})
-    told = type(request).SCHEMA.decode(io.BytesIO(request.encode()))
-    assert told[:7] == ("worker", "group", 5, 1, 4, "member", None)
-    assert [(topic, [partition[:2] for partition in of_topic]) for topic, of_topic, _ in told[7]] == [
+async def test_offsets_are_committed_in_the_name_of_a_member() -> None:
+    handled, future = handler(0, 1)
+    request = handled.create_request().prepare({28: (0, 3)})
+    sent = type(request).SCHEMA.decode(io.BytesIO(request.encode()))
+    assert sent[:7] == ("worker", "group", 5, 1, 4, "member", None)
+    assert [(topic, [partition[:2] for partition in of_topic]) for topic, of_topic, _ in sent[7]] == [
         ("events", [(0, 9), (1, 9)])
     ]
-    assert answered(found, 0, 0) is None
+    assert answered(handled, 0, 0) is None
     assert future.result() is None
 
 
-async def test_the_next_transaction_asks_again_soon_while_the_last_ones_markers_are_written() -> None:
+async def test_the_next_transaction_waits_briefly_for_the_markers_of_the_last() -> None:
     manager = TransactionManager("worker", 1000)
     sender: Any = FencedSender.__new__(FencedSender)
     sender._txn_manager, sender._retry_backoff = manager, 0.1
-    found = SoonAgain(sender, {TopicPartition("events", 0)})
+    handled = SoonAgain(sender, {TopicPartition("events", 0)})
     for code, wait_s in ((51, SOON_S), (14, 0.1)):
-        assert found.handle_response(SimpleNamespace(errors=[("events", [(0, code)])])) == wait_s
+        assert handled.handle_response(SimpleNamespace(errors=[("events", [(0, code)])])) == wait_s
 
 
 @pytest.mark.parametrize("code", [22, 25, 82])
-async def test_who_is_no_member_any_more_is_told_so_and_may_still_abort(code: int) -> None:
-    found, future = handler(0, 1)
-    assert answered(found, 0, code) is None
+async def test_the_offsets_of_no_member_are_abandoned_and_it_may_still_abort(code: int) -> None:
+    handled, future = handler(0, 1)
+    assert answered(handled, 0, code) is None
     with pytest.raises(Abandoned):
         future.result()
-    assert found._sender._txn_manager.is_in_transaction(), "or aiokafka would not end it on the broker"
+    assert handled._sender._txn_manager.is_in_transaction(), "or aiokafka would not end it on the broker"
 
 
-async def test_a_coordinator_that_loads_is_asked_again() -> None:
-    found, future = handler(0)
-    assert answered(found, 14) > 0
+async def test_a_coordinator_that_is_loading_is_tried_again() -> None:
+    handled, future = handler(0)
+    assert answered(handled, 14) > 0
     assert not future.done()
 
 

@@ -1,4 +1,4 @@
-"""Records into batches: whole, in order, split only where one batch would be too large."""
+"""Records into batches: all, in order, and split only where one batch would be too large."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_record_arrives_once_and_in_order(records: list[Outgoing]) -> None
     producer = Producer()
     outbox = Outbox({("events", 1): records})
     placed = asyncio.run(send(producer, outbox))
-    assert [found for batch in producer.sent for found in read(batch)] == records
+    assert [outgoing for batch in producer.sent for outgoing in read(batch)] == records
     ranges = placed.get(("events", 1), [])
     assert [offset for of_batch in ranges for offset in of_batch] == list(range(len(records)))
     assert all(batch.size() <= SIZE or batch.record_count() == 1 for batch in producer.sent)

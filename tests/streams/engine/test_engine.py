@@ -1,4 +1,4 @@
-"""The engine beside its recovery: lease, custody, polls and seeks, and how a producer is given up."""
+"""The engine without its recovery: lease, custody, polls, seeks, and how a producer is closed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_only_a_plain_answer_renews_the_lease(code: int, fresh: bool) -> None:
     assert lease.fresh is fresh
 
 
-def test_being_told_that_we_are_no_member_ends_the_lease_at_once() -> None:
+def test_an_answer_that_we_are_no_member_ends_the_lease_at_once() -> None:
     clock = Clock()
     lease = Lease(10.0, clock)
     lease.beat(100.0)
@@ -78,21 +78,21 @@ async def test_a_stale_lease_waits_until_it_is_fresh_or_the_partitions_are_lost(
     clock.now = 200.0
     turns = 0
 
-    def held() -> bool:
+    def may_be_ours() -> bool:
         nonlocal turns
         turns += 1
         if turns == 3:
             lease.beat(clock.now)
         return True
 
-    assert await lease.wait(held)
+    assert await lease.wait(may_be_ours)
     assert turns == 3
     clock.now = 300.0
     assert not await lease.wait(lambda: False)
 
 
 class Group:
-    """As much of an app as `App.may_send` asks."""
+    """The part of an app that `App.may_send` uses."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease, self.consumer_generation_id, self.rebalancing = lease, 4, False
@@ -104,8 +104,11 @@ class Group:
         return await App.may_send(self, generation)  # type: ignore[arg-type]
 
 
-async def test_a_unit_that_is_under_way_when_a_rebalance_begins_may_end_while_the_lease_lasts() -> None:
-    """Given up between its outputs and its changelog, it repeated the outputs in a hand-over without any crash."""
+async def test_a_unit_in_flight_may_finish_in_a_rebalance_while_the_lease_is_fresh() -> None:
+    """A unit that is given up between its outputs and its changelog repeats its outputs.
+
+    That happened in a hand-over without any crash.
+    """
     clock = Clock()
     group = Group(Lease(10.0, clock))
     group.lease.beat(100.0)
@@ -125,18 +128,18 @@ async def test_a_unit_of_an_earlier_generation_may_not_go_on_however_fresh_the_l
 
 
 def unit(custody: Custody, offsets: dict[int, list[int]]) -> Unit:
-    records: dict[int, list[Any]] = {p: [SimpleNamespace(offset=o) for o in found] for p, found in offsets.items()}
-    return Unit(records, 1, {p: custody.deliver(p, found[-1]) for p, found in offsets.items()})
+    records: dict[int, list[Any]] = {p: [SimpleNamespace(offset=o) for o in of_p] for p, of_p in offsets.items()}
+    return Unit(records, 1, {p: custody.deliver(p, of_p[-1]) for p, of_p in offsets.items()})
 
 
-def test_units_acknowledged_in_turn_move_the_commit() -> None:
+def test_units_that_are_acknowledged_in_order_move_the_offset_to_commit() -> None:
     custody = Custody()
     custody.ack(unit(custody, {0: [5, 6], 1: [0]}))
     custody.ack(unit(custody, {0: [9]}))
     assert custody.to_commit == {0: 10, 1: 1}
 
 
-def test_a_unit_that_went_missing_breaks_custody_and_commits_nothing() -> None:
+def test_a_missing_unit_breaks_custody_and_commits_nothing() -> None:
     custody = Custody()
     custody.ack(unit(custody, {0: [5]}))
     unit(custody, {0: [6]})
@@ -145,7 +148,7 @@ def test_a_unit_that_went_missing_breaks_custody_and_commits_nothing() -> None:
     assert custody.to_commit == {0: 6}
 
 
-def test_after_a_seek_the_chain_begins_anew() -> None:
+def test_a_seek_starts_a_new_chain() -> None:
     custody = Custody()
     unit(custody, {0: [5]})
     custody.reset()
@@ -155,8 +158,11 @@ def test_after_a_seek_the_chain_begins_anew() -> None:
     assert custody.to_commit == {}
 
 
-async def test_a_seek_waits_for_the_poll_under_way_and_the_next_poll_for_the_seek(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A poll that straddles a seek hands out records from both sides of it, and recovery lost what lay between."""
+async def test_a_seek_waits_for_the_poll_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll that runs during a seek returns records from both sides of it.
+
+    Recovery lost those in between.
+    """
     order: list[str] = []
     turn = asyncio.Event()
 
@@ -183,8 +189,11 @@ async def test_a_seek_waits_for_the_poll_under_way_and_the_next_poll_for_the_see
     assert order == ["poll begins", "poll ends", "seek"]
 
 
-async def test_the_fetcher_ends_though_the_flow_was_stopped_under_it_and_nobody_resumes_it() -> None:
-    """A stop stops the flow first. A fetcher that then waits for the flow keeps its worker from leaving the group."""
+async def test_the_fetcher_ends_while_the_flow_is_stopped() -> None:
+    """A stop of the worker stops the flow first, for good.
+
+    A fetcher that waits for the flow then keeps its worker from leaving the group.
+    """
     consumer: Any = PollConsumer.__new__(PollConsumer)
     consumer._stopped, consumer.idle, consumer._position = asyncio.Event(), asyncio.Event(), asyncio.Lock()
     consumer.can_resume_flow, consumer._crashed = asyncio.Event(), asyncio.Event()
@@ -199,7 +208,7 @@ async def test_the_fetcher_ends_though_the_flow_was_stopped_under_it_and_nobody_
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_a_poll_that_waits_for_the_unit_in_hand_is_cancelled_also_as_that_ends(turns: int) -> None:
+async def test_a_poll_that_waits_for_a_unit_can_be_cancelled_just_as_the_unit_ends(turns: int) -> None:
     consumer = PollConsumer.__new__(PollConsumer)
     consumer.idle = asyncio.Event()
     waiting = asyncio.create_task(consumer._may_poll(60))
@@ -212,7 +221,7 @@ async def test_a_poll_that_waits_for_the_unit_in_hand_is_cancelled_also_as_that_
             await waiting
 
 
-def test_a_log_that_goes_back_is_an_error_also_where_it_has_grown_beyond_what_was_read() -> None:
+def test_a_log_that_goes_back_is_an_error_even_if_it_has_grown_beyond_the_position() -> None:
     consumer, tp = PollConsumer.__new__(PollConsumer), TP("events", 0)
     consumer._custody, consumer._oldest, consumer._read_offset = Custody(), Oldest(), {tp: None}
     unit = Unit({}, 1, {})
@@ -223,15 +232,13 @@ def test_a_log_that_goes_back_is_an_error_also_where_it_has_grown_beyond_what_wa
         consumer._add(unit, tp, [SimpleNamespace(offset=offset, timestamp=0) for offset in range(20)])
 
 
-async def test_a_unit_that_a_revocation_swept_away_keeps_no_poll_from_recovery(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Recovery ends by polls; it waited for ever for a unit that nobody had."""
-    swept: list[str] = []
+async def test_polls_do_not_wait_for_a_unit_that_a_revocation_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recovery needs polls to end. It waited for ever for a unit that was in no queue any more."""
+    calls: list[str] = []
 
     async def upstream(self: PollConsumer) -> None:
         assert not self.idle.is_set()
-        swept.append("waited")
+        calls.append("waited")
 
     monkeypatch.setattr(driver.Consumer, "wait_empty", upstream)
     consumer = PollConsumer.__new__(PollConsumer)
@@ -243,11 +250,11 @@ async def test_a_unit_that_a_revocation_swept_away_keeps_no_poll_from_recovery(
     consumer._message(Unit({0: [record]}, 1, {0: -1}))
     assert not await consumer._may_poll(0.01)
     await consumer.wait_empty()
-    assert swept == ["waited"]
+    assert calls == ["waited"]
     assert await consumer._may_poll(0.01)
 
 
-def test_a_crash_of_any_service_ends_the_process_but_not_the_fetchers_own_cancellation_while_stopping() -> None:
+def test_a_crash_of_any_service_ends_the_process_except_a_cancellation_while_stopping() -> None:
     ended: list[BaseException] = []
 
     class Stub(App):
@@ -267,7 +274,7 @@ def test_a_crash_of_any_service_ends_the_process_but_not_the_fetchers_own_cancel
     assert ended == [error, cancelled, error]
 
 
-async def test_who_waits_for_metadata_of_a_producer_that_is_given_up_waits_no_longer() -> None:
+async def test_a_caller_that_waits_for_metadata_is_woken_when_its_producer_is_closed() -> None:
     client = AIOKafkaClient()
     producer = SimpleNamespace(
         client=client, _message_accumulator=SimpleNamespace(fail_all=lambda _: None), _sender=SimpleNamespace(sender_task=None)

@@ -1,4 +1,4 @@
-"""Leaving the group: what waits, what does not, and for how long."""
+"""Leaving the group: what we wait for, and for how long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WITHIN_S = 0.1
 
 
 class Coordinator:
-    """As much of aiokafka's as leaving needs; ``rejoining`` is its rebalance under way."""
+    """The part of aiokafka's that leaving uses; ``rejoining`` is its rebalance under way."""
 
     def __init__(self, rejoining: Any, member_id: str = "member", instance: str | None = None, *, frozen: bool = False) -> None:
         self._coordination_task = asyncio.ensure_future(rejoining)
@@ -38,11 +38,11 @@ class Coordinator:
         self.left.append((node, request._member_id))
 
 
-async def held() -> None:
+async def delayed() -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_rebalance_that_ends_in_time_is_waited_for() -> None:
+async def test_leaving_waits_for_a_rebalance_that_ends_in_time() -> None:
     coordinator = Coordinator(asyncio.sleep(WITHIN_S / 4))
     await leave_group(coordinator, WITHIN_S)
     assert coordinator.closed
@@ -52,20 +52,22 @@ async def test_a_rebalance_that_ends_in_time_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("member_id", "instance", "left"), [("member", None, [(7, "member")]), ("", None, []), ("m", "static", [])]
 )
-async def test_a_join_that_the_group_holds_is_given_up(member_id: str, instance: str | None, left: list[tuple[int, str]]) -> None:
-    coordinator = Coordinator(held(), member_id, instance)
+async def test_a_join_that_the_group_delays_is_cancelled(
+    member_id: str, instance: str | None, left: list[tuple[int, str]]
+) -> None:
+    coordinator = Coordinator(delayed(), member_id, instance)
     await leave_group(coordinator, WITHIN_S)
     assert coordinator._coordination_task.cancelled()
     assert coordinator.left == left
 
 
-async def test_a_broker_that_answers_nothing_is_not_waited_for() -> None:
+async def test_leaving_does_not_wait_for_a_broker_that_answers_nothing() -> None:
     coordinator = Coordinator(asyncio.sleep(0), frozen=True)
     await asyncio.wait_for(leave_group(coordinator, WITHIN_S), 20 * WITHIN_S)
     assert (coordinator.closed, coordinator.left) == (False, [])
 
 
-async def test_the_unit_in_hand_ends_before_we_rejoin_also_while_the_app_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_unit_in_flight_ends_before_we_rejoin_even_while_the_app_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     order = []
 
     async def wait_empty() -> None:

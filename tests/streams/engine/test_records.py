@@ -1,4 +1,4 @@
-"""What the worker makes of fetched records, beside what aiokafka makes of them."""
+"""The records that the worker makes of fetched bytes, compared with aiokafka's own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fetched(tp: TopicPartition, offset: int = 0) -> Any:
 
 
 def the_fetcher() -> Any:
-    """One whose request brings a result per partition, and an error."""
+    """A fetcher whose request brings two results and an error, one per partition."""
     fetcher = SimpleNamespace(_records={})
 
     async def process(*request: Any) -> bool:
@@ -42,7 +42,7 @@ def the_fetcher() -> Any:
     return fetcher
 
 
-async def test_a_raw_record_holds_what_aiokafkas_own_does() -> None:
+async def test_a_slim_record_has_the_fields_of_aiokafkas_own() -> None:
     fetcher = the_fetcher()
     read_raw(fetcher, lambda tp: tp.topic == "events")
     assert await fetcher._proc_fetch_request("assignment", "node", "request") is True
@@ -55,9 +55,9 @@ async def test_a_raw_record_holds_what_aiokafkas_own_does() -> None:
     assert [record.offset for record in raw] == [0, 1, 2]
 
 
-async def test_other_partitions_records_stay_aiokafkas_own() -> None:
+async def test_records_of_other_partitions_are_aiokafkas_own() -> None:
     fetcher = the_fetcher()
     read_raw(fetcher, lambda tp: tp.topic == "events")
     await fetcher._proc_fetch_request("assignment", "node", "request")
     records = list(fetcher._records[OTHER]._partition_records)
-    assert [record.serialized_key_size for record in records] == [3, -1, 3], "which Faust asks for"
+    assert [record.serialized_key_size for record in records] == [3, -1, 3], "Faust reads this"

@@ -1,4 +1,4 @@
-"""Recovery of the sessions: which changelog record wins, and when events may flow again."""
+"""Recovery of the sessions: when it starts again, and when events may flow."""
 
 from __future__ import annotations
 
@@ -10,42 +10,15 @@ import pytest
 from faust.tables.recovery import Recovery as FaustRecovery
 from faust.types import TP
 
-from streams.engine.recovery import Recovery, newest
+from streams.engine.recovery import Recovery
 
 
-def change(key: bytes, source: int, text: bytes | None) -> Any:
-    if text is None:
-        return SimpleNamespace(key=key, value=None, headers=[("offset", str(source).encode())])
-    return SimpleNamespace(key=key, value=source.to_bytes(8, "big") + text, headers=[])
-
-
-def folded(records: list[Any], stored: dict[bytes, bytes] | None = None) -> dict[bytes, tuple[int, bytes | None]]:
-    return newest(records, (stored or {}).get, {})
-
-
-def test_the_highest_source_offset_wins_whatever_the_order() -> None:
-    late, early = change(b"a", 9, b"new"), change(b"a", 4, b"old")
-    for records in ([late, early], [early, late]):
-        assert folded(records) == {b"a": (9, late.value)}
-
-
-def test_what_is_stored_and_newer_stays() -> None:
-    assert folded([change(b"a", 4, b"old")], {b"a": change(b"a", 9, b"new").value}) == {}
-    assert folded([change(b"a", 4, None)], {b"a": change(b"a", 9, b"new").value}) == {}
-
-
-def test_a_tombstone_removes_what_is_older_and_a_zombies_record_after_it_does_not_come_back() -> None:
-    removed: dict[bytes, int] = {}
-    assert newest([change(b"a", 9, None)], {b"a": change(b"a", 4, b"old").value}.get, removed) == {b"a": (9, None)}
-    assert newest([change(b"a", 5, b"zombie")], {}.get, removed) == {}
-
-
-async def test_a_recovery_that_ends_without_being_stopped_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_recovery_that_ends_without_a_stop_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     recovery: Any = SimpleNamespace(should_stop=False, began=0)
 
-    async def times_out(found: Any) -> None:
-        found.began += 1
-        found.should_stop = found.began == 3
+    async def times_out(itself: Any) -> None:
+        itself.began += 1
+        itself.should_stop = itself.began == 3
 
     monkeypatch.setattr(FaustRecovery, "_restart_recovery", times_out)
     await Recovery._restart_recovery(recovery)
@@ -53,7 +26,7 @@ async def test_a_recovery_that_ends_without_being_stopped_begins_again(monkeypat
 
 
 @pytest.mark.parametrize("overtaken", ["not", "by a generation", "by the start of a rebalance"])
-async def test_a_recovery_that_a_rebalance_overtakes_lets_nothing_flow(overtaken: str) -> None:
+async def test_no_event_flows_after_a_recovery_that_a_rebalance_overtook(overtaken: str) -> None:
     resumed: list[str] = []
 
     async def nothing(*_: Any) -> None: ...

@@ -1,3 +1,5 @@
+"""The times of rebalances and commits."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -6,7 +8,7 @@ from typing import Any
 from streams.engine.sensor import GroupSensor
 
 
-def test_rebalances_and_commits_are_told_but_not_a_commit_of_nothing() -> None:
+def test_rebalances_and_commits_are_timed_but_not_a_commit_of_nothing() -> None:
     began, rebalanced, committed = list[None](), list[float](), list[float]()
     sensor: Any = GroupSensor(lambda: began.append(None), rebalanced.append, committed.append)
     state = sensor.on_rebalance_start(None)

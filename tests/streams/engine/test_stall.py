@@ -1,4 +1,4 @@
-"""Who ends a worker that could go on and does not: the watchdog, and the thread that feels the loop's pulse."""
+"""The watchdog and the pulse, which end a worker that could work and does not."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LIMIT_S, REBALANCE_S, REQUEST_S = 60.0, 20.0, 30.0
 
 
 class Watched:
-    """A stall watch of ten seconds, looked at twice a second."""
+    """A stall watch of ten seconds that is called twice a second."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.watch = StallWatch(10.0, lambda: self.now)
 
     def stalls(self, until: float, progress: object, *, behind: bool = True) -> float | None:
-        """When it first stalls, if it does until then."""
+        """When it first stalls, or ``None`` if it does not stall until then."""
         while self.now < until:
             self.now += 0.5
             if self.watch.stalled(progress, behind=behind):
@@ -31,15 +31,15 @@ class Watched:
         return None
 
 
-def test_a_stall_is_work_without_any_move_for_the_whole_limit() -> None:
+def test_a_stall_is_no_progress_for_the_whole_limit_although_there_is_work() -> None:
     watched = Watched()
     assert watched.stalls(9.0, 1) is None
-    assert watched.stalls(15.0, 2) is None, "it moved at 9.5"
-    assert watched.stalls(100.0, 2, behind=False) is None, "nothing to do"
+    assert watched.stalls(15.0, 2) is None, "progress at 9.5"
+    assert watched.stalls(100.0, 2, behind=False) is None, "no work"
     assert watched.stalls(200.0, 2) == 110.5
 
 
-def test_who_was_frozen_is_not_at_fault() -> None:
+def test_a_process_that_was_frozen_has_not_stalled() -> None:
     watched = Watched()
     assert watched.stalls(5.0, 1) is None
     watched.now = 1000.0
@@ -48,7 +48,7 @@ def test_who_was_frozen_is_not_at_fault() -> None:
 
 
 class Group:
-    """A worker's app and its group, as far as the watchdog asks."""
+    """The part of a worker's app and its group that the watchdog uses."""
 
     def __init__(self) -> None:
         self.now, self.fresh, self.answers = 0.0, True, True
@@ -72,7 +72,7 @@ class Group:
         return self.answers
 
     async def fails_at(self, until: float) -> float | None:
-        """Look every second; when it failed."""
+        """Check every second. Returns when the worker failed, or ``None``."""
         while self.now < until:
             self.now += 1
             await self.dog.look()
@@ -81,28 +81,28 @@ class Group:
         return None
 
 
-async def test_a_worker_with_work_and_a_fresh_lease_must_move() -> None:
+async def test_a_worker_with_work_and_a_fresh_lease_has_to_make_progress() -> None:
     group = Group()
     assert await group.fails_at(1000) is None, "no work"
     group.behind = True
     while group.now < 2000:
         group.at += 1
-        assert await group.fails_at(group.now + LIMIT_S / 2) is None, "it moves"
+        assert await group.fails_at(group.now + LIMIT_S / 2) is None, "it makes progress"
     began, group.at = group.now, group.at + 1
     assert await group.fails_at(3000) == began + 1 + LIMIT_S + 1
 
 
-async def test_with_a_stale_lease_it_waits_for_the_group_and_no_longer_than_that() -> None:
+async def test_a_worker_with_a_stale_lease_waits_until_the_group_answers_others() -> None:
     group = Group()
     group.fresh, group.behind, group.answers = False, True, False
-    assert await group.fails_at(10_000) is None, "nobody reaches the group"
+    assert await group.fails_at(10_000) is None, "no client reaches the group"
     group.answers = True
     failed = await group.fails_at(20_000)
     assert failed is not None
     assert 0 < failed - (10_000 + LIMIT_S + REBALANCE_S + REQUEST_S) <= LIMIT_S / 4 + 1
 
 
-async def test_a_long_rebalance_is_no_stall_but_a_recovery_in_it_may_be_one() -> None:
+async def test_a_long_rebalance_is_no_stall_but_a_long_recovery_in_it_is() -> None:
     group = Group()
     group.behind = group.app.rebalancing = True
     assert await group.fails_at(1000) is None
@@ -110,7 +110,7 @@ async def test_a_long_rebalance_is_no_stall_but_a_recovery_in_it_may_be_one() ->
     assert await group.fails_at(2000) == 1000 + LIMIT_S + 1
 
 
-async def test_a_lease_that_was_renewed_while_the_group_was_asked_is_fresh() -> None:
+async def test_a_lease_that_is_renewed_while_the_group_is_tried_counts_as_fresh() -> None:
     group = Group()
     group.fresh = False
 
@@ -125,28 +125,28 @@ async def test_a_lease_that_was_renewed_while_the_group_was_asked_is_fresh() -> 
     assert group.failures == []
 
 
-async def test_what_the_consumer_died_of_ends_the_worker_at_once() -> None:
+async def test_an_error_that_ended_the_consumer_ends_the_worker_at_once() -> None:
     group = Group()
     group.wrong = ValueError("its coordinator")
     assert await group.fails_at(10) == 1
     assert group.failures == [group.wrong]
 
 
-def test_a_blocked_loop_is_felt_by_a_thread() -> None:
-    failed, told = threading.Event(), list[BaseException]()
+def test_a_thread_notices_a_blocked_loop() -> None:
+    failed, errors = threading.Event(), list[BaseException]()
 
     def fail(error: BaseException) -> None:
-        told.append(error)
+        errors.append(error)
         failed.set()
 
     async def block() -> None:
         guard_loop(asyncio.get_running_loop(), 1.0, fail)
         await asyncio.sleep(0.3)
-        assert told == []
+        assert errors == []
         assert failed.wait(20)
 
     asyncio.run(block())
-    assert "blocked" in str(told[0])
+    assert "blocked" in str(errors[0])
 
 
 def test_the_thread_ends_with_the_loop() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rocksdict import Options, Rdict
 
-from streams.engine.recovery import source_offset
+from streams.sessions.changelog import source_offset
 from streams.sessions.deletion import MARKER, deleted_at, marker_key, pack_marker
 from streams.sessions.step import State, pack
 from streams.sessions.store import Changes, RocksStore

@@ -1,0 +1,80 @@
+"""What recovery has to know of the changelog: which records are ours, and which of them win.
+
+Everything stored begins with 8 bytes of source offset, so that versions compare without decoding.
+`streams.engine.recovery` uses this module as its `ChangelogFormat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from streams.kafka.record import KafkaRecord
+from streams.sessions.deletion import MARKER, deleted_at
+from streams.sessions.step import unpack
+from streams.sessions.store import STATE_KEYS, WATERMARK, WATERMARK_BYTES
+
+LONGEST_KEY = 10_000
+
+Version = tuple[int, bytes | None]
+"""A source offset, and what is stored as of it; ``None`` for a removed key."""
+
+
+def source_offset(record: KafkaRecord) -> int:
+    """The source offset of a record: the beginning of its value, or a header of a tombstone."""
+    if record.value is not None:
+        return int.from_bytes(record.value[:8], "big")
+    return int(dict(record.headers or ()).get("offset", b"-1"))
+
+
+def ours(record: KafkaRecord) -> bool:
+    """Whether this program can have written a changelog record.
+
+    Raises `NewerState` if a later version of it has.
+    """
+    key, value = record.key, record.value
+    try:
+        if key is None:
+            return False
+        if key == WATERMARK:
+            return value is not None and len(value) == WATERMARK_BYTES
+        if key[:2] not in STATE_KEYS or len(key) > LONGEST_KEY:
+            return False
+        if value is None:
+            return source_offset(record) >= 0
+        deleted_at(value) if key.startswith(MARKER) else unpack(value)
+    except (TypeError, ValueError):  # msgspec's errors are ValueErrors
+        return False
+    return True
+
+
+def newest(
+    records: Iterable[KafkaRecord], stored: Callable[[bytes], bytes | None], removed: dict[bytes, int]
+) -> dict[bytes, Version]:
+    """What to write: per key the highest source offset, unless what is stored is newer.
+
+    Compaction keeps the last record of a key, which may be a zombie's. Nothing is stored of a
+    removed key, so ``removed`` remembers the source offsets of removals for as long as recovery
+    lasts; this function adds to it. All records have to be `ours`.
+    """
+    best: dict[bytes, Version] = {}
+    for record in records:
+        if record.key is None:
+            continue
+        offset = source_offset(record)
+        if offset >= best.get(record.key, (-1, None))[0]:
+            best[record.key] = (offset, record.value)
+    wins: dict[bytes, Version] = {}
+    for key, (offset, value) in best.items():
+        current = stored(key)
+        known = int.from_bytes(current[:8], "big") if current is not None else removed.get(key, -1)
+        if offset >= known:
+            wins[key] = (offset, value)
+            if value is None:
+                removed[key] = offset
+    return wins
+
+
+def next_offset(stored: Callable[[bytes], bytes | None]) -> int:
+    """The offset of the partition's first event that is not done: the one after the watermark."""
+    mark = stored(WATERMARK)
+    return 0 if mark is None else int.from_bytes(mark, "big") + 1
