@@ -21,11 +21,12 @@ from streams.engine.unit import Unit
 from streams.errors import Abandoned
 from streams.events.catalogue import Catalogue
 from streams.events.decode import EventDecoder
+from streams.events.records import POPULAR_KEY
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import read_range
 from streams.kafka.outbox import NO_HEADERS, Outbox
 from streams.kafka.reach import group_answers
-from streams.learning.replica import POPULAR_KEY, ActiveReplica
+from streams.learning.replica import ActiveReplica
 from streams.life import State
 from streams.observing.disk import DiskWatch
 from streams.observing.lag import LagWatch
@@ -77,7 +78,6 @@ class Application:
             store=store,
             ranker=ranker,
             delivery=self._transactions or self._leased(store),
-            catalogue=catalogue,
             observer=self._observer(table.data),
             topics=topics_of(settings),
             rules=rules_of(settings, deleting),
