@@ -21,12 +21,12 @@ def test_every_item_is_announced_before_its_first_event_and_new_ones_arrive() ->
     made = shop()
     known = {product.item_id for product in made.opening()}
     opened, events = len(known), 0
-    for happening in made.run(100):
-        if isinstance(happening, Product):
-            known.add(happening.item_id)
+    for arrival in made.run(100):
+        if isinstance(arrival, Product):
+            known.add(arrival.item_id)
         else:
             events += 1
-            assert happening["item_id"] in known
+            assert arrival["item_id"] in known
     assert (opened, len(known), events) == (90, 100, 3000)
 
 
@@ -40,7 +40,7 @@ def successors(events: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     return found
 
 
-def test_what_follows_an_item_says_more_than_what_is_popular() -> None:
+def test_what_follows_an_item_predicts_better_than_popularity() -> None:
     events = [e for e in shop(events=20_000).run(100) if not isinstance(e, Product)]
     train, test = successors(events[:15_000]), successors(events[15_000:])
     popular = {item for item, _ in Counter(e["item_id"] for e in events[:15_000]).most_common(5)}
@@ -64,7 +64,7 @@ def moved(shift_at: float | None) -> float:
     return sum(changed) / len(changed)
 
 
-def test_a_shift_changes_what_follows() -> None:
+def test_a_shift_changes_what_follows_an_item() -> None:
     assert moved(0.5) > 2 * moved(None)
 
 
