@@ -63,7 +63,7 @@ class Observer(Protocol):
     def forget(self, name: SessionName) -> None:
         """Drop what is remembered of a session, because its user is deleted.
 
-        Called in step 4. Until the next `test` it may still be remembered.
+        Called in step 4. The session may still be remembered until the next `test` has ended.
         """
         ...
 

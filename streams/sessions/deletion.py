@@ -1,6 +1,6 @@
 """Markers of deleted users: a keyed hash and the time of the deletion.
 
-A marker is all that remains of a deleted user. Events from before that time are ignored. Pure.
+A marker is all that remains of a deleted user. Events up to that time are ignored. Pure.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ log.info("counted %d", 7)
 logging.getLogger("faust.app").info("chatter")
 logging.getLogger("streams.engine.recovery").info("a table" + chr(10) + "of Faust's, under our name")
 logging.getLogger("aiokafka.conn").error("lost %s", "broker-1")
-log.info("told", user_id="zoe", session_id=7, partition=3)
+log.info("user_seen", user_id="zoe", session_id=7, partition=3)
 warnings.warn("old")
 def connect(password):
     1 / 0
@@ -44,13 +44,13 @@ def lines(form: str, key: str | None = None) -> list[str]:
 
 
 def test_every_logger_writes_json_lines_if_stderr_is_not_a_terminal() -> None:
-    ready, counted, lost, told, warned, failed = (json.loads(line) for line in lines("auto"))
+    ready, counted, lost, seen, warned, failed = (json.loads(line) for line in lines("auto"))
     assert (ready["event"], ready["level"], ready["logger"], ready["items"]) == ("ready", "info", "streams.worker", 3)
     assert counted["event"] == "counted 7"
     assert (lost["event"], lost["level"], lost["logger"]) == ("lost broker-1", "warning", "aiokafka.conn"), (
         "an error of a library is a warning"
     )
-    assert (told["event"], told["partition"]) == ("told", 3)
+    assert (seen["event"], seen["partition"]) == ("user_seen", 3)
     assert (warned["level"], warned["logger"], "UserWarning: old" in warned["event"]) == ("warning", "py.warnings", True)
     assert failed["level"] == "error"
     assert "ZeroDivisionError" in failed["exception"]
@@ -73,8 +73,8 @@ def test_no_secret_is_logged(form: str) -> None:
 
 def test_users_are_shown_as_keyed_hashes_and_as_withheld_without_a_key() -> None:
     def users(key: str | None) -> tuple[str, str]:
-        (told,) = (line for line in map(json.loads, lines("json", key)) if line["event"] == "told")
-        return told["user_id"], told["session_id"]
+        (seen,) = (line for line in map(json.loads, lines("json", key)) if line["event"] == "user_seen")
+        return seen["user_id"], seen["session_id"]
 
     first, second, long = users("a key"), users("another"), users("k" * 200)
     assert users("a key") == first

@@ -46,14 +46,14 @@ def test_rankings_are_bounded_and_each_partition_holds_its_latest(steps: list[tu
             ends[partition] += 3
         cache.purge()
     seen = sum(end > 0 for end in ends.values())
-    held = 0
+    total = 0
     for partition, end in ends.items():
         is_held = [cache.triggered(partition, offset) is not None for offset in range(end)]
         assert not any(is_held[offset] for offset in range(end) if offset % 3)
         every_third = is_held[::3]
         assert all(every_third[max(len(every_third) - most // (2 * seen), 0) :])
-        held += sum(every_third)
-    assert held <= most
+        total += sum(every_third)
+    assert total <= most
 
 
 def test_keep_drops_the_rankings_of_other_partitions() -> None:
