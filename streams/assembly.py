@@ -28,11 +28,12 @@ from streams.engine.upstream import databases, open_databases, store_of
 from streams.errors import Abandoned
 from streams.events.catalogue import Catalogue
 from streams.events.decode import EventDecoder
+from streams.events.records import POPULAR_KEY
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import read_range
 from streams.kafka.outbox import NO_HEADERS, Outbox
 from streams.kafka.reach import group_answers
-from streams.learning.replica import POPULAR_KEY, ActiveReplica
+from streams.learning.replica import ActiveReplica
 from streams.life import State
 from streams.observing.disk import DiskWatch
 from streams.observing.lag import LagWatch
@@ -84,7 +85,6 @@ class Application:
             store=store,
             ranker=ranker,
             delivery=self._transactions or self._leased(store),
-            catalogue=catalogue,
             observer=self._observer(),
             topics=topics_of(settings),
             rules=rules_of(settings, deleting),

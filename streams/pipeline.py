@@ -1,25 +1,36 @@
-"""One event's journey, in order. A reader starts here.
+"""One event's journey, in order. Start reading here.
 
-A poll is one unit of work, all or nothing: whatever raises between the first step and the last leaves nothing acknowledged,
-and the same records come again. Numbers in the comments are the steps of docs/design.md, "One event's journey".
+`Pipeline.process` takes one unit of work through these steps; the comments carry their numbers, and
+docs/design.md describes them under "One event's journey".
+
+1. Poll     One poll of the events partitions is one unit of work. The engine polls.
+2. Decode   A record becomes an event or a deletion. Any other becomes a dead letter.
+3. Skip     Records at or below the partition's watermark are done already. So are event ids that
+            the session has seen.
+4. Step     Each event changes its session, in offset order. It may make a transition, and it may
+            trigger a ranking.
+5. Rank     The model thread ranks for all triggers in one batch.
+6. Test     Was each event's item in the previous ranking of its session?
+7. Deliver  Outputs first, then the changelog with the watermark, each confirmed by Kafka.
+8. Store    One RocksDB write batch per partition. Then the caller acknowledges the unit.
+
+A unit is all or nothing: if a step raises, nothing is acknowledged, and the records come again.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
 from typing import Protocol
 
 import msgspec
 
 from models.recommender import QueryLike, Ranking
-from streams.events.catalogue import Catalogue
 from streams.events.dead_letter import dead_letter
 from streams.events.decode import BadRecord, Deletion, EventDecoder
-from streams.events.records import Event, RankedItem, Recommendation, recommendation_id
+from streams.events.records import Event, Recommendation, ranked_items, recommendation_id
 from streams.kafka.outbox import NO_HEADERS, Outbox
-from streams.kafka.record import Record
+from streams.kafka.record import KafkaRecord
 from streams.observing.observer import Observer
 from streams.rules import Rules, Topics
 from streams.sessions.deletion import marker_key, pack_marker
@@ -29,30 +40,12 @@ from streams.sessions.store import Changes, SessionStore
 from streams.work import UNKNOWN, Trigger, Work
 
 PUBLISHED_PREFIX = 10
+"""Items of the prefix that a recommendation shows, the latest last."""
 _encode = msgspec.json.Encoder().encode
 
 
-class Ranker(Protocol):
-    """Ranks off the event loop."""
-
-    async def rank(self, queries: Sequence[QueryLike], k: int) -> tuple[list[Ranking], Sequence[str], int]:
-        """The rankings, the most popular items beside them, and the model's version."""
-        ...
-
-
-class Delivery(Protocol):
-    """Takes a unit's outputs, its changes and what it has done out of the process, so that no crash undoes them."""
-
-    async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
-        """Returns, per partition, the changelog's last offset. Raises if anything was not confirmed.
-
-        ``generation`` is the consumer group's when the unit was polled; `Abandoned` if the partitions are ours no more.
-        """
-        ...
-
-
 class Pipeline:
-    """Takes units of work through the journey. One unit at a time."""
+    """Takes units of work through the journey, one at a time, on the thread of the event loop."""
 
     def __init__(
         self,
@@ -61,7 +54,6 @@ class Pipeline:
         store: SessionStore,
         ranker: Ranker,
         delivery: Delivery,
-        catalogue: Catalogue,
         observer: Observer,
         topics: Topics,
         rules: Rules,
@@ -71,7 +63,6 @@ class Pipeline:
         self._store = store
         self._ranker = ranker
         self._delivery = delivery
-        self._catalogue = catalogue
         self._observer = observer
         self._topics = topics
         self._rules = rules
@@ -79,49 +70,62 @@ class Pipeline:
         self._generation = -1
         self._states = States(store)
 
-    async def process(self, records: Mapping[int, Sequence[Record]], generation: int) -> None:
-        """Take one poll's records, per partition of the events topic in offset order, through the whole journey.
+    async def process(self, records: Mapping[int, Sequence[KafkaRecord]], generation: int) -> None:
+        """Take one unit through the whole journey.
 
-        Raises `Abandoned` when the group has rebalanced; any other error must end the process.
+        ``records`` are those of one poll: per partition of the events topic, in offset order, never
+        an empty sequence. ``generation`` is the consumer group's at that poll. Once this returns,
+        everything is confirmed and stored, and the caller may acknowledge the unit. Raises
+        `Abandoned` if the group has rebalanced. Any other error must end the process.
         """
         observer = self._observer
-        if generation != self._generation:
+        if generation != self._generation:  # partitions may have moved
             self._store.refresh()
             self._states.refresh()
             observer.refresh()
             self._generation = generation
+
+        # 1. These records are one unit of work.
+        work = Work()
+        # 2, 3, 4. Decode, skip, step.
         with observer.stage("step"):
-            work = Work()
             self._states.begin()
             for partition, of_partition in records.items():
                 self._step_partition(work, partition, of_partition)
+        # 5. Rank.
         with observer.stage("rank"):
             began = self._now()
             rankings, popular, version = await self._ranker.rank(work.triggers, self._rules.published)
+        # 6. Test.
         with observer.stage("test"):
             observer.test(work, rankings, popular)
+        # 7. Deliver.
         with observer.stage("publish"):
             self._publish(work, rankings, version, began)
         with observer.stage("deliver"):
             changelog = await self._delivery.deliver(work.outbox, work.changes, generation)
+        # 8. Store.
         with observer.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
             self._states.stored()
         observer.done(work, rankings, self._now())
 
-    # 2-4: decode, skip what is done, step the sessions in offset order
+    # Steps 2 to 4
 
-    def _step_partition(self, work: Work, partition: int, records: Sequence[Record]) -> None:
+    def _step_partition(self, work: Work, partition: int, records: Sequence[KafkaRecord]) -> None:
+        """Decode the records of a partition, skip those that are done, and step their sessions."""
         watermark = self._store.watermark(partition)
         changes = work.changes[partition] = Changes(watermark=max(watermark, records[-1].offset))
         touched: dict[bytes, tuple[int, State]] = {}
         markers, secret = self._store.markers(partition), self._rules.deleting.secret
         transitions = work.outbox.to(self._topics.transitions, 0)
         for record in records:
+            # 3. Skip what is done. This comes before decoding because it is cheaper.
             if record.offset <= watermark:
                 work.outcomes.append((UNKNOWN, "replayed"))
                 continue
+            # 2. Decode.
             event = self._decode(work, record)
             if event is None:
                 continue
@@ -132,11 +136,12 @@ class Pipeline:
                 markers = {**markers, marker_key(event.key, secret): record.timestamp}
                 continue
             key = state_key(event)
-            if record.key != key[2:]:  # state belongs to the partition that the event came in on, whatever its key
-                work.counts["keys", "null" if record.key is None else "mismatch"] += 1
+            if record.key != key[2:]:  # accepted: state belongs to the partition, whatever the key
+                work.counts.foreign_key("null" if record.key is None else "mismatch")
             if markers and event.timestamp <= markers.get(marker_key(owner(event), secret), -1):
                 work.outcomes.append((event.event_type, "before_deletion"))
                 continue
+            # 4. Step.
             state = self._states.get(partition, key)
             result = step(state, event, partition, record.offset, record.timestamp, self._rules.session_gap_ms)
             work.outcomes.append((event.event_type, result.outcome))
@@ -158,22 +163,11 @@ class Pipeline:
                         event, record, name, result.outcome, prefix, excluded, session.length, dwell(session.prefix), per_expert
                     )
                 )
-        _keep(changes, touched)
+        _pack_touched(changes, touched)
         self._expire(work, partition, changes, records[-1])
 
-    def _delete(self, work: Work, partition: int, record: Record, deletion: Deletion) -> None:
-        """Empty the states of a user or anonymous session, and leave a marker."""
-        for key in (user_key(deletion.key), session_key(deletion.key)):
-            for session in self._states.get(partition, key).sessions:
-                self._observer.forget((partition, key, session.first_offset))
-            self._states.empty(partition, key)
-        mark = marker_key(deletion.key, self._rules.deleting.secret)
-        work.changes[partition].markers[mark] = pack_marker(record.timestamp, record.offset)
-        work.removals.append((len(work.triggers), partition, deletion.key.encode()))
-        work.outcomes.append((UNKNOWN, "deleted"))
-
-    def _decode(self, work: Work, record: Record) -> Event | Deletion | None:
-        """The record's event; ``None`` for a bad record, which is buried."""
+    def _decode(self, work: Work, record: KafkaRecord) -> Event | Deletion | None:
+        """Decode one record. An invalid one becomes a dead letter, and ``None`` is returned."""
         try:
             return self._decoder.decode(
                 record.key,
@@ -187,22 +181,34 @@ class Pipeline:
         except BadRecord as bad:
             letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes)
             work.outbox.to(self._topics.dead_letters, record.partition).append(letter)
-            work.counts["dead_letters", bad.reason] += 1
+            work.counts.dead_letter(bad.reason)
             work.outcomes.append((UNKNOWN, "dead_letter"))
             return None
 
-    def _expire(self, work: Work, partition: int, changes: Changes, last: Record) -> None:
-        """Remove some of what has expired, but for what this unit has touched."""
+    def _delete(self, work: Work, partition: int, record: KafkaRecord, deletion: Deletion) -> None:
+        """Empty the states of a user or anonymous session, and leave a marker."""
+        for key in (user_key(deletion.key), session_key(deletion.key)):
+            for session in self._states.get(partition, key).sessions:
+                self._observer.forget((partition, key, session.first_offset))
+            self._states.empty(partition, key)
+        mark = marker_key(deletion.key, self._rules.deleting.secret)
+        work.changes[partition].markers[mark] = pack_marker(record.timestamp, record.offset)
+        work.removals.append((len(work.triggers), partition, deletion.key.encode()))
+        work.outcomes.append((UNKNOWN, "deleted"))
+
+    def _expire(self, work: Work, partition: int, changes: Changes, last: KafkaRecord) -> None:
+        """Remove some states and markers that have expired. Those that the unit touches stay."""
         rules = self._rules
         for key in self._store.expired(partition, last.timestamp, rules.session_ttl_ms, rules.deleting.ttl_ms):
             if not (key in changes.states or key in changes.markers or key in changes.removals):
                 changes.removals[key] = last.offset
                 self._states.empty(partition, key)
-                work.counts["expired",] += 1
+                work.counts.expired()
 
-    # 7: what leaves the process
+    # Step 7
 
     def _publish(self, work: Work, rankings: Sequence[Ranking], version: int, began: float) -> None:
+        """Put the recommendations and the tombstones of deleted users into the outbox, in order."""
         now = self._now()
         took_ms = round((now - began) * 1000, 3)
         removals = work.removals[::-1]
@@ -227,17 +233,20 @@ class Pipeline:
             key = record.key if record.key is not None else trigger.name[1][2:]
             outputs[record.partition].append((key, _encode(recommendation), NO_HEADERS))
         self._remove(work, removals, len(work.triggers))
-        work.counts["transitions",] += len(work.outbox.to(self._topics.transitions, 0))
+        work.counts.transition(len(work.outbox.to(self._topics.transitions, 0)))
 
     def _remove(self, work: Work, removals: list[tuple[int, int, bytes]], published: int) -> None:
-        """Where a user was deleted, his recommendations are too: in their turn, as he may come back."""
+        """Tombstone the recommendations of users who were deleted before trigger ``published``.
+
+        The order matters: a user may come back later in the same unit.
+        """
         while removals and removals[-1][0] <= published:
             _, partition, key = removals.pop()
             work.outbox.to(self._topics.recommendations, partition).append((key, None, NO_HEADERS))
 
 
-def _keep(changes: Changes, touched: Mapping[bytes, tuple[int, State]]) -> None:
-    """What a unit's states are at its end, each as of the source offset that touched it last."""
+def _pack_touched(changes: Changes, touched: Mapping[bytes, tuple[int, State]]) -> None:
+    """Add the states as they are at the unit's end, each with the last offset that touched it."""
     for key, (offset, state) in touched.items():
         if state.sessions:
             changes.states[key] = pack(state, offset)
@@ -245,6 +254,46 @@ def _keep(changes: Changes, touched: Mapping[bytes, tuple[int, State]]) -> None:
             changes.removals[key] = offset
 
 
-def ranked_items(ranking: Ranking) -> list[RankedItem]:
-    """A ranking as it is published."""
-    return list(map(RankedItem, ranking.items, ranking.scores, count(1), ranking.reasons, ranking.because))
+# What the journey needs of others
+
+
+class Ranker(Protocol):
+    """Ranks for the journey; a worker has `streams.learning.ranking.ThreadRanker`.
+
+    Example, which recommends no item:
+
+        class Nothing:
+            async def rank(self, queries, k):
+                return [Ranking([], [], [], [], "none")] * len(queries), [], 0
+    """
+
+    async def rank(self, queries: Sequence[QueryLike], k: int) -> tuple[list[Ranking], Sequence[str], int]:
+        """Return a ranking of ``k`` items per query, the most popular items, the model's version.
+
+        `Pipeline` awaits it on the event loop in step 5, once per unit, also for a unit without
+        triggers. It must leave the loop free, so the model computes on another thread. Before:
+        every session of the unit has been stepped. After: there is one ranking per query, in the
+        order of the queries, and the model is unchanged.
+        """
+        ...
+
+
+class Delivery(Protocol):
+    """Sends a unit to Kafka; `streams.delivery` has an implementation per setting.
+
+    Example, which sends nothing:
+
+        class Discard:
+            async def deliver(self, outputs, changes, generation):
+                return dict.fromkeys(changes, 0)
+    """
+
+    async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
+        """Send the outputs, then the changelog; return its last offset per partition.
+
+        `Pipeline` awaits it on the event loop in step 7, once per unit. Before: nothing of the unit
+        has left the process, and ``generation`` is the group's when the unit was polled. After:
+        Kafka has confirmed every record, so that no crash undoes the unit. Raises `Abandoned` if
+        this worker has lost the partitions, and another error if a record was not confirmed.
+        """
+        ...

@@ -1,4 +1,4 @@
-"""What the journey is told: where it writes, and by which rules."""
+"""What the journey needs of the settings: topic names, rules and the decoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streams.settings import Settings, SettingsError
 
 
 class Topics(NamedTuple):
-    """The names that the journey writes to."""
+    """Full names of the topics that the journey writes to."""
 
     recommendations: str
     transitions: str
@@ -18,7 +18,11 @@ class Topics(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The settings that the journey depends on."""
+    """The settings that decide what the journey does with an event.
+
+    ``published`` is the number of items in a recommendation. ``exclude`` is the setting of that
+    name: see `streams.sessions.step.not_again`.
+    """
 
     session_gap_ms: int
     session_ttl_ms: int
@@ -29,18 +33,18 @@ class Rules(NamedTuple):
 
 
 def topics_of(settings: Settings) -> Topics:
-    """The names by the settings."""
+    """Return the topic names that these settings give."""
     return Topics(*(settings.topic(name) for name in ("recommendations", "transitions", "dead-letters")))
 
 
 def rules_of(settings: Settings, deleting: Deleting) -> Rules:
-    """The rules by the settings."""
+    """Return the rules that these settings give."""
     gap_ms, ttl_ms = int(settings.session_gap_s * 1000), int(settings.session_ttl_s * 1000)
     return Rules(gap_ms, ttl_ms, settings.published, settings.exclude, deleting)
 
 
 def event_decoder(settings: Settings) -> EventDecoder:
-    """The decoder that the settings ask for. Raises `SettingsError` for a mapping or a hook that is none."""
+    """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid."""
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
         return EventDecoder(
@@ -51,5 +55,8 @@ def event_decoder(settings: Settings) -> EventDecoder:
 
 
 def hash_secret(settings: Settings) -> bytes:
-    """The secret of hashes of users; without a setting it is the group's name, which is none."""
+    """Return the key of the hashes of users.
+
+    Without the setting `hash_key` it is the group's name, which is not secret.
+    """
     return settings.hash_key.get_secret_value().encode() if settings.hash_key else settings.app_id.encode()

@@ -1,27 +1,31 @@
-"""What one unit of work amounts to before anything has left the process."""
+"""One unit of work, before anything has left the process."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import msgspec
 
+from streams.counts import Counts
 from streams.events.records import Event
 from streams.kafka.outbox import Outbox
-from streams.kafka.record import Record
+from streams.kafka.record import KafkaRecord
 from streams.sessions.step import Outcome, SessionName
 from streams.sessions.store import Changes
 
 UNKNOWN = "unknown"
-"""The type of a record that is no event, or was not looked into."""
+"""The event type of a record that is no event, or that was skipped before it was decoded."""
 
 
 class Trigger(msgspec.Struct, gc=False):
-    """An event that asks for a ranking, with what was known right after it; the fields after ``outcome`` are those of a query."""
+    """An event that triggers a ranking, and its session right after it.
+
+    The fields after ``outcome`` are those of `models.recommender.QueryLike`: the model ranks for a
+    trigger as it is.
+    """
 
     event: Event
-    record: Record
+    record: KafkaRecord
     name: SessionName
     outcome: Outcome
     prefix: list[str]
@@ -34,16 +38,16 @@ class Trigger(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class Work:
-    """A unit's events so far: what they ask for, what they send, what they change, and what became of them."""
+    """What the steps of the journey have collected of one unit so far."""
 
     triggers: list[Trigger] = field(default_factory=list)
     impressions: list[Event] = field(default_factory=list)
-    """Those that name a recommendation."""
+    """Impressions that name a recommendation."""
     removals: list[tuple[int, int, bytes]] = field(default_factory=list)
-    """Deleted users: how many triggers came before, the partition, and the key."""
+    """Deleted users: the number of triggers before the deletion, the partition, and the key."""
     outbox: Outbox = field(default_factory=Outbox)
     changes: dict[int, Changes] = field(default_factory=dict)
+    """Changes of the stored states, per partition."""
     outcomes: list[tuple[str, str]] = field(default_factory=list)
-    """Of each record, the event's type and what became of it."""
-    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """Everything else that is counted, by a name that `streams.observing.telemetry` knows and the labels' values."""
+    """Per record, the event type and the outcome."""
+    counts: Counts = field(default_factory=Counts)

@@ -15,7 +15,6 @@ from support.running import EmbeddedAddress
 
 from serving.demo.brokers import ApacheBroker, EmbeddedBroker
 
-
 LANES = {
     "broker": {"broker", "embedded", "kafka", "kafka_home"},
     "browser": {"browser"},

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from streams.learning.replica import POPULAR_KEY
+from streams.events.records import POPULAR_KEY
 from streams.sessions.step import OPEN_SESSIONS
 
 DELETIONS = 10_000

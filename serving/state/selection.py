@@ -11,8 +11,7 @@ from models.panel import EXPERTS, HALF_LIFE, Panel
 from models.recommender import POPULAR, Query, Ranking
 from serving.state.experts import Experts
 from serving.state.shelves import Shelves
-from streams.events.records import RankedItem
-from streams.pipeline import ranked_items
+from streams.events.records import RankedItem, ranked_items
 
 CATALOGUE = "catalogue"
 """The last fallback: items that nobody acted on yet, the newest first."""

@@ -1,8 +1,10 @@
-"""Names that other systems use for our fields: GA4, Google Retail, Segment and OTTO. Ours win over all of them.
+"""Names that GA4, Google Retail, Segment and OTTO use for Ouzel's fields.
 
-Each alias is a path into the event; a number indexes a list, so of an event with several items the first is read. GA4's
-`ga_session_id` is none: it is the second in which the session began, and strangers share it. The id of a browser or device stands
-for a user who is not known: it outlives sessions, so as a session id it would make one session of all visits.
+Ouzel's own names take precedence. Each alias is a path into the event. A number
+indexes a list, so the first item of several is read. GA4's `ga_session_id` is not an alias: it is
+the second in which the session began, so unrelated users share it. The id of a browser or device is
+an alias of ``user_id``: it outlives sessions, so as a ``session_id`` it would merge all visits into
+one session. Pure.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from streams.events.bounds import JsonObject
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "event_id": ("eventId", "messageId", "insert_id"),
@@ -59,12 +63,14 @@ EVENT_TYPE_ALIASES: dict[str, str] = {
     "product list viewed": "impression",
 }
 
+Fields = Mapping[Any, Any]
+"""A decoded event before its check: a user's decoder may return keys and values of any type."""
 _Path = tuple[str | int, ...]
 _POSITION = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
 def parts(path: str) -> _Path:
-    """A dotted path, taken apart: names of fields and positions in lists."""
+    """Split a dotted path into names of fields and positions in lists."""
     return tuple(int(part) if _POSITION.fullmatch(part) else part for part in path.split("."))
 
 
@@ -74,26 +80,30 @@ _PATHS: tuple[tuple[str, tuple[_Path, ...]], ...] = tuple(
 _OURS = (*ALIASES, "context", "properties")
 
 
-def at_path(raw: Mapping[Any, Any], path: _Path) -> Any:
-    """The value at a path, or ``None``. A name asked of a list looks for GA4's ``{"key": name, "value": {...}}``."""
-    found: Any = raw
+def at_path(raw: Fields, path: _Path) -> object:
+    """Return the value at a path, or ``None`` if the path leads nowhere.
+
+    A name applied to a list finds GA4's parameter of that name: ``{"key": name, "value": {...}}``.
+    """
+    value: object = raw
     for part in path:
-        if isinstance(found, Mapping):
-            found = found.get(str(part))
-        elif not isinstance(found, list):
+        if isinstance(value, Mapping):
+            value = value.get(str(part))
+        elif not isinstance(value, list):
             return None
         elif isinstance(part, str):
-            found = _parameter(found, part)
+            value = _parameter(value, part)
         else:
-            found = found[part] if part < len(found) else None
-    return found
+            value = value[part] if part < len(value) else None
+    return value
 
 
-def canonical(raw: Mapping[Any, Any], mapping: Mapping[str, _Path]) -> dict[str, Any]:
-    """The fields of an event under our names: the user's mapping first, then our own names, then the aliases.
+def canonical(raw: Fields, mapping: Mapping[str, _Path]) -> JsonObject:
+    """Return the fields of an event under Ouzel's names.
 
-    A field that is mapped is read from nowhere else. An alias counts where it holds a text or a number: the same name may
-    hold something else in a user's own shape.
+    A field in ``mapping`` is read from its path only. Other fields are read by Ouzel's own name,
+    then by the aliases in order. An alias counts only if it holds a text or a number: the same
+    name may mean something else in a user's own format.
     """
     fields = {name: raw.get(name) for name in _OURS}
     for name, path in mapping.items():
@@ -108,15 +118,15 @@ def canonical(raw: Mapping[Any, Any], mapping: Mapping[str, _Path]) -> dict[str,
     return fields
 
 
-def _plain(value: Any) -> bool:
+def _plain(value: object) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
-def _parameter(parameters: list[Any], name: str) -> Any:
+def _parameter(parameters: list[object], name: str) -> object:
     for parameter in parameters:
         if isinstance(parameter, Mapping) and parameter.get("key") == name:
             value = parameter.get("value")
             if not isinstance(value, Mapping):
                 return value
-            return next((held for held in value.values() if held is not None), None)
+            return next((typed for typed in value.values() if typed is not None), None)
     return None

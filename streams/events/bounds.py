@@ -1,19 +1,26 @@
-"""The bounds on what users send, and `BadRecord` for what is beyond them."""
+"""The bounds on what users send, and `BadRecord` for a record that exceeds them. Pure."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
+
+JsonObject = dict[str, Any]
+"""A JSON object decoded without a type: each value is checked before it is used."""
+Container = dict[Any, Any] | list[Any]
+"""A JSON object or list, or what a user's decoder returns in its place, with keys of any type."""
 
 MAX_ID_LENGTH = 256
 RESERVED_ID = "__popular__"
-"""The key on `recommendations` of the ranking for cold users, so nobody's own."""
+"""The key on `recommendations` of the ranking for new users. No user or session may use this id."""
 MAX_CURRENCY_LENGTH = 8
 MAX_NUMBER = 1e15
 MAX_DEPTH = 16
-"""Levels of objects and lists in ``context`` and ``properties``; a whole record has one more."""
+"""Levels of objects and lists in ``context`` and ``properties``. A whole record has one more."""
 MAX_NODES = 1_000_000
+"""Objects and lists in one tree. A decoder may build a list that contains itself."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 REASONS = (
@@ -31,26 +38,33 @@ REASONS = (
     "timestamp_in_future",
     "decoder_error",
 )
-"""Every reason there is: the label of a metric, so it stays bounded."""
+"""All reasons. They are label values of a metric, so their number is bounded."""
 
 
 class BadRecord(Exception):
-    """A record that cannot be used. ``reason`` is one of `REASONS`; ``detail`` is for people, short and encodable."""
+    """A record that cannot be used.
+
+    ``reason`` is one of `REASONS`. ``detail`` is for people: at most 200 characters, and encodable
+    as UTF-8. It begins with the name of the field, if one field is at fault.
+    """
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        # A detail may quote the record, lone surrogates included, and it goes into a header.
+        # A detail may quote the record with its lone surrogates, and it goes into a Kafka header.
         detail = detail[:200].encode(errors="replace").decode()
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
 
 
-def check_id(name: str, value: Any) -> str:
-    """An identifier: a string, or an integer read as one, of 1 to 256 characters, none of them a control character."""
+def check_id(name: str, value: object) -> str:
+    """Return the identifier: 1 to 256 characters without control characters.
+
+    An integer is read as text. Raises `BadRecord` for anything else.
+    """
     if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and value.isascii() and value.isprintable():
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        if not -(10**30) < value < 10**30:  # beyond a few thousand digits str() refuses
+        if not -(10**30) < value < 10**30:  # str() refuses integers of a few thousand digits
             raise BadRecord("out_of_bounds", f"{name} is an integer of {value.bit_length()} bits")
         return str(value)
     text = check_text(name, value, MAX_ID_LENGTH)
@@ -59,16 +73,19 @@ def check_id(name: str, value: Any) -> str:
     return text
 
 
-def check_owner(name: str, value: Any) -> str:
-    """An identifier of a user or an anonymous session: any but the one that is reserved on `recommendations`."""
+def check_owner(name: str, value: object) -> str:
+    """Return the id of a user or anonymous session. Raises `BadRecord`, also for `RESERVED_ID`."""
     text = check_id(name, value)
     if text == RESERVED_ID:
         raise BadRecord("out_of_bounds", f"{name} is reserved")
     return text
 
 
-def check_text(name: str, value: Any, longest: int) -> str:
-    """A string of at most ``longest`` characters without control characters."""
+def check_text(name: str, value: object, longest: int) -> str:
+    """Return the text: at most ``longest`` characters, no control characters.
+
+    Raises `BadRecord`.
+    """
     if not isinstance(value, str):
         raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
     if len(value) > longest:
@@ -78,45 +95,49 @@ def check_text(name: str, value: Any, longest: int) -> str:
     return value
 
 
-def check_number(name: str, value: Any) -> float:
-    """A finite number, at most 1e15 either way."""
+def check_number(name: str, value: object) -> float:
+    """Return the number as a float: finite, from -1e15 to 1e15. Raises `BadRecord`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
-    if not -MAX_NUMBER <= value <= MAX_NUMBER:  # not a number is in no range
+    if not -MAX_NUMBER <= value <= MAX_NUMBER:  # also true of NaN
         raise BadRecord("out_of_bounds", f"{name} is beyond {MAX_NUMBER:g}")
     return float(value)
 
 
-def check_object(name: str, value: Any) -> dict[str, Any]:
-    """A JSON object that nests at most `MAX_DEPTH` levels."""
+def check_object(name: str, value: object) -> JsonObject:
+    """Return the JSON object, which nests at most `MAX_DEPTH` levels. Raises `BadRecord`."""
     if not isinstance(value, dict):
         raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
     check_tree(name, value, MAX_DEPTH)
     return value
 
 
-def check_tree(name: str, value: Any, deepest: int) -> None:
-    """Nothing but JSON, and no deeper than ``deepest``. Level by level: recursion would have a limit of its own."""
+def check_tree(name: str, value: Container, deepest: int) -> None:
+    """Raise `BadRecord` unless this is JSON of at most ``deepest`` levels.
+
+    It goes level by level, since Python limits recursion.
+    """
     layer, depth, nodes = [value], 0, 0
     while layer:
         depth += 1
         nodes += len(layer)
         if depth > deepest:
             raise BadRecord("too_deep", f"{name} nests deeper than {deepest}")
-        below: list[Any] = []
+        below: list[Container] = []
         for container in layer:
             _children(name, container, below)
-            if nodes + len(below) > MAX_NODES:  # a decoder may have built a list that holds itself
+            if nodes + len(below) > MAX_NODES:
                 raise BadRecord("out_of_bounds", f"{name} has more than {MAX_NODES} parts")
         layer = below
 
 
-def _children(name: str, container: dict[Any, Any] | list[Any], below: list[Any]) -> None:
-    """Append what nests in this object or list. Its other values must be JSON: a user's decoder may return anything."""
+def _children(name: str, container: Container, below: list[Container]) -> None:
+    """Append the objects and lists in this one to ``below``. Other values must be JSON."""
+    values: Iterable[Any]
     if isinstance(container, dict):
         if not all(type(key) is str for key in container):
-            raise BadRecord("wrong_type", f"a key within {name} is no string")
-        values: Any = container.values()
+            raise BadRecord("wrong_type", f"a key within {name} is not a string")
+        values = container.values()
     else:
         values = container
     for value in values:

@@ -1,9 +1,11 @@
-"""The items topic in memory: names to explain with, and what must not be shown. It is no learned state."""
+"""The items topic in memory: item names for explanations, and the items that must not be shown.
+
+The model learns nothing from it. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from streams.events.bounds import MAX_CURRENCY_LENGTH, BadRecord, check_id, check_number, check_text
 from streams.events.decode import json_object
@@ -29,28 +31,31 @@ class Catalogue:
 
     @property
     def hidden(self) -> frozenset[str]:
-        """The items that must not be shown, as they are now: another thread may keep it."""
+        """The items that must not be shown now. Another thread may keep it, as it never changes."""
         if self._frozen is None:
             self._frozen = frozenset(self._hidden)
         return self._frozen
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
-        """Take a record of the items topic; a null value removes the item. Raises `BadRecord`, and then changes nothing."""
+        """Take a record of the items topic. A null value removes the item.
+
+        Raises `BadRecord`; then nothing has changed.
+        """
         if value is None:
             self._set(_removed(key), None)
             return
         item = decode_item(value)
-        # A removal names the item by its key alone, so under another key it could never be removed.
+        # A removal has only a key. An item under another key could never be removed.
         if key is not None and key != item.item_id.encode():
             raise BadRecord("out_of_bounds", "the key is not the item_id")
         self._set(item.item_id, item)
 
     def get(self, item_id: str) -> Item | None:
-        """What is known of an item."""
+        """Return the item's latest record, if there is one."""
         return self._items.get(item_id)
 
     def name(self, item_id: str) -> str:
-        """The item in words; its id where it has no name."""
+        """Return the item's name, or its id if it has no name."""
         item = self._items.get(item_id)
         return item.item_name if item is not None and item.item_name else item_id
 
@@ -66,7 +71,10 @@ class Catalogue:
 
 
 def decode_item(value: bytes) -> Item:
-    """Decode and check an item; a null field is one that is not there, unknown ones are ignored. Raises `BadRecord`."""
+    """Decode and check an item. Null fields count as absent, unknown fields are ignored.
+
+    Raises `BadRecord`.
+    """
     if not value:
         raise BadRecord("empty")
     if len(value) > MAX_ITEM_BYTES:
@@ -74,9 +82,9 @@ def decode_item(value: bytes) -> Item:
     return item_of(json_object(value))
 
 
-def item_of(fields: Mapping[str, Any]) -> Item:
-    """The same of a JSON object."""
-    raw = {name: found for name, found in fields.items() if found is not None}
+def item_of(fields: Mapping[str, object]) -> Item:
+    """Check an item that is decoded already, as `decode_item` does."""
+    raw = {name: value for name, value in fields.items() if value is not None}
     if "item_id" not in raw:
         raise BadRecord("missing_field", "item_id")
     hidden = raw.get("is_hidden", False)
@@ -96,32 +104,33 @@ def item_of(fields: Mapping[str, Any]) -> Item:
 
 
 def _removed(key: bytes | None) -> str:
+    """Return the id of the item that a record without a value removes."""
     if not key:
-        raise BadRecord("null", "neither key nor value")
+        raise BadRecord("null", "the record has neither a key nor a value")
     try:
         return check_id("key", key.decode())
     except UnicodeDecodeError:
         raise BadRecord("not_utf8", "key") from None
 
 
-def _text(name: str, raw: dict[str, Any], longest: int) -> str | None:
+def _text(name: str, raw: Mapping[str, object], longest: int) -> str | None:
     return check_text(name, raw[name], longest) if name in raw else None
 
 
-def _categories(value: Any) -> list[str]:
+def _categories(value: object) -> list[str]:
     if not isinstance(value, list):
         raise BadRecord("wrong_type", f"categories is {type(value).__name__}")
-    _few("categories", len(value))
+    _check_count("categories", len(value))
     return [check_text("a category", category, MAX_LABEL_LENGTH) for category in value]
 
 
-def _labels(value: Any) -> dict[str, str]:
+def _labels(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise BadRecord("wrong_type", f"labels is {type(value).__name__}")
-    _few("labels", len(value))
-    return {check_id("a label", name): check_text("a label", held, MAX_NAME_LENGTH) for name, held in value.items()}
+    _check_count("labels", len(value))
+    return {check_id("a label", name): check_text("a label", text, MAX_NAME_LENGTH) for name, text in value.items()}
 
 
-def _few(name: str, count: int) -> None:
+def _check_count(name: str, count: int) -> None:
     if count > MAX_LABELS:
         raise BadRecord("out_of_bounds", f"{count} {name}, at most {MAX_LABELS}")

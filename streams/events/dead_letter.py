@@ -1,17 +1,20 @@
-"""A dead letter: the original bytes, why they are no event, and where they are to be found."""
+"""Dead letters: the original bytes, why they are invalid, and where they came from. Pure."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from streams.events.decode import BadRecord
+from streams.events.bounds import BadRecord
 from streams.kafka.outbox import Outgoing
+from streams.kafka.record import KafkaRecord
 
 DETAIL_BYTES = 1000
+"""The header `detail` has at most so many bytes."""
 
 
-def dead_letter(record: Any, bad: BadRecord, max_bytes: int) -> Outgoing:
-    """The letter of a raw Kafka record; key and value are cut, and their lengths told, if no topic would take them."""
+def dead_letter(record: KafkaRecord, bad: BadRecord, max_bytes: int) -> Outgoing:
+    """Return the dead letter of a record. ``max_bytes`` is the size that its topic accepts.
+
+    A key or value of more than half of that is cut, and a header has its full length.
+    """
     headers = [
         ("reason", bad.reason.encode()),
         ("detail", bad.detail.encode()[:DETAIL_BYTES]),

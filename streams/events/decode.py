@@ -1,10 +1,12 @@
-"""From raw bytes to an `Event`, a `Deletion`, or a `BadRecord` with the reason. Nothing else can come out."""
+"""Decode raw bytes to an `Event` or a `Deletion`, or raise `BadRecord` with the reason.
+
+No other error is raised, whatever the bytes are. Pure.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -14,6 +16,7 @@ from streams.events.bounds import (
     MAX_DEPTH,
     REASONS,
     BadRecord,
+    JsonObject,
     check_id,
     check_number,
     check_object,
@@ -26,21 +29,22 @@ from streams.events.records import EVENT_TYPES, Event
 
 __all__ = ["REASONS", "BadRecord", "Deletion", "EventDecoder", "Hook", "event_key", "json_object", "load_decoder"]
 
-Hook = Callable[[bytes, Sequence[tuple[str, bytes]]], Mapping[str, Any]]
-"""A user's decoder: the record's value and headers to a mapping of fields."""
+FIELDS = Event.__struct_fields__
+Hook = Callable[[bytes, Sequence[tuple[str, bytes]]], Mapping[str, object]]
+"""A user's decoder. It takes a record's value and headers, and returns the fields of the event."""
 
 
 class Deletion(msgspec.Struct, frozen=True):
-    """A null value with a key: forget what is kept under that user or session id."""
+    """A record with a key and a null value: delete all state of that user or session id."""
 
     key: str
 
 
 class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
-    """An event under our names, before its bounds are checked.
+    """An event under Ouzel's names, before its bounds are checked.
 
-    JSON that decodes straight into it skips the general way. A field that is not ours refuses: it may be an alias, and both
-    ways must read every event alike.
+    JSON that msgspec decodes into this directly is the fast path. An unknown field may be an alias,
+    so the fast path rejects it and the general path reads the event: both read any event alike.
     """
 
     item_id: str | int | None = None
@@ -54,8 +58,8 @@ class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
     price: float | None = None
     currency: str | None = None
     recommendation_id: str | int | None = None
-    context: dict[str, Any] | None = None
-    properties: dict[str, Any] | None = None
+    context: JsonObject | None = None
+    properties: JsonObject | None = None
 
 
 _fast = msgspec.json.Decoder(_Canonical).decode
@@ -65,9 +69,10 @@ _general = msgspec.json.Decoder().decode
 class EventDecoder:
     """Decodes the records of the events topic.
 
-    ``mapping`` is our field -> dotted path in the user's events, and its fields are read from nowhere else; ``hook`` replaces
-    JSON. An event more than ``max_ahead_ms`` after its record's Kafka time is bad, as is a value longer than ``max_bytes``.
-    Raises ``ValueError`` for a mapping of a field that is not ours.
+    ``mapping`` gives for a field of `Event` a dotted path in the user's events; such a field is
+    read from that path only. ``hook`` decodes instead of JSON. A value of more than ``max_bytes``
+    is rejected, and so is an event whose time is more than ``max_ahead_ms`` after its record's
+    Kafka time. Raises ``ValueError`` if the mapping names a field that `Event` does not have.
     """
 
     def __init__(
@@ -79,9 +84,9 @@ class EventDecoder:
         max_ahead_ms: int = 300_000,
     ) -> None:
         self._mapping = {name: parts(path) for name, path in (mapping or {}).items()}
-        unknown = sorted(set(self._mapping) - set(Event.__struct_fields__))
+        unknown = sorted(set(self._mapping) - set(FIELDS))
         if unknown:
-            raise ValueError(f"field_mapping: {unknown[0]} is no field of an event")
+            raise ValueError(f"field_mapping: {unknown[0]} is not a field of an event; the fields are {', '.join(FIELDS)}")
         self._hook = hook
         self._max_bytes = max_bytes
         self._max_ahead_ms = max_ahead_ms
@@ -98,7 +103,7 @@ class EventDecoder:
         timestamp_ms: int,
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> Event | Deletion:
-        """Decode one record, whose Kafka time is ``timestamp_ms``. Raises `BadRecord`."""
+        """Decode one record. ``timestamp_ms`` is its Kafka time in epoch ms. Raises `BadRecord`."""
         if value is None:
             return _deletion(key)
         if not value:
@@ -117,45 +122,45 @@ class EventDecoder:
             try:
                 return _fast(value)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                pass  # another shape, or bad: the general way finds out which
+                pass  # another format, or invalid: the general path decides
         raw = json_object(value) if self._hook is None else self._from_hook(self._hook, value, headers)
         return _Canonical(**canonical(raw, self._mapping))
 
-    def _from_hook(self, hook: Hook, value: bytes, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+    def _from_hook(self, hook: Hook, value: bytes, headers: Sequence[tuple[str, bytes]]) -> JsonObject:
         try:
-            found = hook(value, headers)
-            fields = dict(found) if isinstance(found, Mapping) else None
-        except Exception as error:  # a user's code: whatever it raises is about this record
-            raise BadRecord("decoder_error", _in_words(error)) from error
+            decoded = hook(value, headers)
+            fields = dict(decoded) if isinstance(decoded, Mapping) else None
+        except Exception as error:  # a user's code: any error of it concerns this record
+            raise BadRecord("decoder_error", _describe(error)) from error
         if fields is None:
-            raise BadRecord("not_an_object", f"the decoder returned {type(found).__name__}")
+            raise BadRecord("not_an_object", f"the decoder returned {type(decoded).__name__}")
         return fields
 
 
 def event_key(event: Event) -> bytes:
-    """The key that an event belongs under: its user, or its session where the user is unknown."""
+    """Return the record key of an event: its user id, or its session id if the user is unknown."""
     return ((event.user_id if event.user_id is not None else event.session_id) or "").encode()
 
 
 def load_decoder(name: str) -> Hook:
-    """Import ``module:function``. Raises ``ValueError`` with one line."""
+    """Import the decoder ``module:function``. Raises ``ValueError`` with a message of one line."""
     module, _, function = name.partition(":")
     try:
-        found: Hook = getattr(importlib.import_module(module), function)
-    except (Exception, SystemExit) as error:  # the module runs as it is imported
-        raise ValueError(f"decoder {name}: {' '.join(_in_words(error).split())}") from error
-    if not callable(found):
-        raise ValueError(f"decoder {name}: {type(found).__name__} is not callable")
-    return found
+        decoder: Hook = getattr(importlib.import_module(module), function)
+    except (Exception, SystemExit) as error:  # importing a module runs it
+        raise ValueError(f"decoder {name}: {' '.join(_describe(error).split())}") from error
+    if not callable(decoder):
+        raise ValueError(f"decoder {name}: {type(decoder).__name__} is not callable")
+    return decoder
 
 
-def json_object(value: bytes) -> dict[str, Any]:
-    """The JSON object in these bytes, no deeper than the bounds allow. Raises `BadRecord`."""
+def json_object(value: bytes) -> JsonObject:
+    """Decode a JSON object of at most `MAX_DEPTH` + 1 levels. Raises `BadRecord`."""
     try:
-        found = _general(value)
+        decoded = _general(value)
     except RecursionError:
-        raise BadRecord("too_deep", "deeper than the decoder goes") from None
-    except msgspec.ValidationError as error:  # untyped, only a number that no float can hold
+        raise BadRecord("too_deep", "the record nests deeper than JSON decoding allows") from None
+    except msgspec.ValidationError as error:  # without a type: a number that no float can hold
         raise BadRecord("out_of_bounds", str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         try:
@@ -163,17 +168,17 @@ def json_object(value: bytes) -> dict[str, Any]:
         except UnicodeDecodeError:
             raise BadRecord("not_utf8") from None
         raise BadRecord("invalid_json", str(error)) from None
-    if not isinstance(found, dict):
-        raise BadRecord("not_an_object", type(found).__name__)
-    # Brackets within strings count too, so this only tells what need not be walked.
+    if not isinstance(decoded, dict):
+        raise BadRecord("not_an_object", type(decoded).__name__)
+    # Few brackets cannot nest too deep. Brackets in strings count too, so many prove nothing yet.
     if value.count(b"{") + value.count(b"[") > MAX_DEPTH:
-        check_tree("the record", found, MAX_DEPTH + 1)
-    return found
+        check_tree("the record", decoded, MAX_DEPTH + 1)
+    return decoded
 
 
 def _deletion(key: bytes | None) -> Deletion:
     if not key:
-        raise BadRecord("null", "neither key nor value")
+        raise BadRecord("null", "the record has neither a key nor a value")
     try:
         return Deletion(check_owner("key", key.decode()))
     except UnicodeDecodeError:
@@ -181,7 +186,7 @@ def _deletion(key: bytes | None) -> Deletion:
 
 
 def _event(seen: _Canonical, kafka_time: int) -> Event:
-    """Check types and bounds: the fast path has its types checked already, a user's decoder returns anything."""
+    """Check types and bounds. Values of the general path may have any type."""
     if seen.item_id is None:
         raise BadRecord("missing_field", "item_id")
     if seen.user_id is None and seen.session_id is None:
@@ -211,22 +216,22 @@ def _event(seen: _Canonical, kafka_time: int) -> Event:
     return event
 
 
-def _event_type(name: Any) -> str:
-    """One of ours, by our name or another system's. An unknown one is no view: it is bad, so that it is seen."""
+def _event_type(name: object) -> str:
+    """Return the event type of this name or alias. An unknown name is rejected, to get noticed."""
     if name is None:
         return "view"
     if not isinstance(name, str):
         raise BadRecord("wrong_type", f"event_type is {type(name).__name__}")
     if name in EVENT_TYPES:
         return name
-    found = EVENT_TYPE_ALIASES.get(name.lower())
-    if found is None:
+    event_type = EVENT_TYPE_ALIASES.get(name.lower())
+    if event_type is None:
         raise BadRecord("unknown_event_type", name[:50])
-    return found
+    return event_type
 
 
-def _in_words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # a user's exception may fail to show itself
+    except Exception:  # the __str__ of a user's exception may raise
         return type(error).__name__

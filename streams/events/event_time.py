@@ -1,27 +1,31 @@
-"""Event time from what users send: epoch numbers of several units, ISO 8601, or nothing."""
+"""Event time from what users send: epoch numbers of several units, ISO 8601, or nothing. Pure."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 
 from streams.events.bounds import BadRecord
 
 SECONDS_BELOW = 100_000_000_000
+"""A smaller number is in seconds: as milliseconds it would lie before March 1973."""
 MICROSECONDS_FROM = 1_000_000_000_000_000
+"""A number from here on is in microseconds, from September 2001.
+
+With a smaller bound, year 9999 in milliseconds would be read as 1978.
+"""
 LATEST = 10**18
+"""No time may reach this number."""
 _ISO_START = re.compile(r"[0-9]{4}-[0-9]{2}")
 _EPOCH = re.compile(r"[0-9]{9,19}(\.[0-9]{1,9})?")
 
 
-def event_time(value: Any, kafka_time: int) -> int:
-    """Epoch ms.
+def event_time(value: object, kafka_time: int) -> int:
+    """Return the time in epoch ms. Raises `BadRecord`.
 
-    A number below 1e11 is seconds (as milliseconds it would lie before March 1973), one from 1e15 microseconds (from September
-    2001 on; were they to begin lower, year 9999 in milliseconds would pass for 1978), between them milliseconds. A text of
-    digits (9 or more; a date without hyphens is none) is such a number, any other is ISO 8601, in UTC where it names no zone.
-    ``None`` is the record's Kafka time. Raises `BadRecord`.
+    A number is in seconds below 1e11, in microseconds from 1e15, and in milliseconds between. A
+    text of 9 or more digits is such a number; fewer digits could be a date without hyphens. Any
+    other text is ISO 8601, in UTC if it names no zone. ``None`` means the record's Kafka time.
     """
     if type(value) is int and SECONDS_BELOW <= value < MICROSECONDS_FROM:
         return value
@@ -31,12 +35,12 @@ def event_time(value: Any, kafka_time: int) -> int:
         return kafka_time
     if isinstance(value, str):
         value = _from_text(value)
-    if isinstance(value, datetime):  # Avro's logical types come so from a decoder
+    if isinstance(value, datetime):  # from a user's decoder, which may read Avro's logical types
         return _from_moment(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRecord("wrong_type", f"timestamp is {type(value).__name__}")
-    if not 0 <= value < LATEST:  # not a number is in no range
-        raise BadRecord("out_of_bounds", "timestamp is negative" if value < 0 else "timestamp is beyond all time")
+    if not 0 <= value < LATEST:  # also true of NaN
+        raise BadRecord("out_of_bounds", "timestamp is negative" if value < 0 else f"timestamp is not below {LATEST:g}")
     if value >= MICROSECONDS_FROM:
         return int(value // 1000)
     return round(value * 1000) if value < SECONDS_BELOW else int(value)
@@ -46,11 +50,11 @@ def _from_text(text: str) -> float | int | datetime:
     if _EPOCH.fullmatch(text):
         return float(text) if "." in text else int(text)
     if not _ISO_START.match(text):
-        raise BadRecord("wrong_type", "timestamp is no ISO 8601 text")
+        raise BadRecord("wrong_type", "timestamp is neither an epoch number nor ISO 8601")
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise BadRecord("out_of_bounds", f"timestamp is {text[:40]}") from None
+        raise BadRecord("out_of_bounds", f"timestamp is {text[:40]}, which is not a valid time") from None
 
 
 def _from_moment(moment: datetime) -> int:

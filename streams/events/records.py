@@ -1,23 +1,34 @@
-"""The records that travel on Ouzel's topics: their schemas, and what each event type means.
+"""The records on Ouzel's topics: their schemas, and what each event type does.
 
-JSON on the wire but for the sessions changelog. Decoding of what users send (aliases, mapping, bounds) is in `decode`. Records
-are trees, never cycles, so the garbage collector need not follow them (`gc=False`): with a thousand sessions in hand it would
-walk them again and again.
+They travel as JSON; only the sessions changelog is msgpack. `decode` reads what users send
+(aliases, mapping, bounds). Records are trees without cycles, so the garbage collector need not
+follow them (`gc=False`): with a thousand sessions in memory it would walk them again and again.
+Pure.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from itertools import count
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from streams.events.bounds import RESERVED_ID, JsonObject
+
 PREFIX_LENGTH = 20
-"""Interactions of a session that are kept and learned from."""
+"""Latest interactions of a session that its prefix keeps."""
+POPULAR_KEY = RESERVED_ID.encode()
+"""The key on `recommendations` of the ranking for users of whom nothing is known."""
 
 
 class EventType(NamedTuple):
-    """What an event type does: see the table in docs/design.md."""
+    """What an event of this type does; docs/design.md has the table.
+
+    ``extends``: it is an interaction and extends the prefix. ``weight``: its weight in training.
+    ``triggers``: a ranking follows it. ``suppresses``: its item is not recommended in this session.
+    """
 
     extends: bool
     weight: float
@@ -38,7 +49,7 @@ EVENT_TYPES: dict[str, EventType] = {
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
-    """One behaviour event of a user or an anonymous session. ``timestamp`` is event time, epoch ms."""
+    """One event of a user or an anonymous session. ``timestamp`` is event time in epoch ms."""
 
     event_id: str
     item_id: str
@@ -51,12 +62,12 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     price: float | None = None
     currency: str | None = None
     recommendation_id: str | None = None
-    context: dict[str, Any] | None = None
-    properties: dict[str, Any] | None = None
+    context: JsonObject | None = None
+    properties: JsonObject | None = None
 
 
 class Item(msgspec.Struct, kw_only=True, gc=False):
-    """What is known of an item. ``created_at`` is epoch ms."""
+    """An item of the catalogue. ``created_at`` is in epoch ms."""
 
     item_id: str
     item_name: str | None = None
@@ -70,7 +81,7 @@ class Item(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Interaction(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A user acted on an item: an entry of a prefix."""
+    """One action of a user on an item: an entry of a prefix."""
 
     item_id: str
     timestamp: int
@@ -78,7 +89,7 @@ class Interaction(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Transition(msgspec.Struct, kw_only=True, gc=False):
-    """Prefix -> next item: the training example that one interaction makes. Weight 0 is counted and trains nothing."""
+    """The training example of one interaction: prefix -> next item. Weight 0 is not trained on."""
 
     source_partition: int
     source_offset: int
@@ -92,7 +103,7 @@ class Transition(msgspec.Struct, kw_only=True, gc=False):
 
 
 class RankedItem(msgspec.Struct, omit_defaults=True, gc=False):
-    """One place of a recommendation. ``rank`` counts from 1."""
+    """One item of a recommendation. ``rank`` counts from 1."""
 
     item_id: str
     score: float
@@ -102,7 +113,7 @@ class RankedItem(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Recommendation(msgspec.Struct, kw_only=True, gc=False):
-    """A published ranking. ``recommendation_id`` follows from the trigger, so a repeat is recognisable."""
+    """A published ranking. Its id is derived from the trigger, so a repeat has the same id."""
 
     recommendation_id: str
     user_id: str | None
@@ -118,11 +129,35 @@ class Recommendation(msgspec.Struct, kw_only=True, gc=False):
 
 
 def recommendation_id(topic: str, partition: int, offset: int) -> str:
-    """The identifier of the recommendation that this record triggers."""
+    """Return the id of the recommendation that this record triggers."""
     return f"{topic}-{partition}-{offset}"
 
 
 def trigger_of(recommendation_id: str, topic: str) -> tuple[int, int] | None:
-    """Partition and offset of the record of ``topic`` that triggered this recommendation; ``None`` for an id of another kind."""
-    found = re.fullmatch(r"(.+)-([0-9]{1,9})-([0-9]{1,18})", recommendation_id, re.DOTALL)
-    return (int(found[2]), int(found[3])) if found is not None and found[1] == topic else None
+    """Return partition and offset of the record of ``topic`` that triggered this recommendation.
+
+    ``None`` if the id is not of that form, or names another topic.
+    """
+    match = re.fullmatch(r"(.+)-([0-9]{1,9})-([0-9]{1,18})", recommendation_id, re.DOTALL)
+    return (int(match[2]), int(match[3])) if match is not None and match[1] == topic else None
+
+
+class RankingLike(Protocol):
+    """A model's ranking, as far as it is published: `models.recommender.Ranking` is one.
+
+    Callers of `ranked_items` pass it; each property has one entry per item, best first.
+    """
+
+    @property
+    def items(self) -> Sequence[str]: ...
+    @property
+    def scores(self) -> Sequence[float]: ...
+    @property
+    def reasons(self) -> Sequence[str]: ...
+    @property
+    def because(self) -> Sequence[str | None]: ...
+
+
+def ranked_items(ranking: RankingLike) -> list[RankedItem]:
+    """Return the items of a ranking as they are published."""
+    return list(map(RankedItem, ranking.items, ranking.scores, count(1), ranking.reasons, ranking.because))

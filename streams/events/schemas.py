@@ -1,6 +1,9 @@
-"""JSON Schemas of the records on Ouzel's topics: `python -m streams.events.schemas` writes them to docs/schemas.
+"""JSON Schemas of the records on Ouzel's topics.
 
-Events and items are described as they may be sent: with the bounds that decoding checks, and without the fields that it fills in.
+`python -m streams.events.schemas` writes them to docs/schemas.
+
+The schemas of events and items say what users may send: they have the bounds that decoding checks,
+and fields that decoding fills in are optional. Pure, but for writing the files.
 """
 
 from __future__ import annotations
@@ -8,11 +11,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from streams.events.bounds import MAX_CURRENCY_LENGTH, MAX_ID_LENGTH, MAX_NUMBER, RESERVED_ID
+from streams.events.bounds import MAX_CURRENCY_LENGTH, MAX_ID_LENGTH, MAX_NUMBER, RESERVED_ID, JsonObject
 from streams.events.catalogue import MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
 from streams.events.event_time import LATEST
 from streams.events.records import EVENT_TYPES, Event, Item, Recommendation, Transition
@@ -29,7 +31,7 @@ _NO_CONTROL = {"pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}
 _LONG = 10**30 - 1
 
 
-def _text(longest: int, shortest: int = 0) -> dict[str, Any]:
+def _text(longest: int, shortest: int = 0) -> JsonObject:
     return {"type": "string"} | ({"minLength": shortest} if shortest else {}) | {"maxLength": longest} | _NO_CONTROL
 
 
@@ -45,7 +47,7 @@ _TIME = {
 _NUMBER = {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
 _CURRENCY, _LABEL, _NAME = _text(MAX_CURRENCY_LENGTH), _text(MAX_LABEL_LENGTH), _text(MAX_NAME_LENGTH)
 
-SENT: dict[str, dict[str, dict[str, Any]]] = {
+SENT: dict[str, dict[str, JsonObject]] = {
     "event": {
         "event_id": _ID | {"description": "Default: topic-partition-offset."},
         "item_id": _ID,
@@ -76,21 +78,21 @@ SENT: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
 }
-"""What may be sent where it is more, or less, than the type of our field says."""
+"""Fields for which users may send more, or less, than the type of Ouzel's field says."""
 
 
 def schemas() -> dict[str, str]:
-    """File name and contents of each schema."""
+    """Return the contents of each schema by file name."""
     return {f"{name}.json": json.dumps(_schema(name), indent=2) + "\n" for name in RECORDS}
 
 
-def sent_schema(name: str) -> dict[str, Any]:
-    """The schema of an event or an item as it may be sent, without what surrounds it in a file."""
-    body: dict[str, Any] = _schema(name)["$defs"][RECORDS[name].__name__]
+def sent_schema(name: str) -> JsonObject:
+    """Return the schema of an ``event`` or ``item`` that users send, without a file's frame."""
+    body: JsonObject = _schema(name)["$defs"][RECORDS[name].__name__]
     return body
 
 
-def _schema(name: str) -> dict[str, Any]:
+def _schema(name: str) -> JsonObject:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(RECORDS[name])
     body = schema["$defs"][RECORDS[name].__name__]
     properties = body["properties"]
@@ -103,9 +105,9 @@ def _schema(name: str) -> dict[str, Any]:
     return schema
 
 
-def _or_null(sent: dict[str, Any]) -> dict[str, Any]:
+def _or_null(sent: JsonObject) -> JsonObject:
     choices = sent.get("anyOf") or [sent]
-    rest = {name: held for name, held in sent.items() if name in ("description", "not")}
+    rest = {name: value for name, value in sent.items() if name in ("description", "not")}
     return {"anyOf": [*choices, {"type": "null"}], "default": None} | rest
 
 

@@ -1,4 +1,7 @@
-"""Epochs: the numbers by which followers tell a new learner's updates from an old one's."""
+"""Epochs: numbers by which followers distinguish the updates of a new learner from an old one's.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The learner: the elected worker's part. It trains, tells followers, writes snapshots, and goes back to one if need be."""
+"""The learner: what the elected worker does besides ranking.
+
+It trains the model, publishes parameters to the followers, writes snapshots, and rolls back to one
+if training diverges.
+"""
 
 from __future__ import annotations
 
@@ -31,31 +35,45 @@ log = structlog.get_logger(__name__)
 TICK_S = 0.1
 PUBLISH_EVERY_S = 1.0
 AGAIN_STEPS = 200
+"""If training diverges again within so many steps of a rollback, the snapshot was bad as well."""
 ROUNDS = 3
-"""How often a new learner catches up with the end of the log as it then is; one that is too slow takes over behind."""
+"""How often a new learner catches up with the end of the log, which moves meanwhile.
+
+One that is still behind takes over nevertheless.
+"""
 
 
 class Group(Protocol):
-    """What the learner asks the consumer group."""
+    """What the learner reads of the consumer group.
+
+    `streams.assembly.Application` is the one in a worker. `Learner` reads the properties on the
+    event loop, at the start of each turn (ten times per second) and while it catches up. Reading
+    returns at once and changes nothing. Example, a worker that learns alone:
+
+        SimpleNamespace(elected=True, generation=1, rebalancing=False)
+    """
 
     @property
     def elected(self) -> bool:
-        """Whether this worker is the learner."""
+        """Whether this worker owns the partition of the election topic, and so is the learner."""
         ...
 
     @property
     def generation(self) -> int:
-        """The group's generation."""
+        """The group's generation: it rises with each rebalance."""
         ...
 
     @property
     def rebalancing(self) -> bool:
-        """Whether assignments are in the air."""
+        """Whether a rebalance is under way. The learner does nothing until it has ended."""
         ...
 
 
 class Learner:
-    """Runs in every worker, and acts in the one that is elected. A new one catches up in silence on a replica of its own."""
+    """Runs in every worker, and acts in the elected one.
+
+    A new learner first catches up on a replica of its own, without publishing anything.
+    """
 
     def __init__(
         self, settings: Settings, active: ActiveReplica, thread: ModelThread, telemetry: Telemetry, publisher: Publisher,
@@ -68,11 +86,13 @@ class Learner:
         self._epochs = Epochs()
         self._mark, self._published_steps = 0, -1
         self._rolled_back_at = -AGAIN_STEPS
+        """Learning steps at the last rollback."""
         self._postponed = False
+        """Whether the last snapshot was postponed."""
         self._published_at = self._written_at = time.monotonic()
 
     async def run(self) -> None:
-        """For ever; what a rebalance interrupts is made up for at a later turn."""
+        """Take turns until cancelled. A later turn repeats what a rebalance interrupts."""
         while True:
             await asyncio.sleep(TICK_S)
             try:
@@ -112,11 +132,14 @@ class Learner:
         self._epochs.begin(self._group.generation, self._active.epoch)
 
     async def _take_over(self) -> bool:
-        """Become a learner that stands where one would that never stopped; returns whether this worker is still elected."""
+        """Become the learner, in the state of one that never stopped.
+
+        Returns whether this worker is still elected.
+        """
         active, settings = self._active, self._settings
         restored = await restore_newest(settings, new_model(settings), self._telemetry)
         start = await position_to_start(settings, restored)
-        self._writer.found(restored)
+        self._writer.start_after(restored)
         if restored is not None:
             active.epoch = max(active.epoch, restored.manifest.epoch)
         if active.replica.untouched and (start or 0) == active.replica.seen:
@@ -129,6 +152,10 @@ class Learner:
         return True
 
     async def _catch_up(self, restored: Restored | None, start: int | None) -> bool:
+        """Train a new replica up to the end of the log, and let it rank from then on.
+
+        Returns whether this worker is still elected.
+        """
         model = restored.model if restored is not None else new_model(self._settings)
         candidate = make_replica(self._settings, model, self._thread, self._telemetry, start, learning=True)
         self._active.candidate = candidate
@@ -153,13 +180,13 @@ class Learner:
         return True
 
     async def _publish(self) -> None:
-        """Tell the followers what has changed since the last time."""
+        """Publish the parameters that have changed since the last time."""
         replica = self._active.replica
         if replica.model.steps == self._published_steps:
             return
         parameters, point, mark = await replica.changes(self._mark)
         records = await asyncio.to_thread(to_records, parameters, self._name, self._epochs.current, point.offset)
-        for record in records:  # one by one, so that rankings need not wait for all of it
+        for record in records:  # one by one, so that recommendations need not wait for all of them
             outbox = Outbox()
             outbox.to(self._settings.topic("model-updates"), 0).append(record)
             await self._publisher.publish(outbox, self._epochs.generation)
@@ -167,9 +194,10 @@ class Learner:
         self._telemetry.model.updates.inc(len(records))
 
     async def _snapshot(self) -> None:
-        """Write a snapshot if anything was learned since the last; one that is not sound is not written but mended.
+        """Write a snapshot if steps were taken since the last one.
 
-        A model that looks unwell gets one more interval to show which it is: what is bad is rolled back by then.
+        If a parameter is not finite, roll back first. If the model may be diverging, postpone the
+        snapshot by one interval: by then it has recovered or was rolled back.
         """
         model = self._active.replica.model
         if model.steps == self._writer.written_steps:
@@ -179,20 +207,21 @@ class Learner:
             log.warning("snapshot_postponed", steps=model.steps)
             return
         frozen, point = await self._active.replica.freeze()
-        if not await asyncio.to_thread(sound, frozen):
+        if not await asyncio.to_thread(all_finite, frozen):
             await self._roll_back()
             return
         await self._writer.write(frozen, point, self._epochs.current, self._epochs.generation)
 
     async def _roll_back(self) -> None:
-        """Training went wrong: back to the parameters of the newest snapshot, and a new one.
+        """Take the parameters of the newest snapshot, and write a new snapshot.
 
-        If it goes wrong again at once the snapshot was no good either, and the parameters begin anew.
+        If the last rollback was a moment ago, that snapshot is bad as well, and the parameters are
+        reset to those of a new model.
         """
         restored = await restore_newest(self._settings, new_model(self._settings), self._telemetry)
         steps = self._active.replica.model.steps
-        again, self._rolled_back_at = steps - self._rolled_back_at < AGAIN_STEPS, steps
-        good: Recommender = restored.model if restored is not None and not again else new_model(self._settings)
+        repeated, self._rolled_back_at = steps - self._rolled_back_at < AGAIN_STEPS, steps
+        good: Recommender = restored.model if restored is not None and not repeated else new_model(self._settings)
         await self._active.replica.rollback(good.state())
         self._telemetry.model.rollbacks.inc()
         log.warning("rolled_back", to_steps=good.steps, steps=self._active.replica.model.steps)
@@ -200,8 +229,8 @@ class Learner:
         await self._writer.write(frozen, point, self._epochs.current, self._epochs.generation)
 
 
-def sound(frozen: Frozen) -> bool:
-    """Whether every parameter is a number."""
+def all_finite(frozen: Frozen) -> bool:
+    """Tell whether every parameter is finite."""
     return all(finite(array) for array in frozen.arrays.values() if array.dtype == "float32")
 
 
@@ -209,6 +238,6 @@ def make_replica(
     settings: Settings, model: Recommender, thread: ModelThread, telemetry: Telemetry, start: int | None, *,
     learning: bool = False,
 ) -> Replica:  # fmt: skip
-    """A replica of this worker."""
+    """Make a replica that follows the transitions log from ``start``; if ``learning``, it trains."""
     topic, config = settings.topic("transitions"), aiokafka_config(settings)
     return Replica(settings.model, model, thread, telemetry, topic, config, start, learning=learning)

@@ -8,5 +8,5 @@ from streams.settings import Settings
 
 
 def new_model(settings: Settings) -> Recommender:
-    """It has learned nothing yet."""
+    """Build the model, which has learned nothing yet."""
     return build(settings.model, settings.seed, encoder=settings.encoder, profile=settings.profile, max_items=settings.max_items)

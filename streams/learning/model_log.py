@@ -1,6 +1,6 @@
-"""Snapshots as records of the `model` topic: compressed chunks, then the manifest. Pure: no Kafka, no clock, no model.
+"""Snapshots as records of the `model` topic: compressed chunks, then the manifest. Pure.
 
-A snapshot is whole once its manifest is there; what a killed writer left behind is never taken for one.
+A snapshot is complete once its manifest is there. Chunks that a killed writer left are ignored.
 """
 
 from __future__ import annotations
@@ -8,28 +8,31 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from streams.kafka.outbox import Outgoing
+from streams.kafka.record import KafkaRecord
 
 FORMAT = "ouzel-snapshot"
 VERSION = 1
 CHUNK_BYTES = 500_000
+"""Any topic accepts a record of this size."""
 MAX_BYTES = 8 << 30
+"""A larger snapshot is rejected before memory is used for it."""
 
 
 class SnapshotRefused(Exception):
-    """A snapshot in the log that cannot be used, and why; one line."""
+    """A snapshot in the log cannot be used. The message says why, in one line."""
 
 
 class Manifest(msgspec.Struct, kw_only=True):
-    """What a snapshot in the log says of itself.
+    """Describes a snapshot in the log, and ends it.
 
-    ``transitions_offset`` is the next one of the transitions log to learn, ``epoch`` that of the learner that wrote
-    it, ``bytes`` the size before compression and ``sha256`` the hash of that; ``created_at`` is epoch ms.
-    ``updates_offset`` is the first one of `model-updates` that it may lack.
+    ``bytes`` and ``sha256`` are size and hash before compression. ``transitions_offset`` is the
+    offset of the transitions log to learn next, and ``updates_offset`` the first offset of
+    `model-updates` that the snapshot may lack. ``epoch`` is that of the learner that wrote it, and
+    ``created_at`` is in epoch ms.
     """
 
     format: str = FORMAT
@@ -46,44 +49,50 @@ class Manifest(msgspec.Struct, kw_only=True):
 
 
 class Stored(msgspec.Struct):
-    """A snapshot in the log: its manifest, its chunks by number, and the offset of its first record."""
+    """A snapshot in the log: its manifest, its chunks by number, the offset of its first record."""
 
     manifest: Manifest
     chunks: dict[int, bytes]
     first: int
 
     def load(self) -> bytes:
-        """The snapshot's bytes. Raises `SnapshotRefused`."""
-        told = self.manifest
-        if told.version != VERSION:
-            raise SnapshotRefused(f"manifest of version {told.version}, this program reads {VERSION}")
-        missing = [number for number in range(told.chunks) if number not in self.chunks]
+        """Return the snapshot's bytes.
+
+        Raises `SnapshotRefused` if they are incomplete or damaged.
+        """
+        manifest = self.manifest
+        if manifest.version != VERSION:
+            raise SnapshotRefused(f"manifest of version {manifest.version}, this version of Ouzel reads {VERSION}")
+        missing = [number for number in range(manifest.chunks) if number not in self.chunks]
         if missing:
-            raise SnapshotRefused(f"{len(missing)} of {told.chunks} chunks are missing")
-        if not 0 <= told.bytes <= MAX_BYTES:
-            raise SnapshotRefused(f"a size of {told.bytes} bytes")
+            raise SnapshotRefused(f"{len(missing)} of {manifest.chunks} chunks are missing")
+        if not 0 <= manifest.bytes <= MAX_BYTES:
+            raise SnapshotRefused(f"a size of {manifest.bytes} bytes, expected 0 to {MAX_BYTES}")
         reader, parts = zlib.decompressobj(), list[bytes]()
         size = 0
         try:
-            for number in range(told.chunks):
-                parts.append(reader.decompress(self.chunks[number], told.bytes - size + 1))
+            for number in range(manifest.chunks):
+                parts.append(reader.decompress(self.chunks[number], manifest.bytes - size + 1))
                 size += len(parts[-1])
-                if size > told.bytes:
-                    raise SnapshotRefused("it is larger than it says")
+                if size > manifest.bytes:
+                    raise SnapshotRefused(f"it is larger than the {manifest.bytes} bytes of its manifest")
         except zlib.error as error:
             raise SnapshotRefused(f"its chunks do not decompress: {error}") from error
         data = b"".join(parts)
-        if size < told.bytes or not reader.eof:
+        if size < manifest.bytes or not reader.eof:
             raise SnapshotRefused("its end is missing")
-        if hashlib.sha256(data).hexdigest() != told.sha256:
-            raise SnapshotRefused("its bytes are not those that its hash was taken of")
+        if hashlib.sha256(data).hexdigest() != manifest.sha256:
+            raise SnapshotRefused("its bytes do not match the hash of its manifest")
         return data
 
 
 def to_records(
     data: bytes, snapshot: str, *, transitions_offset: int, epoch: int, steps: int, created_at: int, updates_offset: int = 0
 ) -> tuple[list[Outgoing], Outgoing]:
-    """The chunks and the manifest of a snapshot under a name that no other has."""
+    """Return the chunks and the manifest of a snapshot.
+
+    ``snapshot`` is its name, and must be unique.
+    """
     writer = zlib.compressobj(1)
     packed = writer.compress(data) + writer.flush()
     name = ("snapshot", snapshot.encode())
@@ -106,7 +115,10 @@ def to_records(
 
 
 class SnapshotLog:
-    """Gathers the records of the `model` topic, in log order."""
+    """Collects the snapshots in the `model` topic.
+
+    ``refused`` has a reason for each foreign record.
+    """
 
     def __init__(self) -> None:
         self._chunks: dict[bytes, dict[int, bytes]] = {}
@@ -114,34 +126,38 @@ class SnapshotLog:
         self._stored: list[Stored] = []
         self.refused: list[str] = []
 
-    def add(self, record: Any) -> None:
-        """Take the next record; one that is neither chunk nor manifest is refused."""
+    def add(self, record: KafkaRecord) -> None:
+        """Take the next record, in the order of the log."""
         headers = dict(record.headers or ())
         name, number, value = headers.get("snapshot"), headers.get("chunk"), record.value
         if name is None or value is None:
-            self.refused.append(f"offset {record.offset} is no part of a snapshot")
+            self.refused.append(f"offset {record.offset} is not a part of a snapshot")
         elif number is None:
-            self._close(name, record)
+            self._close(name, record.offset, value)
         elif number.isdigit():
             self._chunks.setdefault(name, {})[int(number)] = value
             self._first.setdefault(name, record.offset)
         else:
-            self.refused.append(f"offset {record.offset} is no chunk")
+            self.refused.append(f"offset {record.offset} is not a chunk")
 
     def newest_first(self) -> Iterator[Stored]:
-        """Those with a manifest, the one furthest in the transitions log first, of equals the last written."""
+        """Return the complete snapshots, the furthest in the transitions log first.
+
+        Of equals, the one that was written last comes first.
+        """
         numbered = enumerate(self._stored)
         order = sorted(numbered, key=lambda pair: (pair[1].manifest.transitions_offset, pair[0]), reverse=True)
         return (stored for _, stored in order)
 
-    def _close(self, name: bytes, record: Any) -> None:
+    def _close(self, name: bytes, offset: int, value: bytes) -> None:
+        """Take the manifest of the snapshot of this name, which ends it."""
         try:
-            manifest = msgspec.json.decode(record.value, type=Manifest)
+            manifest = msgspec.json.decode(value, type=Manifest)
         except msgspec.DecodeError as error:
-            self.refused.append(f"offset {record.offset} is no manifest: {error}")
+            self.refused.append(f"offset {offset} is not a manifest: {error}")
             return
         if manifest.format != FORMAT:
-            self.refused.append(f"offset {record.offset} is no manifest: {manifest.format[:40]!r}")
+            self.refused.append(f"offset {offset} is not a manifest: its format is {manifest.format[:40]!r}, not {FORMAT!r}")
             return
-        chunks, first = self._chunks.pop(name, {}), self._first.pop(name, record.offset)
+        chunks, first = self._chunks.pop(name, {}), self._first.pop(name, offset)
         self._stored.append(Stored(manifest, chunks, first))

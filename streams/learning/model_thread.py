@@ -1,4 +1,7 @@
-"""The one thread that owns the model. Ranking goes before learning; the event loop never computes."""
+"""The thread that owns the model.
+
+Ranking has priority over learning; the event loop never computes.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ T = TypeVar("T")
 class ModelThread:
     """Runs jobs one at a time on a thread of its own, urgent ones first.
 
-    While background jobs are behind (``yield_every_second_turn``), they get every second turn, so that a stream of rankings
-    cannot starve learning.
+    With ``yield_every_second_turn``, waiting background jobs get every second turn. It is set while
+    learning is far behind, so that a stream of rankings cannot starve it. Jobs are submitted on the
+    event loop.
     """
 
     def __init__(self) -> None:
@@ -28,15 +32,15 @@ class ModelThread:
         self._thread.start()
 
     async def urgent(self, job: Callable[[], T]) -> T:
-        """Run a ranking."""
+        """Run a ranking, and return its result. Raises what the job raises."""
         return await self._submit(self._urgent, job)
 
     async def background(self, job: Callable[[], T]) -> T:
-        """Run a learning step."""
+        """Run a learning step or other work on the model, and return its result. See `urgent`."""
         return await self._submit(self._background, job)
 
     def stop(self) -> None:
-        """End the thread after the job in hand; jobs that wait are cancelled with their loop."""
+        """End the thread after the current job. Waiting jobs never run."""
         with self._ready:
             self._stopping = True
             self._ready.notify()
@@ -50,7 +54,7 @@ class ModelThread:
             try:
                 settle: Callable[..., Any] = _set_result
                 outcome: Any = job()
-            except BaseException as error:  # the caller's to handle, whatever it is
+            except BaseException as error:  # for the caller to handle
                 settle, outcome = _set_exception, error
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, done, outcome)
@@ -72,7 +76,9 @@ class ModelThread:
                 job = (self._background if from_background else self._urgent).popleft()
                 background_turn = not from_background
             job()
-            del job  # else a unit's queries would wait here for the next job, to be freed by the core that did not make them
+            # Otherwise a unit's queries stay alive until the next job, and this thread frees them.
+            # The thread that made them frees them faster.
+            del job
 
 
 def _set_result(done: asyncio.Future[T], outcome: T) -> None:

@@ -1,6 +1,7 @@
-"""A learner's parameters as records of the `model-updates` topic, and back. Pure: no Kafka, no clock, no model.
+"""A learner's parameters as records of the `model-updates` topic, and back. Pure.
 
-Each record stands alone and holds absolute values, so that one that came twice, or is missing, harms nothing for long.
+Each record is independent and has absolute values. So a repeated record does no harm, and a missing
+one only until the next publication.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from streams.kafka.outbox import NO_HEADERS, Outgoing
 
 VERSION = 1
 RECORD_BYTES = 500_000
+"""Any topic accepts a record of about this size."""
 DENSE_KEY, ROWS_KEY = b"dense", b"rows"
 
 
 class UpdateRefused(Exception):
-    """A record that is no update for this model; one line."""
+    """A record is not an update for this model. The message says why, in one line."""
 
 
 class Update(msgspec.Struct, kw_only=True, array_like=True):
-    """``model`` says of which model, with which options; ``epoch`` is the learner's, ``offset`` the next one of the
-    transitions log that it had not learned. ``rows`` and ``blocks`` are float32, little-endian.
+    """Parameters of a learner, as they are sent.
+
+    ``model`` names the model and its options. ``epoch`` is the learner's, and ``offset`` that of
+    the first transition that it had not learned. ``rows`` are embeddings and biases of ``items``,
+    and ``blocks`` are whole arrays by name: float32, little-endian.
     """
 
     version: int = VERSION
@@ -44,14 +49,14 @@ _decode = msgspec.msgpack.Decoder(Update).decode
 
 
 def to_records(parameters: Parameters, model: str, epoch: int, offset: int) -> list[Outgoing]:
-    """The records of one publication: the dense blocks, then the rows in parts that any topic takes."""
+    """Return the records of one publication: the dense blocks, then the rows in parts."""
 
     def record(key: bytes, items: list[str], rows: NDArray[np.float32], blocks: dict[str, bytes]) -> Outgoing:
-        told = Update(
+        update = Update(
             model=model, epoch=epoch, offset=offset, steps=parameters.steps, drifts=parameters.drifts, items=items,
             rows=rows.astype("<f4").tobytes(), blocks=blocks,
         )  # fmt: skip
-        return key, msgspec.msgpack.encode(told), NO_HEADERS
+        return key, msgspec.msgpack.encode(update), NO_HEADERS
 
     blocks = {name: block.astype("<f4").tobytes() for name, block in parameters.blocks.items()}
     dense = record(DENSE_KEY, [], parameters.rows[:0], blocks)
@@ -59,20 +64,20 @@ def to_records(parameters: Parameters, model: str, epoch: int, offset: int) -> l
 
 
 def from_record(value: bytes | None, model: str) -> tuple[Update, Parameters]:
-    """What a record of the topic says. Raises `UpdateRefused`."""
+    """Decode a record of the topic. ``model`` is the expected one. Raises `UpdateRefused`."""
     try:
-        told = _decode(value or b"")
-        if told.version != VERSION:
-            raise UpdateRefused(f"version {told.version}, this program reads {VERSION}")
-        if told.model != model:
-            raise UpdateRefused(f"it is of another model, {told.model[:200]}")
-        blocks = {name: np.frombuffer(block, "<f4").astype(np.float32) for name, block in told.blocks.items()}
-        rows = np.frombuffer(told.rows, "<f4").astype(np.float32).reshape(len(told.items), -1) if told.items else NO_ROWS
-    except (msgspec.DecodeError, ValueError) as error:  # a text that is no UTF-8, a length that does not fit
-        raise UpdateRefused(f"no update: {error}") from error
+        update = _decode(value or b"")
+        if update.version != VERSION:
+            raise UpdateRefused(f"version {update.version}, this version of Ouzel reads {VERSION}")
+        if update.model != model:
+            raise UpdateRefused(f"it is of another model, {update.model[:200]}, not {model}")
+        blocks = {name: np.frombuffer(block, "<f4").astype(np.float32) for name, block in update.blocks.items()}
+        rows = np.frombuffer(update.rows, "<f4").astype(np.float32).reshape(len(update.items), -1) if update.items else NO_ROWS
+    except (msgspec.DecodeError, ValueError) as error:  # not UTF-8, or a wrong length
+        raise UpdateRefused(f"not an update: {error}") from error
     if not all(math.isfinite(float(array.sum(dtype=np.float64))) for array in (rows, *blocks.values())):
         raise UpdateRefused("a parameter is not finite")
-    return told, Parameters(told.steps, told.drifts, told.items, rows, blocks)
+    return update, Parameters(update.steps, update.drifts, update.items, rows, blocks)
 
 
 NO_ROWS: NDArray[np.float32] = np.zeros((0, 0), np.float32)

@@ -1,4 +1,4 @@
-"""Ranking for the journey: the model on its thread, with what the catalogue hides left out."""
+"""Ranking for the journey: on the model's thread, and without hidden items."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.observing.telemetry import Telemetry
 
 
 class ThreadRanker:
-    """Ranks in the model thread."""
+    """`streams.pipeline.Ranker` with the active replica's model, on the model thread."""
 
     def __init__(self, active: ActiveReplica, thread: ModelThread, catalogue: Catalogue, telemetry: Telemetry) -> None:
         self._active = active
@@ -23,15 +23,18 @@ class ThreadRanker:
         self._telemetry = telemetry
 
     async def rank(self, queries: Sequence[QueryLike], k: int) -> tuple[list[Ranking], Sequence[str], int]:
-        """The rankings, the most popular items beside them, and the model's version."""
+        """Return the rankings, the most popular items, and the model's version.
+
+        A query without a prefix is added to the batch: its ranking is the most popular items.
+        """
         if not queries:
             return [], [], 0
-        asked: list[QueryLike] = [*queries, Query(())]
+        batch: list[QueryLike] = [*queries, Query(())]
         hidden = frozenset(self._catalogue.hidden)
 
         def job() -> tuple[list[Ranking], Sequence[str], int]:
             model, began = self._active.replica.model, time.perf_counter()
-            rankings = model.rank(asked, k, hidden)
+            rankings = model.rank(batch, k, hidden)
             self._telemetry.ranking.inc(time.perf_counter() - began)
             return rankings[:-1], rankings[-1].items[:CUT], model.steps
 

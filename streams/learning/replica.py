@@ -1,6 +1,7 @@
-"""A replica of the model: it follows the transitions log, and where it is the learner's it also trains.
+"""A replica of the model: it follows the transitions log, and the learner's replica also trains.
 
-What a replica counts is a function of the log alone; what is trained, followers take from the learner (see `updates`).
+A replica's counts are a function of the log alone. Followers take trained parameters from the
+learner: see `updates`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -18,33 +19,37 @@ from models.recommender import Parameters, Query, Ranking, Recommender
 from models.snapshot import Frozen, freeze
 from models.state import State
 from models.transition import Transitions
-from streams.events.bounds import RESERVED_ID
-from streams.events.records import Recommendation, Transition
+from streams.events.records import Recommendation, Transition, ranked_items
 from streams.kafka.follower import Follower
+from streams.kafka.record import KafkaRecord
 from streams.learning.model_thread import ModelThread
 from streams.learning.steps import Steps
 from streams.observing.telemetry import Telemetry
-from streams.pipeline import ranked_items
-
-POPULAR_KEY = RESERVED_ID.encode()
-"""The reserved key on `recommendations` of the ranking for users that nothing is known of."""
 
 log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder(Transition).decode
 
 
 class Point(NamedTuple):
-    """A point between two steps: steps taken, and the offset of the transitions log at which the next step begins."""
+    """A point between two steps.
+
+    ``steps`` were taken, and the next one begins at ``offset`` of the transitions log.
+    """
 
     steps: int
     offset: int
 
 
 class Replica:
-    """One model, and the reader of the log that feeds it. ``learning``: whether it trains."""
+    """One model, and the follower of the log that feeds it.
+
+    Methods run on the event loop; the model is used on the model thread only. ``name`` is the
+    setting `model`. ``learning``: whether it trains. ``untouched``: whether nothing was applied
+    yet. ``in_service``: whether it ranks. ``seen`` is the next offset of the log to read.
+    """
 
     def __init__(
-        self, name: str, model: Recommender, thread: ModelThread, telemetry: Telemetry, topic: str, config: Mapping[str, Any],
+        self, name: str, model: Recommender, thread: ModelThread, telemetry: Telemetry, topic: str, config: Mapping[str, object],
         start: int | None = None, *, learning: bool = False,
     ) -> None:  # fmt: skip
         self._name, self._model, self._thread, self._telemetry = name, model, thread, telemetry
@@ -55,25 +60,25 @@ class Replica:
 
     @property
     def model(self) -> Recommender:
-        """The model; the model thread's alone once `run` has begun."""
+        """The model. Once `run` has begun, only the model thread may use it."""
         return self._model
 
     @property
     def behind(self) -> bool:
-        """Whether it is far from the end of the log."""
+        """Whether it is more than 20 learning steps behind the end of the log."""
         return self.follower.lag > 20 * self._model.step_size
 
     async def run(self) -> None:
-        """Follow the log for ever."""
+        """Follow the log until cancelled."""
         await self.follower.run()
 
-    async def apply(self, records: Sequence[Any]) -> None:
-        """Take the next records of the log; returns when the steps that they close are applied."""
+    async def apply(self, records: Sequence[KafkaRecord]) -> None:
+        """Take the next records of the log. Returns when the steps that they close are applied."""
         refused = 0
         for record in records:
             try:
-                transition = _decode(record.value)
-            except (msgspec.DecodeError, TypeError):  # nobody but a journey writes there, so it is nobody's
+                transition = _decode(record.value or b"")
+            except (msgspec.DecodeError, TypeError):  # only journeys write there: a stray record
                 refused += 1
                 self._telemetry.model.refused_transitions.inc()
             else:
@@ -84,11 +89,14 @@ class Replica:
             log.warning("no_transitions", records=refused, before=self.seen)
 
     async def freeze(self) -> tuple[Frozen, Point]:
-        """A copy of the model between two steps."""
+        """Return a copy of the model between two steps."""
         return await self._thread.background(lambda: (freeze(self._name, self._model), self._point()))
 
     async def changes(self, since: int) -> tuple[Parameters, Point, int]:
-        """What was trained since a mark, copied between two steps, and the next mark: see `Recommender.changes`."""
+        """Return what was trained since a mark, copied between two steps, and the next mark.
+
+        See `Recommender.changes`.
+        """
 
         def job() -> tuple[Parameters, Point, int]:
             parameters, mark = self._model.changes(since)
@@ -97,21 +105,21 @@ class Replica:
         return await self._thread.background(job)
 
     async def take(self, parameters: Parameters) -> None:
-        """Take the learner's parameters."""
+        """Replace the parameters by the learner's."""
         self.untouched = False
         await self._thread.background(lambda: self._model.apply(parameters))
         self.tell()
 
     async def rollback(self, good: State) -> None:
-        """Take the parameters of an earlier state."""
+        """Replace the parameters by those of an earlier state."""
         await self._thread.background(lambda: self._model.rollback(good))
 
     async def head(self, share: float) -> frozenset[str]:
-        """The popular items: see `Recommender.head`."""
+        """Return the popular items: see `Recommender.head`."""
         return await self._thread.background(lambda: self._model.head(share))
 
     async def popular(self, k: int, hidden: frozenset[str], now: Callable[[], float] = time.time) -> bytes:
-        """The recommendation for cold users, encoded."""
+        """Return the encoded recommendation for users of whom nothing is known."""
         ranking: Ranking = await self._thread.urgent(lambda: self._model.rank([Query(())], k, hidden)[0])
         at = int(now() * 1000)
         return msgspec.json.encode(
@@ -152,18 +160,22 @@ class Replica:
 
 
 class ActiveReplica:
-    """Which replica ranks: a new learner puts its own in the follower's place when it has caught up."""
+    """The replica that ranks, and its task.
+
+    A new learner trains a ``candidate`` and, once that has caught up, lets it rank instead. Owned
+    by the event loop.
+    """
 
     def __init__(self, replica: Replica, task: asyncio.Task[None] | None = None) -> None:
         self.replica, self._task = replica, task
         self.candidate: Replica | None = None
         self.epoch = 0
-        """The highest of a learner that this worker knows of."""
+        """The highest epoch of a learner that this worker has seen."""
         replica.in_service = True
         replica.tell()
 
     def put(self, replica: Replica, task: asyncio.Task[None]) -> None:
-        """Let this one rank, and the one before it end. ``task`` is the one that runs it."""
+        """Let this replica rank, and end the previous one. ``task`` runs this replica."""
         self.replica.in_service, replica.in_service = False, True
         if self._task is not None:
             self._task.cancel()
@@ -172,10 +184,10 @@ class ActiveReplica:
 
     @property
     def lag(self) -> int:
-        """Transitions of the log not applied yet, by the replica that is furthest behind."""
+        """Transitions that the replica furthest behind has not applied yet."""
         return max(replica.follower.lag for replica in (self.replica, self.candidate) if replica is not None)
 
     @property
     def behind(self) -> bool:
-        """Whether learning needs every second turn."""
+        """Whether learning is so far behind that it needs every second turn of the model thread."""
         return self.replica.behind or (self.candidate is not None and self.candidate.behind)

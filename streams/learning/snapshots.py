@@ -1,4 +1,4 @@
-"""Snapshots of the model in Kafka: the newest whole one is read at start, and the elected learner writes new ones."""
+"""Snapshots of the model in Kafka: a worker reads the newest at start, the learner writes more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from kafka import TopicPartition
@@ -29,89 +29,105 @@ from streams.settings import Settings
 log = structlog.get_logger(__name__)
 
 KEPT = 2
-"""Snapshots that stay: the newest, and the one before it in case that the newest cannot be read."""
+"""Snapshots that stay in the log: the newest, and the one before in case the newest is damaged."""
 
 
 class Restored(NamedTuple):
-    """The model of the newest snapshot that can be used, and what the log says of it."""
+    """The model of the newest usable snapshot, and its manifest."""
 
     model: Recommender
     manifest: Manifest
     firsts: list[int]
-    """Offsets of the first records of the snapshots in the log, this one's last."""
+    """Offsets of the first record of each snapshot up to this one, oldest first."""
 
 
 async def read_snapshot_log(settings: Settings) -> SnapshotLog:
-    """Every snapshot that the log holds."""
+    """Read every snapshot in the `model` topic."""
     topic, config = settings.topic("model"), aiokafka_config(settings)
-    shelf = SnapshotLog()
+    snapshots = SnapshotLog()
     for record in await read_range(topic, config, 0, await bounds(topic, config, 0)):
-        shelf.add(record)
-    return shelf
+        snapshots.add(record)
+    return snapshots
 
 
 async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Telemetry) -> Restored | None:
-    """The newest snapshot of such a model as ``fresh``; one that cannot be used is told, counted and passed over."""
-    shelf = await read_snapshot_log(settings)
-    stored = list(shelf.newest_first())
-    refused = list(shelf.refused)
-    found = None
-    for place, snapshot in enumerate(stored):
+    """Restore the newest usable snapshot of a model like ``fresh``; ``None`` if there is none.
+
+    Snapshots that cannot be used are logged, counted and skipped.
+    """
+    snapshots = await read_snapshot_log(settings)
+    newest_first = list(snapshots.newest_first())
+    refused = list(snapshots.refused)
+    restored = None
+    for place, snapshot in enumerate(newest_first):
         try:
             data = await asyncio.to_thread(snapshot.load)
-            told = manifest(data)
-            if (told.model, told.config) != (settings.model, config_of(fresh)):
-                raise SnapshotRefused(f"it is of another model, {told.model} {told.config}")
+            inner = manifest(data)
+            if (inner.model, inner.config) != (settings.model, config_of(fresh)):
+                raise SnapshotRefused(f"it is of another model, {inner.model} {inner.config}")
             model = await asyncio.to_thread(restore, data)
         except (SnapshotRefused, SnapshotError) as error:
             refused.append(f"snapshot {snapshot.manifest.snapshot}: {error}")
             continue
-        firsts = [older.first for older in stored[place:][::-1]]
-        found = Restored(model, snapshot.manifest, firsts)
+        firsts = [older.first for older in newest_first[place:][::-1]]
+        restored = Restored(model, snapshot.manifest, firsts)
         telemetry.model.snapshot_time.set(snapshot.manifest.created_at / 1000)
         telemetry.model.snapshot_bytes.set(len(data))
         break
     for reason in refused:
         log.warning("snapshot_refused", reason=reason)
         telemetry.model.refused_snapshots.inc()
-    return found
+    return restored
 
 
 async def position_to_start(settings: Settings, restored: Restored | None) -> int | None:
-    """Where to go on in the transitions log. Raises `PositionAhead` where it ends before the snapshot's position."""
+    """Return the offset of the transitions log to start at; ``None`` is its beginning.
+
+    Raises `PositionAhead` if the log ends before the snapshot's offset.
+    """
     return None if restored is None else await start_in_log(settings, restored.manifest.transitions_offset)
 
 
 async def start_in_log(settings: Settings, start: int) -> int:
-    """Where to go on in the transitions log that was read before ``start``. Raises `PositionAhead` where it ends before."""
+    """Return the offset of the transitions log to start at: ``start`` or, if later, its first one.
+
+    Raises `PositionAhead` if the log ends before ``start``.
+    """
     topic = settings.topic("transitions")
-    held = await bounds(topic, aiokafka_config(settings), 0)
-    if start > held.stop and settings.idempotent:  # the embedded broker tells the end of a log wrong
+    offsets = await bounds(topic, aiokafka_config(settings), 0)
+    if start > offsets.stop and settings.idempotent:  # the embedded broker reports a wrong end
         raise PositionAhead(
-            f"{topic}: the model's snapshot goes on at offset {start}, but the log ends at {held.stop}: the topic was "
-            "deleted or made anew. `ouzel model export` and `import` put the model in service at the present end"
+            f"{topic}: the model's snapshot continues at offset {start}, but the log ends at {offsets.stop}: the topic was "
+            "deleted or recreated. To use the model at the present end, run `ouzel model export`, then `ouzel model import`"
         )
-    if start < held.start:
-        log.warning("transitions_lost", first=start, count=held.start - start)
-        return held.start
+    if start < offsets.start:
+        log.warning("transitions_lost", first=start, count=offsets.start - start)
+        return offsets.start
     return start
 
 
 class SnapshotWriter:
-    """Writes snapshots, and removes those before the last two. ``written_steps`` are those of the last one."""
+    """Writes snapshots, and removes all but the last two.
+
+    ``written_steps`` are the steps of the last.
+    """
 
     def __init__(self, settings: Settings, telemetry: Telemetry, publisher: Publisher) -> None:
         self._settings, self._telemetry, self._publisher = settings, telemetry, publisher
         self._firsts: list[int] = []
         self.written_steps = 0
 
-    def found(self, restored: Restored | None) -> None:
-        """Go on from what the log holds."""
+    def start_after(self, restored: Restored | None) -> None:
+        """Start after the snapshot that was restored, if any."""
         self._firsts = restored.firsts if restored is not None else []
         self.written_steps = restored.model.steps if restored is not None else 0
 
     async def write(self, frozen: Frozen, point: Point, epoch: int, generation: int) -> None:
-        """Write one snapshot of this epoch, while the group's generation is this one. No update may be published meanwhile."""
+        """Write one snapshot, then remove old ones.
+
+        ``generation`` is the group's: raises `Abandoned` if it has changed. No update may be
+        published meanwhile, as the snapshot names the first update that it may lack.
+        """
         began, settings = time.monotonic(), self._settings
         updates = await bounds(settings.topic("model-updates"), aiokafka_config(settings), 0)
         data = await asyncio.to_thread(encode, frozen)
@@ -120,9 +136,9 @@ class SnapshotWriter:
             created_at=int(time.time() * 1000), updates_offset=updates.stop,
         )  # fmt: skip
         first = None
-        for record in (*chunks, last):  # one by one, so that rankings need not wait for all of it
-            at = await self._send(record, generation)
-            first = at if first is None else first
+        for record in (*chunks, last):  # one by one, so that recommendations need not wait for all
+            offset = await self._send(record, generation)
+            first = offset if first is None else first
         assert first is not None
         self.written_steps = point.steps
         self._firsts = [*self._firsts, first][-KEPT:]
@@ -134,20 +150,21 @@ class SnapshotWriter:
         await asyncio.to_thread(delete_before, self._settings, self._firsts[0])
 
     async def _send(self, record: Outgoing, generation: int) -> int:
+        """Send one record, and return its offset."""
         outbox = Outbox()
         outbox.to(self._settings.topic("model"), 0).append(record)
-        ((placed,),) = (await self._publisher.publish(outbox, generation)).values()
-        return placed.start
+        ((offsets,),) = (await self._publisher.publish(outbox, generation)).values()
+        return offsets.start
 
 
 def model_name(settings: Settings) -> str:
-    """What updates call the model: its method and options."""
+    """Return the name of the model in updates: its method and options."""
     return json.dumps([settings.model, config_of(new_model(settings))], sort_keys=True)
 
 
 def delete_before(settings: Settings, offset: int) -> None:
-    """Remove the records of the model topic before an offset; a broker that cannot keeps them."""
-    client: Any = admin(settings)
+    """Remove the records of the model topic before an offset. If the broker cannot, they stay."""
+    client = admin(settings)
     try:
         client.delete_records({TopicPartition(settings.topic("model"), 0): offset})
     except KafkaError as error:

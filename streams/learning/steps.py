@@ -1,4 +1,7 @@
-"""Where learning steps end. The boundaries follow from the transitions log alone, so every replica takes the same steps."""
+"""The boundaries of learning steps.
+
+They follow from the transitions log alone, so every replica takes the same steps. Pure.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from streams.events.records import Transition
 from streams.sessions.step import dwell
 
 STEP_MS = 1000
-"""A step closes before a transition whose Kafka time is this much or more after the step's first."""
+"""A step closes before a transition whose Kafka time is at least so long after the step's first."""
 
 
 class Steps:
-    """Gathers transitions into learning steps of at most ``size``."""
+    """Collects transitions into learning steps of at most ``size``."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -21,9 +24,9 @@ class Steps:
         self._began = 0
 
     def add(self, transition: Transition, kafka_time: int, offset: int) -> Iterator[tuple[Transitions, int]]:
-        """Take the next transition of the log, with its Kafka time in ms and its offset there.
+        """Take the next transition of the log, with its Kafka time in ms and its offset.
 
-        Yields each step that this closes, with the offset at which the next step begins.
+        Yields each step that it closes, with the offset at which the next step begins.
         """
         if len(self._open) and kafka_time - self._began >= STEP_MS:
             yield self._close(), offset

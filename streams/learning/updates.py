@@ -1,15 +1,15 @@
-"""The follower of `model-updates`: it brings the learner's parameters into the replica that ranks."""
+"""The follower of `model-updates`: it gives the learner's parameters to the replica that ranks."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import structlog
 
 from streams.kafka.follower import Follower
+from streams.kafka.record import KafkaRecord
 from streams.learning.model_updates import Update, UpdateRefused, from_record
 from streams.learning.replica import ActiveReplica
 from streams.observing.telemetry import Telemetry
@@ -20,16 +20,19 @@ POLL_S = 0.02
 
 
 class Updates:
-    """Applies the updates of the highest epoch seen. ``model`` is what `model_updates` calls the model."""
+    """Applies the updates of the highest epoch seen. ``model`` is the model's name in updates."""
 
     def __init__(
-        self, topic: str, config: Mapping[str, Any], active: ActiveReplica, telemetry: Telemetry, model: str, *, start: int = 0
+        self, topic: str, config: Mapping[str, object], active: ActiveReplica, telemetry: Telemetry, model: str, *, start: int = 0
     ) -> None:
         self._active, self._telemetry, self._model = active, telemetry, model
         self.follower = Follower(topic, config, self.apply, max_records=20, start=start)
 
-    async def apply(self, records: Sequence[Any]) -> None:
-        """Take the next records of the topic."""
+    async def apply(self, records: Sequence[KafkaRecord]) -> None:
+        """Take the next records of the topic.
+
+        Records that are not updates are logged and counted.
+        """
         for record in records:
             try:
                 update, parameters = from_record(record.value, self._model)
@@ -37,7 +40,7 @@ class Updates:
                     self._telemetry.model.ignored_updates.inc()
                     continue
                 self._active.epoch = update.epoch
-                await self._reached(update)
+                await self._wait_for_items(update)
                 if not self._active.replica.learning:
                     await self._active.replica.take(parameters)
                     self._telemetry.parameters_taken(record.timestamp / 1000, time.time())
@@ -45,8 +48,12 @@ class Updates:
                 log.warning("update_refused", offset=record.offset, reason=str(refused))
                 self._telemetry.model.refused_updates.inc()
 
-    async def _reached(self, update: Update) -> None:
-        """Until the replica has counted what the learner had learned: else it would not know the newest items."""
+    async def _wait_for_items(self, update: Update) -> None:
+        """Wait until the replica has counted all that the learner had learned.
+
+        Before that it does not know the newest items. A replica at the end of its log need not
+        wait: the topic was recreated.
+        """
         while True:
             replica = self._active.replica
             at_the_end = replica.follower.caught_up.is_set() and replica.follower.lag == 0

@@ -1,6 +1,7 @@
-"""Live prequential accuracy: was an event's item in the ranking of the same session's previous event?
+"""Live prequential accuracy: was an event's item in the previous ranking of its session? Pure.
 
-The rankings remembered are neither state nor changelog: after a fail-over such tests are skipped, and counted.
+Previous rankings are in memory only. After a fail-over their tests are skipped, and counted as
+such.
 """
 
 from __future__ import annotations
@@ -10,20 +11,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 CUT = 20
-"""Places of a ranking that are tested."""
+"""Items of a ranking that are tested."""
 HALF_LIFE = 10_000
-"""Tests of the model after which a test weighs half."""
+"""Tests of the model after which a test has half its weight."""
 GROWTH = 2 ** (1 / HALF_LIFE)
+"""Each test has so much more weight than the one before, so older ones fade without an update."""
 RESCALE_AT = 1e100
+"""At this weight all weights are scaled down, long before a float overflows."""
 MODEL, POPULARITY = "model", "popularity"
 MISSED = -1
+"""The place of an item that is not in a ranking."""
 
 
 class Tally:
-    """Hits of one method by place, counting from 0: over the whole run, and fading.
-
-    What fades does so without being touched: instead of older hits' weights shrinking, those of newer ones grow.
-    """
+    """Hits of one method by place, counting from 0: those of the whole run, and recent ones."""
 
     __slots__ = ("at", "fading", "tests", "weight")
 
@@ -33,7 +34,7 @@ class Tally:
         self.fading = [0.0] * CUT
 
     def add(self, place: int, weight: float) -> None:
-        """Count one test: the place of the item that came, or `MISSED`."""
+        """Count one test. ``place`` is that of the event's item in the ranking, or `MISSED`."""
         self.tests += 1
         self.weight += weight
         if place >= 0:
@@ -43,10 +44,10 @@ class Tally:
     def shrink(self, scale: float) -> None:
         """Multiply every weight."""
         self.weight *= scale
-        self.fading = [held * scale for held in self.fading]
+        self.fading = [weight * scale for weight in self.fading]
 
     def hits(self, k: int) -> int:
-        """Tests whose item was among the first k."""
+        """Return the number of tests whose item was among the first k."""
         return sum(self.at[:k])
 
     @property
@@ -60,21 +61,27 @@ class Tally:
         return sum(count / (place + 1) for place, count in enumerate(self.at)) / self.tests if self.tests else math.nan
 
     def late_recall(self, k: int) -> float:
-        """Recall@k of late; NaN before the first test."""
+        """Return the recent recall@k; NaN before the first test."""
         return sum(self.fading[:k]) / self.weight if self.tests else math.nan
 
     def late_mrr(self, k: int) -> float:
-        """MRR@k of late."""
-        return sum(held / (place + 1) for place, held in enumerate(self.fading[:k])) / self.weight if self.tests else math.nan
+        """Return the recent MRR@k; NaN before the first test."""
+        return sum(hits / (place + 1) for place, hits in enumerate(self.fading[:k])) / self.weight if self.tests else math.nan
 
     def late_ndcg(self, k: int) -> float:
-        """NDCG@k of late: of one right item, 1 / log2 of its rank and 1."""
-        gains = (held / math.log2(place + 2) for place, held in enumerate(self.fading[:k]))
+        """Return the recent NDCG@k; NaN before the first test.
+
+        One item is relevant, so its gain is 1 / log2(rank + 1) and the ideal gain is 1.
+        """
+        gains = (hits / math.log2(place + 2) for place, hits in enumerate(self.fading[:k]))
         return sum(gains) / self.weight if self.tests else math.nan
 
 
 class LiveAccuracy:
-    """The tallies of the model, of popularity beside it, and of experts alone where they ranked too."""
+    """The tallies of the model, of the popularity baseline, and of each expert by itself.
+
+    Experts are tested on a sample of the events only: see `streams.observing.observer.SAMPLED`.
+    """
 
     def __init__(self) -> None:
         self.tallies: dict[str, Tally] = defaultdict(Tally)
@@ -85,9 +92,10 @@ class LiveAccuracy:
     def test(
         self, item: str, ranking: Sequence[str], popular: Mapping[str, int], per_expert: Mapping[str, Sequence[str]] | None = None
     ) -> int:
-        """Test the item that came against rankings of at most 20 places; returns its place in the model's, or `MISSED`.
+        """Test an event's item against rankings of at most 20 items.
 
-        Of what is popular the places are given, as many events are tested against the same.
+        Returns its place in the model's ranking, or `MISSED`. ``popular`` maps items to places,
+        since many events are tested against the same ranking.
         """
         weight = self._weight = self._weight * GROWTH
         place = place_of(item, ranking)
@@ -104,5 +112,5 @@ class LiveAccuracy:
 
 
 def place_of(item: str, ranking: Sequence[str]) -> int:
-    """The item's place in a ranking, counting from 0, or `MISSED`."""
+    """Return the item's place in a ranking, counting from 0, or `MISSED`."""
     return ranking.index(item) if item in ranking else MISSED

@@ -1,4 +1,4 @@
-"""What a worker keeps on disk, told every few seconds: RocksDB's own numbers, and how full the disk is."""
+"""Metrics of the disk, every few seconds: RocksDB's own numbers, and the free space."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from prometheus_client import Gauge
 from rocksdict import Rdict
 
 from streams.observing.metrics import SessionMetrics
 
 EVERY_S = 5.0
+"""Seconds between two looks."""
 PROPERTIES = {
     "held": "rocksdb.estimate-num-keys",
     "size": "rocksdb.total-sst-files-size",
@@ -22,18 +23,24 @@ PROPERTIES = {
     "compactions": "rocksdb.num-running-compactions",
     "stopped": "rocksdb.is-write-stopped",
 }
-"""RocksDB's properties by the names of `SessionMetrics`. Each is read in a microsecond or less, from counters in memory."""
+"""RocksDB's properties by the attributes of `SessionMetrics`.
+
+Each is read from counters in memory, in a microsecond or less.
+"""
 
 
 class DiskWatch:
-    """Sets the gauges of the sessions. ``databases`` gives those that are open now, by partition."""
+    """Sets the gauges of the sessions.
+
+    ``databases`` returns those that are open now, by partition.
+    """
 
     def __init__(self, folder: Path, databases: Callable[[], Mapping[int, Rdict]], metrics: SessionMetrics) -> None:
         self._folder, self._databases, self._metrics = folder, databases, metrics
-        self._told: set[str] = set()
+        self._labels: set[str] = set()
 
     async def run(self) -> None:
-        """For ever."""
+        """Look again and again, until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(EVERY_S)
@@ -41,17 +48,17 @@ class DiskWatch:
     def look(self) -> None:
         """Set every gauge once."""
         metrics = self._metrics
-        with suppress(OSError):  # a folder that has gone: RocksDB will say so
+        with suppress(OSError):  # the folder is gone: RocksDB will report it
             disk = shutil.disk_usage(self._folder)
             metrics.disk_free.set(disk.free)
             metrics.disk_size.set(disk.total)
-        gauges: dict[str, Any] = {name: getattr(metrics, name) for name in PROPERTIES}
-        found = dict(self._databases())
-        for partition, database in found.items():
+        gauges: dict[str, Gauge] = {name: getattr(metrics, name) for name in PROPERTIES}
+        databases = dict(self._databases())
+        for partition, database in databases.items():
             for name, gauge in gauges.items():
                 gauge.labels(str(partition)).set(database.property_int_value(PROPERTIES[name]) or 0)
-        held = {str(partition) for partition in found}
-        for label in self._told - held:
+        labels = {str(partition) for partition in databases}
+        for label in self._labels - labels:  # other workers have these partitions now
             for gauge in gauges.values():
                 gauge.remove(label)
-        self._told = held
+        self._labels = labels

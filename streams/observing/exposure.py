@@ -1,4 +1,7 @@
-"""What recommendations consist of, by a sample of them: whose items, how many of the long tail, how many repeats."""
+"""What sampled recommendations consist of: items by expert, items of the long tail, repeats.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,21 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 
+from streams.counts import Counts
+
 SHOWN = 20
-"""The first places, which consumers show."""
+"""Items of a recommendation that consumers show."""
 WINDOW = 2000
+"""Coverage is measured over this to twice this many recommendations."""
 OTHER = "other"
+"""The label of experts that have none of their own."""
 
 
 class Exposure:
     """Counts the first 20 items of sampled recommendations.
 
-    ``head`` are the popular items; before it is known nothing is counted. ``experts`` are those that are told apart.
+    ``head`` are the popular items; nothing is counted until they are known. ``experts`` are those
+    that have a label of their own.
     """
 
     def __init__(self, experts: Collection[str]) -> None:
@@ -24,29 +32,33 @@ class Exposure:
         self.distinct = 0
         self._younger: set[str] = set()
         self._older: set[str] = set()
-        self._seen = 0
+        self._in_window = 0
 
-    def add(self, items: Sequence[str], reasons: Sequence[str], prefix: Sequence[str], counts: Counter[tuple[str, ...]]) -> None:
-        """Count one recommendation: its items, who speaks for each, and the items that the session had before.
+    def add(self, items: Sequence[str], reasons: Sequence[str], prefix: Sequence[str], counts: Counts) -> None:
+        """Count one recommendation.
 
-        ``counts`` gets ``("items", expert)``, ``("tail",)`` and ``("repeats",)``.
+        ``reasons`` are the experts of ``items``, and ``prefix`` are items that the session had
+        before.
         """
         if not self.head:
             return
         shown = items[:SHOWN]
         for reason, count in Counter(reasons[:SHOWN]).items():
-            counts["items", reason if reason in self._experts else OTHER] += count
-        counts["tail",] += sum(item not in self.head for item in shown)
-        counts["repeats",] += sum(item in prefix for item in shown)
-        if self._seen == WINDOW:
+            counts.item(reason if reason in self._experts else OTHER, count)
+        counts.tail_item(sum(item not in self.head for item in shown))
+        counts.repeated_item(sum(item in prefix for item in shown))
+        if self._in_window == WINDOW:
             self._older, self._younger = self._younger, set()
-            self.distinct, self._seen = len(self._older), 0
-        self._seen += 1
+            self.distinct, self._in_window = len(self._older), 0
+        self._in_window += 1
         for item in shown:
             if item not in self._younger:
                 self._younger.add(item)
                 self.distinct += item not in self._older
 
     def coverage(self, known: int) -> float:
-        """Share of the ``known`` items among those of the last 2,000 to 4,000 recommendations of the sample; NaN of none."""
+        """Return the share of the ``known`` items that the sample has recommended recently.
+
+        That is in its last 2,000 to 4,000 recommendations. NaN if no item is known.
+        """
         return min(self.distinct / known, 1.0) if known else float("nan")

@@ -1,4 +1,4 @@
-"""A Prometheus histogram that takes a whole unit's observations at once."""
+"""A Prometheus histogram that takes all observations of a unit at once. Pure, but for its lock."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from prometheus_client.registry import Collector
 
 
 class BulkHistogram(Collector):
-    """Without labels. prometheus-client's own takes a lock per observation, which every event would pay for.
+    """A histogram without labels.
 
-    What lies outside of 0 and ``worst`` counts as that: a replay of an old log would turn the sum of ages into nonsense.
+    prometheus-client's own takes a lock per observation, so per event. Values below 0 count as 0,
+    and values above ``worst`` count as ``worst``: the ages in a replay of an old log would make the
+    sum useless. The event loop observes, and the thread of the endpoint collects.
     """
 
     def __init__(
@@ -37,10 +39,10 @@ class BulkHistogram(Collector):
         self._add([bisect_right(ordered, bound) for bound in self._bounds], values)
 
     def observe_ages(self, times: Sequence[int], now: float) -> None:
-        """Count what the age of each of these times is, in seconds; they are in epoch ms, and ``now`` is in seconds."""
+        """Count the age of each time, in seconds. Times are in epoch ms, ``now`` is in seconds."""
         if not times:
             return
-        ordered = sorted(times)  # which costs little, as they nearly are
+        ordered = sorted(times)  # cheap, since they are nearly sorted
         now_ms, worst_ms = now * 1000, self._worst * 1000
         upto = [
             len(ordered) - (bisect_left(ordered, now_ms - bound * 1000) if bound < self._worst else 0) for bound in self._bounds
@@ -55,7 +57,7 @@ class BulkHistogram(Collector):
             self._sum = sum(amounts, self._sum)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """The state of now, for a scrape."""
+        """Yield the present state, for a scrape."""
         with self._lock:
             upto, total = self._upto, self._sum
         cumulative = [(bucket_name(bound), float(count)) for bound, count in zip(self._bounds, upto, strict=True)]
@@ -63,5 +65,5 @@ class BulkHistogram(Collector):
 
 
 def bucket_name(bound: float) -> str:
-    """As Prometheus writes it in the label `le`."""
+    """Return the bound as Prometheus writes it in the label `le`."""
     return "+Inf" if bound == float("inf") else repr(bound)

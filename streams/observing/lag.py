@@ -1,28 +1,93 @@
-"""What a worker knows of its place in the group, told twice a second: lag, commits, the oldest event not committed, the lease."""
+"""Metrics of the worker's place in the group, twice a second.
+
+These are its lag, its commits, the age of its oldest uncommitted event, and its lease.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from streams.observing.metrics import GroupMetrics
 from streams.observing.telemetry import Telemetry
 
 EVERY_S = 0.5
+"""Seconds between two looks."""
+
+
+class WatchedConsumer(Protocol):
+    """What `LagWatch` reads of the consumer.
+
+    It calls all of it on the event loop, twice a second.
+    """
+
+    def lag(self) -> dict[int, int]:
+        """Return the number of offsets left to do, per assigned partition of the events topic."""
+        ...
+
+    def committed_offset(self, partition: int) -> int:
+        """Return the offset that is committed for an assigned partition."""
+        ...
+
+    def oldest(self, partition: int) -> int | None:
+        """Return the Kafka time of the first event that was handed out and is not committed.
+
+        In epoch ms; ``None`` if there is no such event.
+        """
+        ...
+
+
+class WatchedLease(Protocol):
+    """What `LagWatch` reads of the lease."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the group has confirmed this worker's membership recently enough to send."""
+        ...
+
+
+class WatchedApp(Protocol):
+    """What `LagWatch` reads of the Faust app. It does so on the event loop, twice a second.
+
+    Example: `streams.engine.faust_app` in a worker, or in a test
+
+        SimpleNamespace(consumer=consumer, consumer_generation_id=7, lease=lease)
+    """
+
+    @property
+    def consumer(self) -> WatchedConsumer:
+        """The consumer of the events topic; it exists before the first look."""
+        ...
+
+    @property
+    def consumer_generation_id(self) -> int:
+        """The group's generation; -1 before this worker has joined."""
+        ...
+
+    @property
+    def lease(self) -> WatchedLease:
+        """The lease on the partitions."""
+        ...
 
 
 class LagWatch:
-    """Sets the gauges of the group. ``elected`` says whether this worker learns; ``now`` is in seconds since 1970, as Kafka's."""
+    """Sets the gauges of the group.
 
-    def __init__(self, app: Any, telemetry: Telemetry, elected: Callable[[], bool], now: Callable[[], float] = time.time) -> None:
+    ``elected`` returns whether this worker is the learner. ``now`` returns seconds since 1970, as
+    it is compared with Kafka times.
+    """
+
+    def __init__(
+        self, app: WatchedApp, telemetry: Telemetry, elected: Callable[[], bool], now: Callable[[], float] = time.time
+    ) -> None:
         self._app, self._telemetry, self._elected, self._now = app, telemetry, elected, now
-        self._told: set[str] = set()
+        self._labels: set[str] = set()
         self._waiting_since: dict[int, float] = {}
 
     async def run(self) -> None:
-        """For ever."""
+        """Look again and again, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + EVERY_S
@@ -33,21 +98,24 @@ class LagWatch:
     def look(self) -> None:
         """Set every gauge once."""
         consumer, metrics, now = self._app.consumer, self._telemetry.group, self._now()
-        left: dict[int, int] = consumer.lag()
+        lags = consumer.lag()
         self._telemetry.model.is_learner.set(self._elected())
-        metrics.assigned.set(len(left))
+        metrics.assigned.set(len(lags))
         metrics.generation.set(self._app.consumer_generation_id)
         metrics.lease_fresh.set(self._app.lease.fresh)
-        for partition, lag in left.items():
+        for partition, lag in lags.items():
             label = str(partition)
             metrics.lag.labels(label).set(lag)
             metrics.committed.labels(label).set(consumer.committed_offset(partition))
             metrics.oldest.labels(label).set(self._age(partition, lag, now))
-        self._forget(metrics, left)
+        self._forget(metrics, lags)
 
     def _age(self, partition: int, lag: int, now: float) -> float:
-        """By the first event that was handed out and is not committed; while none is, since there has been something to do."""
-        kafka_time: int | None = self._app.consumer.oldest(partition)
+        """Return the age of the first event that was handed out and is not committed, in seconds.
+
+        While there is none, but events are waiting, it is the time since they have been waiting.
+        """
+        kafka_time = self._app.consumer.oldest(partition)
         if kafka_time is not None:
             self._waiting_since.pop(partition, None)
             return max(now - kafka_time / 1000, 0.0)
@@ -56,11 +124,11 @@ class LagWatch:
             return 0.0
         return now - self._waiting_since.setdefault(partition, now)
 
-    def _forget(self, metrics: GroupMetrics, left: dict[int, int]) -> None:
-        """Another worker tells of these partitions now."""
-        held = {str(partition) for partition in left}
-        for label in self._told - held:
+    def _forget(self, metrics: GroupMetrics, lags: dict[int, int]) -> None:
+        """Remove the gauges of partitions that other workers have now."""
+        labels = {str(partition) for partition in lags}
+        for label in self._labels - labels:
             for gauge in (metrics.lag, metrics.committed, metrics.oldest):
                 gauge.remove(label)
             self._waiting_since.pop(int(label), None)
-        self._told = held
+        self._labels = labels

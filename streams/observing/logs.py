@@ -1,7 +1,8 @@
-"""Logs: lines for people on a terminal, JSON elsewhere; one event's name per line, and Faust's and aiokafka's go the same way.
+"""Logging: readable lines on a terminal, JSON elsewhere. Each line has an event name and fields.
 
-Levels: ``error`` is for a person, the process ends or has to be helped; ``warning`` is odd and was dealt with; ``info`` is the
-worker's life, a few lines an hour.
+Logs of Faust, aiokafka and kafka-python go the same way. Levels: ``error`` needs a person, or ends
+the process; ``warning`` is unusual, and was handled; ``info`` is a few lines per hour about the
+worker's life.
 """
 
 from __future__ import annotations
@@ -9,52 +10,61 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 from streams.settings import Settings
 
-QUIET = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+LIBRARIES = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+"""Loggers of libraries: only their warnings and errors are logged, and repetitions seldom."""
 CLOSING = "kafka.net.transport"
-"""Has an error for every connection that is closed, as a client's is that has its answer; what matters is raised besides."""
+"""A logger that is silenced: it logs an error for every connection that closes in good order.
+
+Errors that matter are raised as well.
+"""
 USERS = ("user_id", "session_id")
-"""Fields that name somebody."""
+"""Fields that identify a user."""
 WITHHELD = "withheld"
 HASH_BYTES = 8
-AGAIN_AFTER_S = 10.0
+REPEAT_AFTER_S = 10.0
+MAX_MESSAGES = 1000
+"""Messages that are remembered; some libraries log texts that are not templates."""
 
 
 class Seldom(logging.Filter):
-    """Lets each message of the libraries' through once in ten seconds: while Kafka is away, aiokafka has hundreds a second."""
+    """Passes each message of a library once in ten seconds.
+
+    While Kafka does not answer, aiokafka logs hundreds per second.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._said: dict[tuple[str, str], float] = {}
+        self._logged_at: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is said; what carries an exception always is."""
-        if record.exc_info or record.name.partition(".")[0] not in QUIET:
+        """Tell whether to log a record. Records with an exception, and Ouzel's own, always pass."""
+        if record.exc_info or record.name.partition(".")[0] not in LIBRARIES:
             return True
         message, now = (record.name, str(record.msg)), self._clock()
-        if now - self._said.get(message, -AGAIN_AFTER_S) < AGAIN_AFTER_S:
+        if now - self._logged_at.get(message, -REPEAT_AFTER_S) < REPEAT_AFTER_S:
             return False
-        if len(self._said) > 1000:  # messages that are no templates
-            self._said.clear()
-        self._said[message] = now
+        if len(self._logged_at) > MAX_MESSAGES:
+            self._logged_at.clear()
+        self._logged_at[message] = now
         return True
 
 
 def set_up(settings: Settings) -> None:
-    """Configure structlog and the standard library's loggers for this process; everything goes to stderr.
+    """Configure structlog and the standard library's loggers for this process, to log to stderr.
 
-    A secret is a ``SecretStr`` from `Settings` on, so that a log line of settings shows stars.
+    Secrets are ``SecretStr`` in `Settings`, so a log line of settings shows asterisks.
     """
     readable = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
-    # Not the renderer's own tracebacks: they show local variables, and one of those may hold a password.
+    # The renderer's own tracebacks show local variables, and one of those may hold a password.
     console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     renderer = console if readable else structlog.processors.JSONRenderer()
     shared: list[structlog.types.Processor] = [
@@ -64,7 +74,7 @@ def set_up(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         Pseudonyms(settings.hash_key.get_secret_value().encode() if settings.hash_key else None),
     ]
-    if not readable:  # the console renderer shows tracebacks itself
+    if not readable:  # the console renderer formats tracebacks itself
         shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -73,10 +83,10 @@ def set_up(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(ours_or_odd)
+    handler.addFilter(is_worth_logging)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, no_alarm],
+            foreign_pre_chain=[*shared, lower_errors],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -85,33 +95,41 @@ def set_up(settings: Settings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
     logging.captureWarnings(True)
-    for name in QUIET:
+    for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
     logging.getLogger(CLOSING).setLevel(logging.CRITICAL)
 
 
-def ours_or_odd(record: logging.LogRecord) -> bool:
-    """Whether a line is an event of ours, or a library's from warnings on.
+def is_worth_logging(record: logging.LogRecord) -> bool:
+    """Tell whether a record is an event of Ouzel's, or at least a warning of a library.
 
-    What we override of Faust talks, in tables of many lines, under our modules' names; ours come as dicts of structlog.
+    The name of the logger does not tell: classes that override Faust's log long tables under the
+    names of Ouzel's modules. Ouzel's own events are dicts from structlog.
     """
     return isinstance(record.msg, dict) or record.levelno >= logging.WARNING
 
 
-def no_alarm(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A library's error, as of a connection that aiokafka tries again, is a warning: what it cannot mend ends in one of ours."""
+def lower_errors(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Turn a library's error into a warning.
+
+    It may concern a connection that aiokafka retries. If a library cannot recover, Ouzel logs an
+    error of its own.
+    """
     if event.get("level") == "error":
         event["level"] = "warning"
     return event
 
 
 class Pseudonyms:
-    """Puts a keyed hash in the place of whoever is named in a line; without a key nothing."""
+    """Replaces ids of users and sessions in log lines by keyed hashes.
+
+    Without a key they are replaced by `WITHHELD`.
+    """
 
     def __init__(self, key: bytes | None) -> None:
         self._key = key if key is None or len(key) <= blake2b.MAX_KEY_SIZE else blake2b(key).digest()
 
-    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         for name in USERS:
             if (user := event.get(name)) is not None:
                 event[name] = WITHHELD if self._key is None else self.of(str(user), self._key)
@@ -119,5 +137,5 @@ class Pseudonyms:
 
     @staticmethod
     def of(user: str, key: bytes) -> str:
-        """The same for the same user and key."""
+        """Return the hash of a user id: the same for the same id and key."""
         return blake2b(user.encode(errors="replace"), key=key, digest_size=HASH_BYTES).hexdigest()

@@ -1,4 +1,4 @@
-"""Who watches the journey: counts, times and tests each unit, and tells Prometheus. It changes nothing."""
+"""Observes the journey: counts, times and tests each unit, for Prometheus. It changes nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Protocol
 
 from models.recommender import Ranking
+from streams.counts import Counts
 from streams.observing.accuracy import CUT, MODEL, POPULARITY, LiveAccuracy
 from streams.observing.attribution import attributed, rank_label
 from streams.observing.exposure import Exposure
@@ -20,42 +21,71 @@ from streams.sessions.step import Outcome, SessionName
 from streams.work import Work
 
 SAMPLED = 16
-"""Of so many events one is looked at closely: what its ranking consists of, and what the experts alone would have ranked."""
-HEAD_EVERY_S, SOON_S = 30.0, 1.0
+"""One event in so many is sampled: what its ranking consists of, and how each expert ranks."""
+HEAD_EVERY_S, HEAD_FIRST_S = 30.0, 1.0
 _strategy = attrgetter("strategy")
-SINCE_ACTED = (Outcome.ACCEPTED, Outcome.LATE)
+INTERACTED = (Outcome.ACCEPTED, Outcome.LATE)
+"""Outcomes of events on an item."""
 
 
 class Observer(Protocol):
-    """What the journey tells whoever watches it."""
+    """Observes the journey. `Pipeline` calls every method, on the thread of the event loop.
+
+    No method may change what the journey does, or raise. `MetricsObserver` is the one of a worker
+    with a metrics endpoint, `Unobserved` that of one without. Example, one that counts units:
+
+        class CountUnits(Unobserved):
+            def done(self, work, rankings, now):
+                self.units += 1
+    """
 
     def stage(self, name: str) -> AbstractContextManager[None]:
-        """Time one stage of a unit."""
+        """Return a context manager that times one stage; the names are values of the label `stage`.
+
+        Called for each stage of each unit. Stages of a unit follow each other and never nest.
+        """
         ...
 
     def samples(self, offset: int) -> bool:
-        """Whether the event at this offset is to be looked at closely."""
+        """Tell whether to rank by each expert alone, too, for the event at this source offset.
+
+        Called in step 4 for each trigger. The answer must be the same each time for an offset.
+        """
         ...
 
     def refresh(self) -> None:
-        """Partitions have changed hands."""
+        """Drop what is remembered of partitions that this worker has no longer.
+
+        Called before the first unit of each group generation, when the new partitions are assigned.
+        """
         ...
 
     def forget(self, name: SessionName) -> None:
-        """A user's session is deleted."""
+        """Drop what is remembered of a session, because its user is deleted.
+
+        Called in step 4. The session may still be remembered until the next `test` has ended.
+        """
         ...
 
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
-        """Test each event's item against the ranking of the same session's previous event."""
+        """Test each event's item against the previous ranking of its session.
+
+        Called once per unit in step 6, before anything has left the process. ``rankings`` are those
+        of ``work.triggers`` in the same order; ``popular`` are the most popular items.
+        """
         ...
 
     def done(self, work: Work, rankings: Sequence[Ranking], now: float) -> None:
-        """A unit is done at this time, in seconds."""
+        """Count a finished unit. ``now`` is when it was finished, in seconds since 1970.
+
+        Called once per unit after step 8, with the arguments of its `test`. An abandoned unit has a
+        `test` but no `done`.
+        """
         ...
 
 
 class Unobserved:
-    """Nobody watches: for a worker without an endpoint for metrics."""
+    """An `Observer` that does nothing, for a worker without a metrics endpoint."""
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         return nullcontext()
@@ -73,13 +103,16 @@ class Unobserved:
 
 
 class MetricsObserver:
-    """Tells Prometheus, and keeps for that the last rankings of the partitions ``assigned``, the accuracy and the exposure."""
+    """An `Observer` that sets the Prometheus metrics.
+
+    It keeps the latest rankings of the ``assigned`` partitions, the accuracy, and the exposure.
+    """
 
     def __init__(self, telemetry: Telemetry, events_topic: str, assigned: Callable[[], Set[int]]) -> None:
         self._telemetry, self._topic, self._assigned = telemetry, events_topic, assigned
         self._kafka_times, self._event_times = list[int](), list[int]()
         self.cache, self.accuracy, self.exposure = RankingCache(), LiveAccuracy(), Exposure(LABELS["expert"])
-        telemetry.before_scrape(self.tell)
+        telemetry.before_scrape(self.set_gauges)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         return self._telemetry.stages[name]
@@ -95,15 +128,19 @@ class MetricsObserver:
 
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
         cache, counts = self.cache, work.counts
-        kafka_times, event_times = self._kafka_times, self._event_times = [], []  # gathered here, as a walk costs more than this
+        # The times are for `done`: another loop there would cost more than to collect them here.
+        kafka_times, event_times = self._kafka_times, self._event_times = [], []
         places = {item: place for place, item in enumerate(popular)}
         for trigger, ranking in zip(work.triggers, rankings, strict=True):
             event, record, name, items = trigger.event, trigger.record, trigger.name, ranking.items[:CUT]
             offset = record.offset
-            if event.recommendation_id is not None and trigger.outcome in SINCE_ACTED:
+            if event.recommendation_id is not None and trigger.outcome in INTERACTED:
                 place = attributed(cache, self._topic, event.recommendation_id, event.item_id)
-                counts[("clicks", *place) if place is not None else ("unattributed",)] += 1
-            if name[2] != offset and trigger.outcome is Outcome.ACCEPTED:  # a session's first has nothing to be tested against
+                if place is None:
+                    counts.unattributed()
+                else:
+                    counts.click(*place)
+            if name[2] != offset and trigger.outcome is Outcome.ACCEPTED:  # not the session's first
                 self._test(name, event.item_id, places, counts)
             cache.remember(Remembered(name, offset, items, ranking.strategy, ranking.per_expert))
             kafka_times.append(record.timestamp)
@@ -112,34 +149,43 @@ class MetricsObserver:
                 self.exposure.add(items, ranking.reasons, trigger.prefix, counts)
         for event in work.impressions:
             place = attributed(cache, self._topic, event.recommendation_id or "", event.item_id)
-            counts[("impressions", *place) if place is not None else ("unattributed",)] += 1
+            if place is None:
+                counts.unattributed()
+            else:
+                counts.impression(*place)
         cache.purge()
 
-    def _test(self, name: SessionName, item: str, popular: Mapping[str, int], counts: Counter[tuple[str, ...]]) -> None:
+    def _test(self, name: SessionName, item: str, popular: Mapping[str, int], counts: Counts) -> None:
         last = self.cache.last(name)
         if last is None:
             self.accuracy.skipped += 1
             return
-        found = self.accuracy.test(item, last.items, popular, last.per_expert)
-        if found >= 0:
-            counts["follow_ups", last.strategy, rank_label(found)] += 1
+        place = self.accuracy.test(item, last.items, popular, last.per_expert)
+        if place >= 0:
+            counts.follow_up(last.strategy, rank_label(place))
 
     def done(self, work: Work, rankings: Sequence[Ranking], now: float) -> None:
         for strategy, count in Counter(map(_strategy, rankings)).items():
-            work.counts["recommendations", strategy] += count
+            work.counts.recommendation(strategy, count)
         self._telemetry.unit_done(work.outcomes, work.counts, self._kafka_times, self._event_times, now)
 
     async def follow_head(self, head: Callable[[], Awaitable[frozenset[str]]]) -> None:
-        """For ever: ask now and then which items are the popular ones; soon at first, as a new model learns them."""
-        pause = SOON_S
+        """Get the popular items again and again, until cancelled.
+
+        ``head`` returns them. A new model learns them soon, so the first pauses are short.
+        """
+        pause = HEAD_FIRST_S
         while True:
             self.exposure.head = await head()
             await asyncio.sleep(pause)
             if self.exposure.head:
                 pause = min(2 * pause, HEAD_EVERY_S)
 
-    def tell(self) -> None:
-        """Set what is computed from tallies; called before each scrape, in the endpoint's thread."""
+    def set_gauges(self) -> None:
+        """Set the metrics that are computed from tallies.
+
+        `Telemetry` calls it before each scrape, on the thread of the endpoint.
+        """
         telemetry, metrics, accuracy = self._telemetry, self._telemetry.quality, self.accuracy
         for method, tally in dict(accuracy.tallies).items():
             telemetry.reach(metrics.tests, tally.tests, method)

@@ -1,4 +1,8 @@
-"""The last rankings, in memory: what a session's next event is tested against, and what clicks and impressions are traced to."""
+"""The latest rankings, in memory. Pure.
+
+A session's next event is tested against its last ranking. Clicks and impressions are attributed to
+the ranking that they name.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,10 @@ from streams.sessions.step import SessionName
 
 
 class Remembered(msgspec.Struct, gc=False):
-    """A ranking, triggered by the event at this offset; of the items, and of those of each expert alone, the first 20."""
+    """A ranking and the offset of its trigger.
+
+    Of its items, and of each expert's, it has the first 20.
+    """
 
     name: SessionName
     offset: int
@@ -23,82 +30,89 @@ class Remembered(msgspec.Struct, gc=False):
 
 
 class Trail:
-    """The last rankings of one partition, by the offset of what triggered them.
+    """The latest rankings of one partition, ordered by the offset of their trigger.
 
-    A plain list, as to file each of them by name would cost an event more than all else that is counted of it.
+    A plain list is cheapest: a dict by id would cost more per event than all other counting.
     """
 
     def __init__(self) -> None:
         self._rankings: list[Remembered] = []
 
     def add(self, ranking: Remembered) -> None:
-        """Keep a ranking. Offsets rise, but where a unit was given up some come again, and the newer holds."""
-        held = self._rankings
-        if held and held[-1].offset >= ranking.offset:
-            del held[bisect_left(held, ranking.offset, key=_offset) :]
-        held.append(ranking)
+        """Append a ranking.
+
+        After an abandoned unit, offsets repeat: the new rankings replace the old.
+        """
+        rankings = self._rankings
+        if rankings and rankings[-1].offset >= ranking.offset:
+            del rankings[bisect_left(rankings, ranking.offset, key=_offset) :]
+        rankings.append(ranking)
 
     def cut(self, least: int) -> None:
-        """Keep the last ``least`` at least, and at most twice as many."""
+        """Drop old rankings if there are more than twice ``least``; the latest ``least`` stay."""
         if len(self._rankings) > 2 * least:
             del self._rankings[: len(self._rankings) - least]
 
     def at(self, offset: int) -> Remembered | None:
-        """The ranking that this offset triggered."""
+        """Return the ranking that the record at this offset triggered, or ``None``."""
         place = bisect_left(self._rankings, offset, key=_offset)
-        found = self._rankings[place : place + 1]
-        return found[0] if found and found[0].offset == offset else None
+        if place == len(self._rankings) or self._rankings[place].offset != offset:
+            return None
+        return self._rankings[place]
 
     def drop(self, names: Set[SessionName]) -> None:
-        """Hold none of these sessions any longer."""
+        """Drop the rankings of these sessions."""
         self._rankings = [ranking for ranking in self._rankings if ranking.name not in names]
 
 
 class RankingCache:
-    """The last ranking of at most ``sessions`` sessions, and of all of them at most ``rankings``, shared by the partitions alike.
+    """The last ranking of up to ``sessions`` sessions, and the latest ``rankings`` of them all.
 
-    Of each partition that is the last half of its share at least.
+    Partitions have equal shares of ``rankings``. Each keeps the latest half of its share at least.
     """
 
     def __init__(self, sessions: int = 100_000, rankings: int = 50_000) -> None:
         self._last: Recent[SessionName, Remembered] = Recent(sessions)
         self._trails: defaultdict[int, Trail] = defaultdict(Trail)
         self._rankings = rankings
-        self._gone: set[SessionName] = set()
+        self._forgotten: set[SessionName] = set()
 
     def last(self, name: SessionName) -> Remembered | None:
-        """The session's last ranking."""
+        """Return the session's last ranking, or ``None``."""
         return self._last.get(name)
 
     def triggered(self, partition: int, offset: int) -> Remembered | None:
-        """The ranking that this record triggered."""
+        """Return the ranking that this record triggered, or ``None``."""
         return self._trails[partition].at(offset) if partition in self._trails else None
 
     def remember(self, ranking: Remembered) -> None:
-        """Keep a ranking."""
+        """Add a ranking. The caller calls `purge` after each unit."""
         self._last.put(ranking.name, ranking)
         self._trails[ranking.name[0]].add(ranking)
 
     def keep(self, partitions: Set[int]) -> None:
-        """Drop what belongs to other partitions: whoever has them now is told of deletions."""
+        """Drop the rankings of other partitions, whose deletions reach other workers now."""
         self._last.keep(lambda name: name[0] in partitions)
         for partition in self._trails.keys() - partitions:
             del self._trails[partition]
 
     def forget(self, name: SessionName) -> None:
-        """Every ranking of the session is to go at the next `purge`."""
-        self._gone.add(name)
+        """Drop every ranking of the session at the next `purge`."""
+        self._forgotten.add(name)
 
     def purge(self) -> None:
-        """Once a unit: drop what is beyond the bounds, and the rankings of forgotten sessions, in one pass for all of them."""
+        """Drop rankings beyond the bounds, and those of forgotten sessions.
+
+        Call it once per unit.
+        """
         for trail in self._trails.values():
             trail.cut(self._rankings // (2 * len(self._trails)))
-        if self._gone:
-            for name in self._gone:
+        if self._forgotten:
+            for name in self._forgotten:
                 self._last.take(name)
             for trail in self._trails.values():
-                trail.drop(self._gone)
-            self._gone.clear()
+                trail.drop(self._forgotten)
+            self._forgotten.clear()
 
 
 def _offset(ranking: Remembered) -> int:

@@ -1,6 +1,6 @@
-"""The worker's telemetry: its metrics, what they are told of each unit, and the endpoint for Prometheus.
+"""The worker's telemetry: its metrics, how each unit changes them, and the endpoint for Prometheus.
 
-Counters move when a unit is done, so they equal what the topics hold.
+Counters rise when a unit is done, so they agree with the contents of the topics.
 """
 
 from __future__ import annotations
@@ -8,14 +8,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from types import TracebackType
 
-from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Metric, disable_created_metrics, start_http_server
 from prometheus_client.registry import Collector
 
 from models.recommender import Recommender
+from streams.counts import Counts
 from streams.errors import Abandoned
 from streams.observing.metrics import (
     LABELS,
@@ -30,7 +31,10 @@ from streams.settings import Settings
 
 
 class Timed:
-    """Times what is done inside of it, again and again; where that raises, ``failures`` counts it instead."""
+    """A reusable context manager that observes the seconds spent inside.
+
+    If the block raises, ``failures`` is called instead; `Abandoned` is not a failure.
+    """
 
     def __init__(self, observe: Callable[[float], None], failures: Callable[[], None] | None = None) -> None:
         self._observe, self._failures = observe, failures
@@ -39,7 +43,7 @@ class Timed:
     def __enter__(self) -> None:
         self._began = time.perf_counter()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if error is None:
             self._observe(time.perf_counter() - self._began)
         elif self._failures is not None and isinstance(error, Exception) and not isinstance(error, Abandoned):
@@ -47,22 +51,25 @@ class Timed:
 
 
 class BeforeScrape(Collector):
-    """Has no metric, but is asked first: then those who keep numbers of their own set theirs, one scrape at a time."""
+    """A collector without metrics that runs callbacks before each scrape, one scrape at a time.
+
+    The registry collects it first, so the callbacks set metrics before these are read.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.told: list[Callable[[], None]] = []
+        self.callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         registry.register(self)
 
-    def describe(self) -> Iterator[Any]:
-        """Nothing."""
+    def describe(self) -> Iterator[Metric]:
+        """Yield nothing."""
         yield from ()
 
-    def collect(self) -> Iterator[Any]:
-        """Nothing, after everybody has set what is theirs."""
+    def collect(self) -> Iterator[Metric]:
+        """Run the callbacks, and yield nothing."""
         with self._lock:
-            for tell in self.told:
-                tell()
+            for callback in self.callbacks:
+                callback()
         yield from ()
 
 
@@ -78,65 +85,78 @@ class Telemetry:
         self.group = GroupMetrics(self.registry)
         self.sessions = SessionMetrics(self.registry)
         self.model = ModelMetrics(self.registry)
-        self.quality = quality = QualityMetrics(self.registry)
+        self.quality = QualityMetrics(self.registry)
         self.stages = {name: Timed(journey.stage.labels(name).observe) for name in LABELS["stage"]}
         self.parts = {
             name: Timed(journey.delivery.labels(name).observe, journey.delivery_failures.labels(name).inc)
             for name in LABELS["part"]
         }
-        self._families: Mapping[str, Counter] = {
-            "dead_letters": journey.dead_letters,
-            "keys": journey.keys,
-            "transitions": journey.transitions,
-            "recommendations": journey.recommendations,
-            "expired": self.sessions.expired,
-            "items": quality.items,
-            "tail": quality.tail,
-            "repeats": quality.repeats,
-            "clicks": quality.clicks,
-            "impressions": quality.impressions,
-            "unattributed": quality.unattributed,
-            "follow_ups": quality.follow_ups,
-        }
         self._learning, self.ranking = (self.model.busy.labels(work) for work in ("learn", "rank"))
         self._reached: dict[tuple[Counter, tuple[str, ...]], float] = {}
         self.known_items = 0
 
-    def before_scrape(self, tell: Callable[[], None]) -> None:
-        """Call this in the endpoint's thread before each scrape."""
-        self._before.told.append(tell)
+    def before_scrape(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` before each scrape, on the thread of the endpoint."""
+        self._before.callbacks.append(callback)
 
     def unit_done(
         self,
         outcomes: Sequence[tuple[str, str]],
-        counts: Tally[tuple[str, ...]],
+        counts: Counts,
         kafka_times: Sequence[int],
         event_times: Sequence[int],
         now: float,
     ) -> None:
-        """Count a finished unit: each record's type and outcome, all else by family and labels, and the time to publication.
+        """Count a finished unit.
 
-        The times, epoch ms, are those of the events ranked for; ``now`` is in seconds.
+        ``outcomes`` are the event type and outcome of each record. The times, in epoch ms, are
+        those of the events that triggered a ranking; ``now`` is in seconds since 1970.
         """
         journey = self.journey
         for labels, count in Tally(outcomes).items():
             journey.events.labels(*labels).inc(count)
-        for (family, *values), count in counts.items():
-            metric = self._families[family]
-            (metric.labels(*values) if values else metric).inc(count)
-        journey.interactions.inc(counts["transitions",])
+        self._add(counts)
+        journey.interactions.inc(counts.transitions)
         journey.unit.observe(len(outcomes))
         journey.freshness.observe_ages(kafka_times, now)
         journey.event_freshness.observe_ages(event_times, now)
 
+    def _add(self, counts: Counts) -> None:
+        """Add every family of the counts to its metric."""
+        journey, quality = self.journey, self.quality
+        for metric, count in (
+            (journey.transitions, counts.transitions),
+            (self.sessions.expired, counts.expired_states),
+            (quality.tail, counts.tail_items),
+            (quality.repeats, counts.repeated_items),
+            (quality.unattributed, counts.unattributed_events),
+        ):
+            if count:
+                metric.inc(count)
+        for metric, by_label in (
+            (journey.dead_letters, counts.dead_letters),
+            (journey.keys, counts.foreign_keys),
+            (journey.recommendations, counts.recommendations),
+            (quality.items, counts.items),
+        ):
+            for label, count in by_label.items():
+                metric.labels(label).inc(count)
+        for metric, by_place in (
+            (quality.clicks, counts.clicks),
+            (quality.impressions, counts.impressions),
+            (quality.follow_ups, counts.follow_ups),
+        ):
+            for (strategy, rank), count in by_place.items():
+                metric.labels(strategy, rank).inc(count)
+
     def reach(self, counter: Counter, total: float, *labels: str) -> None:
-        """Bring a counter up to a total that is kept elsewhere."""
+        """Raise a counter to a total that is kept elsewhere."""
         gained = total - self._reached.get((counter, labels), 0)
         self._reached[counter, labels] = total
         (counter.labels(*labels) if labels else counter).inc(gained)
 
     def tell_build(self, settings: Settings) -> None:
-        """What runs, and in which domain."""
+        """Set the metric that says what runs, and in which domain."""
         encoder = settings.encoder if settings.model == "hybrid" else "none"
         self.process.build.labels(version("ouzel"), settings.domain, settings.model, encoder, settings.delivery).set(1)
 
@@ -154,17 +174,20 @@ class Telemetry:
         self.known_items = model.vocabulary_size
 
     def stepped(self, seconds: float) -> None:
-        """The model's thread took one learning step."""
+        """Count one learning step of the model thread, and its time."""
         self.model.step_seconds.observe(seconds)
         self._learning.inc(seconds)
 
-    def parameters_taken(self, told_at: float, now: float) -> None:
-        """The learner's parameters of this Kafka time are in use; both times are in seconds since 1970."""
-        self.model.parameters_time.set(told_at)
-        self.model.parameters_delay.set(max(now - told_at, 0.0))
+    def parameters_taken(self, published_at: float, now: float) -> None:
+        """Set the age of the learner's parameters that are in use from now on.
+
+        ``published_at`` is their Kafka time. Both times are in seconds since 1970.
+        """
+        self.model.parameters_time.set(published_at)
+        self.model.parameters_delay.set(max(now - published_at, 0.0))
 
     def recovered(self, seconds: float) -> None:
-        """The sessions of an assignment are there."""
+        """Count one recovery of an assignment's sessions, and set the time that it took."""
         self.group.recoveries.inc()
         self.group.recovery_seconds.set(seconds)
 

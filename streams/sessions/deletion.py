@@ -1,4 +1,7 @@
-"""Deletion: what stays of a deleted user is a marker, a keyed hash and a time, so that older events do not bring him back."""
+"""Markers of deleted users: a keyed hash and the time of the deletion.
+
+A marker is all that remains of a deleted user. Events up to that time are ignored. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 MARKER = b"d:"
-"""What a marker's key begins with, beside ``u:`` and ``s:`` of states."""
+"""Prefix of a marker's key. Keys of states begin with ``u:`` or ``s:``."""
 MARKER_VERSION = 1
 HASH_BYTES = 16
 
@@ -19,7 +22,7 @@ class _Stored(msgspec.Struct, array_like=True, gc=False):
 
 
 class Deleting(NamedTuple):
-    """How markers are made: the secret of their hashes, and how long they stay, ``None`` for ever."""
+    """The key of the hashes in markers, and after what time a marker expires; ``None`` is never."""
 
     secret: bytes = b""
     ttl_ms: int | None = None
@@ -30,16 +33,22 @@ _decode = msgspec.msgpack.Decoder(_Stored).decode
 
 
 def marker_key(user: str, secret: bytes) -> bytes:
-    """The key of a user's or anonymous session's marker; it tells nobody who that was who has not the secret."""
+    """Return the marker's key. Without the secret it does not reveal the user or session."""
     key = secret if len(secret) <= blake2b.MAX_KEY_SIZE else blake2b(secret).digest()
     return MARKER + blake2b(user.encode(), key=key, digest_size=HASH_BYTES).digest()
 
 
 def pack_marker(deleted_at: int, source_offset: int) -> bytes:
-    """The stored form: 8 bytes of source offset, as every state's, then msgpack. ``deleted_at`` is Kafka time, epoch ms."""
+    """Return the stored form: 8 bytes of source offset, as in every state, then msgpack.
+
+    ``deleted_at`` is Kafka time in epoch ms.
+    """
     return source_offset.to_bytes(8, "big") + _encode(_Stored(MARKER_VERSION, deleted_at))
 
 
 def deleted_at(value: bytes) -> int:
-    """Read the stored form. Raises ``msgspec.DecodeError`` on foreign bytes."""
+    """Return the time of the deletion from the stored form.
+
+    Raises ``msgspec.DecodeError`` if the bytes are not a marker.
+    """
     return _decode(memoryview(value)[8:]).deleted_at

@@ -1,4 +1,4 @@
-"""A bounded dict of what was put last, for less than an order of use would cost each event."""
+"""A bounded dict of the latest entries. It costs less per event than an LRU dict. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Holds at most ``capacity`` entries and what was put at once beyond it, and always the last ``capacity / 2`` that were put.
+    """Holds the last ``capacity / 2`` entries at least, and ``capacity`` entries at most.
 
-    Two plain dicts take turns: when the younger is full it becomes the older, and the older is forgotten.
+    `put_all` may exceed the capacity for a while. Two plain dicts take turns: when the younger is
+    full it becomes the older, and the entries of the previous older one are dropped.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -24,33 +25,33 @@ class Recent(Generic[K, V]):
         return len(self._younger.keys() | self._older.keys())
 
     def put(self, key: K, value: V) -> None:
-        """Keep this."""
+        """Add or replace one entry."""
         if len(self._younger) >= self._half:
             self._older, self._younger = self._younger, {}
         self._younger[key] = value
 
     def put_all(self, entries: Mapping[K, V]) -> None:
-        """Keep these, all of them, however many."""
+        """Add or replace these entries. All of them are kept, even if there are more than fit."""
         if len(self._younger) >= self._half:
             self._older, self._younger = self._younger, {}
         self._younger.update(entries)
 
     def get(self, key: K) -> V | None:
-        """What was put last under this key, if it is still held."""
-        found = self._younger.get(key)
-        return self._older.get(key) if found is None else found
+        """Return the latest value of this key, or ``None`` if it is not held."""
+        value = self._younger.get(key)
+        return self._older.get(key) if value is None else value
 
     def take(self, key: K) -> V | None:
-        """The same, and hold it no longer."""
+        """Remove this key and return its latest value, or ``None`` if it is not held."""
         older = self._older.pop(key, None)
         return self._younger.pop(key, older)
 
     def keep(self, wanted: Callable[[K], bool]) -> None:
-        """Hold nothing any longer but under keys that this is true of; looks at every one."""
-        for held in (self._younger, self._older):
-            for key in [key for key in held if not wanted(key)]:
-                del held[key]
+        """Drop every entry whose key is not wanted. Takes time in proportion to the entries."""
+        for entries in (self._younger, self._older):
+            for key in [key for key in entries if not wanted(key)]:
+                del entries[key]
 
     def clear(self) -> None:
-        """Hold nothing."""
+        """Drop every entry."""
         self._younger, self._older = {}, {}

@@ -1,4 +1,4 @@
-"""The states of sessions as a unit of work sees them: decoded once, and those of the last units still at hand."""
+"""The session states that a unit of work reads and changes, cached decoded between units."""
 
 from __future__ import annotations
 
@@ -6,34 +6,39 @@ from streams.sessions.recent import Recent
 from streams.sessions.step import State, unpack
 from streams.sessions.store import SessionStore
 
-AT_HAND = 8192
-"""States kept decoded between units; one weighs a few kB."""
+CACHED = 8192
+"""Decoded states that are kept between units, of a few kB each."""
 
 
 class States:
-    """Reads through to the store. A unit works on the states at hand, so after one that is given up none of them holds."""
+    """A read-through cache of the store.
 
-    def __init__(self, store: SessionStore, capacity: int = AT_HAND) -> None:
+    A unit changes the cached states in place. If it is abandoned, the cache differs from the store
+    and is cleared. `Pipeline` calls, per unit: `begin`, then `get` and `empty` in step 4, then
+    `stored` in step 8.
+    """
+
+    def __init__(self, store: SessionStore, capacity: int = CACHED) -> None:
         self._store = store
-        self._at_hand: Recent[tuple[int, bytes], State] = Recent(capacity)
+        self._cached: Recent[tuple[int, bytes], State] = Recent(capacity)
         self._in_unit: dict[tuple[int, bytes], State] = {}
 
     def begin(self) -> None:
-        """Another unit begins."""
+        """Begin a unit. If the previous one was not stored, clear the cache."""
         if self._in_unit:
             self.refresh()
 
     def refresh(self) -> None:
-        """Nothing that is at hand holds: partitions have changed hands, say."""
-        self._at_hand.clear()
+        """Clear the cache, as after a rebalance, when other workers may have changed the states."""
+        self._cached.clear()
         self._in_unit = {}
 
     def get(self, partition: int, key: bytes) -> State:
-        """The state as this unit has it so far, to be changed in place."""
+        """Return the state as this unit has left it so far. The caller may change it in place."""
         name = (partition, key)
         state = self._in_unit.get(name)
         if state is None:
-            state = self._at_hand.get(name)
+            state = self._cached.get(name)
             if state is None:
                 stored = self._store.get(partition, key)
                 state = State() if stored is None else unpack(stored)
@@ -41,10 +46,10 @@ class States:
         return state
 
     def empty(self, partition: int, key: bytes) -> None:
-        """The state is that of somebody who was never here."""
+        """Replace the state by an empty one."""
         self._in_unit[partition, key] = State()
 
     def stored(self) -> None:
-        """The unit is done and in the store: its states stay at hand."""
-        self._at_hand.put_all(self._in_unit)
+        """Cache the states of the unit, which the store has now."""
+        self._cached.put_all(self._in_unit)
         self._in_unit = {}

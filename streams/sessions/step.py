@@ -1,7 +1,7 @@
-"""The step: what one event does to a user's sessions. Pure: no clock, no Kafka, no model.
+"""The step: what one event changes in a user's sessions. Pure: no clock, no Kafka, no model.
 
-Time is event time and lateness is relative to the session's own last event, so no clock of another user can freeze or
-expire anything here. Expiry goes by Kafka time (`expired`).
+Time is event time, and lateness is relative to the session's own last event, so a wrong clock of
+one user affects no other user. Only expiry goes by Kafka time (`expired`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import msgspec
 from streams.events.records import EVENT_TYPES, PREFIX_LENGTH, Event, Interaction, Transition
 
 OPEN_SESSIONS = 4
-"""Sessions of one user that are kept side by side (several devices); the least recently used goes first."""
+"""Open sessions per user, as on several devices. The least recently used one is dropped first."""
 RECENT_EVENT_IDS = 32
 SUPPRESSED_ITEMS = 20
 STATE_VERSION = 1
 NOTHING: frozenset[str] = frozenset()
 SessionName = tuple[int, bytes, int]
-"""Names one session among all: its partition, its state key and the offset of its first event."""
+"""Identifies a session: its partition, its state key and the offset of its first event."""
 
 
 class Outcome(StrEnum):
@@ -35,13 +35,16 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     SUPPRESSED = "feedback"
     IMPRESSION = "impression"
-    __hash__ = str.__hash__  # a few hundred ns sooner than an enum's own, and that of the equal string
+    __hash__ = str.__hash__  # a few hundred ns faster than an enum's own, and equal to the string's
 
 
 class Session(msgspec.Struct, array_like=True, gc=False):
-    """One visit: the last interactions in event-time order, and what suppresses or repeats.
+    """One visit of a user.
 
-    ``first_offset`` is the offset of the event that began it, which names it within its partition. Times are epoch ms.
+    ``first_offset`` is the offset of the event that began it; it identifies the session within its
+    partition. ``length`` counts all interactions, and ``prefix`` keeps the latest in the order of
+    event time. ``suppressed`` are items not to recommend, and ``recent_event_ids`` hashes of the
+    latest event ids. Times are in epoch ms.
     """
 
     session_id: str | None
@@ -55,7 +58,7 @@ class Session(msgspec.Struct, array_like=True, gc=False):
 
 
 class State(msgspec.Struct, array_like=True, gc=False):
-    """All that is kept under one state key. ``seen_at`` is the Kafka time of the last event, epoch ms."""
+    """All that is stored under one state key. ``seen_at`` is the latest Kafka time, in epoch ms."""
 
     version: int = STATE_VERSION
     seen_at: int = 0
@@ -63,7 +66,10 @@ class State(msgspec.Struct, array_like=True, gc=False):
 
 
 class Step(NamedTuple):
-    """The effect of one event: the session to rank for if a ranking is due, and the transition that it makes, if any."""
+    """The effect of one event.
+
+    ``session`` is the session that changed, ``None`` if nothing changed. ``triggers``: rank for it.
+    """
 
     outcome: Outcome
     session: Session | None = None
@@ -76,52 +82,62 @@ _decode = msgspec.msgpack.Decoder(State).decode
 
 
 def user_key(user_id: str) -> bytes:
-    """The state key of a user."""
+    """Return the state key of a user."""
     return b"u:" + user_id.encode()
 
 
 def session_key(session_id: str) -> bytes:
-    """The state key of an anonymous session."""
+    """Return the state key of an anonymous session."""
     return b"s:" + session_id.encode()
 
 
 def state_key(event: Event) -> bytes:
-    """The key under which this event's sessions are kept."""
+    """Return the key under which this event's sessions are stored."""
     return user_key(event.user_id) if event.user_id is not None else session_key(event.session_id or "")
 
 
 def owner(event: Event) -> str:
-    """Whose the event is: the user's, or the anonymous session's."""
+    """Return the id of the event's user, or of its anonymous session."""
     return event.user_id if event.user_id is not None else event.session_id or ""
 
 
 def pack(state: State, source_offset: int) -> bytes:
-    """The stored form: 8 bytes of source offset, so that recovery compares without decoding, then msgpack."""
+    """Return the stored form: 8 bytes of source offset, then msgpack.
+
+    Recovery compares the offsets without decoding.
+    """
     return source_offset.to_bytes(8, "big") + _encode(state)
 
 
 class NewerState(Exception):
-    """A state that a later version of this program has written; to read on would lose it."""
+    """A later version of Ouzel wrote this state. An older one would lose data if it went on."""
 
 
 def unpack(value: bytes) -> State:
-    """Read the stored form. Raises ``msgspec.DecodeError`` on foreign bytes and `NewerState` on a later version's."""
+    """Decode the stored form.
+
+    Raises ``msgspec.DecodeError`` if the bytes are not a state, and `NewerState` if a later version
+    of Ouzel wrote them.
+    """
     version = _version(value)
     if version > STATE_VERSION:
-        raise NewerState(f"session state of version {version}, this program reads up to {STATE_VERSION}")
+        raise NewerState(
+            f"session state has version {version}, this version of Ouzel reads up to {STATE_VERSION}: run the newer version"
+        )
     return _decode(memoryview(value)[8:])
 
 
 def _version(value: bytes) -> int:
-    """The first element of the array that a state is; 0 where there is none."""
+    """Return the first element of the msgpack array; 0 if the bytes are not such an array."""
     return value[9] if len(value) > 9 and 0x91 <= value[8] <= 0x9F and value[9] < 0x80 else 0
 
 
 def step(state: State, event: Event, partition: int, offset: int, kafka_time: int, gap_ms: int) -> Step:
-    """Apply one event to ``state`` in place; what is returned shares its lists with nobody.
+    """Apply one event to ``state`` in place. The returned transition shares no list with it.
 
-    Without a session in the answer nothing has changed: such a state is not stored.
-    ``gap_ms`` of event time without an explicit session id begins a new session. ``kafka_time`` is epoch ms.
+    If the result has no session, nothing has changed and the state need not be stored. A gap of
+    more than ``gap_ms`` of event time starts a new session, unless the event names its session.
+    ``kafka_time`` is in epoch ms.
     """
     kind = EVENT_TYPES[event.event_type]
     if not (kind.extends or kind.suppresses):
@@ -152,25 +168,29 @@ def step(state: State, event: Event, partition: int, offset: int, kafka_time: in
 
 
 def dwell(prefix: Sequence[Interaction]) -> float:
-    """Seconds between the last two interactions; -1 before there are two."""
+    """Return the seconds between the last two interactions, or -1 if there are fewer than two."""
     return (prefix[-1].timestamp - prefix[-2].timestamp) / 1000 if len(prefix) > 1 else -1.0
 
 
 def not_again(session: Session, exclude: str) -> frozenset[str]:
-    """Items that the session is not to be recommended: those suppressed and, by ``exclude``, those ``seen`` or ``purchased``."""
+    """Return the items that must not be recommended to this session.
+
+    These are the suppressed ones and, according to ``exclude``, ``nothing`` else, those
+    ``purchased``, or all ``seen``.
+    """
     if exclude == "nothing":
         return frozenset(session.suppressed) if session.suppressed else NOTHING
-    known = (i.item_id for i in session.prefix if exclude == "seen" or i.event_type == "purchase")
-    return frozenset((*session.suppressed, *known))
+    excluded = (i.item_id for i in session.prefix if exclude == "seen" or i.event_type == "purchase")
+    return frozenset((*session.suppressed, *excluded))
 
 
 def expired(state: State, now_ms: int, ttl_ms: int) -> bool:
-    """Whether nothing came for ``ttl_ms`` of Kafka time."""
+    """Tell whether the last event is more than ``ttl_ms`` of Kafka time ago."""
     return now_ms - state.seen_at > ttl_ms
 
 
 def _find(state: State, event: Event, gap_ms: int) -> Session | None:
-    """The open session that the event belongs to; an implicit one that the gap has closed is dropped here."""
+    """Return the open session of the event. A session that the gap has closed is dropped here."""
     for position, session in enumerate(state.sessions):
         if session.session_id != event.session_id:
             continue
@@ -193,7 +213,7 @@ def _suppress(session: Session, item_id: str) -> None:
 
 
 def _extend(session: Session, event: Event, partition: int, offset: int, weight: float) -> Transition:
-    """Insert the interaction by time and return the transition from what came before it."""
+    """Insert the interaction by event time, and return the transition from those before it."""
     prefix = session.prefix
     at = bisect_right(prefix, event.timestamp, key=_timestamp)
     before = prefix[:at]

@@ -1,4 +1,7 @@
-"""Recorded events as a stream of transitions, by the steps that a worker takes: the same decoding, sessions and order."""
+"""Recorded events as a stream of transitions, made as a worker makes them.
+
+Decoding, sessions and order are the worker's.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ import msgspec
 from models.evaluation.stream import Stream
 from streams.events.decode import BadRecord, EventDecoder
 from streams.events.records import Event
-from streams.sessions.step import State, dwell, state_key, step
+from streams.learning.steps import add
+from streams.sessions.step import State, state_key, step
 from streams.tools.replay import Bad, Line, read
 
 _encode = msgspec.json.Encoder().encode
@@ -21,25 +25,29 @@ _DRIFT = re.compile(r"permute(?::(?P<share>0?\.\d+|1(?:\.0*)?))?@(?P<at>0?\.\d+)
 
 
 class Drift(NamedTuple):
-    """A sudden change: at the fraction ``at`` of the events, a ``share`` of the items swap what they are."""
+    """A sudden change: after the share ``at`` of the events, a ``share`` of the items swap ids."""
 
     share: float
     at: float
 
     @classmethod
     def parse(cls, text: str) -> Drift:
-        """From ``permute@0.5`` or ``permute:0.3@0.5``. Raises ``ValueError``."""
-        found = _DRIFT.fullmatch(text)
-        if not found:
-            raise ValueError(f"{text!r} is no drift: permute@0.5, say, or permute:0.3@0.5")
-        return cls(float(found["share"] or 1), float(found["at"]))
+        """Read a drift as ``permute@0.5`` or ``permute:0.3@0.5``. Raises ``ValueError``."""
+        match = _DRIFT.fullmatch(text)
+        if not match:
+            raise ValueError(f"{text!r} is not a drift; examples are permute@0.5 and permute:0.3@0.5")
+        return cls(float(match["share"] or 1), float(match["at"]))
 
 
 def read_stream(
     paths: Sequence[Path], columns: Mapping[str, str], bad: Bad, *, gap_ms: int, test: Path | None = None,
     drift: Drift | None = None, seed: int = 0, limit: int | None = None,
 ) -> Stream:  # fmt: skip
-    """The transitions of all files, merged by event time; ``test`` is one of them, or one more."""
+    """Return the transitions of all files, merged by event time.
+
+    ``test`` is one of the files or another one; its transitions are marked. Invalid lines go to
+    ``bad``. ``limit`` is the number of events to read at most.
+    """
     everything = list(paths)
     if test is not None and test.resolve() not in [path.resolve() for path in paths]:
         everything.append(test)
@@ -51,14 +59,14 @@ def read_stream(
 
 
 def permute(lines: Sequence[Line], drift: Drift, seed: int) -> None:
-    """Change the items of the later lines, in place."""
+    """Swap the items of the later lines, in place."""
     items = sorted({str(line.event["item_id"]) for line in lines})
     rng = random.Random(seed)
     moved = rng.sample(items, round(len(items) * drift.share))
-    becomes = dict(zip(moved, rng.sample(moved, len(moved)), strict=True))
+    new_ids = dict(zip(moved, rng.sample(moved, len(moved)), strict=True))
     for line in lines[int(len(lines) * drift.at) :]:
         item = str(line.event["item_id"])
-        line.event["item_id"] = becomes.get(item, item)
+        line.event["item_id"] = new_ids.get(item, item)
 
 
 def _stream(lines: Iterable[Line], tests: set[int], paths: Sequence[Path], bad: Bad, gap_ms: int) -> Stream:
@@ -73,12 +81,9 @@ def _stream(lines: Iterable[Line], tests: set[int], paths: Sequence[Path], bad: 
         assert isinstance(event, Event)
         key = state_key(event)
         result = step(states.setdefault(key, State()), event, 0, offset, line.at, gap_ms)
-        if (made := result.transition) is None or (session := result.session) is None:
+        if result.transition is None or (session := result.session) is None:
             continue
-        prefix = [interaction.item_id for interaction in made.prefix]
-        stream.transitions.append(
-            0, offset, prefix, made.item_id, made.event_type, made.weight, made.timestamp, made.prefix_length, dwell(made.prefix)
-        )
+        add(stream.transitions, result.transition)
         stream.session.append(numbers.setdefault((key, session.first_offset), len(numbers)))
         stream.of_test_file.append(line.file in tests)
     return stream

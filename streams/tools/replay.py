@@ -1,4 +1,7 @@
-"""Reading recorded behaviour from files, in order of event time, as records for the events topic. Pure but for reading."""
+"""Recorded behaviour from files, in order of event time, as records for the events topic.
+
+Pure, but for reading the files.
+"""
 
 from __future__ import annotations
 
@@ -9,67 +12,76 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from streams.events.bounds import JsonObject
 
 SUFFIXES = (".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson")
 SECONDS_BELOW = 1e11
+"""A smaller time is in seconds, others in milliseconds."""
 
 
 class ReplayError(Exception):
-    """A file that cannot be replayed; one line."""
+    """A file cannot be replayed. The message says why, in one line."""
 
 
 class Line(NamedTuple):
-    """One event of a file. ``at`` is event time in ms, ``number`` the line, from 1."""
+    """One event of a file: event time ``at`` in epoch ms, position of the file, line from 1."""
 
     at: int
     file: int
     number: int
-    event: dict[str, Any]
+    event: JsonObject
 
     @property
     def key(self) -> bytes:
-        """The record key: whose event it is."""
+        """The record key: the user id, or else the session id."""
         return str(self.event.get("user_id", self.event.get("session_id", ""))).encode()
 
 
 @dataclass
 class Bad:
-    """Lines that are no events: how many, and the first few as ``file:line: reason``."""
+    """Invalid lines: their number, and the first five as ``file:line: reason``."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
     def add(self, path: Path, number: int, reason: str) -> None:
-        """Note one."""
+        """Count one."""
         self.count += 1
         if len(self.examples) < 5:
             self.examples.append(f"{path.name}:{number}: {reason}")
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and those in the folders named. Raises `ReplayError` when there is none."""
-    found: list[Path] = []
+    """Return these files, and the files in these folders.
+
+    Raises `ReplayError` if there are none.
+    """
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(inner for inner in path.iterdir() if inner.suffix in SUFFIXES)
+            files += sorted(inner for inner in path.iterdir() if inner.suffix in SUFFIXES)
         elif path.is_file():
-            found.append(path)
+            files.append(path)
         else:
-            raise ReplayError(f"no file {path}")
-    if not found:
-        raise ReplayError("no files to replay")
-    return found
+            raise ReplayError(f"no file {path}, and no folder of that name")
+    if not files:
+        raise ReplayError(f"no files to replay: the folders have none that end in {', '.join(SUFFIXES)}")
+    return files
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str], bad: Bad) -> list[Line]:
-    """Every event of the files, merged by event time; equal times stay in the order of files and lines."""
+    """Return the events of all files by event time; equal times stay in the order of the lines.
+
+    ``columns`` maps Ouzel's fields to columns of a table. Invalid lines go to ``bad``.
+    """
     lines = [line for n, path in enumerate(paths) for line in _lines(n, path, columns, bad)]
     return sorted(lines, key=lambda line: line[:3])
 
 
 def digest(path: Path) -> str:
-    """A short name for a file's contents, so that event ids are the same in every replay."""
+    """Return a short hash of a file's contents, so that event ids are the same in every replay."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:12]
 
@@ -92,8 +104,8 @@ def _lines(n: int, path: Path, columns: Mapping[str, str], bad: Bad) -> Iterator
             yield Line(at, n, number, event)
 
 
-def _rows(path: Path, columns: Mapping[str, str], bad: Bad) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and our fields of each line, whatever the format."""
+def _rows(path: Path, columns: Mapping[str, str], bad: Bad) -> Iterator[tuple[int, JsonObject]]:
+    """Yield the number and Ouzel's fields of each line, whatever the format."""
     with path.open(encoding="utf-8", errors="replace", newline="") as stream:
         if path.suffix in (".json", ".jsonl", ".ndjson"):
             for number, text in enumerate(stream, start=1):
@@ -112,13 +124,15 @@ def _rows(path: Path, columns: Mapping[str, str], bad: Bad) -> Iterator[tuple[in
         names = dict(columns) or {"session_id": "SessionId", "timestamp": "Time", "item_id": "ItemId"}
         missing = sorted(set(names.values()) - set(header))
         if missing:
-            raise ReplayError(f"{path.name}: no column {missing[0]}; it has {', '.join(header)}; say --columns item_id=...,...")
+            raise ReplayError(
+                f"{path.name}: no column {missing[0]}; it has {', '.join(header)}. Name them with --columns item_id=...,..."
+            )
         for number, cells in enumerate(reader, start=2):
             yield number, {ours: cells.get(theirs) for ours, theirs in names.items()}
 
 
-def milliseconds(value: Any) -> int:
-    """Epoch ms from epoch seconds or ms, or ISO 8601. Raises ``ValueError``."""
+def milliseconds(value: str | float) -> int:
+    """Return epoch ms from epoch seconds, epoch ms or ISO 8601. Raises ``ValueError``."""
     if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
         moment = datetime.fromisoformat(value)
         return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
@@ -128,9 +142,10 @@ def milliseconds(value: Any) -> int:
 
 @dataclass
 class Pace:
-    """When the next event is due: by ``rate`` in events/s, by ``speed`` times event time, or at once.
+    """Computes when the next event is due.
 
-    ``clock`` gives seconds; nothing here sleeps.
+    By ``rate`` in events/s, or by event time that passes ``speed`` times as fast, or at once.
+    ``clock`` returns seconds. The caller sleeps.
     """
 
     clock: Callable[[], float]
@@ -141,7 +156,10 @@ class Pace:
     _sent: int = 0
 
     def wait(self, at: int) -> float:
-        """Seconds until the event of time ``at`` (ms) is due; 0 when it is. Each call is for the next event."""
+        """Return the seconds until the next event is due, at least 0.
+
+        ``at`` is its event time in ms.
+        """
         now = self.clock()
         if self._began is None:
             self._began, self._first = now, at

@@ -1,7 +1,8 @@
-"""A synthetic shop, seeded: items with names, categories, brands and prices, and shoppers with tastes and habits.
+"""A synthetic shop from a seed: items with names, categories, brands and prices, and shoppers.
 
-Shoppers browse in sessions. Within one they follow habits: each item has a few items that people go to next, mostly of the same
-category and near in price, so a model of sequences beats popularity. New items arrive, and tastes can shift at a moment.
+Shoppers browse in sessions, and they have habits: after each item they often go to one of a few
+others, mostly of the same category and near in price. So a model of sequences is better than
+popularity. New items arrive, and the habits can change at one moment.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from streams.events.bounds import JsonObject
 
 CATALOGUE: dict[str, tuple[str, ...]] = {
     "Footwear": ("Trail running shoes", "Walking boots", "Sandals", "Approach shoes", "Gaiters", "Wool socks"),
@@ -22,10 +25,15 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
 BRANDS = ("Ouzel", "Torrent", "Kestrel", "Moraine", "Alder", "Skerry", "Firn", "Bracken")
 COLOURS = ("slate", "moss", "rust", "sand", "navy", "plum", "chalk", "amber")
 NEXT = 6
+"""Items that shoppers go to after an item."""
 HABIT = 0.72
+"""Probability of going to one of these, rather than to a favourite."""
 REPEAT = 0.08
+"""Probability of another event on the same item."""
 SESSION_EVENTS = 5.0
+"""Mean number of further events in a session."""
 GAP_MS = 3_600_000
+"""A shopper who was away for longer begins a session."""
 
 
 class Product(NamedTuple):
@@ -37,8 +45,8 @@ class Product(NamedTuple):
     brand: str
     price: float
 
-    def record(self) -> dict[str, Any]:
-        """As a record of the items topic."""
+    def record(self) -> JsonObject:
+        """Return it as a record of the items topic."""
         return {
             "item_id": self.item_id,
             "item_name": self.name,
@@ -51,7 +59,7 @@ class Product(NamedTuple):
 
 @dataclass
 class Shopper:
-    """Someone with favourite categories and a brand, and what they are looking at."""
+    """A user: favourite categories and brand, the item they look at, and the events left."""
 
     user_id: str
     tastes: list[str]
@@ -62,10 +70,10 @@ class Shopper:
 
 
 class Shop:
-    """The shop and its shoppers; the same seed gives the same events, but for the times.
+    """The shop and its shoppers. The same seed gives the same events, but for the times.
 
-    ``shift_at`` is the share of the events after which what follows what is drawn anew: a shift of taste. A tenth of the items
-    arrives over the first nine tenths of the events.
+    After the share ``shift_at`` of the events, new habits are drawn. A tenth of the items arrives
+    during the first nine tenths of the events. Without ``events`` the shop never closes.
     """
 
     def __init__(self, *, seed: int, users: int, items: int, events: int | None, start_ms: int, shift_at: float | None) -> None:
@@ -79,11 +87,14 @@ class Shop:
         self._start_ms = start_ms
 
     def opening(self) -> list[Product]:
-        """The items that are there from the beginning."""
+        """Return the items that are there from the beginning."""
         return self.products[: self._open]
 
-    def run(self, step_ms: float) -> Iterator[Product | dict[str, Any]]:
-        """Events in order of time, ``step_ms`` of event time apart; a `Product` comes before the first event on it."""
+    def run(self, step_ms: float) -> Iterator[Product | JsonObject]:
+        """Yield events in order of time, ``step_ms`` of event time apart, and new items.
+
+        A new item comes as a `Product`, before the first event on it.
+        """
         number, at = 0, float(self._start_ms)
         shifted = False
         while self._events is None or number < self._events:
@@ -104,7 +115,7 @@ class Shop:
             return self.products[self._open - 1]
         return None
 
-    def _event(self, number: int, at: int) -> dict[str, Any]:
+    def _event(self, number: int, at: int) -> JsonObject:
         rng = self._rng
         shopper = self._shoppers[min(int(rng.expovariate(4.0 / len(self._shoppers))), len(self._shoppers) - 1)]
         if shopper.left <= 0 or shopper.looking is None or at - shopper.at > GAP_MS:
@@ -115,7 +126,7 @@ class Shop:
         shopper.left -= 1
         shopper.at = at
         product = shopper.looking
-        event = {
+        event: JsonObject = {
             "event_id": f"sim-{self._start_ms}-{number}",
             "user_id": shopper.user_id,
             "item_id": product.item_id,
@@ -127,7 +138,7 @@ class Shop:
         return event
 
     def _follow(self, product: Product) -> Product:
-        """One of the items that people go to next: the first ones more often."""
+        """Return an item that shoppers go to next. The first ones are more frequent."""
         after = self._next.get(product.item_id)
         if after is None:
             near = [p for p in self.products[: self._open] if p.category == product.category and p is not product]
@@ -139,7 +150,7 @@ class Shop:
         return self._rng.choices(after, weights)[0]
 
     def _favourite(self, shopper: Shopper) -> Product:
-        """An item of a favourite category, rather of the brand, popular ones first."""
+        """Return an item of a favourite category, often of the favourite brand, mostly popular."""
         category = self._rng.choice(shopper.tastes)
         of_category = [p for p in self.products[: self._open] if p.category == category] or self.products[: self._open]
         of_brand = [p for p in of_category if p.brand == shopper.brand]

@@ -10,8 +10,8 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from support.journey import clicks
 
+from streams.events.records import POPULAR_KEY
 from streams.kafka.connection import client_config, consumer_config
-from streams.learning.replica import POPULAR_KEY
 from streams.settings import Settings
 
 USERS = 500

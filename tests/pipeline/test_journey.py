@@ -12,8 +12,8 @@ from support.journey import assert_accounted, clicks, wait_done
 from support.oracle import in_changelog, outputs, read_topic
 from support.running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
+from streams.events.records import POPULAR_KEY
 from streams.kafka.topics import create_topics
-from streams.learning.replica import POPULAR_KEY
 from streams.sessions.deletion import marker_key
 from streams.settings import Settings
 from streams.worker import hash_secret

@@ -1,4 +1,7 @@
-"""What version 1 has written is read by every later version: sessions, markers and snapshots, bytes of the repository."""
+"""Every later version reads what version 1 wrote: sessions, markers and snapshots.
+
+Their bytes are in tests/frozen.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,13 @@ def test_a_marker_of_version_1_is_read() -> None:
     assert (deleted_at(value), int.from_bytes(value[:8], "big")) == (1_700_000_000_000, 9)
 
 
-def test_a_snapshot_of_version_1_is_read_and_learns_on() -> None:
-    shelf = SnapshotLog()
+def test_a_snapshot_of_version_1_is_read_and_its_model_learns_on() -> None:
+    snapshots = SnapshotLog()
     for offset, path in enumerate(sorted(FROZEN.glob("snapshot-v1-*.bin"), key=lambda path: int(path.stem.rpartition("-")[2]))):
         headers, _, value = path.read_bytes().partition(b"\n")
         named = [(name, text.encode()) for name, text in json.loads(headers).items()]
-        shelf.add(SimpleNamespace(offset=offset, value=value, headers=named))
-    (stored,) = shelf.newest_first()
+        snapshots.add(SimpleNamespace(offset=offset, value=value, headers=named))
+    (stored,) = snapshots.newest_first()
     assert msgspec.structs.asdict(stored.manifest) | {
         "version": 1, "transitions_offset": 96, "epoch": 7, "created_at": 1_700_000_000_000,
     } == msgspec.structs.asdict(stored.manifest)  # fmt: skip

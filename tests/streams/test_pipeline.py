@@ -1,4 +1,7 @@
-"""The journey on real RocksDB, with neither Kafka nor a model: what a unit changes where several things meet in it."""
+"""The journey on real RocksDB, without Kafka and without a model.
+
+What a unit changes when deletions, expiry and events meet in it.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,15 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rocksdict import Options, Rdict
 
 from models.baselines.null import NullRecommender
-from streams.events.catalogue import Catalogue
 from streams.events.decode import EventDecoder
 from streams.kafka.outbox import Outbox
+from streams.kafka.record import Record
 from streams.observing.observer import Unobserved
 from streams.pipeline import Pipeline
 from streams.rules import rules_of, topics_of
@@ -34,8 +36,8 @@ class NullRanker:
         return NullRecommender().rank(queries, k), [], 0
 
 
-class Kept:
-    """Delivery that keeps what each unit changed."""
+class KeepChanges:
+    """A `Delivery` that sends nothing and keeps the changes of each unit."""
 
     def __init__(self) -> None:
         self.changes: list[Mapping[int, Changes]] = []
@@ -52,29 +54,27 @@ class Journey:
         self.store = RocksStore(lambda _: database, b"__offset__")
         database = Rdict(str(folder), Options(raw_mode=True))
         settings = Settings(session_ttl_s=DAY / 1000)
-        self.delivery, self._next = Kept(), 0
+        self.delivery, self._next = KeepChanges(), 0
         self._pipeline = Pipeline(
             decoder=EventDecoder(),
             store=self.store,
             ranker=NullRanker(),
             delivery=self.delivery,
-            catalogue=Catalogue(),
             observer=Unobserved(),
             topics=topics_of(settings),
             rules=rules_of(settings, Deleting(b"", DAY)),
         )
 
     def unit(self, at: int, *users: tuple[str, str | None], event_time: int | None = None) -> Changes:
-        """Take one record per user at a Kafka time, a view of the item that is named or, without one, a deletion."""
+        """Process one record per user: a view of the item or, without an item, a deletion.
+
+        ``at`` is their Kafka time.
+        """
         records = []
         for user, item in users:
             event = {"user_id": user, "item_id": item, "timestamp": event_time or at}
             value = None if item is None else json.dumps(event).encode()
-            records.append(
-                SimpleNamespace(
-                    topic="e", partition=0, offset=self._next, timestamp=at, key=user.encode(), value=value, headers=()
-                )
-            )
+            records.append(Record("e", 0, self._next, at, user.encode(), value, ()))
             self._next += 1
         asyncio.run(self._pipeline.process({0: records}, 1))
         return self.delivery.changes[-1][0]
@@ -85,7 +85,7 @@ def journey(tmp_path: Path) -> Journey:
     return Journey(tmp_path)
 
 
-def test_a_state_that_expires_is_removed_and_one_that_the_unit_touches_is_not(journey: Journey) -> None:
+def test_an_expired_state_is_removed_unless_the_unit_touches_it(journey: Journey) -> None:
     journey.unit(NOON, ("ann", "a"), ("bob", "a"))
     changes = journey.unit(NOON + DAY + 1000, ("ann", "b"))
     assert changes.removals == {b"u:bob": 2}
@@ -93,7 +93,7 @@ def test_a_state_that_expires_is_removed_and_one_that_the_unit_touches_is_not(jo
     assert journey.store.get(0, b"u:bob") is None
 
 
-def test_who_is_deleted_and_comes_back_within_a_unit_is_somebody_new(journey: Journey) -> None:
+def test_a_user_who_is_deleted_and_comes_back_in_the_same_unit_starts_from_nothing(journey: Journey) -> None:
     journey.unit(NOON, ("ann", "a"), ("bob", "a"))
     changes = journey.unit(NOON + 1000, ("ann", None), ("bob", None), ("ann", "b"), event_time=NOON + 1001)
     assert changes.markers.keys() == {MARK, marker_key("bob", b"")}
@@ -102,14 +102,14 @@ def test_who_is_deleted_and_comes_back_within_a_unit_is_somebody_new(journey: Jo
     assert [interaction.item_id for interaction in session.prefix] == ["b"]
 
 
-def test_an_event_of_the_deletions_own_time_does_not_bring_back(journey: Journey) -> None:
+def test_an_event_of_the_same_time_as_the_deletion_is_ignored(journey: Journey) -> None:
     changes = journey.unit(NOON, ("ann", "a"), ("ann", None), ("ann", "b"))
     assert changes.states == {}
     assert changes.removals == {b"u:ann": 1, b"s:ann": 1}
     assert list(journey.unit(NOON + 1, ("ann", "b")).states) == [b"u:ann"]
 
 
-def test_a_marker_that_expires_in_the_unit_that_deletes_again_stays(journey: Journey) -> None:
+def test_a_marker_stays_if_it_expires_in_a_unit_that_deletes_the_user_again(journey: Journey) -> None:
     journey.unit(NOON, ("ann", None))
     assert journey.store.markers(0) == {MARK: NOON}
     changes = journey.unit(NOON + DAY + 1000, ("ann", None))
@@ -117,7 +117,7 @@ def test_a_marker_that_expires_in_the_unit_that_deletes_again_stays(journey: Jou
     assert journey.store.markers(0) == {MARK: NOON + DAY + 1000}
 
 
-def test_a_marker_goes_when_it_has_expired(journey: Journey) -> None:
+def test_an_expired_marker_is_removed(journey: Journey) -> None:
     journey.unit(NOON, ("ann", None))
     changes = journey.unit(NOON + DAY + 1000, ("bob", "a"))
     assert changes.removals == {MARK: 1}

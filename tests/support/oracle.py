@@ -14,9 +14,8 @@ from kafka import KafkaConsumer, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
 from streams.events.decode import BadRecord, Deletion, EventDecoder
-from streams.events.records import recommendation_id
+from streams.events.records import POPULAR_KEY, recommendation_id
 from streams.kafka.connection import consumer_config
-from streams.learning.replica import POPULAR_KEY
 from streams.sessions.deletion import marker_key, pack_marker
 from streams.sessions.step import State, owner, pack, session_key, state_key, step, user_key
 from streams.sessions.store import STATE_KEYS, WATERMARK

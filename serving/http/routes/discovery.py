@@ -16,8 +16,7 @@ from serving.http.parameters import MAX_K, Id
 from serving.http.problems import Problem
 from serving.state.answers import DEFAULT_K
 from serving.state.selection import Filter, popular, select
-from streams.events.records import RankedItem
-from streams.pipeline import ranked_items
+from streams.events.records import RankedItem, ranked_items
 
 
 class SimilarQuery(msgspec.Struct, frozen=True):

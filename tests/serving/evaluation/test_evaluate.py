@@ -58,7 +58,7 @@ def test_what_cannot_be_evaluated_is_told_in_one_line(clicks: Path) -> None:
         (["--encoder", "bert"], "no encoder bert"),
         (["--profile", "slow"], "no profile slow"),
         (["--frozen"], "--frozen needs --test"),
-        (["--drift", "flood"], "is no drift"),
+        (["--drift", "flood"], "is not a drift"),
         (["--test", "nowhere.txt"], "no file nowhere.txt"),
         (["--columns", "what"], "--columns wants"),
     ):

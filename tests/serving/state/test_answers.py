@@ -19,8 +19,7 @@ from serving.state.published import first_items
 from serving.state.selection import Filter
 from serving.state.shelves import Shelves
 from serving.state.telemetry import ServingTelemetry
-from streams.events.records import Item, RankedItem, Recommendation
-from streams.learning.replica import POPULAR_KEY
+from streams.events.records import POPULAR_KEY, Item, RankedItem, Recommendation
 
 NASTY = ['"', "\\", ',"rank":3,', ',{"item_id":', '],"took_ms":', ',"user_id":', '\\","session_id":', "é\u2028"]
 

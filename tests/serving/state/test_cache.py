@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.state.cache import LatestRankings, NoRanking
-from streams.events.records import RankedItem, Recommendation
-from streams.learning.replica import POPULAR_KEY
+from streams.events.records import POPULAR_KEY, RankedItem, Recommendation
 from streams.sessions.step import OPEN_SESSIONS
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from prometheus_client import generate_latest
 from support.running import free_port
 
 from serving.state.worker_metrics import parse, scrape
+from streams.counts import Counts
 from streams.observing.telemetry import Telemetry
 
 
@@ -21,15 +20,12 @@ def test_a_worker_that_has_just_started_has_counted_nothing_and_measured_nothing
 def test_counters_are_summed_over_their_labels_and_replayed_events_count_once() -> None:
     telemetry = Telemetry()
     telemetry.process.ready.set(1)
-    counts = Counter(
-        {
-            ("dead_letters", "invalid_json"): 1,
-            ("dead_letters", "too_large"): 2,
-            ("transitions",): 8,
-            ("recommendations", "hybrid"): 7,
-            ("recommendations", "popularity"): 2,
-        }
-    )
+    counts = Counts()
+    for reason in ("invalid_json", "too_large", "too_large"):
+        counts.dead_letter(reason)
+    counts.transition(8)
+    counts.recommendation("hybrid", 7)
+    counts.recommendation("popularity", 2)
     outcomes = [("view", "accepted")] * 4 + [("purchase", "accepted")] * 3 + [("view", "late")] * 2
     outcomes += [("unknown", "dead_letter")] * 3 + [("unknown", "replayed")] * 50
     telemetry.unit_done(outcomes, counts, [], [], now=0.0)

@@ -1,4 +1,4 @@
-"""The catalogue: the latest record of every item, and nothing of a bad one."""
+"""The catalogue: the latest valid record of every item."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def put(catalogue: Catalogue, **fields: Any) -> None:
     catalogue.apply(str(fields["item_id"]).encode(), json.dumps(fields).encode())
 
 
-def test_the_latest_record_counts() -> None:
+def test_the_latest_record_replaces_earlier_ones() -> None:
     catalogue = Catalogue()
     put(catalogue, item_id="a", item_name="Mug", categories=["cups"], price=3, labels={"colour": "red"}, colour="ignored")
     assert catalogue.get("a") == Item(item_id="a", item_name="Mug", categories=["cups"], price=3.0, labels={"colour": "red"})
@@ -30,7 +30,7 @@ def test_the_latest_record_counts() -> None:
     assert catalogue.name("c") == "c"
 
 
-def test_hidden_items_follow_the_records() -> None:
+def test_hidden_items_are_those_of_the_latest_records() -> None:
     catalogue = Catalogue()
     before = catalogue.hidden
     put(catalogue, item_id="a", is_hidden=True)
@@ -52,7 +52,7 @@ def test_an_integer_id_is_the_same_item_as_its_text() -> None:
     assert catalogue.name("214") == "Mug"
 
 
-def test_created_at_may_be_text() -> None:
+def test_created_at_may_be_iso_8601() -> None:
     assert decode_item(b'{"item_id": "a", "created_at": "2023-11-14T22:13:20Z"}').created_at == 1_700_000_000_000
 
 
@@ -83,7 +83,7 @@ def test_created_at_may_be_text() -> None:
         ("too_large", b"a", b'{"item_id": "a", "x": "' + b"x" * 100_000 + b'"}'),
     ],
 )
-def test_a_bad_record_says_why_and_changes_nothing(reason: str, key: bytes | None, value: bytes | None) -> None:
+def test_a_bad_record_has_a_reason_and_changes_nothing(reason: str, key: bytes | None, value: bytes | None) -> None:
     catalogue = Catalogue()
     put(catalogue, item_id="a", item_name="Mug", is_hidden=True)
     with pytest.raises(BadRecord) as caught:
@@ -93,7 +93,7 @@ def test_a_bad_record_says_why_and_changes_nothing(reason: str, key: bytes | Non
 
 
 words = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
-# The first run of a fresh clone builds hypothesis' tables of characters, which is no slowness of ours.
+# In a fresh clone the first run is slow: hypothesis builds its tables of characters.
 fuzz = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -112,13 +112,13 @@ fuzz = settings(suppress_health_check=[HealthCheck.too_slow])
         labels=st.dictionaries(words, words, max_size=3),
     )
 )
-def test_what_we_encode_reads_back_equal(item: Item) -> None:
+def test_an_encoded_item_decodes_to_an_equal_one(item: Item) -> None:
     assert decode_item(msgspec.json.encode(item)) == item
 
 
 @fuzz
 @given(st.none() | st.binary(max_size=20), st.none() | st.binary(max_size=60))
-def test_no_bytes_do_anything_but_apply_or_be_bad(key: bytes | None, value: bytes | None) -> None:
+def test_random_bytes_are_applied_or_rejected(key: bytes | None, value: bytes | None) -> None:
     reasons = set()
     try:
         Catalogue().apply(key, value)

@@ -1,4 +1,7 @@
-"""Decoding: our shape, other systems' shapes, a user's own shape; and anything else is a `BadRecord` with its reason."""
+"""Decoding Ouzel's format, other systems' formats and a user's own format.
+
+Anything else is a `BadRecord` with a reason.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ def decode(value: bytes | None, decoder: EventDecoder | None = None, key: bytes 
 
 
 def event(decoder: EventDecoder | None = None, **fields: Any) -> Event:
-    found = decode(json.dumps(fields).encode(), decoder)
-    assert isinstance(found, Event)
-    return found
+    decoded = decode(json.dumps(fields).encode(), decoder)
+    assert isinstance(decoded, Event)
+    return decoded
 
 
-def test_the_least_event_gets_its_defaults() -> None:
+def test_a_minimal_event_gets_the_defaults() -> None:
     assert event(item_id="a", user_id="u") == Event(event_id="t-2-7", item_id="a", user_id="u", timestamp=NOW)
 
 
@@ -50,7 +53,7 @@ def test_the_least_event_gets_its_defaults() -> None:
         (None, NOW),
     ],
 )
-def test_times(given_: Any, milliseconds: int) -> None:
+def test_times_of_every_format(given_: Any, milliseconds: int) -> None:
     assert event(item_id="a", user_id="u", timestamp=given_).timestamp == milliseconds
 
 
@@ -58,7 +61,7 @@ def test_ids_may_be_integers() -> None:
     assert event(item_id=12, user_id=0).item_id == "12"
 
 
-def test_names_of_other_systems_are_read() -> None:
+def test_events_of_other_systems_are_read() -> None:
     otto = event(session=1, aid=2, ts=1_700_000_000_000, type="carts")
     assert (otto.session_id, otto.item_id, otto.event_type) == ("1", "2", "add_to_cart")
     segment = event(
@@ -81,24 +84,24 @@ def test_names_of_other_systems_are_read() -> None:
     assert (ga4.user_id, ga4.session_id, ga4.item_id, ga4.timestamp) == ("x.1", None, "p", 1_700_000_000_123)
 
 
-def test_the_id_of_a_browser_stands_for_a_user_who_is_not_known() -> None:
+def test_the_id_of_a_browser_is_the_user_id_of_an_unknown_user() -> None:
     known = event(anonymousId="browser", userId="u", item_id="a")
     assert (known.user_id, known.session_id) == ("u", None)
     unknown = event(anonymousId="browser", sessionId="s", item_id="a")
     assert (unknown.user_id, unknown.session_id) == ("browser", "s")
 
 
-def test_our_names_win_over_aliases() -> None:
+def test_ouzels_names_take_precedence_over_aliases() -> None:
     assert event(item_id="ours", aid="theirs", user_id="u").item_id == "ours"
 
 
-def test_an_alias_that_holds_something_else_is_no_alias() -> None:
-    found = event(item_id="a", user_id="u", session={"id": 1}, event={"name": "x"}, value=True, items=[], productDetails=7)
-    assert found == Event(event_id="t-2-7", item_id="a", user_id="u", timestamp=NOW)
+def test_an_alias_with_another_kind_of_value_is_ignored() -> None:
+    decoded = event(item_id="a", user_id="u", session={"id": 1}, event={"name": "x"}, value=True, items=[], productDetails=7)
+    assert decoded == Event(event_id="t-2-7", item_id="a", user_id="u", timestamp=NOW)
 
 
 def test_ga4_export_rows_are_read() -> None:
-    found = event(
+    decoded = event(
         event_name="add_to_cart",
         event_timestamp="1700000000123456",
         user_id="u",
@@ -106,17 +109,17 @@ def test_ga4_export_rows_are_read() -> None:
         event_params=[{"key": "page", "value": {"string_value": "p"}}, {"key": "item_id", "value": {"int_value": 31}}],
         ecommerce={"items": []},
     )
-    assert (found.item_id, found.event_type, found.timestamp) == ("31", "add_to_cart", 1_700_000_000_123)
+    assert (decoded.item_id, decoded.event_type, decoded.timestamp) == ("31", "add_to_cart", 1_700_000_000_123)
     layer = event(event="purchase", user_id="u", ecommerce={"currency": "EUR", "items": [{"item_id": "p"}, {"item_id": "q"}]})
     assert (layer.item_id, layer.event_type) == ("p", "purchase")
 
 
 @pytest.mark.parametrize("name", ["view_item", "VIEW_ITEM", "Product Viewed", "detail-page-view"])
-def test_an_event_type_may_have_another_systems_name_under_ours(name: str) -> None:
+def test_event_type_may_have_another_systems_value(name: str) -> None:
     assert event(item_id="a", user_id="u", event_type=name).event_type == "view"
 
 
-def test_a_mapped_field_is_read_from_nowhere_else() -> None:
+def test_a_mapped_field_is_read_from_its_path_only() -> None:
     decoder = EventDecoder({"item_id": "product.sku"})
     for fields in ({"item_id": "a"}, {"aid": "a"}, {"product": None}, {"product": [1]}, {"product": {"sku": None}}):
         with pytest.raises(BadRecord, match="missing_field: item_id"):
@@ -124,33 +127,33 @@ def test_a_mapped_field_is_read_from_nowhere_else() -> None:
     assert event(EventDecoder({"item_id": "a.10.007"}), user_id="u", a={"10": {"007": "bond"}}).item_id == "bond"
 
 
-def test_the_key_is_the_user_or_else_the_session() -> None:
+def test_the_key_is_the_user_id_or_else_the_session_id() -> None:
     assert event_key(event(item_id="a", user_id="ü", session_id="s")) == "ü".encode()
     assert event_key(event(item_id="a", session_id="s")) == b"s"
 
 
-def test_a_record_without_kafka_time_needs_one_of_its_own() -> None:
+def test_a_record_without_kafka_time_needs_a_timestamp() -> None:
     with pytest.raises(BadRecord, match="missing_field"):
         EventDecoder().decode(b"k", b'{"item_id":1,"user_id":2}', topic="t", partition=0, offset=0, timestamp_ms=-1)
 
 
-def test_a_mapping_reads_a_users_own_shape() -> None:
+def test_a_mapping_reads_a_users_own_format() -> None:
     decoder = EventDecoder({"user_id": "who.uid", "item_id": "product.0.sku", "timestamp": "ts"})
-    found = event(decoder, who={"uid": "u"}, product=[{"sku": "s"}], ts=1_700_000_000, item_id="not this")
-    assert (found.user_id, found.item_id, found.timestamp) == ("u", "s", 1_700_000_000_000)
-    with pytest.raises(ValueError, match="sku is no field"):
+    decoded = event(decoder, who={"uid": "u"}, product=[{"sku": "s"}], ts=1_700_000_000, item_id="not this")
+    assert (decoded.user_id, decoded.item_id, decoded.timestamp) == ("u", "s", 1_700_000_000_000)
+    with pytest.raises(ValueError, match="sku is not a field"):
         EventDecoder({"sku": "x"})
 
 
-def test_a_hook_reads_anything_and_its_errors_are_the_records() -> None:
+def test_a_hook_decodes_any_format_and_its_errors_are_reasons() -> None:
     def hook(value: bytes, headers: object) -> dict[str, Any]:
         user, item = value.decode().split("|")
         return {"user_id": user, "item_id": item}
 
     decoder = EventDecoder(hook=hook)
-    found = decode(b"ann|mug", decoder)
-    assert isinstance(found, Event)
-    assert (found.user_id, found.item_id) == ("ann", "mug")
+    decoded = decode(b"ann|mug", decoder)
+    assert isinstance(decoded, Event)
+    assert (decoded.user_id, decoded.item_id) == ("ann", "mug")
     with pytest.raises(BadRecord, match="decoder_error"):
         decode(b"no bar", decoder)
 
@@ -197,14 +200,14 @@ wide.extend([wide] * 100)
         ("too_deep", lambda value, headers: {"item_id": "a", "user_id": "u", "context": {"x": round_}}),
     ],
 )
-def test_whatever_a_hook_does_is_about_its_record(reason: str, hook: Any) -> None:
+def test_every_failure_of_a_hook_rejects_its_record(reason: str, hook: Any) -> None:
     with pytest.raises(BadRecord) as caught:
         decode(b"x", EventDecoder(hook=hook))
     assert caught.value.reason == reason
     assert len(caught.value.detail.encode()) <= 800
 
 
-def test_a_hook_gets_the_headers_and_may_return_moments() -> None:
+def test_a_hook_gets_the_headers_and_may_return_datetimes() -> None:
     def hook(value: bytes, headers: Any) -> dict[str, Any]:
         return {
             "item_id": dict(headers)["item"].decode(),
@@ -212,11 +215,11 @@ def test_a_hook_gets_the_headers_and_may_return_moments() -> None:
             "timestamp": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
         }
 
-    found = EventDecoder(hook=hook).decode(
+    decoded = EventDecoder(hook=hook).decode(
         None, b"x", topic="t", partition=0, offset=0, timestamp_ms=NOW, headers=[("item", b"mug")]
     )
-    assert isinstance(found, Event)
-    assert (found.item_id, found.timestamp) == ("mug", 1_700_000_000_000)
+    assert isinstance(decoded, Event)
+    assert (decoded.item_id, decoded.timestamp) == ("mug", 1_700_000_000_000)
 
 
 def test_a_decoder_is_loaded_by_name() -> None:
@@ -228,14 +231,14 @@ def test_a_decoder_is_loaded_by_name() -> None:
             load_decoder(name)
 
 
-def test_a_decoder_that_ends_the_process_as_it_is_imported_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_module_that_exits_when_imported_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "goes_away.py").write_text("raise SystemExit('no\\nlicence')")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ValueError, match=r"^decoder goes_away:f: SystemExit: no licence$"):
         load_decoder("goes_away:f")
 
 
-def test_null_with_a_key_is_a_deletion_and_without_one_is_bad() -> None:
+def test_null_is_a_deletion_with_a_key_and_rejected_without_one() -> None:
     assert decode(None, key=b"ann") == Deletion("ann")
     for key, reason in ((None, "null"), (b"", "null"), (b"\xff", "not_utf8")):
         with pytest.raises(BadRecord) as caught:
@@ -248,7 +251,7 @@ numbers = st.none() | st.floats(-1e12, 1e12)
 objects = st.none() | st.dictionaries(names, st.integers(0, 9) | names | st.lists(numbers, max_size=2), max_size=3)
 
 
-# The first run of a fresh clone builds hypothesis' tables of characters, which is no slowness of ours.
+# In a fresh clone the first run is slow: hypothesis builds its tables of characters.
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.builds(
@@ -268,5 +271,5 @@ objects = st.none() | st.dictionaries(names, st.integers(0, 9) | names | st.list
         properties=objects,
     )
 )
-def test_what_we_encode_reads_back_equal(sent: Event) -> None:
+def test_an_encoded_event_decodes_to_an_equal_one(sent: Event) -> None:
     assert decode(msgspec.json.encode(sent)) == sent

@@ -1,4 +1,4 @@
-"""The schemas that users read are those of the code."""
+"""The JSON Schemas in docs/schemas agree with the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.events.schemas import RECORDS, SENT, schemas
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_committed_schemas_are_those_of_the_code() -> None:
+def test_the_committed_schemas_agree_with_the_code() -> None:
     written = {path.name: path.read_text() for path in (ROOT / "docs" / "schemas").glob("*.json")}
     assert written == schemas(), "run: python -m streams.events.schemas"
 
@@ -23,7 +23,7 @@ def test_the_command_writes_them(tmp_path: Path) -> None:
     assert {path.name: path.read_text() for path in (tmp_path / "new").iterdir()} == schemas()
 
 
-def test_they_speak_of_what_may_be_sent() -> None:
+def test_the_schema_of_events_says_what_users_may_send() -> None:
     event = json.loads(schemas()["event.json"])["$defs"]["Event"]
     assert set(event["properties"]) == set(Event.__struct_fields__)
     assert event["required"] == ["item_id"]

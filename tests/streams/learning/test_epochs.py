@@ -1,4 +1,4 @@
-"""The learner's epochs, and what it does while Kafka is away."""
+"""The learner's epochs, and a learner while Kafka does not answer."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from streams.learning.epochs import Epochs
 from streams.learning.learner import Learner
 
 
-def test_epochs_rise_by_the_generation_while_the_group_lives() -> None:
+def test_epochs_rise_with_the_generation_while_the_group_exists() -> None:
     epochs = Epochs()
     assert [epochs.begin(generation, epochs.current) for generation in (1, 2, 7)] == [1, 2, 7]
-    assert Epochs().begin(8, known=7) == 8, "another learner goes on from what it read in the log"
+    assert Epochs().begin(8, known=7) == 8, "another learner continues after the epochs in the log"
 
 
-def test_epochs_rise_after_the_group_was_deleted_and_generations_count_from_1_again() -> None:
+def test_epochs_rise_after_the_group_was_deleted() -> None:
     again = Epochs()
     assert [again.begin(generation, known=8) for generation in (1,)] == [9]
     assert again.begin(2, known=9) == 10
     assert Epochs().begin(3, known=10) > 10
 
 
-def test_no_two_learners_have_one_epoch() -> None:
+def test_no_two_learners_share_an_epoch() -> None:
     learners, seen = [Epochs() for _ in range(3)], [50]
     for generation in range(1, 20):
         seen.append(learners[generation % 3].begin(generation, known=seen[-1]))
@@ -41,8 +41,8 @@ def a_learner(active: Any, group: Any) -> Learner:
     return Learner(settings, active, nothing, nothing, nothing, group, nothing)
 
 
-@pytest.mark.parametrize("away", [NoBroker("nobody"), KafkaConnectionError("refused")])
-async def test_a_learner_waits_for_kafka(monkeypatch: pytest.MonkeyPatch, away: Exception) -> None:
+@pytest.mark.parametrize("away", [NoBroker("no answer"), KafkaConnectionError("refused")])
+async def test_a_learner_retries_until_kafka_answers(monkeypatch: pytest.MonkeyPatch, away: Exception) -> None:
     monkeypatch.setattr(learner, "model_name", lambda _: "model")
     monkeypatch.setattr(learner, "TICK_S", 0.0)
     monkeypatch.setattr(learner, "PUBLISH_EVERY_S", 0.0)

@@ -25,7 +25,7 @@ async def order(every_second: bool) -> str:
     return "".join(ran)
 
 
-async def test_ranking_goes_before_learning() -> None:
+async def test_ranking_has_priority_over_learning() -> None:
     assert await order(every_second=False) == "uuubbb"
 
 
@@ -33,7 +33,7 @@ async def test_a_learner_far_behind_gets_every_second_turn() -> None:
     assert await order(every_second=True) == "bububu"
 
 
-async def test_an_error_reaches_whoever_asked_and_the_thread_goes_on() -> None:
+async def test_an_error_reaches_the_caller_and_the_thread_continues() -> None:
     thread = ModelThread()
     with pytest.raises(ZeroDivisionError):
         await thread.urgent(lambda: 1 // 0)
@@ -41,7 +41,7 @@ async def test_an_error_reaches_whoever_asked_and_the_thread_goes_on() -> None:
     thread.stop()
 
 
-async def test_what_a_job_holds_is_let_go_when_it_is_done() -> None:
+async def test_a_finished_job_is_freed_at_once() -> None:
     class Queries:
         pass
 
@@ -49,5 +49,5 @@ async def test_what_a_job_holds_is_let_go_when_it_is_done() -> None:
     alive = weakref.ref(queries)
     await thread.urgent(partial(id, queries))
     del queries
-    wait_until(lambda: alive() is None, "nobody holds the job of before", 10)
+    wait_until(lambda: alive() is None, "the finished job is freed", 10)
     thread.stop()

@@ -1,4 +1,4 @@
-"""Parameters as records: what comes back is what was told, and nothing else is ever applied."""
+"""Parameters as records: they are read back equal, and nothing else is ever applied."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.recommender import Parameters
+from streams.kafka.record import Record
 from streams.learning.model_updates import RECORD_BYTES, UpdateRefused, from_record, to_records
 from streams.learning.replica import ActiveReplica
 from streams.learning.updates import Updates
@@ -26,25 +27,25 @@ def parameters(count: int = 3, steps: int = 7) -> Parameters:
     return Parameters(steps, 1, [f"i{n}" for n in range(count)], rows, {"gate": np.ones(5, np.float32)})
 
 
-def test_what_is_told_comes_back_in_records_that_any_topic_takes() -> None:
-    told = parameters(5000)
-    records = to_records(told, MODEL, epoch=4, offset=99)
+def test_parameters_are_read_back_from_records_that_any_topic_accepts() -> None:
+    sent = parameters(5000)
+    records = to_records(sent, MODEL, epoch=4, offset=99)
     assert len(records) > 3
     assert max(len(value or b"") for _, value, _ in records) < RECORD_BYTES + 1000
-    found = [from_record(value, MODEL) for _, value, _ in records]
-    assert {(update.epoch, update.offset, part.steps, part.drifts) for update, part in found} == {(4, 99, 7, 1)}
-    assert [item for _, part in found for item in part.items] == told.items
-    assert np.array_equal(np.concatenate([part.rows for _, part in found[1:]]), told.rows)
-    assert np.array_equal(found[0][1].blocks["gate"], told.blocks["gate"])
+    decoded = [from_record(value, MODEL) for _, value, _ in records]
+    assert {(update.epoch, update.offset, part.steps, part.drifts) for update, part in decoded} == {(4, 99, 7, 1)}
+    assert [item for _, part in decoded for item in part.items] == sent.items
+    assert np.array_equal(np.concatenate([part.rows for _, part in decoded[1:]]), sent.rows)
+    assert np.array_equal(decoded[0][1].blocks["gate"], sent.blocks["gate"])
 
 
 @given(st.binary(max_size=300) | st.none())
-def test_bytes_that_are_no_update_are_refused(value: bytes | None) -> None:
+def test_bytes_that_are_not_an_update_are_refused(value: bytes | None) -> None:
     with pytest.raises(UpdateRefused):
         from_record(value, MODEL)
 
 
-def test_what_is_not_for_this_model_is_refused() -> None:
+def test_an_update_that_does_not_fit_this_model_is_refused() -> None:
     ((_, value, _), *_) = to_records(parameters(), MODEL, 1, 1)
     with pytest.raises(UpdateRefused, match="another model"):
         from_record(value, '["hybrid", {"encoder": "gru"}]')
@@ -62,7 +63,7 @@ def test_what_is_not_for_this_model_is_refused() -> None:
 
 
 class FakeReplica:
-    """Notes what it is given."""
+    """A replica that keeps the steps of the parameters it takes."""
 
     def __init__(self, seen: int, learning: bool = False) -> None:
         self.seen, self.learning, self.in_service = seen, learning, False
@@ -71,24 +72,24 @@ class FakeReplica:
 
     def tell(self) -> None: ...
 
-    async def take(self, told: Parameters) -> None:
-        if told.blocks:
-            self.taken.append(told.steps)
+    async def take(self, parameters: Parameters) -> None:
+        if parameters.blocks:
+            self.taken.append(parameters.steps)
 
 
-def records(epoch: int, offset: int, steps: int) -> list[Any]:
-    told = to_records(parameters(steps=steps), MODEL, epoch, offset)
-    return [SimpleNamespace(value=value, offset=n, timestamp=1000) for n, (_, value, _) in enumerate(told)]
+def records(epoch: int, offset: int, steps: int) -> list[Record]:
+    sent = to_records(parameters(steps=steps), MODEL, epoch, offset)
+    return [Record("t", 0, n, 1000, key, value, ()) for n, (key, value, _) in enumerate(sent)]
 
 
 def updates(replica: FakeReplica, epoch: int = 0) -> tuple[Updates, Telemetry]:
     telemetry = Telemetry()
-    place = ActiveReplica(cast(Any, replica))
-    place.epoch = epoch
-    return Updates("t", {}, place, telemetry, MODEL), telemetry
+    active = ActiveReplica(cast(Any, replica))
+    active.epoch = epoch
+    return Updates("t", {}, active, telemetry, MODEL), telemetry
 
 
-async def test_a_lower_epoch_than_was_seen_is_ignored() -> None:
+async def test_updates_of_a_lower_epoch_are_ignored() -> None:
     replica = FakeReplica(seen=100)
     reader, telemetry = updates(replica, epoch=3)
     await reader.apply([*records(3, 10, 1), *records(2, 90, 9), *records(5, 11, 2), *records(4, 95, 9), *records(5, 12, 3)])
@@ -108,12 +109,12 @@ async def test_an_update_waits_until_its_items_are_known() -> None:
     replica.follower.caught_up.set()
     replica.follower.lag = 0
     await asyncio.wait_for(reader.apply(records(1, 30, 2)), 5)
-    assert replica.taken == [1, 2], "a log made anew is shorter: nothing to wait for"
+    assert replica.taken == [1, 2], "a recreated log is shorter: there is nothing to wait for"
 
 
-async def test_a_learner_takes_nobodys_parameters_and_refused_ones_are_counted() -> None:
+async def test_a_learner_takes_no_parameters_and_refused_records_are_counted() -> None:
     replica = FakeReplica(seen=0, learning=True)
     reader, telemetry = updates(replica)
-    await reader.apply([*records(1, 20, 1), SimpleNamespace(value=b"junk", offset=9, timestamp=0)])
+    await reader.apply([*records(1, 20, 1), Record("t", 0, 9, 0, None, b"junk", ())])
     assert replica.taken == []
     assert telemetry.model.refused_updates._value.get() == 1

@@ -29,7 +29,7 @@ def test_a_size_of_one_closes_at_once() -> None:
     assert [batch.source_offset for batch in closed(1, [0, 5000])] == [[0], [1]]
 
 
-def test_each_step_tells_where_the_next_one_begins() -> None:
+def test_each_step_has_the_offset_at_which_the_next_one_begins() -> None:
     steps = Steps(2)
     times = [(10, 0), (11, 1), (14, 2), (17, 5000), (19, 5001)]
     assert [following for offset, at in times for _, following in steps.add(transition(offset), at, offset)] == [12, 17, 20]

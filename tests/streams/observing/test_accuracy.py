@@ -11,7 +11,7 @@ from streams.observing.accuracy import HALF_LIFE, MISSED, RESCALE_AT, LiveAccura
 ITEMS = [f"i{n}" for n in range(30)]
 
 
-def test_the_whole_run_weighs_every_test_alike() -> None:
+def test_recall_and_mrr_of_the_whole_run_weigh_all_tests_equally() -> None:
     accuracy = LiveAccuracy()
     assert accuracy.test("b", ["x", "b"], {"b": 0}) == 1
     assert accuracy.test("c", ["b"], {"b": 0}) == MISSED
@@ -20,13 +20,13 @@ def test_the_whole_run_weighs_every_test_alike() -> None:
     assert (accuracy.model.hits(1), accuracy.model.hits(2)) == (0, 1)
 
 
-def test_before_the_first_test_nothing_is_known() -> None:
+def test_all_measures_are_nan_before_the_first_test() -> None:
     tally = Tally()
     measures = (tally.recall, tally.mrr, tally.late_recall(20), tally.late_mrr(20), tally.late_ndcg(20))
     assert all(map(math.isnan, measures))
 
 
-def test_what_fades_is_half_as_heavy_after_so_many_tests() -> None:
+def test_a_test_has_half_its_weight_after_the_half_life() -> None:
     accuracy = LiveAccuracy()
     accuracy.test("a", ["a"], {})
     for _ in range(HALF_LIFE):
@@ -38,7 +38,7 @@ def test_what_fades_is_half_as_heavy_after_so_many_tests() -> None:
     assert accuracy.model.recall == 1 / (HALF_LIFE + 1)
 
 
-def test_an_expert_that_is_tested_now_and_then_fades_with_the_models_tests() -> None:
+def test_weights_of_an_expert_fade_with_the_tests_of_the_model() -> None:
     accuracy = LiveAccuracy()
     accuracy.test("a", [], {}, {"rules": ["a"]})
     for _ in range(HALF_LIFE - 1):
@@ -49,7 +49,7 @@ def test_an_expert_that_is_tested_now_and_then_fades_with_the_models_tests() -> 
 
 
 @given(st.lists(st.tuples(st.sampled_from(ITEMS), st.permutations(ITEMS)), min_size=1, max_size=20), st.sampled_from([1, 10, 20]))
-def test_of_late_is_the_textbooks_mean_where_nothing_has_had_time_to_fade(tests: list[tuple[str, list[str]]], k: int) -> None:
+def test_recent_measures_equal_the_textbook_mean_over_few_tests(tests: list[tuple[str, list[str]]], k: int) -> None:
     accuracy = LiveAccuracy()
     ranks = []
     for item, order in tests:
@@ -62,7 +62,7 @@ def test_of_late_is_the_textbooks_mean_where_nothing_has_had_time_to_fade(tests:
     assert tally.late_ndcg(k) == pytest.approx(sum(1 / math.log2(rank + 1) for rank in ranks) / count, rel=1e-2)
 
 
-def test_weights_stay_finite_however_long_it_runs() -> None:
+def test_weights_stay_finite_in_a_long_run() -> None:
     accuracy = LiveAccuracy()
     accuracy.test("a", ["a"], {}, {"rules": ["a"]})
     accuracy._weight = RESCALE_AT

@@ -12,7 +12,7 @@ from streams.observing.ranking_cache import RankingCache, Remembered
 TOPIC = "shop-1.events"
 
 
-def test_ranks_are_told_apart_in_few_steps() -> None:
+def test_ranks_have_few_labels() -> None:
     labels = [rank_label(place) for place in range(20)]
     assert labels == ["1", *["2-3"] * 2, *["4-5"] * 2, *["6-10"] * 5, *["11-20"] * 10]
     assert rank_label(MISSED) == "none"
@@ -20,16 +20,16 @@ def test_ranks_are_told_apart_in_few_steps() -> None:
 
 
 @given(st.text(min_size=1), st.integers(0, 10**9 - 1), st.integers(0, 10**18 - 1))
-def test_an_id_leads_back_to_its_trigger(topic: str, partition: int, offset: int) -> None:
+def test_the_trigger_can_be_read_from_the_id(topic: str, partition: int, offset: int) -> None:
     assert trigger_of(recommendation_id(topic, partition, offset), topic) == (partition, offset)
 
 
 @given(st.text())
-def test_any_other_id_leads_nowhere(text: str) -> None:
+def test_any_other_id_has_no_trigger(text: str) -> None:
     assert trigger_of(text, "another topic") is None
 
 
-def test_what_an_event_names_is_looked_up_by_its_place_there() -> None:
+def test_an_event_is_attributed_to_the_place_in_the_recommendation_that_it_names() -> None:
     cache = RankingCache()
     cache.remember(Remembered((2, b"u:ann", 0), 7, ["a", "b", "c", "d"], "hybrid"))
     of = recommendation_id(TOPIC, 2, 7)

@@ -11,29 +11,29 @@ from streams.observing.disk import PROPERTIES, DiskWatch
 from streams.observing.telemetry import Telemetry
 
 
-def test_rocksdbs_numbers_by_partition_and_how_full_the_disk_is(tmp_path: Path) -> None:
+def test_gauges_of_rocksdb_per_partition_and_of_the_disk(tmp_path: Path) -> None:
     telemetry = Telemetry()
     databases = {partition: Rdict(str(tmp_path / str(partition)), Options(raw_mode=True)) for partition in (0, 2)}
     watch = DiskWatch(tmp_path, lambda: databases, telemetry.sessions)
 
-    def told() -> dict[str, float]:
+    def look() -> dict[str, float]:
         watch.look()
         return samples(generate_latest(telemetry.registry).decode())
 
     for n in range(1000):
         databases[0][b"u:%d" % n] = bytes(100)
-    found = told()
-    assert found["ouzel_sessions_held|partition=0"] == 1000
-    assert found["ouzel_sessions_held|partition=2"] == 0
-    assert found["ouzel_rocksdb_memory_bytes|partition=0"] > 100_000
-    assert found["ouzel_rocksdb_size_bytes|partition=0"] == 0
+    shown = look()
+    assert shown["ouzel_sessions_held|partition=0"] == 1000
+    assert shown["ouzel_sessions_held|partition=2"] == 0
+    assert shown["ouzel_rocksdb_memory_bytes|partition=0"] > 100_000
+    assert shown["ouzel_rocksdb_size_bytes|partition=0"] == 0
     databases[0].flush()
-    found = told()
-    assert found["ouzel_rocksdb_size_bytes|partition=0"] > 1000
-    assert found["ouzel_rocksdb_write_stopped|partition=0"] == 0
-    assert found["ouzel_disk_size_bytes"] == shutil.disk_usage(tmp_path).total
-    assert 0 < found["ouzel_disk_free_bytes"] < found["ouzel_disk_size_bytes"]
+    shown = look()
+    assert shown["ouzel_rocksdb_size_bytes|partition=0"] > 1000
+    assert shown["ouzel_rocksdb_write_stopped|partition=0"] == 0
+    assert shown["ouzel_disk_size_bytes"] == shutil.disk_usage(tmp_path).total
+    assert 0 < shown["ouzel_disk_free_bytes"] < shown["ouzel_disk_size_bytes"]
     databases.pop(0).close()
-    assert sum("partition=0" in name for name in told()) == 0
-    assert sum("partition=2" in name for name in told()) == len(PROPERTIES)
+    assert sum("partition=0" in name for name in look()) == 0
+    assert sum("partition=2" in name for name in look()) == len(PROPERTIES)
     databases.pop(2).close()

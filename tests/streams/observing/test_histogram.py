@@ -12,7 +12,7 @@ BUCKETS = (0.001, 0.01, 0.5, 1.0)
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.001, 0.0011, 0.01, 0.3, 0.5, 1.0, 2.0, 3600.0]))))
-def test_a_scrape_reads_as_that_of_the_librarys_own_histogram(units: list[list[float]]) -> None:
+def test_a_scrape_equals_that_of_prometheus_clients_own_histogram(units: list[list[float]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     bulk = BulkHistogram("freshness_seconds", "Text.", BUCKETS, ours)
     single = Histogram("freshness_seconds", "Text.", buckets=BUCKETS, registry=theirs)
@@ -24,8 +24,8 @@ def test_a_scrape_reads_as_that_of_the_librarys_own_histogram(units: list[list[f
 
 
 @given(st.lists(st.integers(0, 100_000_000)), st.integers(0, 100_000_000))
-def test_ages_count_as_what_they_are_in_seconds(times: list[int], now_ms: int) -> None:
-    told = []
+def test_ages_are_observed_in_seconds(times: list[int], now_ms: int) -> None:
+    scrapes = []
     for by_time in (True, False):
         registry = CollectorRegistry()
         bulk = BulkHistogram("age_seconds", "Text.", (0.5, 60.0, 3600.0), registry, worst=3600.0)
@@ -33,11 +33,11 @@ def test_ages_count_as_what_they_are_in_seconds(times: list[int], now_ms: int) -
             bulk.observe_ages(times, now_ms / 1000)
         else:
             bulk.observe([(now_ms - time) / 1000 for time in times])
-        told.append(samples(generate_latest(registry).decode()))
-    assert told[0] == pytest.approx(told[1])
+        scrapes.append(samples(generate_latest(registry).decode()))
+    assert scrapes[0] == pytest.approx(scrapes[1])
 
 
-def test_what_lies_beyond_the_worst_or_below_nothing_counts_as_that() -> None:
+def test_values_below_0_count_as_0_and_above_the_worst_as_the_worst() -> None:
     registry = CollectorRegistry()
     bulk = BulkHistogram("freshness_seconds", "Text.", BUCKETS, registry, worst=60.0)
     bulk.observe([-5.0, 0.3, 1e9])

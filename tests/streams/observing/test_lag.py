@@ -11,7 +11,10 @@ from streams.observing.telemetry import Telemetry
 
 
 class Group:
-    """A worker's place in a group, as far as the watch asks; ``partitions`` are (lag, committed, oldest Kafka time in ms)."""
+    """A worker's place in its group, as far as `LagWatch` reads it.
+
+    ``partitions`` have a lag, a committed offset, and the oldest Kafka time in ms.
+    """
 
     def __init__(self) -> None:
         self.partitions: dict[int, tuple[int, int, int | None]] = {}
@@ -29,7 +32,7 @@ class Group:
     def oldest(self, partition: int) -> int | None:
         return self.partitions[partition][2]
 
-    def told(self) -> dict[str, float]:
+    def look(self) -> dict[str, float]:
         self.watch.look()
         return samples(generate_latest(self.telemetry.registry).decode())
 
@@ -37,32 +40,32 @@ class Group:
 def test_lag_commits_and_age_by_partition() -> None:
     group = Group()
     group.partitions = {0: (5, 20, 990_000), 3: (0, 9, None)}
-    told = group.told()
-    assert (told["ouzel_consumer_lag|partition=0"], told["ouzel_committed_offset|partition=0"]) == (5, 20)
-    assert told["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 10
-    assert told["ouzel_oldest_uncommitted_age_seconds|partition=3"] == 0
-    assert (told["ouzel_assigned_partitions"], told["ouzel_group_generation"]) == (2, 7)
-    assert (told["ouzel_lease_fresh"], told["ouzel_learner"]) == (1, 0)
+    shown = group.look()
+    assert (shown["ouzel_consumer_lag|partition=0"], shown["ouzel_committed_offset|partition=0"]) == (5, 20)
+    assert shown["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 10
+    assert shown["ouzel_oldest_uncommitted_age_seconds|partition=3"] == 0
+    assert (shown["ouzel_assigned_partitions"], shown["ouzel_group_generation"]) == (2, 7)
+    assert (shown["ouzel_lease_fresh"], shown["ouzel_learner"]) == (1, 0)
     group.fresh, group.elected = False, True
-    told = group.told()
-    assert (told["ouzel_lease_fresh"], told["ouzel_learner"]) == (0, 1)
+    shown = group.look()
+    assert (shown["ouzel_lease_fresh"], shown["ouzel_learner"]) == (0, 1)
 
 
-def test_while_nothing_could_be_polled_the_age_is_that_of_the_wait() -> None:
+def test_the_age_is_the_time_of_waiting_while_nothing_can_be_polled() -> None:
     group = Group()
     ages = []
     for now, state in ((1000.0, (5, 0, None)), (1030.0, (6, 0, None)), (1040.0, (6, 0, 1_015_000)), (1050.0, (6, 0, None))):
         group.now, group.partitions = now, {0: state}
-        ages.append(group.told()["ouzel_oldest_uncommitted_age_seconds|partition=0"])
+        ages.append(group.look()["ouzel_oldest_uncommitted_age_seconds|partition=0"])
     assert ages == [0, 30, 25, 0]
 
 
-def test_of_a_partition_that_another_worker_has_nothing_is_told() -> None:
+def test_a_partition_of_another_worker_has_no_gauges() -> None:
     group = Group()
     group.partitions = {0: (5, 0, None), 1: (0, 0, None)}
-    group.told()
+    group.look()
     group.partitions = {1: (0, 0, None)}
-    told = group.told()
-    assert [name for name in told if "partition=0" in name] == []
+    shown = group.look()
+    assert [name for name in shown if "partition=0" in name] == []
     group.now, group.partitions = 1100.0, {0: (5, 0, None)}
-    assert group.told()["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "it waits anew"
+    assert group.look()["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 0, "it has just begun to wait"

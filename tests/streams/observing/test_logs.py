@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from streams.observing.logs import Seldom
+from streams.observing.logs import MAX_MESSAGES, Seldom
 
 SCRIPT = """
 import logging, structlog, warnings
@@ -24,7 +24,7 @@ log.info("counted %d", 7)
 logging.getLogger("faust.app").info("chatter")
 logging.getLogger("streams.engine.recovery").info("a table" + chr(10) + "of Faust's, under our name")
 logging.getLogger("aiokafka.conn").error("lost %s", "broker-1")
-log.info("told", user_id="zoe", session_id=7, partition=3)
+log.info("user_seen", user_id="zoe", session_id=7, partition=3)
 warnings.warn("old")
 def connect(password):
     1 / 0
@@ -43,19 +43,21 @@ def lines(form: str, key: str | None = None) -> list[str]:
     return done.stderr.splitlines()
 
 
-def test_json_lines_for_machines_from_every_logger() -> None:
-    ready, counted, lost, told, warned, failed = (json.loads(line) for line in lines("auto"))
+def test_every_logger_writes_json_lines_if_stderr_is_not_a_terminal() -> None:
+    ready, counted, lost, seen, warned, failed = (json.loads(line) for line in lines("auto"))
     assert (ready["event"], ready["level"], ready["logger"], ready["items"]) == ("ready", "info", "streams.worker", 3)
     assert counted["event"] == "counted 7"
-    assert (lost["event"], lost["level"], lost["logger"]) == ("lost broker-1", "warning", "aiokafka.conn"), "no alarm"
-    assert (told["event"], told["partition"]) == ("told", 3)
+    assert (lost["event"], lost["level"], lost["logger"]) == ("lost broker-1", "warning", "aiokafka.conn"), (
+        "an error of a library is a warning"
+    )
+    assert (seen["event"], seen["partition"]) == ("user_seen", 3)
     assert (warned["level"], warned["logger"], "UserWarning: old" in warned["event"]) == ("warning", "py.warnings", True)
     assert failed["level"] == "error"
     assert "ZeroDivisionError" in failed["exception"]
     assert all(record["timestamp"].endswith("Z") for record in (ready, counted, lost, failed))
 
 
-def test_readable_where_asked() -> None:
+def test_readable_lines_with_the_setting_text() -> None:
     text = "\n".join(lines("text"))
     for part in ("ready", "lost broker-1", "ZeroDivisionError"):
         assert part in text
@@ -69,10 +71,10 @@ def test_no_secret_is_logged(form: str) -> None:
     assert "hush-hush" not in text
 
 
-def test_users_are_told_apart_by_a_keyed_hash_and_not_at_all_without_a_key() -> None:
+def test_users_are_shown_as_keyed_hashes_and_as_withheld_without_a_key() -> None:
     def users(key: str | None) -> tuple[str, str]:
-        (told,) = (line for line in map(json.loads, lines("json", key)) if line["event"] == "told")
-        return told["user_id"], told["session_id"]
+        (seen,) = (line for line in map(json.loads, lines("json", key)) if line["event"] == "user_seen")
+        return seen["user_id"], seen["session_id"]
 
     first, second, long = users("a key"), users("another"), users("k" * 200)
     assert users("a key") == first
@@ -82,21 +84,21 @@ def test_users_are_told_apart_by_a_keyed_hash_and_not_at_all_without_a_key() -> 
     assert not any("zoe" in line for key in (None, "a key") for form in ("json", "text") for line in lines(form, key))
 
 
-def test_what_a_library_says_again_and_again_is_said_seldom() -> None:
+def test_repeated_messages_of_a_library_are_logged_seldom() -> None:
     now = [0.0]
     seldom = Seldom(lambda: now[0])
 
-    def said(name: str, message: str, *arguments: object, exc_info: object = None) -> bool:
+    def logged(name: str, message: str, *arguments: object, exc_info: object = None) -> bool:
         return seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, message, arguments, exc_info))  # type: ignore[arg-type]
 
-    assert said("aiokafka.conn", "Unable connect to node %s", 1)
-    assert not said("aiokafka.conn", "Unable connect to node %s", 2)
-    assert said("aiokafka.conn", "something else")
-    assert said("serving.state.writer", "kafka_away")
-    assert said("serving.state.writer", "kafka_away"), "ours is said whenever it is"
-    assert said("aiokafka.conn", "Unable connect to node %s", 1, exc_info=(ValueError, ValueError(), None))
+    assert logged("aiokafka.conn", "Unable connect to node %s", 1)
+    assert not logged("aiokafka.conn", "Unable connect to node %s", 2)
+    assert logged("aiokafka.conn", "something else")
+    assert logged("serving.state.writer", "kafka_away")
+    assert logged("serving.state.writer", "kafka_away"), "Ouzel's own always pass"
+    assert logged("aiokafka.conn", "Unable connect to node %s", 1, exc_info=(ValueError, ValueError(), None))
     now[0] = 10.0
-    assert said("aiokafka.conn", "Unable connect to node %s", 1)
+    assert logged("aiokafka.conn", "Unable connect to node %s", 1)
     for number in range(3000):
-        assert said("kafka", f"message {number}")
-    assert len(seldom._said) <= 1001
+        assert logged("kafka", f"message {number}")
+    assert len(seldom._logged_at) <= MAX_MESSAGES + 1

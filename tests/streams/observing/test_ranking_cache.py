@@ -13,7 +13,7 @@ def ranking(name: SessionName, offset: int) -> Remembered:
     return Remembered(name, offset, [f"i{offset}"], "hybrid")
 
 
-def test_a_sessions_last_ranking_and_any_of_late_by_its_trigger() -> None:
+def test_the_last_ranking_of_a_session_and_any_recent_one_by_its_trigger() -> None:
     cache = RankingCache()
     cache.remember(ranking(ANN, 5))
     cache.remember(ranking(ANN, 9))
@@ -25,7 +25,7 @@ def test_a_sessions_last_ranking_and_any_of_late_by_its_trigger() -> None:
     assert cache.triggered(1, 9) is None
 
 
-def test_sessions_are_bounded_and_the_last_half_of_them_is_always_there() -> None:
+def test_sessions_are_bounded_and_the_latest_half_is_always_held() -> None:
     cache = RankingCache(sessions=4)
     names = [(0, b"u:%d" % n, n) for n in range(7)]
     for n, name in enumerate(names):
@@ -36,7 +36,7 @@ def test_sessions_are_bounded_and_the_last_half_of_them_is_always_there() -> Non
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=60), st.integers(0, 20))
-def test_of_every_partition_the_last_rankings_are_there_and_all_are_bounded(steps: list[tuple[int, int]], most: int) -> None:
+def test_rankings_are_bounded_and_each_partition_holds_its_latest(steps: list[tuple[int, int]], most: int) -> None:
     """Each step is a unit of so many rankings of one partition, at every third offset."""
     cache = RankingCache(rankings=most)
     ends = {0: 0, 1: 0, 2: 0}
@@ -46,17 +46,17 @@ def test_of_every_partition_the_last_rankings_are_there_and_all_are_bounded(step
             ends[partition] += 3
         cache.purge()
     seen = sum(end > 0 for end in ends.values())
-    held = 0
+    total = 0
     for partition, end in ends.items():
-        there = [cache.triggered(partition, offset) is not None for offset in range(end)]
-        assert not any(found for offset, found in enumerate(there) if offset % 3)
-        every_third = there[::3]
+        is_held = [cache.triggered(partition, offset) is not None for offset in range(end)]
+        assert not any(is_held[offset] for offset in range(end) if offset % 3)
+        every_third = is_held[::3]
         assert all(every_third[max(len(every_third) - most // (2 * seen), 0) :])
-        held += sum(every_third)
-    assert held <= most
+        total += sum(every_third)
+    assert total <= most
 
 
-def test_only_what_belongs_to_some_partitions_is_kept() -> None:
+def test_keep_drops_the_rankings_of_other_partitions() -> None:
     cache = RankingCache()
     cache.remember(ranking(ANN, 5))
     cache.remember(ranking(CAT, 6))
@@ -65,7 +65,7 @@ def test_only_what_belongs_to_some_partitions_is_kept() -> None:
     assert cache.last(CAT) == cache.triggered(1, 6) == ranking(CAT, 6)
 
 
-def test_offsets_that_come_again_replace_what_they_triggered_before() -> None:
+def test_repeated_offsets_replace_their_rankings() -> None:
     cache = RankingCache()
     for offset in (5, 6, 7):
         cache.remember(ranking(ANN, offset))
@@ -75,7 +75,7 @@ def test_offsets_that_come_again_replace_what_they_triggered_before() -> None:
     assert cache.triggered(0, 7) is None
 
 
-def test_nothing_stays_of_a_forgotten_session() -> None:
+def test_purge_drops_all_rankings_of_a_forgotten_session() -> None:
     cache = RankingCache()
     for offset in (5, 6):
         cache.remember(ranking(ANN, offset))

@@ -1,4 +1,4 @@
-"""Markers of deleted users: their form, their secret, and how long they stay."""
+"""Markers of deleted users: their form, their secret, and their expiry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.sessions.store import Changes, RocksStore
 DAY = 86_400_000
 
 
-def test_a_marker_tells_a_time_and_not_a_name() -> None:
+def test_a_marker_contains_the_time_but_not_the_user() -> None:
     key = marker_key("ann", b"secret")
     assert key.startswith(MARKER)
     assert b"ann" not in key
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> RocksStore:
     return RocksStore(lambda _: database, b"__offset__")
 
 
-def test_markers_are_found_again_and_go_when_the_events_have_gone(store: RocksStore) -> None:
+def test_markers_are_read_back_and_expire_when_the_events_are_gone(store: RocksStore) -> None:
     mark = marker_key("ann", b"")
     assert store.markers(0) == {}
     store.write(0, Changes(3, {b"u:bob": pack(State(seen_at=DAY), 3)}, {mark: pack_marker(DAY, 3)}), 5)

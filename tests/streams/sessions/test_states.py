@@ -1,4 +1,4 @@
-"""What is kept between units: bounded, never half done, never what another worker has changed."""
+"""The cache of states between units: bounded, without half-finished units, and never outdated."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ ANN = b"u:ann"
 
 
 class Store:
-    """Counts what is read of it."""
+    """A store of one partition that counts its reads."""
 
     def __init__(self) -> None:
-        self.held: dict[bytes, bytes] = {}
+        self.values: dict[bytes, bytes] = {}
         self.reads = 0
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         self.reads += 1
-        return self.held.get(key)
+        return self.values.get(key)
 
 
 def with_session(first_offset: int) -> State:
@@ -29,11 +29,11 @@ def with_session(first_offset: int) -> State:
 
 
 def do(states: States, store: Store, offset: int) -> State:
-    """A unit that begins another session of ann's, up to the store."""
+    """Process a unit that begins another session of ann, until it is stored."""
     states.begin()
     state = states.get(0, ANN)
     state.sessions.insert(0, Session(None, offset, 0, 0))
-    store.held[ANN] = pack(state, offset)
+    store.values[ANN] = pack(state, offset)
     states.stored()
     return state
 
@@ -42,7 +42,7 @@ def offsets(state: State) -> list[int]:
     return [session.first_offset for session in state.sessions]
 
 
-def test_a_state_that_was_stored_is_not_read_again() -> None:
+def test_a_cached_state_is_not_read_again() -> None:
     store = Store()
     states = States(store)  # type: ignore[arg-type]
     do(states, store, 1)
@@ -50,7 +50,7 @@ def test_a_state_that_was_stored_is_not_read_again() -> None:
     assert store.reads == 1
 
 
-def test_what_a_unit_that_was_given_up_has_changed_is_forgotten() -> None:
+def test_changes_of_an_abandoned_unit_are_dropped() -> None:
     store = Store()
     states = States(store)  # type: ignore[arg-type]
     do(states, store, 1)
@@ -61,29 +61,29 @@ def test_what_a_unit_that_was_given_up_has_changed_is_forgotten() -> None:
     assert store.reads == 2
 
 
-def test_after_a_rebalance_the_store_is_asked() -> None:
+def test_after_a_rebalance_states_are_read_from_the_store() -> None:
     store = Store()
     states = States(store)  # type: ignore[arg-type]
     do(states, store, 1)
-    store.held[ANN] = pack(with_session(7), 7)
+    store.values[ANN] = pack(with_session(7), 7)
     states.refresh()
     states.begin()
     assert offsets(states.get(0, ANN)) == [7]
 
 
-def test_what_was_removed_is_gone() -> None:
+def test_a_removed_state_is_empty_in_the_next_unit() -> None:
     store = Store()
     states = States(store)  # type: ignore[arg-type]
     do(states, store, 1)
     states.begin()
     states.empty(0, ANN)
-    store.held.clear()
+    store.values.clear()
     states.stored()
     states.begin()
     assert states.get(0, ANN) == State()
 
 
-def test_a_deleted_user_begins_anew_within_the_unit() -> None:
+def test_a_deleted_users_state_is_empty_in_the_same_unit() -> None:
     store = Store()
     states = States(store)  # type: ignore[arg-type]
     do(states, store, 1)
@@ -92,7 +92,7 @@ def test_a_deleted_user_begins_anew_within_the_unit() -> None:
     assert states.get(0, ANN) == State()
 
 
-def test_a_unit_larger_than_what_is_kept_sees_all_that_it_changed() -> None:
+def test_a_unit_larger_than_the_cache_sees_all_its_changes() -> None:
     store = Store()
     states = States(store, capacity=2)  # type: ignore[arg-type]
     states.begin()
@@ -102,7 +102,7 @@ def test_a_unit_larger_than_what_is_kept_sees_all_that_it_changed() -> None:
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 30), st.integers(), max_size=6), max_size=20))
-def test_what_is_put_at_once_is_held_at_once(units: list[dict[int, int]]) -> None:
+def test_entries_that_are_put_together_are_all_held(units: list[dict[int, int]]) -> None:
     recent: Recent[int, int] = Recent(8)
     for unit in units:
         recent.put_all(unit)
@@ -111,7 +111,7 @@ def test_what_is_put_at_once_is_held_at_once(units: list[dict[int, int]]) -> Non
 
 
 @given(st.integers(1, 10), st.lists(st.tuples(st.sampled_from(["put", "take"]), st.integers(0, 8)), max_size=60))
-def test_of_the_last_half_that_was_put_all_is_there_but_what_was_taken_and_no_more_than_the_capacity(
+def test_the_latest_half_is_held_except_for_what_was_taken_and_the_capacity_is_kept(
     half: int, calls: list[tuple[str, int]]
 ) -> None:
     recent: Recent[int, int] = Recent(2 * half)

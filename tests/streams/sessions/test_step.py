@@ -1,4 +1,4 @@
-"""The step: hand-written times, and properties over any order of events."""
+"""The step: cases with given times, and properties that hold for any order of events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def items(state: State) -> list[str]:
     return [interaction.item_id for interaction in state.sessions[0].prefix]
 
 
-def test_every_interaction_makes_one_transition_from_what_came_before() -> None:
+def test_every_interaction_makes_one_transition_from_the_interactions_before_it() -> None:
     state = State()
     first, second = run(state, event("a", 10), event("b", 20, kind="purchase"))
     assert first.transition is not None
@@ -34,14 +34,14 @@ def test_every_interaction_makes_one_transition_from_what_came_before() -> None:
     assert second.transition.source_partition == 3
 
 
-def test_a_gap_of_event_time_begins_a_new_session() -> None:
+def test_a_gap_of_event_time_starts_a_new_session() -> None:
     state = State()
     run(state, event("a", 0), event("b", GAP), event("c", 2 * GAP + 1))
     assert items(state) == ["c"]
     assert len(state.sessions) == 1
 
 
-def test_an_explicit_session_id_rules_whatever_the_gap() -> None:
+def test_an_explicit_session_id_wins_over_the_gap() -> None:
     state = State()
     run(state, event("a", 0, session="s"), event("b", 10 * GAP, session="s"), event("c", 10 * GAP + 1, session="t"))
     assert [s.session_id for s in state.sessions] == ["t", "s"]
@@ -56,7 +56,7 @@ def test_interleaved_sessions_of_one_user_stay_apart_and_are_bounded() -> None:
     assert len(state.sessions) == OPEN_SESSIONS
 
 
-def test_a_late_event_is_inserted_by_time_and_trains_nothing() -> None:
+def test_a_late_event_is_inserted_by_time_and_has_weight_0() -> None:
     state = State()
     *_, late = run(state, event("a", 10), event("c", 30), event("b", 20))
     assert late.outcome is Outcome.LATE
@@ -92,10 +92,10 @@ rows = st.tuples(
 
 
 @given(st.lists(rows, max_size=30))
-def test_an_event_that_leaves_no_session_in_the_answer_changes_nothing(told: list[tuple[str, int, str, str | None, int]]) -> None:
-    """Such a state is not stored: what had changed in it would depend on where units end."""
+def test_a_step_without_a_session_in_its_result_changes_nothing(events: list[tuple[str, int, str, str | None, int]]) -> None:
+    """Such a state is not stored. If it had changed, the result would depend on where units end."""
     state = State()
-    for offset, (item, at, kind, session, number) in enumerate(told):
+    for offset, (item, at, kind, session, number) in enumerate(events):
         before = pack(state, 0)
         done = step(state, event(item, at, kind=kind, id_=str(number), session=session), 3, offset, 1000, GAP)
         assert done.session is not None or pack(state, 0) == before
@@ -112,15 +112,15 @@ def test_a_dislike_suppresses_until_the_user_acts_on_the_item_again() -> None:
     assert state.sessions[0].suppressed == []
 
 
-def test_what_is_not_to_be_recommended_again_goes_by_the_setting() -> None:
+def test_the_setting_decides_which_items_are_excluded() -> None:
     state = State()
     run(state, event("a", 0), event("b", 1, kind="purchase"), event("c", 2, kind="dislike"), event("a", 3))
     (session,) = state.sessions
-    found = {exclude: not_again(session, exclude) for exclude in ("nothing", "purchased", "seen")}
-    assert found == {"nothing": {"c"}, "purchased": {"b", "c"}, "seen": {"a", "b", "c"}}
+    excluded = {exclude: not_again(session, exclude) for exclude in ("nothing", "purchased", "seen")}
+    assert excluded == {"nothing": {"c"}, "purchased": {"b", "c"}, "seen": {"a", "b", "c"}}
 
 
-def test_an_impression_touches_no_state() -> None:
+def test_an_impression_changes_no_state() -> None:
     state = State()
     (seen,) = run(state, event("a", 10, kind="impression"))
     assert (seen.outcome, seen.triggers, state) == (Outcome.IMPRESSION, False, State())

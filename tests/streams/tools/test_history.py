@@ -1,4 +1,4 @@
-"""Files become the transitions that a worker would make of them."""
+"""Files give the transitions that a worker would make of them."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ def read(*paths: Path, bad: Bad | None = None, **options: object) -> Stream:
     return read_stream(list(paths), {}, bad or Bad(), gap_ms=GAP_MS, **options)  # type: ignore[arg-type]
 
 
-def test_events_are_taken_by_time_and_each_has_its_session_before_it(tmp_path: Path) -> None:
-    found = read(file(tmp_path, "a.txt", CLICKS))
-    assert found.transitions.item == ["x", "y", "x", "z", "y", "x"]
-    assert found.transitions.prefix == [[], [], ["y"], ["x"], ["x", "z"], ["x", "z", "y"]]
-    assert found.session == [0, 1, 1, 0, 0, 0]
-    assert found.transitions.length == [0, 0, 1, 1, 2, 3]
-    assert found.transitions.dwell == [-1, -1, -1, -1, 2, 1]
+def test_events_are_ordered_by_time_and_have_their_session_as_prefix(tmp_path: Path) -> None:
+    stream = read(file(tmp_path, "a.txt", CLICKS))
+    assert stream.transitions.item == ["x", "y", "x", "z", "y", "x"]
+    assert stream.transitions.prefix == [[], [], ["y"], ["x"], ["x", "z"], ["x", "z", "y"]]
+    assert stream.session == [0, 1, 1, 0, 0, 0]
+    assert stream.transitions.length == [0, 0, 1, 1, 2, 3]
+    assert stream.transitions.dwell == [-1, -1, -1, -1, 2, 1]
 
 
-def test_one_file_of_several_is_the_test(tmp_path: Path) -> None:
+def test_one_of_several_files_is_marked_as_the_test(tmp_path: Path) -> None:
     first, second = file(tmp_path, "a.txt", CLICKS[:3]), file(tmp_path, "b.txt", [("c", 102.5, "x"), ("c", 120, "y")])
-    for found in (read(first, test=second), read(first, second, test=second)):
-        assert found.transitions.item == ["x", "y", "x", "y", "y"]
-        assert found.of_test_file == [False, False, True, False, True]
+    for stream in (read(first, test=second), read(first, second, test=second)):
+        assert stream.transitions.item == ["x", "y", "x", "y", "y"]
+        assert stream.of_test_file == [False, False, True, False, True]
 
 
-def test_a_second_reading_of_an_event_is_left_out(tmp_path: Path) -> None:
+def test_a_duplicate_event_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     line = '{"user_id": "u", "item_id": "%s", "timestamp": %d, "event_id": "%s"}\n'
     path.write_text(line % ("a", SPRING, "1") + line % ("a", SPRING, "1") + line % ("b", SPRING + 1, "2") + "{}\n")
     bad = Bad()
-    found = read(path, bad=bad)
-    assert found.transitions.item == ["a", "b"]
+    stream = read(path, bad=bad)
+    assert stream.transitions.item == ["a", "b"]
     assert (bad.count, len(bad.examples)) == (1, 1)
 
 
-def test_users_without_sessions_begin_one_after_the_gap(tmp_path: Path) -> None:
+def test_users_without_session_ids_start_a_session_after_the_gap(tmp_path: Path) -> None:
     path = tmp_path / "e.csv"
     path.write_text(f"who,what,when\nu,a,{SPRING}\nu,b,{SPRING + 100}\nu,c,{SPRING + 9000}\n")
-    found = read_stream([path], {"user_id": "who", "item_id": "what", "timestamp": "when"}, Bad(), gap_ms=GAP_MS)
-    assert found.transitions.prefix == [[], ["a"], []]
-    assert found.session == [0, 0, 1]
+    stream = read_stream([path], {"user_id": "who", "item_id": "what", "timestamp": "when"}, Bad(), gap_ms=GAP_MS)
+    assert stream.transitions.prefix == [[], ["a"], []]
+    assert stream.session == [0, 0, 1]
 
 
-def test_a_drift_swaps_items_in_the_later_part_only(tmp_path: Path) -> None:
+def test_a_drift_swaps_items_in_the_later_events_only(tmp_path: Path) -> None:
     clicks = [("s", 100 + n, f"i{n % 50}") for n in range(200)]
     path = file(tmp_path, "a.txt", clicks)
     plain, moved = read(path), read(path, drift=Drift.parse("permute@0.5"), seed=1)
@@ -73,6 +73,6 @@ def test_a_drift_swaps_items_in_the_later_part_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "permute", "permute@2", "permute@", "permute:2@0.5", "shuffle@0.5", "permute@0.5x"])
-def test_another_drift_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no drift"):
+def test_an_invalid_drift_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a drift"):
         Drift.parse(text)

@@ -8,7 +8,7 @@ import pytest
 from streams.tools.replay import Bad, Pace, ReplayError, find_files, milliseconds, read
 
 
-def test_tab_files_are_merged_by_event_time_and_named_by_content(tmp_path: Path) -> None:
+def test_tables_are_merged_by_event_time_and_event_ids_come_from_the_contents(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("SessionId\tItemId\tTime\n1\t10\t1600000002.5\n1\t11\t1600000000\n")
     (tmp_path / "b.txt").write_text("Time\tItemId\tSessionId\n1600000001\t20\t2\n")
     lines = read(find_files([tmp_path]), {}, Bad())
@@ -23,7 +23,7 @@ def test_tab_files_are_merged_by_event_time_and_named_by_content(tmp_path: Path)
     assert len({line.event["event_id"] for line in lines}) == 3
 
 
-def test_csv_wants_its_columns_named(tmp_path: Path) -> None:
+def test_csv_needs_the_names_of_its_columns(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text("who,what,when\nann,mug,2023-11-14T22:13:20Z\n")
     (line,) = read([path], {"user_id": "who", "item_id": "what", "timestamp": "when"}, Bad())
@@ -32,7 +32,7 @@ def test_csv_wants_its_columns_named(tmp_path: Path) -> None:
         read([path], {}, Bad())
 
 
-def test_json_lines_keep_their_fields_and_bad_lines_are_told(tmp_path: Path) -> None:
+def test_json_lines_keep_their_fields_and_invalid_lines_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     path.write_text('{"event_id": "x", "user_id": "u", "item_id": "i", "timestamp": 1700000000000, "price": 2}\nnope\n{}\n[1]\n')
     bad = Bad()

@@ -21,37 +21,37 @@ def test_every_item_is_announced_before_its_first_event_and_new_ones_arrive() ->
     made = shop()
     known = {product.item_id for product in made.opening()}
     opened, events = len(known), 0
-    for happening in made.run(100):
-        if isinstance(happening, Product):
-            known.add(happening.item_id)
+    for arrival in made.run(100):
+        if isinstance(arrival, Product):
+            known.add(arrival.item_id)
         else:
             events += 1
-            assert happening["item_id"] in known
+            assert arrival["item_id"] in known
     assert (opened, len(known), events) == (90, 100, 3000)
 
 
 def successors(events: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     last: dict[str, str] = {}
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    following: dict[str, Counter[str]] = defaultdict(Counter)
     for event in events:
         if event["user_id"] in last:
-            found[last[event["user_id"]]][event["item_id"]] += 1
+            following[last[event["user_id"]]][event["item_id"]] += 1
         last[event["user_id"]] = event["item_id"]
-    return found
+    return following
 
 
-def test_what_follows_an_item_says_more_than_what_is_popular() -> None:
+def test_what_follows_an_item_predicts_better_than_popularity() -> None:
     events = [e for e in shop(events=20_000).run(100) if not isinstance(e, Product)]
     train, test = successors(events[:15_000]), successors(events[15_000:])
     popular = {item for item, _ in Counter(e["item_id"] for e in events[:15_000]).most_common(5)}
-    total = sum(count for found in test.values() for count in found.values())
+    total = sum(count for following in test.values() for count in following.values())
     by_sequence = sum(
         count
-        for item, found in test.items()
-        for after, count in found.items()
+        for item, following in test.items()
+        for after, count in following.items()
         if after in {name for name, _ in train[item].most_common(5)}
     )
-    by_popularity = sum(count for found in test.values() for after, count in found.items() if after in popular)
+    by_popularity = sum(count for following in test.values() for after, count in following.items() if after in popular)
     assert by_sequence / total > 2 * by_popularity / total
 
 
@@ -59,12 +59,12 @@ def moved(shift_at: float | None) -> float:
     """Share of the items whose most frequent next item differs between the two halves."""
     events = [e for e in shop(events=20_000, shift_at=shift_at).run(100) if not isinstance(e, Product)]
     before, after = successors(events[:10_000]), successors(events[10_000:])
-    frequent = [item for item, found in after.items() if sum(found.values()) > 50 and before[item]]
+    frequent = [item for item, following in after.items() if sum(following.values()) > 50 and before[item]]
     changed = [before[item].most_common(1)[0][0] != after[item].most_common(1)[0][0] for item in frequent]
     return sum(changed) / len(changed)
 
 
-def test_a_shift_changes_what_follows() -> None:
+def test_a_shift_changes_what_follows_an_item() -> None:
     assert moved(0.5) > 2 * moved(None)
 
 
