@@ -16,9 +16,9 @@ from support.running import fresh_settings
 from support.serve_process import ServeProcess
 
 from serving.app import OPERATIONS
-from serving.http.auth import SCOPES, new_key, write_keys
 from serving.http.openapi import document
 from serving.http.reference import reference
+from serving.state.keys import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics
 
 CONFIG = """

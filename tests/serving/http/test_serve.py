@@ -14,7 +14,7 @@ import pytest
 from support.running import fresh_settings
 from support.serve_process import ServeProcess
 
-from serving.http.auth import SCOPES, new_key, write_keys
+from serving.state.keys import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 

@@ -36,7 +36,7 @@ def taken() -> Iterator[str]:
     [
         ({"OUZEL_SERVE_HOST": "0.0.0.0"}, CliError, 2, "serve_host: 0.0.0.0 is not loopback, and there are no keys"),
         ({"OUZEL_SERVE_KEYS": "/nowhere/keys.json"}, CliError, 2, "serve_keys: /nowhere/keys.json: No such file"),
-        ({"OUZEL_SERVE_KEYS": __file__}, CliError, 2, "is no file of keys"),
+        ({"OUZEL_SERVE_KEYS": __file__}, CliError, 2, "is not a file of keys"),
         ({"OUZEL_PARTITIONS": "3"}, CliError, 2, "4 partitions, the settings say 3"),
         ({"OUZEL_TOPIC_PREFIX": "nothing."}, CliError, 2, "ouzel topics create"),
         ({"OUZEL_BROKER": "127.0.0.1:1"}, NoBroker, None, "no broker answers at 127.0.0.1:1"),

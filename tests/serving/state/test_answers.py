@@ -51,7 +51,7 @@ class Bench:
         self.shelves.apply(item_id.encode(), msgspec.json.encode(Item(item_id=item_id, **fields)))
 
     async def of(self, *arguments: Any, **options: Any) -> RankingAnswer:
-        return msgspec.json.decode(await self.answers.of(*arguments, **options), type=RankingAnswer)
+        return msgspec.json.decode(await self.answers.for_owner(*arguments, **options), type=RankingAnswer)
 
     def count(self, strategy: str, fallback: str) -> float | None:
         return self.telemetry.registry.get_sample_value(

@@ -42,7 +42,7 @@ async def test_a_slow_stream_keeps_the_newest_and_is_told_of_a_deletion() -> Non
     skipped: list[None] = []
     arrivals = Arrivals(lambda: skipped.append(None))
     with arrivals.stream("ann") as stream, arrivals.stream(None) as everybody:
-        assert (len(arrivals), arrivals.of("ann"), arrivals.of("bob")) == (2, 1, 0)
+        assert (len(arrivals), arrivals.streams_of("ann"), arrivals.streams_of("bob")) == (2, 1, 0)
         for offset in range(QUEUED + 5):
             arrivals.arrived(ranking("ann", offset))
         arrivals.removed("ann")

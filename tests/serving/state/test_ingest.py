@@ -10,10 +10,11 @@ import pytest
 
 from serving.http.bodies import MOST_RECORDS, split
 from serving.http.documents import JSON, NDJSON
-from serving.http.problems import Problem
-from serving.state.ingest import REMEMBERED, Ingest, record_error, refused
+from serving.http.problems import Problem, all_rejected
+from serving.state.ingest import REMEMBERED, Ingest
+from serving.state.record_errors import record_error
 from serving.state.telemetry import ServingTelemetry
-from serving.state.writer import NewRecord, Placed, TooLarge, Writer
+from serving.state.writer import NewRecord, TooLarge, Writer, Written
 from streams.events.decode import BadRecord, EventDecoder
 from streams.events.records import Event
 
@@ -26,14 +27,14 @@ class Log:
     def __init__(self) -> None:
         self.records: list[NewRecord] = []
 
-    async def write(self, records: Sequence[NewRecord]) -> list[Placed | TooLarge]:
-        placed: list[Placed | TooLarge] = []
+    async def write(self, records: Sequence[NewRecord]) -> list[Written | TooLarge]:
+        placed: list[Written | TooLarge] = []
         for record in records:
             if len(record.value or b"") > 1000:
                 placed.append(TooLarge())
                 continue
             self.records.append(record)
-            placed.append(Placed(3, len(self.records) - 1, int(NOW * 1000)))
+            placed.append(Written(3, len(self.records) - 1, int(NOW * 1000)))
         return placed
 
 
@@ -52,7 +53,7 @@ async def test_good_ones_are_written_as_they_came_and_bad_ones_are_told_by_posit
         event(timestamp=NOW + 999), b"null", b'{"a":', event(properties={"p": "x" * 2000}),
     ]  # fmt: skip
     accepted, errors = await ingest_to(log).accept(values)
-    assert [(a.position, a.event.event_id, a.placed.offset) for a in accepted] == [(0, "e1", 0), (2, "events-3-1", 1)]
+    assert [(a.position, a.event.event_id, a.written.offset) for a in accepted] == [(0, "e1", 0), (2, "events-3-1", 1)]
     assert [record.value for record in log.records] == [values[0], values[2]]
     assert [record.key for record in log.records] == [b"ann", b"s"]
     assert [(error.position, error.reason, error.field) for error in errors] == [
@@ -141,7 +142,7 @@ def test_bodies_that_are_none(body: bytes, media: str, status: int) -> None:
 
 def test_one_record_that_is_no_json_is_a_body_that_cannot_be_read() -> None:
     bad = [record_error(0, BadRecord("invalid_json", "x"), ())]
-    assert refused(bad, one=True).status == 400
-    assert refused(bad, one=False).status == 422
-    told = refused([record_error(0, BadRecord("missing_field", "item_id"), ("item_id",))], one=True)
+    assert all_rejected(bad, one=True).status == 400
+    assert all_rejected(bad, one=False).status == 422
+    told = all_rejected([record_error(0, BadRecord("missing_field", "item_id"), ("item_id",))], one=True)
     assert (told.status, told.details.field) == (422, "item_id")

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from serving.state.live import LiveTopics
-from serving.state.workers import fetch, together
+from serving.state.workers import fetch, summarize
 from streams.observing.observer import MetricsObserver
 from streams.observing.telemetry import Telemetry
 
@@ -56,9 +56,9 @@ def endpoints() -> Iterator[list[str]]:
         server.server_close()
 
 
-def test_what_the_workers_say_together(endpoints: list[str]) -> None:
+def test_what_the_workers_say_summarize(endpoints: list[str]) -> None:
     answers = [found for found in map(fetch, [*endpoints, "127.0.0.1:1"]) if found is not None]
-    told = together(answers, 4)
+    told = summarize(answers, 4)
     assert (told.workers.asked, told.workers.answered, told.workers.ready) == (4, 2, 2)
     assert (told.lag, told.learner_lag, told.loss, told.tests) == (7, 7, 4.5, 400)
     found = {one.method: (round(one.recall, 3), round(one.mrr, 3)) for one in told.accuracy}
@@ -66,7 +66,7 @@ def test_what_the_workers_say_together(endpoints: list[str]) -> None:
 
 
 def test_nothing_is_made_up_where_no_worker_answers() -> None:
-    told = together([], 1)
+    told = summarize([], 1)
     assert (told.lag, told.loss, told.dead_letters, told.accuracy, told.workers.answered) == (None, None, None, [], 0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.state.workers import Accuracy, Samples, WorkerCounts, together
+from serving.state.workers import Accuracy, Samples, WorkerCounts, summarize
 from streams.observing.observer import MetricsObserver
 from streams.observing.telemetry import Telemetry
 
@@ -34,7 +34,7 @@ def worker(hits: int, misses: int, *, learner: bool = False) -> Samples:
 
 
 def test_counts_are_summed_and_accuracies_weighted_by_their_tests() -> None:
-    told = together([worker(30, 10, learner=True), worker(10, 50), worker(0, 0)], 4)
+    told = summarize([worker(30, 10, learner=True), worker(10, 50), worker(0, 0)], 4)
     assert told.workers == WorkerCounts(4, 3, 3)
     assert (told.lag, told.loss, told.learner_lag, told.tests) == (9, 2.5, 7, 100)
     assert told.accuracy[0] == Accuracy("model", pytest.approx(0.4), pytest.approx(0.4))
@@ -42,5 +42,5 @@ def test_counts_are_summed_and_accuracies_weighted_by_their_tests() -> None:
 
 
 def test_before_the_first_test_there_is_no_accuracy() -> None:
-    told = together([worker(0, 0)], 1)
+    told = summarize([worker(0, 0)], 1)
     assert (told.tests, told.accuracy) == (0, [])
