@@ -1,5 +1,4 @@
-"""Which items an answer holds: those of a published ranking that pass the filter, then those of the
-fallbacks. Pure of HTTP and Kafka."""
+"""Selecting the items of an answer: those of a published ranking that pass, then fallbacks."""
 
 from __future__ import annotations
 
