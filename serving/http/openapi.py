@@ -32,10 +32,10 @@ TAGS = {
     "Pages": "For browsers.",
 }
 DESCRIPTION = (
-    "An id is a text of 1 to 256 characters without control characters; percent-encode it in a path. A user id in a path or in "
-    "an answer may also be the id of an anonymous session. Times are milliseconds since 1970 (epoch ms) unless a name says "
-    "otherwise. Errors are problem details (RFC 9457), as `application/problem+json`."
+    "An id is a text of 1 to 256 characters without control characters; percent-encode it in a path. Times are milliseconds "
+    "since 1970 (epoch ms) unless a name says otherwise. Errors are problem details (RFC 9457), as `application/problem+json`."
 )
+_IN_PATH = {"user_id": "The id of a user, or of an anonymous session.", "item_id": "The id of an item."}
 _TEXT = {"type": "string"}
 _RETRY = {"retry-after": {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 0}}}
 _HEADERS = {
@@ -168,8 +168,10 @@ def _without_id(item: dict[str, Any]) -> dict[str, Any]:
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     id_ = msgspec.json.schema(Id)
-    schemas = {"user_id": id_ | {"not": {"const": RESERVED_ID}}}
-    return [{"name": name, "in": "path", "required": True, "schema": schemas.get(name, id_)} for name in names]
+    schemas = {"user_id": id_ | {"not": {"const": RESERVED_ID}}, "item_id": id_}
+    return [
+        {"name": name, "in": "path", "required": True, "description": _IN_PATH[name], "schema": schemas[name]} for name in names
+    ]
 
 
 def _query_parameters(kind: type[msgspec.Struct]) -> list[dict[str, Any]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 from starlette.responses import Response
 
 from serving.state.record_errors import RecordError
@@ -17,19 +18,14 @@ _UNREADABLE = ("empty", "invalid_json", "not_utf8", "too_deep")
 
 
 class ProblemDetails(msgspec.Struct, omit_defaults=True):
-    """An error (RFC 9457).
+    """An error (RFC 9457)."""
 
-    ``type`` names the kind of problem and is an anchor of the reference page; ``title`` is the same
-    for all problems of a kind. ``detail`` says what was wrong this time and what to do. ``field``
-    is the parameter or the field at fault. ``errors`` lists the rejected records of the request.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    field: str | None = None
-    errors: list[RecordError] = []
+    type: Annotated[str, Meta(description="The kind of problem: an anchor of the reference page.")]
+    title: Annotated[str, Meta(description="The kind of problem, for people.")]
+    status: Annotated[int, Meta(description="The status of the answer.")]
+    detail: Annotated[str | None, Meta(description="What was wrong this time, and what to do about it.")] = None
+    field: Annotated[str | None, Meta(description="The parameter or the field at fault.")] = None
+    errors: Annotated[list[RecordError], Meta(description="Why each record of the request was rejected.")] = []
 
 
 class Kind(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -94,14 +95,18 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_kind(choice) for choice in schema["anyOf"]))
     if "enum" in schema:
-        return "one of " + ", ".join(escape(str(value)) for value in schema["enum"])
+        return "one of " + ", ".join(_value(value) for value in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_kind(schema.get('items', {}))}"
     bounds = [f"{schema[key]:g}" for key in ("minimum", "maximum") if key in schema]
     words = escape(str(schema.get("title") or schema.get("type", "anything"))) + (
         f" {' to '.join(bounds)}" if len(bounds) == 2 else ""
     )
-    return words + (f", default {escape(str(schema['default']))}" if schema.get("default") not in (None, [], "") else "")
+    return words + (f", default {_value(schema['default'])}" if schema.get("default") not in (None, [], {}, "") else "")
+
+
+def _value(value: object) -> str:
+    return escape(value if isinstance(value, str) else json.dumps(value))
 
 
 def _prose(text: str) -> str:

@@ -37,8 +37,8 @@ class RankingAnswer(msgspec.Struct, kw_only=True):
     user_id: Annotated[str, Meta(description="The user or anonymous session of the request.")]
     session_id: Annotated[str | None, Meta(description="The session id of its event; null if that had none.")]
     recommendation_id: Annotated[str, Meta(description="Send it with events, to attribute them to this ranking.")]
-    trigger_event_id: Annotated[str, Meta(description="The event that triggered the ranking.")]
-    trigger_offset: Annotated[int, Meta(description="Offset of that event on the events topic.")]
+    trigger_event_id: Annotated[str, Meta(description="The event that triggered the ranking; empty for popular items.")]
+    trigger_offset: Annotated[int, Meta(description="Offset of that event on the events topic; -1 for popular items.")]
     model_version: Annotated[int, Meta(description="Learning steps of the model that ranked.")]
     strategy: Annotated[
         str, Meta(description="The model that ranked the items, for example `hybrid`; `popularity` for an unknown user.")

@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from serving.state.freshness import Freshness
 from streams.kafka.record import KafkaRecord
@@ -18,15 +20,12 @@ OVER_S = 5.0
 
 
 class FreshnessMs(msgspec.Struct):
-    """Percentiles of freshness, in ms: the Kafka time of a ranking minus that of its event.
+    """Percentiles of freshness, in ms: the Kafka time of a ranking minus that of its event."""
 
-    They cover the latest ``samples`` rankings, at most 2000, and are null without samples.
-    """
-
-    p50: float | None
+    p50: Annotated[float | None, Meta(description="The median; null without samples.")]
     p90: float | None
     p99: float | None
-    samples: int
+    samples: Annotated[int, Meta(description="How many of the latest rankings they cover, at most 2000.")]
 
 
 class LiveTopics:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from streams.events.bounds import BadRecord
 
@@ -13,17 +15,12 @@ _FIELD_OF_REASON = {"unknown_event_type": "event_type", "timestamp_in_future": "
 
 
 class RecordError(msgspec.Struct, omit_defaults=True):
-    """Why one record of a request was rejected.
+    """Why one record of a request was rejected."""
 
-    ``position`` counts the records of the request from 0. ``reason`` is the one under which a
-    worker would publish the record as a dead letter. ``field`` is the field at fault, where it is
-    known; ``detail`` says more, for people.
-    """
-
-    position: int
-    reason: str
-    field: str | None = None
-    detail: str | None = None
+    position: Annotated[int, Meta(description="The position of the record in the request, from 0.")]
+    reason: Annotated[str, Meta(description="A short code, the same that a worker gives its dead letters: `missing_field`.")]
+    field: Annotated[str | None, Meta(description="The field at fault, if it is known.")] = None
+    detail: Annotated[str | None, Meta(description="What is wrong, for people.")] = None
 
 
 def record_error(position: int, bad: BadRecord, fields: Sequence[str]) -> RecordError:

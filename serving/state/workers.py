@@ -32,11 +32,11 @@ Samples = Mapping[str, Sequence[tuple[Mapping[str, str], float]]]
 
 
 class Accuracy(msgspec.Struct):
-    """Prequential Recall@20 and MRR@20 of one ranking method, measured live."""
+    """How well one method ranks, measured live: each event is predicted before it is learned."""
 
     method: Annotated[str, Meta(description="`model` is what users get; the others are baselines on the same events.")]
-    recall: float
-    mrr: float
+    recall: Annotated[float, Meta(description="Recall@20: how often the next item was among the first 20.")]
+    mrr: Annotated[float, Meta(description="MRR@20: the mean of 1/rank of the next item, 0 beyond rank 20.")]
 
 
 class WorkerCounts(msgspec.Struct):

@@ -23,14 +23,14 @@ from streams.pipeline import ranked_items
 class SimilarQuery(msgspec.Struct, frozen=True):
     """Which items to answer with, and how many."""
 
-    k: Annotated[int, Meta(ge=1, le=MAX_K, description="The most items to answer with.")] = DEFAULT_K
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="How many items to answer with, at most.")] = DEFAULT_K
     category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
 
 
 class PopularQuery(msgspec.Struct, frozen=True):
     """Which items to answer with, how many, and how fast interactions lose weight."""
 
-    k: Annotated[int, Meta(ge=1, le=MAX_K, description="The most items to answer with.")] = DEFAULT_K
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="How many items to answer with, at most.")] = DEFAULT_K
     category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
     half_life: Annotated[
         Literal[500, 2000, 20000],

@@ -30,7 +30,7 @@ class ItemsQuery(msgspec.Struct, frozen=True):
     """Which items to answer with."""
 
     category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="The most items to answer with.")] = 100
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="How many items to answer with, at most.")] = 100
     offset: Annotated[int, Meta(ge=0, le=100_000, description="Items to skip before them.")] = 0
     id: Annotated[
         list[Id],

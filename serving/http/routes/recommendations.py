@@ -25,7 +25,7 @@ MOST_STREAMS_OF_ONE = 8
 class RankingQuery(msgspec.Struct, frozen=True):
     """Which items to answer with, and how many."""
 
-    k: Annotated[int, Meta(ge=1, le=MAX_K, description="The most items to answer with.")] = DEFAULT_K
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="How many items to answer with, at most.")] = DEFAULT_K
     category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
     exclude: Annotated[list[Id], Meta(max_length=MAX_K, description="Items to leave out. May be repeated.")] = []
     exclude_seen: Annotated[bool, Meta(description="Leave out the items of `prefix`.")] = False
@@ -41,7 +41,7 @@ class RankingQuery(msgspec.Struct, frozen=True):
 class StreamQuery(msgspec.Struct, frozen=True):
     """How many items to send."""
 
-    k: Annotated[int, Meta(ge=1, le=MAX_K, description="The most items of each ranking.")] = DEFAULT_K
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="How many items to send of each ranking, at most.")] = DEFAULT_K
 
 
 class Removed(msgspec.Struct):
