@@ -49,7 +49,7 @@ KINDS = {
     "unsupported-media-type": Kind(415, "The media type or the encoding of the body is not supported"),
     "invalid-parameter": Kind(422, "A parameter is invalid"),
     "invalid-record": Kind(422, "Every record of the body was rejected"),
-    "too-many": Kind(429, "Too many at a time"),
+    "too-many": Kind(429, "Too many streams of one user, or too many records waiting for Kafka"),
     "head-too-large": Kind(431, "The request line and the headers are too large"),
     "internal": Kind(500, "Internal error"),
     "not-ready": Kind(503, "The server has not caught up with Kafka yet"),

@@ -13,7 +13,7 @@ from streams.errors import OuzelError
 
 
 async def answer(error: Exception) -> tuple[int, dict[str, str], dict[str, object]]:
-    """Send a request to an app that raises ``error``; returns the status, the headers and the body."""
+    """Call an app that raises ``error``; returns the status, the headers and the body."""
 
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
         raise error
