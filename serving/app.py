@@ -1,4 +1,4 @@
-"""The ASGI app: routes made of the operations, and the edge around them."""
+"""The ASGI app of `ouzel serve`: a route for each path of the operations, within the edge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.http.problems import Problem
 from serving.http.routes import discovery, events, health, items, live, pages, recommendations, users
 from serving.state.service import Service
 
-OPERATIONS: Sequence[Operation] = (
+API: Sequence[Operation] = (
     *recommendations.OPERATIONS,
     *events.OPERATIONS,
     *users.OPERATIONS,
@@ -22,18 +22,18 @@ OPERATIONS: Sequence[Operation] = (
     *items.OPERATIONS,
     *live.OPERATIONS,
     *health.OPERATIONS,
-    *pages.OPERATIONS,
 )
-"""Everything that there is, the most asked for first: routes are tried in this order."""
+OPERATIONS: Sequence[Operation] = (*API, *pages.Pages(API).operations)
+"""Every operation, the most frequent first: routes are tried in this order."""
 
 
 def create_app(service: Service) -> ASGIApp:
-    """The app over a service that is started elsewhere."""
+    """Return the app that answers from a service. The caller starts and stops the service."""
     paths: dict[str, list[Operation]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, []).append(operation)
     routes = [Route(path, Resource(service, operations)) for path, operations in paths.items()]
-    app: ASGIApp = Router([*routes, Mount("/page", pages.PageFiles())], redirect_slashes=False, default=_nothing)
+    app: ASGIApp = Router([*routes, Mount("/page", pages.PageFiles())], redirect_slashes=False, default=_no_route)
     app = Edge(app, service.telemetry, check_host=not service.keys.required)
     if service.settings.serve_cors_origins:
         app = CORSMiddleware(
@@ -47,5 +47,5 @@ def create_app(service: Service) -> ASGIApp:
     return app
 
 
-async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    raise Problem("not-found")
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    raise Problem("not-found", "no operation has this path: /reference lists those there are")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from serving.commands import CliError
-from serving.http.auth import SCOPES, Key, KeysError, new_key, read_keys, write_keys
+from serving.state.keys import SCOPES, Key, KeysError, new_key, read_keys, write_keys
 from streams.settings import load_settings
 
 keys = typer.Typer(no_args_is_help=True, help="The API keys of `ouzel serve`, in the file that OUZEL_SERVE_KEYS names.")

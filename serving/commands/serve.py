@@ -7,8 +7,8 @@ import socket
 import typer
 
 from serving.commands import CliError
-from serving.http.auth import Keys, KeysError
 from serving.http.loopback import is_loopback
+from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
 from streams.kafka.topics import describe_topics
 from streams.rules import event_decoder
@@ -26,7 +26,7 @@ def serve() -> None:
     settings = load_settings()
     telemetry = ServingTelemetry(settings.domain)
     try:
-        keys = Keys(settings.serve_keys, telemetry)
+        keys = Keys(settings.serve_keys)
     except KeysError as error:
         raise CliError(f"serve_keys: {error}") from error
     decoder = event_decoder(settings)

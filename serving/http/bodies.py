@@ -1,4 +1,4 @@
-"""Request bodies: bounded in size and time, of a type that is read, and split into records."""
+"""Request bodies: bounded in size and time, of a supported media type, split into records."""
 
 from __future__ import annotations
 
@@ -13,65 +13,77 @@ from serving.http.documents import JSON, NDJSON
 from serving.http.problems import Problem
 
 MOST_RECORDS = 500
+MEDIA = (JSON, NDJSON)
+"""The media types of a body of records."""
 _CLOSE = {"connection": "close"}
+"""Ends a connection whose body was not read to its end."""
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Body(NamedTuple):
-    """The records of a body. ``one`` says that it is a single record, not a list of one."""
+    """The records of a body. ``one``: it is a single record, not a list."""
 
     records: list[bytes]
     one: bool
 
 
 async def read_body(request: Request, most: int, within_s: float) -> bytes:
-    """The body. Raises `Problem` where it is too large, or does not come in time."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise Problem("unsupported-media-type", "no content-encoding is read", headers=_CLOSE)
-    told = request.headers.get("content-length", "0")
-    if told.isdigit() and int(told) > most:
-        raise Problem("too-large", f"at most {most} bytes", headers=_CLOSE)
+    """Read a body of at most ``most`` bytes.
+
+    Raises `Problem` if it is larger, late, cut off or compressed.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        detail = f"content-encoding {encoding[:100]} is not supported: send the body uncompressed"
+        raise Problem("unsupported-media-type", detail, headers=_CLOSE)
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > most:
+        raise Problem("too-large", _too_large(most), headers=_CLOSE)
     body = bytearray()
     try:
         async with asyncio.timeout(within_s):
             async for part in request.stream():
                 body += part
                 if len(body) > most:
-                    raise Problem("too-large", f"at most {most} bytes", headers=_CLOSE)
+                    raise Problem("too-large", _too_large(most), headers=_CLOSE)
     except TimeoutError:
-        raise Problem("too-slow", f"no whole body in {within_s:g} s", headers=_CLOSE) from None
+        raise Problem("too-slow", f"the body did not arrive within {within_s:g} s", headers=_CLOSE) from None
     except ClientDisconnect:
-        raise Problem("malformed", "the body's end is missing", headers=_CLOSE) from None
+        raise Problem("malformed", "the connection ended within the body", headers=_CLOSE) from None
     return bytes(body)
 
 
 def media_type(request: Request, allowed: Sequence[str]) -> str:
-    """The body's type. Raises `Problem` where it is none of those."""
-    told = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if told not in allowed:
-        raise Problem("unsupported-media-type", f"it must be {' or '.join(allowed)}, not {told[:100] or 'of no type'}")
-    return told
+    """Return the media type of the body. Raises `Problem` if it is not one of those allowed."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in allowed:
+        sent = f"content-type {media[:100]} is not supported" if media else "there is no content-type"
+        raise Problem("unsupported-media-type", f"{sent}: send {' or '.join(allowed)}")
+    return media
 
 
 def split(body: bytes, media: str) -> Body:
-    """One record, a list of them, or one a line, as they came, not looked into. Raises `Problem`."""
+    """Split a body into the bytes of its records, which are not decoded.
+
+    JSON is one record or an array of records; NDJSON has one record per line. Raises `Problem`.
+    """
     if media == NDJSON:
-        found = Body([line for line in body.split(b"\n") if line.strip()], one=False)
+        parts = Body([line for line in body.split(b"\n") if line.strip()], one=False)
     elif body.lstrip()[:1] != b"[":
-        found = Body([body], one=True)
+        parts = Body([body], one=True)
     else:
         try:
-            found = Body([bytes(raw) for raw in _raw_list(body)], one=False)
+            parts = Body([bytes(raw) for raw in _raw_list(body)], one=False)
         except RecursionError:
-            raise Problem("malformed", "it nests too deeply") from None
+            raise Problem("malformed", "the array nests too deeply") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Problem("malformed", str(error)) from None
-    if not found.records:
-        raise Problem("malformed", "no record in it")
-    if len(found.records) > MOST_RECORDS:
-        raise Problem("too-large", f"{len(found.records)} records, at most {MOST_RECORDS}")
-    return found
+    if not parts.records:
+        raise Problem("malformed", f"the body has no record: send 1 to {MOST_RECORDS}")
+    if len(parts.records) > MOST_RECORDS:
+        raise Problem("too-large", f"{len(parts.records)} records, at most {MOST_RECORDS}: send them in several requests")
+    return parts
 
 
-MEDIA = (JSON, NDJSON)
-"""What records may come as."""
+def _too_large(most: int) -> str:
+    return f"the body may have at most {most} bytes: send its records in several requests"

@@ -1,4 +1,4 @@
-"""The documents of answers: their media types, what a client accepts of them, and JSON that no cache may keep."""
+"""Media types, the Accept header, and JSON answers that no cache may store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _JSON_HEADERS = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store
 
 
 class Document(Response):
-    """A JSON document, of now: no cache may keep it."""
+    """A JSON answer. It is true only now, so no cache may store it."""
 
     def __init__(self, body: bytes, status: int = 200) -> None:
         self.status_code, self.body, self.background = status, body, None
@@ -24,7 +24,10 @@ class Document(Response):
 
 @lru_cache(maxsize=256)
 def acceptable(accept: bytes, media: str) -> bool:
-    """Whether an Accept header allows this media type: by the most specific range that matches (RFC 9110, 12.5.1)."""
+    """Tell whether an Accept header allows this media type.
+
+    The most specific range that matches decides (RFC 9110, 12.5.1).
+    """
     kind, best = media.encode().partition(b"/")[0], (-1, 0.0)
     for part in accept.lower().split(b","):
         range_, *parameters = (text.strip() for text in part.split(b";"))

@@ -1,10 +1,10 @@
-"""The outermost layer of the app: what holds for every request, whichever route it takes."""
+"""The outermost layer of the app: what applies to every request, whichever route it takes."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import structlog
@@ -15,6 +15,8 @@ from serving.http.loopback import is_loopback
 from serving.http.operations import ROUTE, STREAMED
 from serving.http.problems import Problem
 from serving.state.telemetry import ServingTelemetry
+from serving.state.writer import NotConfirmed, TooManyPending
+from streams.errors import OuzelError
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +25,21 @@ MAX_QUERY_BYTES = 8_192
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 
 
+PROBLEM_OF: Mapping[type[OuzelError], tuple[str, int]] = {
+    TooManyPending: ("too-many", 1),
+    NotConfirmed: ("kafka-away", 2),
+}
+"""How errors of `serving.state` are answered: the kind of problem, and Retry-After in seconds."""
+_OF_STARLETTE = {404: "not-found", 405: "method-not-allowed"}
+"""Kinds of the statuses that starlette's static files raise."""
+
+
 class Edge:
-    """Bounds path and query, refuses foreign hosts where there are no keys, turns problems into answers, and counts."""
+    """Checks each request's size and host, turns errors into problem details, and counts requests.
+
+    Without API keys (``check_host``), a request must name this machine's loopback in its Host
+    header. Otherwise a page of another site, whose name resolves to loopback, could call the API.
+    """
 
     def __init__(self, app: ASGIApp, telemetry: ServingTelemetry, *, check_host: bool) -> None:
         self._app, self._telemetry, self._check_host = app, telemetry, check_host
@@ -45,29 +60,38 @@ class Edge:
         self._in_flight += 1
         try:
             self._admit(scope)
-            # Routes match the path as it was sent: an id may hold a slash, which comes percent-encoded.
+            # Routes match the path as it was sent, because an id may hold a percent-encoded slash.
             scope["path"] = scope["raw_path"].decode("ascii")
             await self._app(scope, receive, watched)
         except Problem as problem:
             await problem.response()(scope, receive, watched)
-        except HTTPException as refused:  # of starlette's own files
-            kind = {404: "not-found", 405: "method-not-allowed"}.get(refused.status_code, "malformed")
+        except HTTPException as refused:
+            kind = _OF_STARLETTE.get(refused.status_code, "malformed")
             await Problem(kind, headers=refused.headers).response()(scope, receive, watched)
+        except tuple(PROBLEM_OF) as error:
+            await problem_of(error).response()(scope, receive, watched)
         except Exception:
             log.exception("request_failed", route=scope.get(ROUTE, "none"), method=scope["method"])
-            if status != 500:  # the answer has begun: all that can be done is to end the connection
+            if status != 500:  # the response has begun: only the connection can end
                 raise
-            await Problem("internal").response()(scope, receive, watched)
+            await Problem("internal", "the cause is in the log of the server").response()(scope, receive, watched)
         finally:
             self._in_flight -= 1
             self._count(scope, status, time.perf_counter() - began)
 
     def _admit(self, scope: Scope) -> None:
-        if len(scope["raw_path"]) > MAX_PATH_BYTES or len(scope["query_string"]) > MAX_QUERY_BYTES:
-            raise Problem("uri-too-long", f"at most {MAX_PATH_BYTES} bytes of path and {MAX_QUERY_BYTES} of query")
+        path, query = len(scope["raw_path"]), len(scope["query_string"])
+        if path > MAX_PATH_BYTES or query > MAX_QUERY_BYTES:
+            raise Problem(
+                "uri-too-long",
+                f"path of {path} bytes, at most {MAX_PATH_BYTES}; query of {query} bytes, at most {MAX_QUERY_BYTES}",
+            )
         if self._check_host and not is_loopback_name(scope["headers"]):
             self._telemetry.auth_refusals.labels("host").inc()
-            raise Problem("foreign-host")
+            raise Problem(
+                "foreign-host",
+                "call the server as localhost, 127.0.0.1 or [::1], or let its operator set API keys (OUZEL_SERVE_KEYS)",
+            )
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"]
@@ -79,8 +103,14 @@ class Edge:
         )
 
 
+def problem_of(error: OuzelError) -> Problem:
+    """Return the problem that answers an error of the table. The error's message is its detail."""
+    kind, retry_after_s = PROBLEM_OF[type(error)]
+    return Problem(kind, str(error), headers={"retry-after": str(retry_after_s)})
+
+
 def is_loopback_name(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Whether the request names this machine's loopback: a page of another site, whose name resolves to it, does not."""
+    """Tell whether the Host header names this machine's loopback."""
     for name, value in headers:
         if name == b"host":
             return _is_loopback(value)

@@ -1,4 +1,4 @@
-"""Which addresses only this machine can reach."""
+"""Loopback addresses: those that only this machine can reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address, or a name, is this machine's own for itself."""
+    """Tell whether an IP address, or a host name, is a loopback one."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

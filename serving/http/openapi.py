@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the operations and of the types that they read and write."""
+"""The OpenAPI 3.1 document, made of the operations and the types that they read and write."""
 
 from __future__ import annotations
 
@@ -22,17 +22,31 @@ SENT = {Event: "event", Item: "item"}
 ALWAYS = (400, 403, 406, 414, 422, 431)
 WITH_A_KEY = (401,)
 WITH_A_BODY = (408, 413, 415)
+TAGS = {
+    "Rankings": "What to recommend: to a user, beside an item, to anyone.",
+    "Events": "What users do. Every event may change their ranking.",
+    "Users": "What is known of a user, and the deletion of a user.",
+    "Items": "The catalogue: names, categories, prices, and which items are hidden.",
+    "Live": "Figures and a sample of rankings for the live page.",
+    "Health": "For orchestrators and Prometheus.",
+    "Pages": "For browsers.",
+}
+DESCRIPTION = (
+    "An id is a text of 1 to 256 characters without control characters; percent-encode it in a path. Times are milliseconds "
+    "since 1970 (epoch ms) unless a name says otherwise. Errors are problem details (RFC 9457), as `application/problem+json`."
+)
+_IN_PATH = {"user_id": "The id of a user, or of an anonymous session.", "item_id": "The id of an item."}
 _TEXT = {"type": "string"}
-_RETRY = {"retry-after": {"description": "Seconds after which to try again.", "schema": {"type": "integer", "minimum": 0}}}
+_RETRY = {"retry-after": {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 0}}}
 _HEADERS = {
-    401: {"www-authenticate": {"description": "The scheme, Bearer.", "schema": _TEXT}},
+    401: {"www-authenticate": {"description": "The authentication scheme: Bearer.", "schema": _TEXT}},
     429: _RETRY,
     503: _RETRY,
 }
 
 
 def document(operations: Sequence[Operation], *, keys_required: bool) -> dict[str, Any]:
-    """The document. ``keys_required`` says whether requests need a key."""
+    """Return the document. ``keys_required``: requests need a key."""
     types: dict[str, Any] = {}
     for operation in operations:
         types |= {_name(kind): kind for kind in (*operation.answers.values(), *operation.events.values()) if _is_struct(kind)}
@@ -49,22 +63,22 @@ def document(operations: Sequence[Operation], *, keys_required: bool) -> dict[st
             "title": "Ouzel",
             "version": version("ouzel"),
             "summary": "Recommendations that change with every click.",
-            "description": "Ids have at most 256 characters, no control characters. Errors are problem details (RFC 9457).",
+            "description": DESCRIPTION,
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
-        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in operations)],
+        "tags": [{"name": name, "description": TAGS[name]} for name in dict.fromkeys(each.tag for each in operations)],
         "paths": paths,
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "A key of `ouzel keys create`, with its scopes."}
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key that `ouzel keys create` made."}
             },
         },
     }
 
 
 def _operation(operation: Operation, *, keys_required: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -72,32 +86,48 @@ def _operation(operation: Operation, *, keys_required: bool) -> dict[str, Any]:
         "responses": _responses(operation),
     }
     if operation.description:
-        told["description"] = operation.description
+        described["description"] = operation.description
     if operation.scope is not None:
-        told["security"] = [{"key": [operation.scope]}, *([] if keys_required else [{}])]
+        described["security"] = [{"key": [operation.scope]}, *([] if keys_required else [{}])]
     if operation.body is not None:
-        told["requestBody"] = {"required": True, "content": {media: _body(operation, media) for media in operation.body_media}}
-    return told
+        content = {media: _body(operation, media) for media in operation.body_media}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    responses: dict[str, Any] = {}
     for status, kind in operation.answers.items():
-        told[str(status)] = {"description": (_doc(kind) or "Done.")}
+        responses[str(status)] = {"description": _success(operation, kind)}
         if kind is not None:
             schema = _stream(operation.events) if operation.events else _answer(kind)
-            told[str(status)]["content"] = {operation.media: {"schema": schema}}
+            responses[str(status)]["content"] = {operation.media: {"schema": schema}}
     statuses = {*ALWAYS, *operation.problems}
     statuses |= set(WITH_A_KEY) if operation.scope is not None else set()
     statuses |= set(WITH_A_BODY) if operation.body is not None else set()
     statuses |= {503} if operation.needs_topics else set()
     for status in sorted(statuses - set(operation.answers)):
-        titles = " / ".join(kind.title for kind in KINDS.values() if kind.status == status)
-        told[str(status)] = {
-            "description": titles,
+        titles = [kind.title for name, kind in KINDS.items() if kind.status == status and _applies(name, operation)]
+        responses[str(status)] = {
+            "description": " / ".join(titles),
             "content": {PROBLEM_JSON: {"schema": {"$ref": REF.format(name=ProblemDetails.__name__)}}},
         } | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
-    return told
+    return responses
+
+
+def _success(operation: Operation, kind: Any) -> str:
+    if kind is None:
+        return "Done. The answer has no body."
+    return "A stream of server-sent events." if operation.events else _doc(kind) or f"The document, as {operation.media}."
+
+
+def _applies(problem: str, operation: Operation) -> bool:
+    """Tell whether an operation may answer with this kind of problem."""
+    if problem == "kafka-away":
+        return operation.method != "GET"
+    if problem == "invalid-record":
+        return operation.body is not None
+    return problem != "forbidden" or operation.scope is not None
 
 
 def _answer(kind: Any) -> dict[str, Any]:
@@ -107,8 +137,11 @@ def _answer(kind: Any) -> dict[str, Any]:
 
 
 def _stream(events: Mapping[str, Any]) -> dict[str, Any]:
-    """One of the events of a stream; what has no data only says after how long to come again."""
-    retry = {"type": "object", "properties": {"retry": {"type": "integer"}}, "not": {"required": ["data"]}}
+    """Return the schema of one event of a stream.
+
+    An event without data only sets the time after which a client reconnects.
+    """
+    retry = {"title": "retry", "type": "object", "properties": {"retry": {"type": "integer"}}, "not": {"required": ["data"]}}
     return {"anyOf": [*(_event(name, kind) for name, kind in events.items()), retry]}
 
 
@@ -122,12 +155,12 @@ def _body(operation: Operation, media: str) -> dict[str, Any]:
     if NDJSON not in operation.body_media:
         return {"schema": {"$ref": REF.format(name="ItemFields")}}
     if media == NDJSON:
-        return {"schema": _TEXT | {"description": f"One a line, at most {MOST_RECORDS}."}}
+        return {"schema": _TEXT | {"description": f"One record per line, at most {MOST_RECORDS}."}}
     return {"schema": {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1, "maxItems": MOST_RECORDS}]}}
 
 
 def _without_id(item: dict[str, Any]) -> dict[str, Any]:
-    """An item under a path that names it. The id may be given again, if it is the same."""
+    """Return the schema of an item whose path names it. The body may repeat the same id."""
     properties = {name: schema for name, schema in item["properties"].items() if name != "item_id"}
     return {"title": "ItemFields", "description": item["description"], "type": "object", "properties": properties}
 
@@ -135,8 +168,10 @@ def _without_id(item: dict[str, Any]) -> dict[str, Any]:
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     id_ = msgspec.json.schema(Id)
-    schemas = {"user_id": id_ | {"not": {"const": RESERVED_ID}}}
-    return [{"name": name, "in": "path", "required": True, "schema": schemas.get(name, id_)} for name in names]
+    schemas = {"user_id": id_ | {"not": {"const": RESERVED_ID}}, "item_id": id_}
+    return [
+        {"name": name, "in": "path", "required": True, "description": _IN_PATH[name], "schema": schemas[name]} for name in names
+    ]
 
 
 def _query_parameters(kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
@@ -145,17 +180,18 @@ def _query_parameters(kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
     (described,) = msgspec.json.schema_components([kind], ref_template=REF)[1].values()
     parameters = []
     for name, schema in described["properties"].items():
-        told = {"name": name, "in": "query", "required": name in described.get("required", ())}
+        parameter = {"name": name, "in": "query", "required": name in described.get("required", ())}
         if description := schema.pop("description", None):
-            told["description"] = description
-        parameters.append(told | {"schema": schema})
+            parameter["description"] = description
+        parameters.append(parameter | {"schema": schema})
     return parameters
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.media != EVENT_STREAM:
         return []
-    return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": _TEXT, "description": "The last one had."}]
+    description = "The id of the last event that the client received; browsers send it when they reconnect."
+    return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": _TEXT, "description": description}]
 
 
 def _is_struct(kind: Any) -> bool:

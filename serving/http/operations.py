@@ -1,32 +1,32 @@
-"""What the API can do, declared once: routes and the OpenAPI document are both made of these."""
+"""Operations: each is declared once, and the routes and the OpenAPI document are made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serving.http.auth import admit, allows
 from serving.http.documents import EVENT_STREAM, JSON, acceptable
 from serving.http.parameters import NoQuery, path_parameter, read_query
 from serving.http.problems import Problem
-
-if TYPE_CHECKING:
-    from serving.state.service import Service
+from serving.state.keys import KeyScope
+from serving.state.service import Service
 
 ROUTE = "ouzel.route"
-"""The key in an ASGI scope under which the template of the route is told."""
+"""The key in an ASGI scope that holds the template of the route, for the metrics."""
 STREAMED = "ouzel.streamed"
-"""And the one of an answer that lasts, so that its duration is no latency."""
+"""The key in an ASGI scope that marks a stream, whose duration is not a latency."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One request, with its parameters read and checked."""
+    """One request to an operation, with its parameters read and checked."""
 
     service: Service
     operation: Operation
@@ -37,12 +37,16 @@ class Call:
 
     @property
     def request(self) -> Request:
-        """Its headers and its body."""
+        """The headers and the body."""
         return Request(self.scope, self.receive)
 
     def still_admitted(self) -> bool:
-        """Whether its key allows it even now: for what lasts."""
-        return self.service.keys.allows(self.request.headers.get("authorization", "").encode("latin-1"), self.operation.scope)
+        """Tell whether the key of the request still allows the operation.
+
+        Streams ask this between events.
+        """
+        authorization = self.request.headers.get("authorization", "").encode("latin-1")
+        return allows(self.service.keys, authorization, self.operation.scope)
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -50,37 +54,47 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. ``answers`` are the types of its documents by status, beside those that every one may give.
+    """One method of one path.
 
-    ``scope`` is the one that a key must have, ``None`` where none is needed; ``media`` what it answers with; ``body`` and
-    ``body_media`` what it takes; ``events`` are a stream's documents by the events' names. One that ``needs_topics`` answers 503
-    until this copy has caught up.
+    `Resource` calls ``handler`` once per request, on the event loop, after it has checked the key,
+    the Accept header and the parameters. The handler returns the response, or raises `Problem` or
+    an error that the edge of the app knows how to answer.
     """
 
     method: str
     path: str
+    """A template: names in braces are path parameters."""
     handler: Handler
     summary: str
     tag: str
     description: str = ""
-    scope: str | None = "read"
+    scope: KeyScope | None = "read"
+    """The scope that a key must have; ``None`` if no key is needed."""
     query: type[msgspec.Struct] = NoQuery
+    """The type of the query parameters."""
     answers: Mapping[int, Any] = field(default_factory=dict)
+    """The types of the documents that it answers with, by status."""
     events: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
+    """The types of a stream's documents, by the name of the server-sent event."""
     problems: Sequence[int] = ()
+    """Statuses of its problems, besides those that every operation may answer with."""
     media: str = JSON
-    body: Any = None
+    """The media type of its answer."""
+    body: type[msgspec.Struct] | None = None
+    """The type of a record of the request's body."""
     body_media: Sequence[str] = ()
+    """The media types that the body may have."""
     needs_topics: bool = True
+    """Whether it answers 503 until this server has caught up with its topics."""
 
     @property
     def name(self) -> str:
-        """The operation's id."""
+        """The operationId of the OpenAPI document."""
         return self.handler.__name__
 
 
 class Resource:
-    """An ASGI app of one path: admits the request, reads its parameters, and answers by the method's operation."""
+    """The ASGI app of one path: checks the request, then calls the operation of its method."""
 
     def __init__(self, service: Service, operations: Sequence[Operation]) -> None:
         self._service = service
@@ -94,7 +108,7 @@ class Resource:
         scope[ROUTE] = self._template
         operation = self._operations.get(scope["method"])
         if operation is None:
-            raise Problem("method-not-allowed", headers={"allow": self._allow})
+            raise Problem("method-not-allowed", f"this path allows {self._allow}", headers={"allow": self._allow})
         accept = authorization = b""
         for name, value in scope["headers"]:
             if name == b"accept":
@@ -102,11 +116,11 @@ class Resource:
             elif name == b"authorization":
                 authorization = value
         service = self._service
-        service.keys.admit(authorization, operation.scope)
+        admit(service.keys, authorization, operation.scope, service.telemetry)
         if accept and not acceptable(accept, operation.media):
-            raise Problem("not-acceptable", f"this answers with {operation.media}")
+            raise Problem("not-acceptable", f"the answer is {operation.media}: accept it, or send no Accept header")
         if operation.needs_topics and not service.ready:
-            raise Problem("not-ready", headers={"retry-after": "1"})
+            raise Problem("not-ready", "retry later; /health/ready shows how far it is", headers={"retry-after": "1"})
         path = {name: path_parameter(name, value) for name, value in scope["path_params"].items()}
         query = read_query(scope["query_string"], operation.query)
         if operation.media == EVENT_STREAM:
@@ -117,5 +131,6 @@ class Resource:
 
 
 def _admit_stream(service: Service) -> None:
-    if len(service.arrivals) >= service.settings.serve_max_streams:
-        raise Problem("busy", f"{len(service.arrivals)} streams are open", headers={"retry-after": "5"})
+    most = service.settings.serve_max_streams
+    if len(service.arrivals) >= most:
+        raise Problem("busy", f"{len(service.arrivals)} streams are open, at most {most}", headers={"retry-after": "5"})

@@ -1,70 +1,69 @@
-"""Errors as RFC 9457 problem details: every refusal of the API has a type, a title and, where there is one, the field."""
+"""Errors as problem details (RFC 9457): a type, a title, and the field at fault where it is known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 from starlette.responses import Response
+
+from serving.state.record_errors import RecordError
 
 PROBLEM_JSON = "application/problem+json"
 TYPES_AT = "/reference#"
-
-
-class RecordError(msgspec.Struct, omit_defaults=True):
-    """Why one record of a request was refused. ``position`` counts from 0; ``reason`` is the worker's, see its dead letters."""
-
-    position: int
-    reason: str
-    field: str | None = None
-    detail: str | None = None
+_UNREADABLE = ("empty", "invalid_json", "not_utf8", "too_deep")
+"""Reasons that say that a body of one record is not JSON at all."""
 
 
 class ProblemDetails(msgspec.Struct, omit_defaults=True):
-    """RFC 9457. ``type`` is an anchor of the reference page."""
+    """An error (RFC 9457)."""
 
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    field: str | None = None
-    errors: list[RecordError] = []
+    type: Annotated[str, Meta(description="The kind of problem: an anchor of the reference page.")]
+    title: Annotated[str, Meta(description="The kind of problem, for people.")]
+    status: Annotated[int, Meta(description="The status of the answer.")]
+    detail: Annotated[str | None, Meta(description="What was wrong this time, and what to do about it.")] = None
+    field: Annotated[str | None, Meta(description="The parameter or the field at fault.")] = None
+    errors: Annotated[list[RecordError], Meta(description="Why each record of the request was rejected.")] = []
 
 
 class Kind(NamedTuple):
-    """A kind of problem: its status, and what is true of each."""
+    """A kind of problem: its status and its title."""
 
     status: int
     title: str
 
 
 KINDS = {
-    "malformed": Kind(400, "The request cannot be read"),
-    "unauthorized": Kind(401, "A key is needed"),
-    "forbidden": Kind(403, "The key does not allow this"),
-    "foreign-host": Kind(403, "Without keys, only requests to a loopback name are answered"),
-    "not-found": Kind(404, "There is nothing here"),
-    "method-not-allowed": Kind(405, "The resource has no such method"),
-    "not-acceptable": Kind(406, "No acceptable form of the answer"),
+    "malformed": Kind(400, "The request is malformed"),
+    "unauthorized": Kind(401, "An API key is required"),
+    "forbidden": Kind(403, "The API key lacks the scope"),
+    "foreign-host": Kind(403, "Without API keys, the Host header must name this machine's loopback"),
+    "not-found": Kind(404, "Not found"),
+    "method-not-allowed": Kind(405, "The method is not allowed here"),
+    "not-acceptable": Kind(406, "The Accept header excludes the media type of the answer"),
     "too-slow": Kind(408, "The request did not arrive in time"),
     "too-large": Kind(413, "The body is too large"),
-    "uri-too-long": Kind(414, "The path or query is too long"),
-    "unsupported-media-type": Kind(415, "The body is of a type that is not read"),
-    "invalid-parameter": Kind(422, "A parameter is out of bounds"),
-    "invalid-record": Kind(422, "No record of the body could be accepted"),
-    "too-many": Kind(429, "Too many at a time"),
-    "head-too-large": Kind(431, "The request's head is too large"),
-    "internal": Kind(500, "A mistake of ours"),
-    "not-ready": Kind(503, "This copy has not caught up yet"),
-    "kafka-away": Kind(503, "Kafka does not confirm"),
-    "busy": Kind(503, "This copy has all it can do"),
+    "uri-too-long": Kind(414, "The path or the query is too long"),
+    "unsupported-media-type": Kind(415, "The media type or the encoding of the body is not supported"),
+    "invalid-parameter": Kind(422, "A parameter is invalid"),
+    "invalid-record": Kind(422, "Every record of the body was rejected"),
+    "too-many": Kind(429, "Too many streams of one user, or too many records waiting for Kafka"),
+    "head-too-large": Kind(431, "The request line and the headers are too large"),
+    "internal": Kind(500, "Internal error"),
+    "not-ready": Kind(503, "The server has not caught up with Kafka yet"),
+    "kafka-away": Kind(503, "Kafka did not confirm the write"),
+    "busy": Kind(503, "The server has reached its limit of connections or streams"),
 }
-"""Every kind there is, by the anchor in its type."""
+"""Every kind of problem, by the anchor in its type."""
 
 
 class Problem(Exception):
-    """A refusal. Raise it anywhere in a request; ``kind`` is one of `KINDS`."""
+    """An error to answer a request with.
+
+    Raise it anywhere in a request; ``kind`` is a key of `KINDS`.
+    """
 
     def __init__(
         self, kind: str, detail: str | None = None, *, field: str | None = None, errors: Sequence[RecordError] = (),
@@ -77,9 +76,19 @@ class Problem(Exception):
         )
 
     def body(self) -> bytes:
-        """The document."""
+        """Encode the problem details."""
         return msgspec.json.encode(self.details)
 
     def response(self) -> Response:
-        """The whole answer."""
+        """Return the whole response."""
         return Response(self.body(), self.status, {"cache-control": "no-store"} | self.headers, PROBLEM_JSON)
+
+
+def all_rejected(errors: Sequence[RecordError], *, one: bool) -> Problem:
+    """Return the problem of a body without a single good record.
+
+    ``one``: it holds one record, not a list. If that is not JSON, the whole body is malformed.
+    """
+    if one and errors[0].reason in _UNREADABLE:
+        return Problem("malformed", errors[0].detail or errors[0].reason, errors=errors)
+    return Problem("invalid-record", field=errors[0].field if one else None, errors=errors)

@@ -1,4 +1,8 @@
-"""uvicorn's HTTP/1.1 protocol with the bounds that it lacks: on a request's head, and on the time of slow clients."""
+"""uvicorn's HTTP/1.1 protocol with bounds that it lacks.
+
+They limit the size of a request's head, the time of slow clients, and the number of connections.
+A request's head is its request line and its headers.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,12 @@ from streams.settings import Settings
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A head that is too long gets 431, one that takes too long 408, a connection too many 503; who takes no answer is cut."""
+    """One connection, with bounds.
+
+    A head that is too large is answered with 431, one that is too slow with 408, and a connection
+    above the limit with 503. A client that does not read its answers is disconnected. asyncio and
+    uvicorn call the methods, on the event loop, as those of the base class.
+    """
 
     telemetry: ServingTelemetry
     max_connections: int
@@ -38,7 +47,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._full:
-            self._refuse(Problem("busy", f"{self.max_connections} connections are open", headers={"retry-after": "1"}), "full")
+            most = self.max_connections
+            self._refuse(Problem("busy", f"{most} connections are open, at most {most}", headers={"retry-after": "1"}), "full")
             return
         if self._in_head:
             self._head_bytes += len(data)
@@ -46,8 +56,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._in_head or self.transport.is_closing():
             return
         if self._head_bytes > self.max_head_bytes:
-            self._refuse(Problem("head-too-large", f"at most {self.max_head_bytes} bytes"), "head")
-        elif self._head_bytes and self._head_timer is None:  # a part of another request on this connection
+            detail = f"they may have at most {self.max_head_bytes} bytes: send fewer or shorter headers"
+            self._refuse(Problem("head-too-large", detail), "head")
+        elif self._head_bytes and self._head_timer is None:  # another request begins
             self._head_timer = self.loop.call_later(self.timeout_s, self._too_slow)
 
     def on_headers_complete(self) -> None:
@@ -63,7 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._write_timer = self.loop.call_later(self.timeout_s, self._not_taken)
+        self._write_timer = self.loop.call_later(self.timeout_s, self._not_read)
 
     def resume_writing(self) -> None:
         self._stop(self._write_timer)
@@ -71,8 +82,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():  # a clean close would wait for him to read it
-            self._not_taken()
+        if self.transport.get_write_buffer_size():  # a clean close would wait for the client
+            self._not_read()
         else:
             super().timeout_keep_alive_handler()
 
@@ -81,11 +92,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         if self._head_bytes:
-            self._refuse(Problem("too-slow", f"no whole head in {self.timeout_s:g} s"), "slow_head")
+            self._refuse(Problem("too-slow", f"the headers did not end within {self.timeout_s:g} s"), "slow_head")
         elif not self.transport.is_closing():
             self.transport.close()
 
-    def _not_taken(self) -> None:
+    def _not_read(self) -> None:
         self.telemetry.cut.labels("slow_reader").inc()
         self.transport.abort()
 
@@ -106,7 +117,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def bounded(settings: Settings, telemetry: ServingTelemetry) -> type[BoundedProtocol]:
-    """The protocol with the bounds of the settings: uvicorn makes one per connection and passes it nothing of ours."""
+    """Return the protocol's class with the bounds of the settings as class attributes.
+
+    uvicorn creates an instance per connection and passes it nothing of ours.
+    """
     bounds = {
         "telemetry": telemetry,
         "max_connections": settings.serve_max_connections,

@@ -1,4 +1,4 @@
-"""Server-sent events, as bytes (WHATWG HTML, 9.2), and the loop that every stream is."""
+"""Server-sent events (WHATWG HTML, 9.2): their encoding, and the loop that every stream runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HEARTBEAT = b": heartbeat\n\n"
 
 
 def event(name: str, data: bytes, identity: str = "") -> bytes:
-    """One event. ``data`` is JSON, which holds no line break."""
-    told = f"event: {name}\nid: {identity}\ndata: " if identity else f"event: {name}\ndata: "
-    return told.encode() + data + b"\n\n"
+    """Encode one event. ``data`` is JSON without line breaks."""
+    head = f"event: {name}\nid: {identity}\ndata: " if identity else f"event: {name}\ndata: "
+    return head.encode() + data + b"\n\n"
 
 
 async def events(
@@ -25,7 +25,12 @@ async def events(
     settings: Settings,
     admitted: Callable[[], bool],
 ) -> AsyncIterator[bytes]:
-    """What comes, encoded, and a heartbeat where nothing does; until the stream's end, or until its reader may read no more."""
+    """Yield each ranking of a stream, encoded, and heartbeats in between.
+
+    Ends with the stream, after the longest time that a stream may last, or once ``admitted``
+    returns False because the reader's key was revoked. ``encode`` may return no bytes to skip a
+    ranking.
+    """
     yield RETRY
     clock, heartbeat_s = asyncio.get_running_loop().time, settings.serve_heartbeat_s
     until = clock() + settings.serve_stream_s

@@ -1,13 +1,19 @@
-"""A ranking as it is answered: the plain answer by cutting what was published, any other by selecting and encoding."""
+"""Answers to requests for a ranking.
+
+A plain answer is cut out of the published bytes. An answer with filters, or one that needs
+fallbacks, is decoded, selected and encoded.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated
 
 import msgspec
 import structlog
+from msgspec import Meta
+from prometheus_client import Counter
 
 from models.recommender import POPULAR
 from serving.state.cache import CachedRanking, LatestRankings
@@ -22,28 +28,29 @@ log = structlog.get_logger(__name__)
 
 DEFAULT_K = 20
 MOST_STRATEGIES = 32
-"""A label's values stay bounded, whatever the topic holds."""
+"""Strategies with a label value of their own. The rest count as "other": labels stay bounded."""
 
 
 class RankingAnswer(msgspec.Struct, kw_only=True):
-    """The ranking of a user or an anonymous session.
+    """The ranking of a user or an anonymous session."""
 
-    ``strategy`` ranked the items, and ``fallback`` those behind them where a filter had left too few. ``prefix`` is the session
-    as the model sees it, oldest first. Times are epoch ms; ``age_ms`` is how long ago the ranking was made.
-    """
-
-    user_id: str
-    session_id: str | None
-    recommendation_id: str
-    trigger_event_id: str
-    trigger_offset: int
-    model_version: int
-    strategy: str
-    fallback: list[str]
-    generated_at: int
-    prefix: list[str]
-    items: list[RankedItem]
-    age_ms: int
+    user_id: Annotated[str, Meta(description="The user or anonymous session of the request.")]
+    session_id: Annotated[str | None, Meta(description="The session id of its event; null if that had none.")]
+    recommendation_id: Annotated[str, Meta(description="Send it with events, to attribute them to this ranking.")]
+    trigger_event_id: Annotated[str, Meta(description="The event that triggered the ranking; empty for popular items.")]
+    trigger_offset: Annotated[int, Meta(description="Offset of that event on the events topic; -1 for popular items.")]
+    model_version: Annotated[int, Meta(description="Learning steps of the model that ranked.")]
+    strategy: Annotated[
+        str, Meta(description="The model that ranked the items, for example `hybrid`; `popularity` for an unknown user.")
+    ]
+    fallback: Annotated[
+        list[str],
+        Meta(description="What added items after those of the strategy, in order: `experts`, `popularity`, `catalogue`."),
+    ]
+    generated_at: Annotated[int, Meta(description="When the ranking was made, epoch ms.")]
+    prefix: Annotated[list[str], Meta(description="The latest items of the session as the model sees them, oldest first.")]
+    items: Annotated[list[RankedItem], Meta(description="The items, best first.")]
+    age_ms: Annotated[int, Meta(description="How long ago the ranking was made.")]
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -60,54 +67,65 @@ _decode_items = msgspec.json.Decoder(_Items).decode
 
 
 class Answers:
-    """Answers from the cache, filtered by the catalogue and filled up by the experts. ``clock`` is in seconds."""
+    """Answers from the cache, filtered by the catalogue and completed by the experts.
+
+    Requests call it, on the event loop. ``experts`` is called only once the service is ready.
+    ``clock`` is in seconds.
+    """
 
     def __init__(
         self, cache: LatestRankings, shelves: Shelves, experts: Callable[[], Experts], telemetry: ServingTelemetry,
         clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._cache, self._shelves, self._experts, self._telemetry, self._clock = cache, shelves, experts, telemetry, clock
-        self._counters: dict[tuple[str, str], Any] = {}
+        self._counters: dict[tuple[str, str], Counter] = {}
 
-    async def of(
+    async def for_owner(
         self, owner: str, session_id: str | None = None, k: int = DEFAULT_K, wanted: Filter | None = None, *, seen: bool = True
     ) -> bytes:
-        """The answer for somebody of whom nothing may be known.
+        """Return a JSON `RankingAnswer` for a user or an anonymous session, known or not.
 
-        ``wanted`` is given where something is filtered out or in; without ``seen`` the items of the prefix are left out.
+        ``wanted`` is given only if the request filters items. Without ``seen``, the items of the
+        prefix are left out.
         """
         ranking = self._cache.get(owner, session_id)
         if ranking is not None:
-            found = await self.by(ranking, owner, k, wanted, seen=seen)
-            if found is not None:
+            answer = await self.from_ranking(ranking, owner, k, wanted, seen=seen)
+            if answer is not None:
                 self._telemetry.ranking_age_seconds.observe((max(self._clock() - ranking.generated_at / 1000, 0.0),))
-                return found
+                return answer
         popular = self._cache.popular
-        found = None if popular is None else await self.by(popular, owner, k, wanted)
-        return found if found is not None else await self._cold(owner, wanted or Filter(k, self._shelves.hidden))
+        answer = None if popular is None else await self.from_ranking(popular, owner, k, wanted)
+        return answer if answer is not None else await self._cold(owner, wanted or Filter(k, self._shelves.hidden))
 
-    async def by(
+    async def from_ranking(
         self, ranking: CachedRanking, owner: str, k: int = DEFAULT_K, wanted: Filter | None = None, *, seen: bool = True
     ) -> bytes | None:
-        """The answer by this ranking; ``None`` where it cannot be read."""
+        """Return the answer made of this ranking.
+
+        Returns ``None``, and drops the ranking, if its record does not decode.
+        """
         try:
             if wanted is None and seen and self._shows_nothing_hidden(ranking):
-                found = first_items(ranking.value, k)
-                if found is not None:
+                fields = first_items(ranking.value, k)
+                if fields is not None:
                     self._count(ranking.strategy, "none")
-                    return b'{"user_id":%b,%b],"fallback":[],"age_ms":%d}' % (_encode(owner), found, self._age_ms(ranking))
-            told = _decode(ranking.value)
+                    return b'{"user_id":%b,%b],"fallback":[],"age_ms":%d}' % (_encode(owner), fields, self._age_ms(ranking))
+            published = _decode(ranking.value)
         except (msgspec.DecodeError, UnicodeDecodeError):
             log.warning("no_ranking", partition=ranking.partition, offset=ranking.offset)
             self._telemetry.refused_records.labels("recommendations").inc()
             self._cache.drop(ranking)
             return None
         return await self._selected(
-            told, owner, wanted or Filter(k, self._shelves.hidden), seen=seen, age_ms=self._age_ms(ranking)
+            published, owner, wanted or Filter(k, self._shelves.hidden), seen=seen, age_ms=self._age_ms(ranking)
         )
 
     def _shows_nothing_hidden(self, ranking: CachedRanking) -> bool:
-        """Whether no item of a ranking is hidden now. What was found holds until other items are hidden."""
+        """Tell whether no item of a ranking is hidden.
+
+        The result is remembered until other items are hidden.
+        """
         hidden = self._shelves.hidden
         if not hidden or ranking.clean_of is hidden:
             return True
@@ -116,36 +134,36 @@ class Answers:
         ranking.clean_of = hidden
         return True
 
-    async def _selected(self, told: Recommendation, owner: str, wanted: Filter, *, seen: bool, age_ms: int) -> bytes:
+    async def _selected(self, published: Recommendation, owner: str, wanted: Filter, *, seen: bool, age_ms: int) -> bytes:
         if not seen:
-            wanted = wanted._replace(excluded=wanted.excluded | frozenset(told.prefix))
-        items, fallback = await select(told.items, told.prefix, wanted, self._experts(), self._shelves)
-        self._count(told.strategy, fallback[-1] if fallback else "none")
+            wanted = wanted._replace(excluded=wanted.excluded | frozenset(published.prefix))
+        items, fallback = await select(published.items, published.prefix, wanted, self._experts(), self._shelves)
+        self._count(published.strategy, fallback[-1] if fallback else "none")
         return _encode(
             RankingAnswer(
                 user_id=owner,
-                session_id=told.session_id,
-                recommendation_id=told.recommendation_id,
-                trigger_event_id=told.trigger_event_id,
-                trigger_offset=told.trigger_offset,
-                model_version=told.model_version,
-                strategy=told.strategy,
+                session_id=published.session_id,
+                recommendation_id=published.recommendation_id,
+                trigger_event_id=published.trigger_event_id,
+                trigger_offset=published.trigger_offset,
+                model_version=published.model_version,
+                strategy=published.strategy,
                 fallback=fallback,
-                generated_at=told.generated_at,
-                prefix=told.prefix,
+                generated_at=published.generated_at,
+                prefix=published.prefix,
                 items=items,
                 age_ms=age_ms,
             )
         )
 
     async def _cold(self, owner: str, wanted: Filter) -> bytes:
-        """Before the learner has published what is popular, the experts of this process tell it."""
+        """Rank by this server's experts: the learner has not published a popular ranking yet."""
         now = int(self._clock() * 1000)
-        told = Recommendation(
+        empty = Recommendation(
             recommendation_id=f"popular-{now}", user_id=None, session_id=None, generated_at=now, trigger_event_id="",
             trigger_offset=-1, model_version=0, strategy=POPULAR, prefix=[], items=[], took_ms=0.0,
         )  # fmt: skip
-        return await self._selected(told, owner, wanted, seen=True, age_ms=0)
+        return await self._selected(empty, owner, wanted, seen=True, age_ms=0)
 
     def _age_ms(self, ranking: CachedRanking) -> int:
         return max(int(self._clock() * 1000) - ranking.generated_at, 0)
@@ -153,8 +171,8 @@ class Answers:
     def _count(self, strategy: str, fallback: str) -> None:
         counter = self._counters.get((strategy, fallback))
         if counter is None:
-            told = strategy if len(self._counters) < MOST_STRATEGIES else "other"
-            counter = self._telemetry.rankings.labels(told, fallback)
-            if told == strategy:
+            label = strategy if len(self._counters) < MOST_STRATEGIES else "other"
+            counter = self._telemetry.rankings.labels(label, fallback)
+            if label == strategy:
                 self._counters[strategy, fallback] = counter
         counter.inc()

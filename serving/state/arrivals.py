@@ -1,4 +1,7 @@
-"""Who waits for a ranking: requests for the one after their event, and streams for each that comes. Pure of HTTP and Kafka."""
+"""Waiting for rankings: a request for the one that its event triggers, a stream for each one.
+
+Pure of HTTP and Kafka.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +13,41 @@ from contextlib import contextmanager
 from serving.state.cache import CachedRanking
 
 QUEUED = 8
-"""Rankings that wait for a slow stream, at most; then the oldest of them go."""
+"""Rankings that may wait for a slow stream. Beyond that, the oldest are skipped."""
 
 
 class RankingStream:
-    """The rankings of one stream that its client has not taken yet; ``None`` among them says that the user was deleted."""
+    """The rankings that one client of a stream has not taken yet.
 
-    def __init__(self, most: int, skipped: Callable[[], None]) -> None:
+    ``None`` among them stands for the deletion of the user.
+    `Arrivals` calls `put` and `end`; the response of the stream calls `wait`, then `take`, in turn.
+    Both run on one event loop. ``skipped`` is called for each ranking that a slow client misses.
+    """
+
+    def __init__(self, capacity: int, skipped: Callable[[], None]) -> None:
         self._queue: deque[CachedRanking | None] = deque()
-        self._most, self._skipped = most, skipped
+        self._capacity, self._skipped = capacity, skipped
         self._wakes = asyncio.Event()
         self.ended = False
 
     def put(self, ranking: CachedRanking | None) -> None:
-        """Add one."""
-        if len(self._queue) == self._most:
+        """Append a ranking, and skip the oldest one if the queue is full."""
+        if len(self._queue) == self._capacity:
             self._queue.popleft()
             self._skipped()
         self._queue.append(ranking)
         self._wakes.set()
 
     def end(self) -> None:
-        """No more comes."""
+        """End the stream: no more rankings follow."""
         self.ended = True
         self._wakes.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Until there is something to `take`, or the end; whether there is."""
+        """Wait until there is something to `take`, the stream ends, or the time is over.
+
+        Returns whether there is something to take.
+        """
         try:
             async with asyncio.timeout(timeout_s):
                 await self._wakes.wait()
@@ -45,7 +56,7 @@ class RankingStream:
         return bool(self._queue)
 
     def take(self) -> list[CachedRanking | None]:
-        """What came since the last time."""
+        """Return and remove what has come since the last call."""
         taken = list(self._queue)
         self._queue.clear()
         if not self.ended:
@@ -54,57 +65,69 @@ class RankingStream:
 
 
 class Arrivals:
-    """Tells of rankings as they come. ``skipped`` is told of each that a slow stream did not get."""
+    """Passes each ranking on to the requests and streams that wait for it.
+
+    The service calls `arrived`, `removed` and `end`; requests call the rest. All of them run on one
+    event loop. ``skipped`` is called for each ranking that a slow stream misses.
+    """
 
     def __init__(self, skipped: Callable[[], None]) -> None:
         self._skipped = skipped
         self._waiting: dict[tuple[int, str], set[tuple[int, asyncio.Future[CachedRanking]]]] = defaultdict(set)
+        """By partition and owner: the first trigger offset that a request accepts, and its future.
+        """
         self._streams: dict[str, set[RankingStream]] = defaultdict(set)
-        self._everybodys: set[RankingStream] = set()
+        self._samples: set[RankingStream] = set()
         self._ended = False
 
     def __len__(self) -> int:
-        return sum(map(len, self._streams.values())) + len(self._everybodys)
+        return sum(map(len, self._streams.values())) + len(self._samples)
 
-    def of(self, owner: str) -> int:
-        """How many streams an owner has."""
+    def streams_of(self, owner: str) -> int:
+        """Return how many streams of an owner's rankings are open."""
         return len(self._streams.get(owner, ()))
 
     def arrived(self, ranking: CachedRanking) -> None:
-        """A ranking came."""
+        """Pass on a ranking that was just read from the topic."""
         for offset, future in self._waiting.get((ranking.partition, ranking.owner), ()):
             if ranking.trigger_offset >= offset and not future.done():
                 future.set_result(ranking)
         for stream in self._streams.get(ranking.owner, ()):
             stream.put(ranking)
-        for stream in self._everybodys:
+        for stream in self._samples:
             stream.put(ranking)
 
     def removed(self, owner: str) -> None:
-        """An owner was deleted."""
+        """Pass on that an owner was deleted."""
         for stream in self._streams.get(owner, ()):
             stream.put(None)
 
     async def after(self, owner: str, partition: int, offset: int, timeout_s: float) -> CachedRanking | None:
-        """The first ranking of this owner and partition for an event at or past this offset; ``None`` if none comes in time."""
+        """Wait for the first ranking whose trigger is at this offset of this partition, or later.
+
+        Returns ``None`` if none of this owner comes in time.
+        """
         future: asyncio.Future[CachedRanking] = asyncio.get_running_loop().create_future()
-        place, entry = (partition, owner), (offset, future)
-        self._waiting[place].add(entry)
+        key, waiting = (partition, owner), (offset, future)
+        self._waiting[key].add(waiting)
         try:
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
             return None
         finally:
-            self._waiting[place].discard(entry)
-            if not self._waiting[place]:
-                del self._waiting[place]
+            self._waiting[key].discard(waiting)
+            if not self._waiting[key]:
+                del self._waiting[key]
 
     @contextmanager
     def stream(self, owner: str | None) -> Iterator[RankingStream]:
-        """A stream of an owner's rankings, or of everybody's, while the context is entered."""
-        stream = RankingStream(QUEUED, self._skipped) if owner is not None else RankingStream(1, _nobody)
-        streams = self._everybodys if owner is None else self._streams[owner]
+        """Open a stream until the context is left.
+
+        It has the rankings of an owner or, without one, a sample of all rankings.
+        """
+        stream = RankingStream(QUEUED, self._skipped) if owner is not None else RankingStream(1, _ignore)
+        streams = self._samples if owner is None else self._streams[owner]
         streams.add(stream)
         if self._ended:
             stream.end()
@@ -116,12 +139,12 @@ class Arrivals:
                 self._streams.pop(owner, None)
 
     def end(self) -> None:
-        """End every stream, those that begin later too."""
+        """End every stream, and those that are opened later."""
         self._ended = True
-        for streams in (*self._streams.values(), self._everybodys):
+        for streams in (*self._streams.values(), self._samples):
             for stream in streams:
                 stream.end()
 
 
-def _nobody() -> None:
-    """A sample leaves out most of it."""
+def _ignore() -> None:
+    """Count nothing: a sample skips most rankings on purpose."""

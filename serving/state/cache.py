@@ -1,22 +1,26 @@
-"""The latest ranking of every user and anonymous session, bounded: the oldest goes first. Pure: no Kafka, no clock."""
+"""The latest ranking of every user and anonymous session.
+
+It is bounded: the least recently updated rankings are evicted first. Pure: no Kafka, no clock.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from sys import intern
-from typing import Any
 
 import msgspec
 
+from streams.errors import BadData
 from streams.events.records import POPULAR_KEY
+from streams.kafka.record import KafkaRecord
 from streams.sessions.step import OPEN_SESSIONS
 
 DELETIONS = 10_000
-"""Deletions that are remembered until the worker has come to them; more at a time are not expected."""
+"""Deletions to remember until the workers have processed them; more at a time are not expected."""
 
 
 class _Head(msgspec.Struct, gc=False):
-    """What is asked of every record; the rest of it stays bytes."""
+    """The fields that are read of every record; the rest of it stays bytes."""
 
     trigger_offset: int
     trigger_event_id: str
@@ -27,10 +31,10 @@ class _Head(msgspec.Struct, gc=False):
 
 
 class CachedRanking(msgspec.Struct, gc=False, eq=False):
-    """A published ranking. ``owner`` is its user, or its session where the user is unknown; ``value`` is as published.
+    """A published ranking. ``owner`` is its user, or its session if the user is unknown.
 
-    ``partition`` is the one of its event too; ``offset`` is its own; ``generated_at`` is epoch ms. ``clean_of`` is noted by
-    whoever finds that none of these items is in it.
+    ``partition`` is its own and that of its trigger; ``offset`` is its own. ``generated_at`` is
+    epoch ms. ``value`` is the record's, as it was published.
     """
 
     owner: str
@@ -43,51 +47,62 @@ class CachedRanking(msgspec.Struct, gc=False, eq=False):
     strategy: str
     value: bytes
     clean_of: frozenset[str] | None = None
+    """A set of hidden items none of which it contains, once that was checked."""
 
     @property
     def event_id(self) -> str:
-        """Its name in a stream of server-sent events."""
+        """Its id in a stream of server-sent events."""
         return f"{self.partition}-{self.offset}"
 
 
 _head = msgspec.json.Decoder(_Head).decode
 
 
-class NoRanking(Exception):
-    """A record that is no ranking."""
+class NoRanking(BadData):
+    """A record of the recommendations topic that is not a ranking."""
 
 
 class LatestRankings:
-    """Rankings by owner, of the last few sessions each, the newest first. At most ``capacity`` in all."""
+    """The rankings of each owner's latest sessions, latest first; at most ``capacity`` in all.
+
+    The service calls `take` with each record of the recommendations topic; requests call the rest.
+    All of them run on one event loop.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.popular: CachedRanking | None = None
-        """The ranking for whom nothing is known of."""
+        """The ranking for users of whom nothing is known."""
         self.rankings = self.evicted = 0
         self._of: dict[str, tuple[CachedRanking, ...]] = {}
         self._deleted: dict[str, dict[int, int]] = {}
+        """By deleted owner and partition: the offset of the deletion among the events."""
 
     def __len__(self) -> int:
         return len(self._of)
 
     def get(self, owner: str, session_id: str | None = None) -> CachedRanking | None:
-        """The ranking of this session where there is one, or else the latest."""
-        held = self._of.get(owner)
-        if held is None:
+        """Return the ranking of this session if there is one, otherwise the owner's latest."""
+        rankings = self._of.get(owner)
+        if rankings is None:
             return None
         if session_id is not None:
-            for ranking in held:
+            for ranking in rankings:
                 if ranking.session_id == session_id:
                     return ranking
-        return held[0]
+        return rankings[0]
 
     def all_of(self, owner: str) -> tuple[CachedRanking, ...]:
-        """Every ranking of this owner."""
+        """Return every ranking of an owner, latest first."""
         return self._of.get(owner, ())
 
-    def take(self, record: Any) -> CachedRanking | None:
-        """Take a record of the recommendations topic; returns the ranking it brought, if it did. Raises `NoRanking`."""
+    def take(self, record: KafkaRecord) -> CachedRanking | None:
+        """Apply a record of the recommendations topic.
+
+        Returns the ranking if it was stored as one of an owner's, and ``None`` for a deletion, for
+        the popular ranking, and for a ranking of an event that precedes its owner's deletion.
+        Raises `NoRanking`.
+        """
         if record.value is None:
             self._removed(record)
             return None
@@ -110,29 +125,35 @@ class LatestRankings:
         return ranking if self.put(ranking) else None
 
     def put(self, ranking: CachedRanking) -> bool:
-        """Keep a ranking, its owner's latest from now on; returns whether it is not for an event of before he was deleted.
+        """Store a ranking as its owner's latest.
 
-        Within a partition the log's order decides. Between partitions there is none, so an older ranking comes behind.
+        Returns False if its event precedes the owner's deletion. Within a partition, the order of
+        the log decides which ranking is later. Partitions have no common order, so between them the
+        time of generation decides.
         """
         deleted = self._deleted.get(ranking.owner)
         if deleted is not None and ranking.trigger_offset < deleted.get(ranking.partition, -1):
             return False
         before = self._of.pop(ranking.owner, ())
-        for held in before:
-            if held.session_id == ranking.session_id and _is_newer(held, ranking):
-                ranking = held
-        kept = [held for held in before if held.session_id != ranking.session_id]
-        kept.insert(sum(_is_newer(held, ranking) for held in kept), ranking)
+        for other in before:
+            if other.session_id == ranking.session_id and _is_newer(other, ranking):
+                ranking = other
+        kept = [other for other in before if other.session_id != ranking.session_id]
+        kept.insert(sum(_is_newer(other, ranking) for other in kept), ranking)
         self._of[ranking.owner] = tuple(kept[: min(OPEN_SESSIONS, self.capacity)])
         self.rankings += len(self._of[ranking.owner]) - len(before)
         while self.rankings > self.capacity:
-            gone = len(self._of.pop(next(iter(self._of))))
-            self.rankings -= gone
-            self.evicted += gone
+            evicted = len(self._of.pop(next(iter(self._of))))
+            self.rankings -= evicted
+            self.evicted += evicted
         return True
 
     def forget(self, owner: str, deleted_at: Mapping[int, int]) -> None:
-        """Remove an owner's rankings; those of events before these offsets, by partition, that are still on their way too."""
+        """Remove the rankings of a deleted user.
+
+        Rankings that workers still publish for earlier events are ignored. ``deleted_at`` has the
+        offset of the deletion on each partition of the events topic.
+        """
         self._keep(owner, ())
         self._deleted.pop(owner, None)
         self._deleted[owner] = dict(deleted_at)
@@ -140,18 +161,21 @@ class LatestRankings:
             del self._deleted[next(iter(self._deleted))]
 
     def drop(self, ranking: CachedRanking) -> None:
-        """Remove one that turned out to be none."""
+        """Remove a ranking whose value did not decode."""
         if ranking is self.popular:
             self.popular = None
-        self._keep(ranking.owner, tuple(held for held in self.all_of(ranking.owner) if held is not ranking))
+        self._keep(ranking.owner, tuple(other for other in self.all_of(ranking.owner) if other is not ranking))
 
-    def _removed(self, record: Any) -> None:
-        """The worker has deleted whom this key names: his rankings of this partition go, and newer ones may come."""
+    def _removed(self, record: KafkaRecord) -> None:
+        """Apply a worker's deletion of an owner on one partition.
+
+        Rankings of this partition are removed. Later ones are stored again.
+        """
         try:
             owner = (record.key or b"").decode()
         except UnicodeDecodeError:
-            raise NoRanking("a key that is no UTF-8") from None
-        self._keep(owner, tuple(held for held in self.all_of(owner) if held.partition != record.partition))
+            raise NoRanking("the key is not UTF-8") from None
+        self._keep(owner, tuple(ranking for ranking in self.all_of(owner) if ranking.partition != record.partition))
         expected = self._deleted.get(owner, {})
         expected.pop(record.partition, None)
         if not expected:
@@ -165,5 +189,5 @@ class LatestRankings:
             self._of.pop(owner, None)
 
 
-def _is_newer(held: CachedRanking, than: CachedRanking) -> bool:
-    return held.partition != than.partition and held.generated_at > than.generated_at
+def _is_newer(one: CachedRanking, other: CachedRanking) -> bool:
+    return one.partition != other.partition and one.generated_at > other.generated_at

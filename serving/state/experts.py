@@ -1,11 +1,14 @@
-"""The experts of a serving process: restored from the newest snapshot, following the transitions, ranking in the model thread."""
+"""The experts of a server: restored from the newest snapshot, following the transitions.
+
+They count and rank in the model thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +21,7 @@ from serving.state.telemetry import ServingTelemetry
 from streams.events.records import Transition
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
+from streams.kafka.record import KafkaRecord
 from streams.learning.model_log import SnapshotRefused
 from streams.learning.model_thread import ModelThread
 from streams.learning.snapshots import read_snapshot_log, start_in_log
@@ -27,12 +31,16 @@ from streams.settings import Settings
 log = structlog.get_logger(__name__)
 
 RECORDS = 500
+"""Transitions that are counted before a question gets its turn."""
 T = TypeVar("T")
 _decode = msgspec.json.Decoder(Transition).decode
 
 
 class Experts:
-    """A `Panel` and what feeds it. Make it with `restored`."""
+    """A `Panel`, its thread, and the follower that feeds it. Create it with `restored`.
+
+    The service runs `follower`; requests call `ask`. Both run on one event loop.
+    """
 
     def __init__(self, settings: Settings, telemetry: ServingTelemetry, panel: Panel, start: int | None) -> None:
         self._panel, self._telemetry, self._thread = panel, telemetry, ModelThread()
@@ -42,7 +50,10 @@ class Experts:
 
     @classmethod
     async def restored(cls, settings: Settings, telemetry: ServingTelemetry) -> Experts:
-        """As the newest snapshot has them, of whichever model, or empty. Raises `PositionAhead` where the log was made anew."""
+        """Restore the counts of the newest snapshot, of whichever model; without one, start empty.
+
+        Raises `PositionAhead` if the transitions log was deleted or recreated since the snapshot.
+        """
         panel, start = Panel(settings.max_items), None
         for stored in (await read_snapshot_log(settings)).newest_first():
             try:
@@ -56,28 +67,24 @@ class Experts:
                 panel = Panel.restored(memory, settings.max_items)
                 start = await start_in_log(settings, stored.manifest.transitions_offset)
             break
-        made = cls(settings, telemetry, panel, start)
-        await made.background(panel.warmup)
-        return made
+        experts = cls(settings, telemetry, panel, start)
+        await experts.background(panel.warmup)
+        return experts
 
     async def ask(self, question: Callable[[Panel], T]) -> T:
-        """What the experts say, before any counting that waits."""
+        """Call a function with the panel in the model thread, ahead of counting that waits."""
         return await self._thread.urgent(partial(question, self._panel))
 
     async def background(self, job: Callable[[], T]) -> T:
-        """Run on the thread that owns the panel."""
+        """Call a function in the model thread, after the questions that wait there."""
         return await self._thread.background(job)
 
-    def stop(self) -> None:
-        """End the thread."""
-        self._thread.stop()
-
-    async def _apply(self, records: Sequence[Any]) -> None:
+    async def _apply(self, records: Sequence[KafkaRecord]) -> None:
         batch = Transitions()
         for record in records:
             try:
-                add(batch, _decode(record.value))
-            except (msgspec.DecodeError, TypeError):
+                add(batch, _decode(record.value or b""))
+            except msgspec.DecodeError:
                 log.warning("no_transition", offset=record.offset)
                 self._telemetry.refused_records.labels("transitions").inc()
         await self.background(partial(self._panel.follow, batch))

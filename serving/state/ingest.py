@@ -1,42 +1,41 @@
-"""Events by HTTP: the worker's own decoding and checks, then Kafka, and only then the answer."""
+"""Events from requests: decoded and checked as a worker does it, then written to Kafka."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from serving.http.problems import Problem, RecordError
+from serving.state.record_errors import RecordError, record_error
 from serving.state.telemetry import ServingTelemetry
-from serving.state.writer import NewRecord, Placed, TooLarge, Writer
+from serving.state.writer import NewRecord, TooLarge, Writer, Written
 from streams.events.decode import BadRecord, EventDecoder, event_key
 from streams.events.records import EVENT_TYPES, Event, recommendation_id
 
 REMEMBERED = 10_000
-"""Events that are remembered, to know one that comes again."""
-_FIELD_OF_REASON = {"unknown_event_type": "event_type", "timestamp_in_future": "timestamp"}
+"""Events whose ids are remembered, to recognise one that is sent again."""
 _UNNAMED = "\n"
-"""No event id holds a control character, so one that begins so is what the decoder made up."""
+"""The prefix of ids that the decoder makes up. No id of a user's holds a control character."""
 
 
 class Accepted(NamedTuple):
-    """An event that Kafka has. ``position`` is its place in the request; ``repeated`` says that it came before."""
+    """An event that Kafka has confirmed. ``position`` counts the records of the request from 0."""
 
     position: int
     event: Event
-    placed: Placed
+    written: Written
     repeated: bool
+    """Whether this process accepted the same event before."""
 
     @property
     def triggers(self) -> bool:
-        """Whether a ranking is to be expected of it."""
+        """Whether a worker will publish a ranking for it."""
         return EVENT_TYPES[self.event.event_type].triggers and not self.repeated
 
 
 class Ingest:
-    """Takes events in. ``clock`` is in seconds."""
+    """Checks events and writes them to the events topic. ``clock`` is in seconds."""
 
     def __init__(
         self, topic: str, decoder: EventDecoder, writer: Writer, telemetry: ServingTelemetry,
@@ -46,7 +45,10 @@ class Ingest:
         self._seen: dict[tuple[str, str | None, str], None] = {}
 
     async def accept(self, values: Sequence[bytes]) -> tuple[list[Accepted], list[RecordError]]:
-        """Check each, write the good ones, and tell of both. Raises `Problem` where Kafka does not confirm."""
+        """Check each value and write the good ones; returns both, in the order of the request.
+
+        Raises `NotConfirmed` or `TooManyPending` if Kafka does not confirm the good ones.
+        """
         good: list[tuple[int, Event]] = []
         errors: list[RecordError] = []
         now_ms = int(self._clock() * 1000)
@@ -56,21 +58,21 @@ class Ingest:
             except BadRecord as bad:
                 errors.append(record_error(position, bad, Event.__struct_fields__))
                 continue
-            assert isinstance(event, Event)  # a deletion is a null value, which none of these is
+            assert isinstance(event, Event)  # only a null value decodes to a deletion
             good.append((position, event))
             if position % 50 == 49:
-                await asyncio.sleep(0)  # a full request must not hold up the others
-        written = (
+                await asyncio.sleep(0)  # a full request must not delay the others
+        results = (
             await self._writer.write([NewRecord(self._topic, event_key(event), values[n]) for n, event in good]) if good else []
         )
         accepted: list[Accepted] = []
-        for (position, event), placed in zip(good, written, strict=True):
-            if isinstance(placed, TooLarge):
-                errors.append(RecordError(position, "too_large", detail="larger than the events topic takes"))
+        for (position, event), written in zip(good, results, strict=True):
+            if isinstance(written, TooLarge):
+                errors.append(RecordError(position, "too_large", detail="larger than a record of the events topic may be"))
                 continue
-            accepted.append(Accepted(position, event, placed, self._repeated(event)))
+            accepted.append(Accepted(position, event, written, self._repeated(event)))
             if event.event_id.startswith(_UNNAMED):
-                event.event_id = recommendation_id(self._topic, placed.partition, placed.offset)
+                event.event_id = recommendation_id(self._topic, written.partition, written.offset)
         self._telemetry.events_accepted.inc(len(accepted))
         for error in errors:
             self._telemetry.events_refused.labels(error.reason).inc()
@@ -78,11 +80,15 @@ class Ingest:
         return accepted, errors
 
     def forget(self, owner: str) -> None:
-        """A user was deleted: his events would be new ones."""
+        """Forget the event ids of a deleted user: to workers, the same events are new ones."""
         self._seen = {name: None for name in self._seen if name[0] != owner}
 
     def _repeated(self, event: Event) -> bool:
-        """Whether this process took the same event before. The worker decides; this only spares a wait for what does not come."""
+        """Tell whether this process accepted the same event before, and remember it.
+
+        The event is written in any case, because the worker decides. A repeat triggers no ranking,
+        so the request need not wait for one.
+        """
         if event.event_id.startswith(_UNNAMED):
             return False
         name = (event_key(event).decode(), event.session_id, event.event_id)
@@ -92,17 +98,3 @@ class Ingest:
         if len(self._seen) > REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return False
-
-
-def record_error(position: int, bad: BadRecord, fields: Sequence[str]) -> RecordError:
-    """What is told of a bad record. Its detail names the field, where there is one."""
-    words = re.findall(r"\w+", bad.detail)
-    named = _FIELD_OF_REASON.get(bad.reason) or next((word for word in words if word in fields), None)
-    return RecordError(position, bad.reason, named, bad.detail or None)
-
-
-def refused(errors: Sequence[RecordError], *, one: bool) -> Problem:
-    """The problem of a body with no good record in it. One record that is no JSON makes the body one that cannot be read."""
-    if one and errors[0].reason in ("empty", "invalid_json", "not_utf8", "too_deep"):
-        return Problem("malformed", errors[0].detail or errors[0].reason, errors=errors)
-    return Problem("invalid-record", field=errors[0].field if one else None, errors=errors)

@@ -1,7 +1,8 @@
-"""The first items of a ranking, cut out of the bytes that were published: a request then needs no JSON decoded or encoded.
+"""The first items of a ranking, cut out of the published bytes.
 
-Only of bytes laid out as a worker lays them out. The marks that are looked for hold quotes, which within a JSON string are
-escaped: so no id, whatever it is, can be taken for one.
+A plain request needs no JSON decoded or encoded.
+This works only for the layout in which workers encode rankings. The marks that are searched for
+contain quotes, which are escaped within a JSON string, so no id can be mistaken for a mark.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ _BEGIN, _USER, _SESSION, _ITEM, _END = (
 
 
 def first_items(value: bytes, k: int) -> bytes | None:
-    """The fields of a published ranking up to its ``k`` th item, but for the user, with no bracket closed.
+    """Return the fields of a published ranking up to its ``k`` th item.
 
-    ``None`` where it has fewer items, or another layout.
+    The user and the closing brackets are left out. Returns ``None`` if the ranking has fewer items
+    or another layout.
     """
     user = value.find(_USER)
     session, last = value.find(_SESSION, user), value.find(b',"rank":%d,' % k)

@@ -1,4 +1,7 @@
-"""Requests and their durations for Prometheus, counted without locks: prometheus-client's own take one for every number."""
+"""Requests and their durations for Prometheus, counted without locks.
+
+prometheus-client's own metrics take a lock for every number.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from streams.observing.histogram import bucket_name
 
 
 class RequestTotal(Collector):
-    """The counter by route, method and status."""
+    """The counter of requests by route, method and status."""
 
     _type, _labelnames = "counter", ("route", "method", "status")
     _documentation = "Requests by route template, method and status."
@@ -24,7 +27,7 @@ class RequestTotal(Collector):
         self.counts: dict[tuple[str, str, str], int] = {}
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """The state of now, for a scrape."""
+        """Return the current counts, for a scrape."""
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labelnames)
         for labels, number in self.counts.items():
             family.add_metric(labels, number)
@@ -32,34 +35,34 @@ class RequestTotal(Collector):
 
 
 class RequestSeconds(Collector):
-    """The histogram by route and method."""
+    """The histogram of durations by route and method."""
 
     _type, _labelnames = "histogram", ("route", "method")
     _documentation = "From a request's head to the end of its answer, streams left out."
 
     def __init__(self, prefix: str, buckets: Sequence[float]) -> None:
         self._name, self._bounds = f"{prefix}_request_seconds", [*map(float, buckets), float("inf")]
-        self._held: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
+        self._counts: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
 
     def observe(self, route: str, method: str, seconds: float) -> None:
         """Count one duration."""
-        held = self._held.get((route, method))
-        if held is None:
-            held = self._held[route, method] = ([0] * len(self._bounds), [0.0])
-        held[0][bisect_left(self._bounds, seconds)] += 1
-        held[1][0] += seconds
+        tally = self._counts.get((route, method))
+        if tally is None:
+            tally = self._counts[route, method] = ([0] * len(self._bounds), [0.0])
+        tally[0][bisect_left(self._bounds, seconds)] += 1
+        tally[1][0] += seconds
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """The state of now, for a scrape."""
+        """Return the current counts, for a scrape."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labelnames)
-        for labels, (counts, total) in self._held.items():
+        for labels, (counts, total) in self._counts.items():
             cumulative = [(bucket_name(bound), n) for bound, n in zip(self._bounds, accumulate(counts), strict=True)]
             family.add_metric(labels, cumulative, total[0])
         yield family
 
 
 class RequestTally:
-    """Both, for the event loop's thread alone."""
+    """Both metrics. Only the event loop's thread may use it."""
 
     def __init__(self, prefix: str, buckets: Sequence[float], registry: CollectorRegistry) -> None:
         self._total, self._seconds = RequestTotal(prefix), RequestSeconds(prefix, buckets)
@@ -67,7 +70,7 @@ class RequestTally:
         registry.register(self._seconds)
 
     def count(self, route: str, method: str, status: str, seconds: float | None) -> None:
-        """A request was answered; without ``seconds`` its duration says nothing, as a stream's."""
+        """Count an answered request. ``seconds`` is ``None`` for a stream: it has no latency."""
         counts, key = self._total.counts, (route, method, status)
         counts[key] = counts.get(key, 0) + 1
         if seconds is not None:

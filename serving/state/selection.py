@@ -1,4 +1,4 @@
-"""Which items are answered: those of a published ranking that pass, and behind them what the named fallbacks have."""
+"""Selecting the items of an answer: those of a published ranking that pass, then fallbacks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from serving.state.shelves import Shelves
 from streams.events.records import RankedItem, ranked_items
 
 CATALOGUE = "catalogue"
-"""The last fallback: items that nobody acted on yet, the newest first."""
+"""The last fallback: items without interactions, newest first."""
 T = TypeVar("T")
 
 
 class Filter(NamedTuple):
-    """What an answer may hold: ``category`` is the set of items allowed, ``None`` for any."""
+    """What an answer may hold: ``k`` items at most, none of them hidden or excluded.
+
+    ``category`` is the set of items that are allowed; ``None`` allows any.
+    """
 
     k: int
     hidden: AbstractSet[str]
@@ -27,30 +30,34 @@ class Filter(NamedTuple):
     category: AbstractSet[str] | None = None
 
     def passes(self, item_id: str) -> bool:
-        """Whether an item may be shown."""
+        """Tell whether an answer may hold this item."""
         return item_id not in self.hidden and item_id not in self.excluded and (self.category is None or item_id in self.category)
 
 
 class Selected(NamedTuple):
-    """Items ranked from 1, and the fallbacks that some of them are by, in their order."""
+    """Items with ranks from 1, and the names of the fallbacks that added some of them, in order."""
 
     items: list[RankedItem]
     fallback: list[str]
 
 
 def take(items: Sequence[RankedItem], wanted: Filter) -> list[RankedItem]:
-    """The first ``k`` that pass, in their order."""
+    """Return the first ``k`` items that pass the filter."""
     return list(islice((item for item in items if wanted.passes(item.item_id)), wanted.k))
 
 
 async def select(
     published: Sequence[RankedItem], prefix: Sequence[str], wanted: Filter, experts: Experts, shelves: Shelves
 ) -> Selected:
-    """As many as are wanted, as long as the model or the catalogue has as many that pass."""
+    """Select the items of an answer.
+
+    There are ``k`` of them unless fewer pass the filter in the published ranking, in the model and
+    in the catalogue together. ``prefix`` is what the experts rank by, oldest first.
+    """
     kept = take(published, wanted)
     fallback: list[str] = []
     if len(kept) < wanted.k:
-        category = None if wanted.category is None else frozenset(wanted.category)  # for another thread
+        category = None if wanted.category is None else frozenset(wanted.category)  # for a thread
         for ranking in await experts.ask(_Behind(kept, prefix, wanted, category)):
             _append(kept, ranked_items(ranking), ranking.strategy, fallback)
     if len(kept) < wanted.k:
@@ -59,7 +66,7 @@ async def select(
 
 
 def ranked(items: Sequence[RankedItem]) -> list[RankedItem]:
-    """The same with ranks from 1."""
+    """Return the items with ranks from 1 in this order."""
     return [
         item if item.rank == rank else RankedItem(item.item_id, item.score, rank, item.reason, item.because_item_id)
         for rank, item in enumerate(items, 1)
@@ -67,14 +74,17 @@ def ranked(items: Sequence[RankedItem]) -> list[RankedItem]:
 
 
 def popular(wanted: Filter, half_life: int = HALF_LIFE) -> Callable[[Panel], Ranking]:
-    """A question to the experts: the most popular items that pass."""
+    """Return a question to the experts: which items that pass are the most popular.
+
+    ``half_life`` is a number of events, one of `models.experts.statistics.HALF_LIVES`.
+    """
     allowed = None if wanted.category is None else frozenset(wanted.category)
     query = Query((), wanted.excluded, allowed=allowed)
     return lambda panel: panel.popular(query, wanted.k, wanted.hidden, half_life)
 
 
 class _Behind:
-    """A question to the experts: what they have behind the items kept."""
+    """A question to the experts: which items follow those kept, by prefix, then by popularity."""
 
     def __init__(
         self, kept: Sequence[RankedItem], prefix: Sequence[str], wanted: Filter, category: frozenset[str] | None
@@ -94,7 +104,7 @@ class _Behind:
 
 
 def _append(kept: list[RankedItem], more: Sequence[RankedItem], strategy: str, fallback: list[str]) -> None:
-    """Put what a fallback has behind the rest, with its scores below theirs."""
+    """Append the items of a fallback; their scores are shifted below those above."""
     if not more:
         return
     fallback.append(strategy)
@@ -104,11 +114,12 @@ def _append(kept: list[RankedItem], more: Sequence[RankedItem], strategy: str, f
 
 
 def _unseen(shelves: Shelves, wanted: Filter, kept: AbstractSet[str]) -> list[RankedItem]:
-    """Items of the catalogue that have no rank anywhere."""
-    ids = list(shelves.ids() if wanted.category is None else wanted.category)  # a set view has no reverse
-    found = (item_id for item_id in reversed(ids) if item_id not in kept and wanted.passes(item_id))
-    return [RankedItem(item_id, 0.0, 0, CATALOGUE) for item_id in islice(found, wanted.k - len(kept))]
+    """Return items of the catalogue that no model has ranked, newest first."""
+    # A view of a set cannot be reversed.
+    ids = list(shelves.ids() if wanted.category is None else wanted.category)
+    passing = (item_id for item_id in reversed(ids) if item_id not in kept and wanted.passes(item_id))
+    return [RankedItem(item_id, 0.0, 0, CATALOGUE) for item_id in islice(passing, wanted.k - len(kept))]
 
 
 STRATEGIES = (EXPERTS, POPULAR, CATALOGUE)
-"""The fallbacks by name, in order."""
+"""The fallbacks by name, in the order in which they are used."""

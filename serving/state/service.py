@@ -1,43 +1,54 @@
-"""What a copy of `ouzel serve` holds and runs; the routes are views of it."""
+"""The state of one `ouzel serve` process, and the tasks that keep it up to date.
+
+Routes read this state, and change it by writing to Kafka.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import structlog
 
-from serving.http.auth import Keys, KeysError
 from serving.state.answers import Answers
 from serving.state.arrivals import Arrivals
 from serving.state.cache import LatestRankings, NoRanking
 from serving.state.experts import Experts
 from serving.state.ingest import Ingest
+from serving.state.keys import Keys, KeysError
 from serving.state.live import LiveTopics
 from serving.state.shelves import Shelves
 from serving.state.telemetry import ServingTelemetry
 from serving.state.workers import Workers, addresses
-from serving.state.writer import Placed, Writer
+from serving.state.writer import Writer, Written
 from streams.events.decode import BadRecord, EventDecoder
 from streams.kafka.connection import aiokafka_config
-from streams.kafka.follower import Follower
+from streams.kafka.follower import Apply, Follower
+from streams.kafka.record import KafkaRecord
 from streams.settings import Settings
 from streams.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-TELL_EVERY_S = 0.5
+GAUGES_EVERY_S = 0.5
 KEYS_EVERY_S = 2.0
 WAIT_MS = 500
 GC_THRESHOLD = 100_000
 RECORDS = 500
-"""Records that are taken before a request gets its turn."""
+"""Records that are applied before a request gets its turn."""
 
 
 class Service:
-    """The state of one copy. ``fail`` is told what ends it."""
+    """The state of one server. One event loop owns it.
+
+    `ouzel serve` calls `start` before it accepts connections and `stop` after the last one has
+    ended. Routes read the attributes in between. ``fail`` is called with an error that must end the
+    process.
+    """
+
+    experts: Experts
+    """Set by `start` before the service is `ready`."""
 
     def __init__(
         self, settings: Settings, keys: Keys, decoder: EventDecoder, telemetry: ServingTelemetry,
@@ -51,17 +62,19 @@ class Service:
         self.ingest = Ingest(settings.topic("events"), decoder, self.writer, telemetry)
         self.live, self.workers = LiveTopics(), Workers(addresses(settings))
         self.answers = Answers(self.cache, self.shelves, lambda: self.experts, telemetry)
-        self.experts: Experts
         self.followers: dict[str, Follower] = {}
+        """The topics that are followed, by name without the prefix."""
         self.ready = False
+        """Whether every topic was read to the end that it had at the start."""
         self.newest_ms = 0
         """Kafka time of the newest ranking, epoch ms; 0 before the first."""
         self._items_read: dict[int, int] = {}
+        """The offset of the last item read, by partition."""
         self._tasks = Tasks(fail)
         telemetry.cache_capacity.set(settings.serve_rankings)
 
     def start(self) -> None:
-        """Connect, and begin to follow the topics; until this copy has caught up it is not ready."""
+        """Connect and begin to follow the topics; `ready` is true once they are read to the end."""
         self._tasks.spawn(self._start())
 
     async def _start(self) -> None:
@@ -76,30 +89,34 @@ class Service:
             self.followers["events"] = self._follower("events", self.live.take_events, from_end=True)
         for follower in self.followers.values():
             self._tasks.spawn(follower.run())
-        for work in (self._tell(), self.writer.watch(), self.workers.run(), self._reload_keys()):
+        for work in (self._update_gauges(), self.writer.watch(), self.workers.run(), self._reload_keys()):
             self._tasks.spawn(work)
 
     async def stop(self) -> None:
-        """End every stream and task."""
+        """End every stream and task, and disconnect."""
         self.arrivals.end()
         await asyncio.gather(*self._tasks.cancel(), return_exceptions=True)
         await self.writer.stop()
 
-    async def item_taken(self, placed: Placed, within_s: float) -> None:
-        """Until this copy has an item that was written, so that who wrote it reads it; not longer than ``within_s``."""
+    async def wait_for_item(self, written: Written, within_s: float) -> None:
+        """Wait until this server has read an item that it wrote, at most ``within_s``.
+
+        Clients then read their own writes.
+        """
         until = asyncio.get_running_loop().time() + within_s
-        while self._items_read.get(placed.partition, -1) < placed.offset and asyncio.get_running_loop().time() < until:
+        while self._items_read.get(written.partition, -1) < written.offset and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.005)
 
-    def _follower(self, name: str, apply: Callable[[Any], Coroutine[Any, Any, None]], *, from_end: bool = False) -> Follower:
+    def _follower(self, name: str, apply: Apply, *, from_end: bool = False) -> Follower:
         settings = self.settings
-        # Apache Kafka answers a waiting fetch when something comes; the embedded broker when the wait is over.
+        # Apache Kafka answers a waiting fetch as soon as a record comes. The embedded broker
+        # answers only when the wait is over.
         wait_ms = WAIT_MS if settings.idempotent or from_end else settings.fetch_max_wait_ms
         return Follower(
             settings.topic(name), aiokafka_config(settings), apply, max_records=RECORDS, from_end=from_end, max_wait_ms=wait_ms
         )
 
-    async def _take_rankings(self, records: Any) -> None:
+    async def _take_rankings(self, records: Sequence[KafkaRecord]) -> None:
         for record in records:
             try:
                 ranking = self.cache.take(record)
@@ -115,7 +132,7 @@ class Service:
             elif record.value is None:
                 self.arrivals.removed((record.key or b"").decode(errors="replace"))
 
-    async def _take_items(self, records: Any) -> None:
+    async def _take_items(self, records: Sequence[KafkaRecord]) -> None:
         for record in records:
             try:
                 self.shelves.apply(record.key, record.value)
@@ -124,8 +141,8 @@ class Service:
                 log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
             self._items_read[record.partition] = record.offset
 
-    async def _tell(self) -> None:
-        """Keep the gauges true, and say once that everything was read."""
+    async def _update_gauges(self) -> None:
+        """Update the gauges until cancelled, and become ready once every follower has caught up."""
         telemetry, evicted = self.telemetry, 0
         while True:
             for name, follower in self.followers.items():
@@ -141,10 +158,10 @@ class Service:
                 self.ready = True
                 telemetry.ready.set(1)
                 gc.collect()
-                gc.freeze()  # what was read stays, and what a request makes is freed by reference count
+                gc.freeze()  # what was read stays; requests free theirs by reference counts
                 gc.set_threshold(GC_THRESHOLD, 20, 50)
                 log.info("ready", users=len(self.cache), items=len(self.shelves))
-            await asyncio.sleep(TELL_EVERY_S if self.ready else TELL_EVERY_S / 10)
+            await asyncio.sleep(GAUGES_EVERY_S if self.ready else GAUGES_EVERY_S / 10)
 
     async def _reload_keys(self) -> None:
         while self.keys.required:
@@ -152,5 +169,5 @@ class Service:
             try:
                 if self.keys.reload():
                     log.info("keys_reloaded")
-            except KeysError as error:  # those that were read stay in force
+            except KeysError as error:  # the keys that were read before stay in force
                 log.error("keys_not_reloaded", reason=str(error))

@@ -1,4 +1,7 @@
-"""The catalogue as a shop shows it: by category, in the order in which items came."""
+"""The catalogue as a shop shows it: by category, in the order in which items arrived.
+
+Pure of HTTP and Kafka.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +13,32 @@ from streams.events.records import Item
 
 
 class Shelves(Catalogue):
-    """A `Catalogue` that knows which items are in a category."""
+    """A `Catalogue` that also lists the items of each category."""
 
     def __init__(self) -> None:
         super().__init__()
         self._shelves: dict[str, dict[str, None]] = {}
 
     def category(self, name: str) -> AbstractSet[str]:
-        """The items of a category, in order; a view that changes with the catalogue."""
+        """Return the ids of a category in order, as a view that changes with the catalogue."""
         return self._shelves.get(name, {}).keys()
 
     def ids(self) -> AbstractSet[str]:
-        """Every item, in order; a view too."""
+        """Return the id of every item in order, as a view that changes with the catalogue."""
         return self._items.keys()
 
     @property
     def categories(self) -> Mapping[str, int]:
-        """How many items each category has."""
+        """The number of items of each category, hidden ones included."""
         return {name: len(shelf) for name, shelf in self._shelves.items()}
 
     def items(self, category: str | None = None) -> Iterator[Item]:
-        """The items that may be shown, of a category or all."""
+        """Iterate over the items that are not hidden, of one category or of all."""
         ids = self._items if category is None else self._shelves.get(category, {})
         return (item for item in map(self._items.__getitem__, ids) if not item.is_hidden)
 
     def shown(self, category: str | None = None) -> int:
-        """How many of them there are."""
+        """Return how many items are not hidden, of one category or of all."""
         ids = self.ids() if category is None else self.category(category)
         return len(ids) - sum(item_id in ids for item_id in self.hidden)
 

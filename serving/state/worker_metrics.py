@@ -1,4 +1,4 @@
-"""What a worker says of itself, read from its Prometheus endpoint."""
+"""One worker's metrics, read from its Prometheus endpoint, for the demo."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
-DEAD_LETTER = "dead_letter"
 REPLAYED = "replayed"
 
 
 @dataclass(frozen=True)
 class WorkerMetrics:
-    """A scrape. Counters since the worker's start; accuracy over the whole run, ``None`` before the first test."""
+    """One scrape. Counters count from the worker's start; accuracies begin as ``None``."""
 
     ready: bool = False
     events: dict[str, int] = field(default_factory=dict)
@@ -31,12 +30,12 @@ class WorkerMetrics:
 
     @property
     def done(self) -> int:
-        """Records of the events topic that were dealt with, each counted once."""
+        """Records of the events topic that were processed, each counted once."""
         return sum(count for outcome, count in self.events.items() if outcome != REPLAYED)
 
 
 def parse(text: str) -> WorkerMetrics:
-    """Read the text that the endpoint answers with."""
+    """Parse the text of the endpoint."""
     samples: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -70,7 +69,7 @@ def parse(text: str) -> WorkerMetrics:
 
 
 def scrape(port: int, timeout_s: float = 2.0) -> WorkerMetrics | None:
-    """Ask the worker on this machine; ``None`` while it does not answer."""
+    """Scrape the worker on this machine; ``None`` if it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=timeout_s) as answer:
             text = answer.read().decode()

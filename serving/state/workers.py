@@ -1,6 +1,6 @@
-"""What the workers say of themselves, read from their Prometheus endpoints and put together for the page.
+"""The workers' metrics, read from their Prometheus endpoints and summarized for the live page.
 
-The names of their metrics stand here and nowhere else in serving but `worker_metrics`.
+In serving, only this module and `worker_metrics` know the names of the workers' metrics.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.settings import Settings
@@ -26,26 +28,27 @@ DEAD_LETTERS, LOSS = "ouzel_dead_letters_total", "ouzel_loss"
 RECALL, MRR, TESTS = "ouzel_prequential_recall", "ouzel_prequential_mrr", "ouzel_prequential_tests_total"
 
 Samples = Mapping[str, Sequence[tuple[Mapping[str, str], float]]]
+"""A scrape: labels and values by the name of the sample."""
 
 
 class Accuracy(msgspec.Struct):
-    """Prequential Recall@20 and MRR@20 of a method, live."""
+    """How well one method ranks, measured live: each event is predicted before it is learned."""
 
-    method: str
-    recall: float
-    mrr: float
+    method: Annotated[str, Meta(description="`model` is what users get; the others are baselines on the same events.")]
+    recall: Annotated[float, Meta(description="Recall@20: how often the next item was among the first 20.")]
+    mrr: Annotated[float, Meta(description="MRR@20: the mean of 1/rank of the next item, 0 beyond rank 20.")]
 
 
 class WorkerCounts(msgspec.Struct):
-    """How many workers were asked, have answered, and process events."""
+    """How many workers answer the server."""
 
-    asked: int
-    answered: int = 0
-    ready: int = 0
+    asked: Annotated[int, Meta(description="Workers that the server requests metrics from.")]
+    answered: Annotated[int, Meta(description="Those that answered.")] = 0
+    ready: Annotated[int, Meta(description="Those that process events.")] = 0
 
 
-class WorkersTold(msgspec.Struct):
-    """What those that answered say together; ``None`` where none says anything."""
+class WorkersSummary(msgspec.Struct):
+    """The metrics of all workers that answered; ``None`` if no worker has the metric."""
 
     workers: WorkerCounts
     lag: int | None = None
@@ -57,29 +60,36 @@ class WorkersTold(msgspec.Struct):
 
 
 class Workers:
-    """Asks the workers every other second. ``told`` is the latest."""
+    """Scrapes the workers every other second; `latest` is the latest summary.
+
+    The service runs `run` as a task; requests read `latest`.
+    """
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self._addresses = addresses
-        self.told = WorkersTold(WorkerCounts(len(addresses)))
+        self.latest = WorkersSummary(WorkerCounts(len(addresses)))
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Scrape until cancelled; return at once if there are no addresses."""
         while self._addresses:
-            answers = await asyncio.gather(*(asyncio.to_thread(fetch, address) for address in self._addresses))
-            self.told = together([answer for answer in answers if answer is not None], len(self._addresses))
+            scrapes = await asyncio.gather(*(asyncio.to_thread(fetch, address) for address in self._addresses))
+            self.latest = summarize([scrape for scrape in scrapes if scrape is not None], len(self._addresses))
             await asyncio.sleep(EVERY_S)
 
 
 def addresses(settings: Settings) -> list[str]:
-    """Where the workers' metrics are: by the settings, or where a worker on this machine has them."""
+    """Return the addresses of the workers' metrics: as set, or a worker on this machine."""
     if settings.serve_worker_metrics is not None:
         return settings.serve_worker_metrics
     return [f"127.0.0.1:{settings.metrics_port}"] if settings.metrics_port else []
 
 
 def fetch(address: str) -> Samples | None:
-    """The samples of a worker at host:port; ``None`` while it does not answer, or not in Prometheus's words."""
+    """Return the samples of the worker at host:port.
+
+    Returns ``None`` if it does not answer, or not in Prometheus's format. Blocks, so it runs in a
+    thread.
+    """
     try:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
             text = answer.read(MOST_BYTES).decode()
@@ -92,37 +102,37 @@ def fetch(address: str) -> Samples | None:
     return samples
 
 
-def together(answers: Sequence[Samples], asked: int) -> WorkersTold:
-    """Sums over the workers; accuracies weighted by their tests; the loss of the one that learns."""
+def summarize(scrapes: Sequence[Samples], asked: int) -> WorkersSummary:
+    """Add up counts, average accuracies weighted by tests, and take the loss of the learner."""
 
     def total(name: str) -> int | None:
-        values = [value for answer in answers for _, value in answer.get(name, ())]
+        values = [value for scrape in scrapes for _, value in scrape.get(name, ())]
         return int(sum(values)) if values else None
 
-    def one(answer: Samples, name: str) -> float:
-        return next((value for _, value in answer.get(name, ())), 0.0)
+    def one(scrape: Samples, name: str) -> float:
+        return next((value for _, value in scrape.get(name, ())), 0.0)
 
-    told = WorkersTold(WorkerCounts(asked, len(answers), sum(one(answer, READY) > 0 for answer in answers)))
-    told.lag = total(LAG)
-    told.dead_letters = (total(DEAD_LETTERS) or 0) if answers else None  # before the first there is no sample
-    told.tests = int(sum(map(tested, answers)))
-    for answer in answers:
-        if one(answer, LEARNER) > 0 or len(answers) == 1:
-            loss = one(answer, LOSS)
-            told.loss = loss if math.isfinite(loss) and LOSS in answer else None
-            told.learner_lag = int(one(answer, LEARNER_LAG))
+    summary = WorkersSummary(WorkerCounts(asked, len(scrapes), sum(one(scrape, READY) > 0 for scrape in scrapes)))
+    summary.lag = total(LAG)
+    summary.dead_letters = (total(DEAD_LETTERS) or 0) if scrapes else None  # 0 has no sample
+    summary.tests = int(sum(map(tests_of, scrapes)))
+    for scrape in scrapes:
+        if one(scrape, LEARNER) > 0 or len(scrapes) == 1:
+            loss = one(scrape, LOSS)
+            summary.loss = loss if math.isfinite(loss) and LOSS in scrape else None
+            summary.learner_lag = int(one(scrape, LEARNER_LAG))
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for answer in answers:
-        weight = tested(answer)
-        for place, name in enumerate((RECALL, MRR)):
-            for labels, value in answer.get(name, ()):
+    for scrape in scrapes:
+        weight = tests_of(scrape)
+        for column, name in enumerate((RECALL, MRR)):
+            for labels, value in scrape.get(name, ()):
                 if labels.get("k") == K and math.isfinite(value) and weight:
-                    sums[labels["method"]][place] += value * weight
+                    sums[labels["method"]][column] += value * weight
                     sums[labels["method"]][2] += weight / 2
-    told.accuracy = [Accuracy(method, recall / weight, mrr / weight) for method, (recall, mrr, weight) in sums.items()]
-    return told
+    summary.accuracy = [Accuracy(method, recall / weight, mrr / weight) for method, (recall, mrr, weight) in sums.items()]
+    return summary
 
 
-def tested(answer: Samples) -> float:
-    """A worker's tests: every one is of the model."""
-    return next((value for labels, value in answer.get(TESTS, ()) if labels.get("method") == "model"), 0.0)
+def tests_of(scrape: Samples) -> float:
+    """Return how many tests a worker has made. Each of them tests the model."""
+    return next((value for labels, value in scrape.get(TESTS, ()) if labels.get("method") == "model"), 0.0)

@@ -1,4 +1,4 @@
-"""Writing to Kafka for requests: confirmed by all replicas, or refused within two seconds."""
+"""Writing to Kafka for requests: confirmed by all in-sync replicas, or given up within 2 s."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from serving.http.problems import Problem
 from serving.state.telemetry import ServingTelemetry
 from streams.engine.upstream import sender_task
+from streams.errors import KafkaAway
 from streams.kafka.connection import connection
 from streams.settings import Settings
 
@@ -26,12 +26,20 @@ PROBE_EVERY_S = (5.0, 0.5)
 """While Kafka confirms, and while it does not."""
 REQUEST_TIMEOUT_MS = 5_000
 MOST_PENDING = 10_000
+"""Records that may wait for Kafka's confirmation at a time."""
 MOST_BYTES = 52_000_000
-_AWAY = {"retry-after": "2"}
+
+
+class NotConfirmed(KafkaAway):
+    """Kafka did not confirm a write in time. The records may have been written all the same."""
+
+
+class TooManyPending(KafkaAway):
+    """Too many records wait for Kafka's confirmation already. Nothing was written."""
 
 
 class NewRecord(NamedTuple):
-    """What to write; without a partition the key decides, as with every producer of Kafka's."""
+    """A record to write. Without a partition, the key decides, as with any Kafka producer."""
 
     topic: str
     key: bytes
@@ -39,8 +47,8 @@ class NewRecord(NamedTuple):
     partition: int | None = None
 
 
-class Placed(NamedTuple):
-    """Where a record came to lie. ``kafka_time`` is epoch ms."""
+class Written(NamedTuple):
+    """Where Kafka has put a record. ``kafka_time`` is epoch ms."""
 
     partition: int
     offset: int
@@ -48,86 +56,87 @@ class Placed(NamedTuple):
 
 
 class TooLarge(NamedTuple):
-    """A record that no broker takes."""
+    """A record that is larger than its topic takes, and was not written."""
 
 
 class Writer:
-    """An idempotent producer, and whether Kafka confirms."""
+    """An idempotent producer, and whether Kafka confirms what it sends.
+
+    The service starts, watches and stops it; requests call `write`. All run on one event loop.
+    """
 
     def __init__(self, settings: Settings, telemetry: ServingTelemetry) -> None:
         self._settings, self._telemetry = settings, telemetry
-        self._producer: Any = None
+        self._producer: AIOKafkaProducer | None = None
         self._pending = 0
         self.available = False
+        """Whether Kafka confirmed the last write or answered the last probe."""
 
     async def start(self) -> None:
         """Connect. Raises ``KafkaError``."""
         self._producer = await self._connected()
-        self._tell(True)
+        self._set_available(True)
 
     async def stop(self) -> None:
-        """Await what is under way, for a moment."""
+        """Wait a moment for what is being sent, and disconnect."""
         producer, self._producer = self._producer, None
-        await _stopped(producer)
+        await _stop(producer)
 
-    async def write(self, records: Sequence[NewRecord]) -> list[Placed | TooLarge]:
-        """Send, in this order, and await every confirmation. Raises `Problem` where they do not all come in time.
+    async def write(self, records: Sequence[NewRecord]) -> list[Written | TooLarge]:
+        """Send records in this order and wait until each is confirmed.
 
-        What was not confirmed may have been written all the same: who sends it again, does so with the same event ids.
+        Raises `NotConfirmed` if they are not all confirmed in time. They may have been written all
+        the same, so a client that retries sends the same event ids. Raises `TooManyPending` if too
+        many records wait already.
         """
         if self._pending + len(records) > MOST_PENDING:
             self._telemetry.failed_writes.labels("full").inc()
-            raise Problem("too-many", f"{self._pending} records wait for Kafka", headers={"retry-after": "1"})
+            raise TooManyPending(f"{self._pending} records wait for Kafka, at most {MOST_PENDING} may: retry later")
         if not self.available or self._producer is None:
             self._telemetry.failed_writes.labels("away").inc()
-            raise Problem("kafka-away", "it did not confirm what came before", headers=_AWAY)
+            raise NotConfirmed("nothing was sent, because Kafka did not confirm an earlier write: retry later")
         began = time.perf_counter()
         self._pending += len(records)
         try:
             async with asyncio.timeout(CONFIRM_WITHIN_S):
-                placed = await self._confirmed(records)
+                results = await _confirmed(self._producer, records)
         except TimeoutError:
-            self._tell(False)
+            self._set_available(False)
             self._telemetry.failed_writes.labels("timeout").inc()
-            raise Problem("kafka-away", f"not confirmed within {CONFIRM_WITHIN_S:g} s", headers=_AWAY) from None
+            raise NotConfirmed(f"Kafka did not confirm within {CONFIRM_WITHIN_S:g} s: retry later") from None
         except KafkaError as error:
             log.warning("write_failed", error=repr(error))
-            self._tell(False)
+            self._set_available(False)
             self._telemetry.failed_writes.labels("error").inc()
-            raise Problem("kafka-away", type(error).__name__, headers=_AWAY) from error
+            raise NotConfirmed(f"Kafka answered {type(error).__name__}: retry later") from error
         finally:
             self._pending -= len(records)
         self._telemetry.kafka_write_seconds.observe(time.perf_counter() - began)
-        return placed
+        return results
 
     async def watch(self) -> None:
-        """Ask Kafka again and again whether it is there; a producer that has failed for good is replaced."""
+        """Probe Kafka until cancelled, and replace a producer that has failed for good.
+
+        The service runs this as a task, after `start`.
+        """
         while True:
             await asyncio.sleep(PROBE_EVERY_S[0] if self.available else PROBE_EVERY_S[1])
             try:
                 async with asyncio.timeout(PROBE_WITHIN_S):
-                    if self._failed:
-                        failed, self._producer = self._producer, await self._connected()
-                        await _stopped(failed)
-                    self._tell(bool(await self._producer.client.force_metadata_update()))
+                    self._set_available(await self._answers())
             except (TimeoutError, KafkaError):
-                self._tell(False)
+                self._set_available(False)
 
-    async def _confirmed(self, records: Sequence[NewRecord]) -> list[Placed | TooLarge]:
-        futures: list[asyncio.Future[Any]] = []
-        for record in records:
-            futures.append(await self._producer.send(record.topic, record.value, record.key, record.partition))
-        placed: list[Placed | TooLarge] = []
-        for told in await asyncio.gather(*futures, return_exceptions=True):
-            if isinstance(told, MessageSizeTooLargeError):
-                placed.append(TooLarge())
-            elif isinstance(told, BaseException):
-                raise told
-            else:
-                placed.append(Placed(told.partition, told.offset, told.timestamp))
-        return placed
+    async def _answers(self) -> bool:
+        producer = self._producer
+        assert producer is not None  # `start` came first
+        if _has_failed(producer):
+            self._producer = await self._connected()
+            await _stop(producer)
+            producer = self._producer
+        return bool(await producer.client.force_metadata_update())
 
-    async def _connected(self) -> Any:
+    async def _connected(self) -> AIOKafkaProducer:
         settings = self._settings
         producer = AIOKafkaProducer(
             **connection(settings),
@@ -149,14 +158,35 @@ class Writer:
         task = sender_task(self._producer)
         return task is None or task.done()
 
-    def _tell(self, available: bool) -> None:
+    def _set_available(self, available: bool) -> None:
         if available != self.available:
             log.info("kafka_available" if available else "kafka_away")
         self.available = available
         self._telemetry.kafka_available.set(available)
 
 
-async def _stopped(producer: Any) -> None:
+async def _confirmed(producer: AIOKafkaProducer, records: Sequence[NewRecord]) -> list[Written | TooLarge]:
+    futures: list[asyncio.Future[Any]] = []
+    for record in records:
+        futures.append(await producer.send(record.topic, record.value, record.key, record.partition))
+    results: list[Written | TooLarge] = []
+    for result in await asyncio.gather(*futures, return_exceptions=True):
+        if isinstance(result, MessageSizeTooLargeError):
+            results.append(TooLarge())
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            results.append(Written(result.partition, result.offset, result.timestamp))
+    return results
+
+
+def _has_failed(producer: AIOKafkaProducer) -> bool:
+    """Tell whether the producer's own task has ended: it then refuses every record."""
+    task = producer._sender.sender_task
+    return task is None or bool(task.done())
+
+
+async def _stop(producer: AIOKafkaProducer | None) -> None:
     if producer is not None:
         with suppress(TimeoutError, KafkaError):
             async with asyncio.timeout(CONFIRM_WITHIN_S):

@@ -14,7 +14,7 @@ from support import chromium
 from support.chromium import Page
 from support.serve_process import ServeProcess
 
-from serving.http.auth import new_key, write_keys
+from serving.state.keys import new_key, write_keys
 
 if not (chromium.CHROMIUM and chromium.DRIVER):
     pytest.skip("no chromium or chromedriver here: Debian's packages chromium and chromium-driver", allow_module_level=True)

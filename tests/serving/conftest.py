@@ -1,4 +1,4 @@
-"""A server over an embedded broker, for whatever needs no worker."""
+"""A server on an embedded broker, for tests that need no worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP, worker and Apache Kafka together: fresh rankings, deletion to the last byte, and Kafka going away."""
+"""HTTP, worker and Apache Kafka together: fresh rankings, complete deletion, and Kafka away."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SMALL_SEGMENTS = {
 
 @dataclass
 class Stage:
-    """What runs."""
+    """The processes of a journey."""
 
     broker: ApacheBroker
     settings: Settings
@@ -48,7 +48,7 @@ class Stage:
     serve: ServeProcess
 
     def click(self, user: str, item: str, wait_ms: int = 1000, **fields: Any) -> Any:
-        """An event by HTTP; the answer's body."""
+        """Send an event by HTTP; returns the body of the answer."""
         answer = self.serve.call("POST", f"/v1/events?wait_ms={wait_ms}", {"user_id": user, "item_id": item} | fields)
         assert answer.status == 202, answer
         return answer.body
@@ -61,7 +61,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """An Apache Kafka that compacts at once, a worker with the hybrid, and a server."""
+    """An Apache Kafka that compacts at once, a worker with the hybrid model, and a server."""
     folder = tmp_path_factory.mktemp("journey")
     with ApacheBroker(kafka_home, CLEANS_AT_ONCE) as broker:
         assert isinstance(broker, ApacheBroker)
@@ -82,7 +82,7 @@ def stage(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 process.kill()
 
 
-def test_every_click_is_answered_with_the_ranking_it_brought(stage: Stage) -> None:
+def test_every_click_is_answered_with_the_ranking_that_it_triggers(stage: Stage) -> None:
     serve = stage.serve
     items = [f"i{n}" for n in range(12)]
     bulk = [
@@ -106,7 +106,7 @@ def test_every_click_is_answered_with_the_ranking_it_brought(stage: Stage) -> No
         == ranking["recommendation_id"]
         == f"{stage.settings.topic('events')}-{event['partition']}-{event['offset']}"
     )
-    assert len(again["items"]) == len(items), "all that there is, though fewer than k"
+    assert len(again["items"]) == len(items), "all items, although fewer than k"
     assert {item["reason"] for item in again["items"]} & {"markov", "rules", "cooccurrence"}
 
     began = time.monotonic()
@@ -127,21 +127,21 @@ def test_every_click_is_answered_with_the_ranking_it_brought(stage: Stage) -> No
     assert serve.call("GET", "/v1/popular?k=3").body["items"][0]["item_id"] in items
 
     wait_until(lambda: len(stream.events) == len(shown), "every ranking on the stream")
-    told = [json.loads(event["data"]) for event in stream.events]
-    assert [one["trigger_offset"] for one in told] == sorted(one["trigger_offset"] for one in told)
-    assert all(event["event"] == "ranking" and len(one["items"]) == 3 for event, one in zip(stream.events, told, strict=True))
+    streamed = [json.loads(event["data"]) for event in stream.events]
+    assert [one["trigger_offset"] for one in streamed] == sorted(one["trigger_offset"] for one in streamed)
+    assert all(event["event"] == "ranking" and len(one["items"]) == 3 for event, one in zip(stream.events, streamed, strict=True))
     wait_until(lambda: stream.comments > 0, "a heartbeat")
-    wait_until(lambda: bool(sample.events), "a sample of it")
+    wait_until(lambda: bool(sample.events), "a sample of the rankings")
     assert "ann" not in json.dumps(sample.events)
-    had = stream.events[-1]["id"]
+    last = stream.events[-1]["id"]
     behind, back = Events(serve, "/v1/users/ann/stream", **{"last-event-id": stream.events[-2]["id"]}), Events(
-        serve, "/v1/users/ann/stream", **{"last-event-id": had}
+        serve, "/v1/users/ann/stream", **{"last-event-id": last}
     )  # fmt: skip
-    wait_until(lambda: [event["id"] for event in behind.events] == [had], "the one that was missed")
+    wait_until(lambda: [event["id"] for event in behind.events] == [last], "the ranking that was missed")
     wait_until(lambda: back.comments > 1, "heartbeats")
     assert back.events == []
     more = [Events(serve, "/v1/users/ann/stream") for _ in range(6)]
-    assert [one.status for one in more] == [200] * 5 + [429], "eight of one user"
+    assert [one.status for one in more] == [200] * 5 + [429], "eight streams of one user"
     for one in (stream, sample, behind, back, *more):
         one.close()
 
@@ -153,7 +153,7 @@ def test_every_click_is_answered_with_the_ranking_it_brought(stage: Stage) -> No
     assert serve.metrics()["ouzel_serve_waits_total|outcome=fresh"] == len(shown)
 
 
-def test_it_comes_back_from_the_topics_alone(stage: Stage) -> None:
+def test_a_restarted_server_answers_the_same_from_the_topics(stage: Stage) -> None:
     stage.click("back", "i1")
     paths = ("/v1/recommendations/back", "/v1/users/back", "/v1/items?limit=1000", "/v1/items/i2/similar")
     before = [stage.serve.call("GET", path).body for path in paths]
@@ -173,7 +173,7 @@ def alter(settings: Settings, topic: str, config: dict[str, str]) -> None:
 
 
 def test_a_deleted_user_is_gone_from_every_store_and_stays_gone(stage: Stage) -> None:
-    """Sessions under his user id on two partitions, and an anonymous one under the same key."""
+    """The user has sessions on two partitions, and an anonymous session has the same key."""
     settings, serve, worker = stage.settings, stage.serve, stage.worker
     for topic in ("recommendations", "sessions-changelog"):
         alter(settings, topic, SMALL_SEGMENTS)
@@ -197,14 +197,14 @@ def test_a_deleted_user_is_gone_from_every_store_and_stays_gone(stage: Stage) ->
     stream = Events(serve, "/v1/users/gone/stream")
     deleted = serve.call("DELETE", "/v1/users/gone")
     assert (deleted.status, deleted.body) == (202, {"user_id": "gone", "partitions": settings.partitions})
-    assert serve.call("GET", "/v1/users/gone").status == 404, "not in the cache from that moment on"
+    assert serve.call("GET", "/v1/users/gone").status == 404, "removed from the cache at once"
     assert serve.call("GET", "/v1/recommendations/gone").body["strategy"] == "popularity"
-    wait_until(lambda: any(event["event"] == "removed" for event in stream.events), "the stream is told")
+    wait_until(lambda: any(event["event"] == "removed" for event in stream.events), "the stream reports the deletion")
     stream.close()
 
     marker = marker_key("gone", hash_secret(settings))
     wait_until(lambda: all(marker in found for found in in_changelog(settings)[0].values()), "a marker on every partition")
-    for number, replayed in enumerate((old, old + 1)):  # older events once more, by HTTP and by Kafka
+    for number, replayed in enumerate((old, old + 1)):  # by HTTP, then by Kafka
         answer = serve.call(
             "POST",
             "/v1/events?wait_ms=300",
@@ -213,21 +213,21 @@ def test_a_deleted_user_is_gone_from_every_store_and_stays_gone(stage: Stage) ->
         assert (answer.status, answer.body["waited"]) == (202, "timeout")
     produce(settings, [(b"gone", elsewhere), (f"key{other}".encode(), elsewhere)])
     wait_until(
-        lambda: worker.metrics().get("ouzel_events_total|event_type=view|outcome=before_deletion") == 4, "they are left out"
+        lambda: worker.metrics().get("ouzel_events_total|event_type=view|outcome=before_deletion") == 4, "they are ignored"
     )
     assert serve.call("GET", "/v1/users/gone").status == 404
 
     def compacted() -> bool:
         filler = [(f"fill{n}".encode(), json.dumps({"user_id": f"fill{n}", "item_id": "i1"}).encode()) for n in range(40)]
-        produce(settings, filler)  # a segment that is written to is not compacted
+        produce(settings, filler)  # the active segment is not compacted
         time.sleep(0.3)
         return not left("recommendations", {b"gone"}) and not left("sessions-changelog", states)
 
-    wait_until(compacted, "no byte of him in the compacted topics", 90)
+    wait_until(compacted, "no trace of the user in the compacted topics", 90)
     published = [json.loads(record.value) for record in read_topic(settings, "recommendations") if record.value is not None]
     mine = [one for one in published if one["user_id"] == "gone"]
     assert {one["trigger_event_id"] for one in mine} <= {one["trigger_event_id"] for one in mine if one["prefix"] == ["i3"]}, (
-        "what was published under another record's key is left to its retention: docs/guarantees.md says so"
+        "rankings under another record's key stay until their retention: see docs/guarantees.md"
     )
     assert not any(states & set(found) for found in in_changelog(settings)[0].values())
     stage.restart_serve()
@@ -239,7 +239,7 @@ def test_a_deleted_user_is_gone_from_every_store_and_stays_gone(stage: Stage) ->
     assert all(marker in found for found in on_disk.values())
 
 
-def test_kafka_away_stops_no_read_and_no_write_hangs(stage: Stage) -> None:
+def test_without_kafka_reads_go_on_and_writes_fail_in_time(stage: Stage) -> None:
     serve = stage.serve
     assert stage.click("kept", "i1", wait_ms=0)["waited"] is None
     assert serve.metrics()["ouzel_serve_kafka_available"] == 1
@@ -264,13 +264,15 @@ def test_kafka_away_stops_no_read_and_no_write_hangs(stage: Stage) -> None:
     assert read.body["age_ms"] > known["age_ms"]
     assert serve.call("GET", "/v1/items?limit=1").status == 200
     assert serve.call("GET", "/v1/popular?k=1").status == 200
-    assert serve.call("GET", "/health/ready").status == 200, "it goes on answering"
+    assert serve.call("GET", "/health/ready").status == 200, "it still answers"
     metrics = serve.metrics()
     assert metrics["ouzel_serve_kafka_available"] == 0
     assert metrics["ouzel_serve_failed_writes_total|reason=away"] >= 5
     stage.broker.restart()
     wait_until(
-        lambda: serve.call("POST", "/v1/events", {"user_id": "kept", "item_id": "i2"}).status == 202, "it takes events again", 30
+        lambda: serve.call("POST", "/v1/events", {"user_id": "kept", "item_id": "i2"}).status == 202,
+        "it accepts events again",
+        30,
     )
     assert serve.metrics()["ouzel_serve_kafka_available"] == 1
     assert serve.stop() == 0, serve.tail()

@@ -1,6 +1,7 @@
-"""For schemathesis: what JSON Schema cannot say of an event, left out of what is sent.
+"""Hooks for schemathesis: they leave out bodies whose errors JSON Schema cannot express.
 
-JSON Schema takes 1.0 for an integer, and it knows no now: a timestamp more than five minutes ahead is refused.
+To JSON Schema, 1.0 is an integer, and no time is in the future. Ouzel rejects an id of 1.0, and a
+timestamp more than five minutes ahead.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from streams.events.event_time import event_time
 IDS = ("item_id", "user_id", "session_id", "event_id", "recommendation_id")
 
 
-def _sayable(record: Any) -> bool:
+def _expressible(record: Any) -> bool:
     if not isinstance(record, dict):
         return True
     if any(isinstance(record.get(name), float) for name in IDS):
@@ -29,5 +30,5 @@ def _sayable(record: Any) -> bool:
 
 @schemathesis.hook
 def filter_body(context: Any, body: Any) -> bool:
-    """Whether a body is sent."""
-    return all(map(_sayable, body if isinstance(body, list) else [body]))
+    """Tell whether a body is sent."""
+    return all(map(_expressible, body if isinstance(body, list) else [body]))

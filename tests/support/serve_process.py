@@ -1,4 +1,4 @@
-"""`ouzel serve` as a process of its own, and requests to it."""
+"""`ouzel serve` as a process, and requests to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON = {"content-type": "application/json"}
 
 
 class Answer(NamedTuple):
-    """A response; ``body`` is decoded where it is JSON."""
+    """A response; ``body`` is decoded if it is JSON."""
 
     status: int
     headers: dict[str, str]
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 class ServeProcess(WorkerProcess):
-    """The same as a worker's process, on a port of its own."""
+    """A process of `ouzel serve`, on its own port."""
 
     def __init__(self, settings: Settings, log: Path, **extra: str) -> None:
         super().__init__(settings, log, **extra)
@@ -32,14 +32,14 @@ class ServeProcess(WorkerProcess):
         self._environment |= {"OUZEL_SERVE_PORT": str(self.port), "OUZEL_SERVE_WORKER_METRICS": "[]", **extra}
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
-        """Until it has caught up."""
+        """Wait until it has caught up with its topics."""
         wait_until(lambda: not self.alive or self.metrics().get("ouzel_serve_ready") == 1, "serve ready", timeout_s)
         assert self.alive, self.tail()
 
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout_s: float = 10.0
     ) -> Answer:
-        """One request on a connection of its own. What is no text is sent as JSON."""
+        """Send one request on a new connection; other bodies than text or bytes are sent as JSON."""
         if body is not None and not isinstance(body, str | bytes):
             body = json.dumps(body)
         sent = (JSON if body is not None else {}) | (headers or {})
@@ -47,9 +47,9 @@ class ServeProcess(WorkerProcess):
         try:
             connection.request(method, path, body, sent)
             response = connection.getresponse()
-            found: Any = response.read()
-            if found and "json" in response.headers.get("content-type", "").partition(";")[0]:
-                found = json.loads(found)
-            return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, found)
+            content: Any = response.read()
+            if content and "json" in response.headers.get("content-type", "").partition(";")[0]:
+                content = json.loads(content)
+            return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""Server-sent events, as a client has them."""
+"""Server-sent events, as a client receives them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Events:
                 else:
                     fields = {}
         except (OSError, ValueError, AttributeError):
-            pass  # closed
+            pass  # `close` was called
 
     def close(self) -> None:
+        """Disconnect; the thread then ends."""
         self._connection.close()

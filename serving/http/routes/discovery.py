@@ -1,4 +1,4 @@
-"""What goes with an item, and what is popular: the experts' counts."""
+"""Similar and popular items, from the experts' counts."""
 
 from __future__ import annotations
 
@@ -20,34 +20,38 @@ from streams.events.records import RankedItem, ranked_items
 
 
 class SimilarQuery(msgspec.Struct, frozen=True):
-    """Which items, and how many."""
+    """Which items to answer with, and how many."""
 
-    k: Annotated[int, Meta(ge=1, le=MAX_K, description="Items to answer with.")] = DEFAULT_K
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="How many items to answer with, at most.")] = DEFAULT_K
     category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
 
 
 class PopularQuery(msgspec.Struct, frozen=True):
-    """Which items, how many, and how soon they are forgotten."""
+    """Which items to answer with, how many, and how fast interactions lose weight."""
 
-    k: Annotated[int, Meta(ge=1, le=MAX_K, description="Items to answer with.")] = DEFAULT_K
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="How many items to answer with, at most.")] = DEFAULT_K
     category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
     half_life: Annotated[
-        Literal[500, 2000, 20000], Meta(description="Events after which an interaction counts half: small is what trends.")
+        Literal[500, 2000, 20000],
+        Meta(description="Events after which an interaction counts half: 500 shows trends, 20000 lasting favourites."),
     ] = HALF_LIFE  # type: ignore[assignment]
 
 
 class ItemRanking(msgspec.Struct):
-    """Ranked items; see `RankingAnswer` for ``strategy`` and ``fallback``."""
+    """Ranked items that do not depend on a user."""
 
-    strategy: str
-    fallback: list[str]
-    items: list[RankedItem]
+    strategy: Annotated[str, Meta(description="What ranked the items: `experts` or `popularity`.")]
+    fallback: Annotated[
+        list[str],
+        Meta(description="What added items after those of the strategy, in order: `popularity`, `catalogue`."),
+    ]
+    items: Annotated[list[RankedItem], Meta(description="The items, best first.")]
 
 
 async def get_similar(call: Call) -> Response:
     service, item_id = call.service, call.path["item_id"]
     if service.shelves.get(item_id) is None and not await service.experts.ask(lambda panel: panel.knows(item_id)):
-        raise Problem("not-found", "neither the catalogue nor the model knows this item")
+        raise Problem("not-found", "neither the catalogue nor the model knows this item: check its id")
     wanted = _wanted(call, frozenset((item_id,)))
     selected = await select([], [item_id], wanted, service.experts, service.shelves)
     return _answer(EXPERTS, selected.fallback, selected.items)
@@ -67,19 +71,20 @@ def _wanted(call: Call, excluded: frozenset[str]) -> Filter:
 
 
 def _answer(strategy: str, fallback: list[str], items: list[RankedItem]) -> Response:
-    """What the strategy itself has ranked is no fallback."""
+    """Encode the answer. A fallback that is the strategy itself is not named."""
     answer = ItemRanking(strategy, [name for name in fallback if name != strategy], items)
     return Document(msgspec.json.encode(answer))
 
 
 OPERATIONS = [
     Operation(
-        "GET", "/v1/items/{item_id}/similar", get_similar, "What goes with an item", "Rankings",
-        "By what came before, after and together with it in sessions.",
+        "GET", "/v1/items/{item_id}/similar", get_similar, "Items that go with an item", "Rankings",
+        "The experts rank the items that users acted on before, after and together with it.",
         query=SimilarQuery, answers={200: ItemRanking}, problems=(404,),
     ),
     Operation(
-        "GET", "/v1/popular", get_popular, "What is popular", "Rankings", "Trending, by a half-life in events.",
+        "GET", "/v1/popular", get_popular, "Popular items", "Rankings",
+        "Every interaction counts, and loses half of its weight after `half_life` further events.",
         query=PopularQuery, answers={200: ItemRanking},
     ),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Events in, and the ranking that they bring."""
+"""Receiving events, and answering with the ranking that they trigger."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from starlette.responses import Response
 from serving.http.bodies import MEDIA, media_type, read_body, split
 from serving.http.documents import Document
 from serving.http.operations import Call, Operation
-from serving.http.problems import RecordError
+from serving.http.problems import all_rejected
 from serving.state.answers import RankingAnswer
-from serving.state.ingest import Accepted, refused
+from serving.state.ingest import Accepted
+from serving.state.record_errors import RecordError
 from streams.events.decode import event_key
 from streams.events.records import Event
 
@@ -22,40 +23,43 @@ MAX_WAIT_MS = 1000
 
 
 class EventsQuery(msgspec.Struct, frozen=True):
-    """Whether to wait for the ranking."""
+    """Whether to wait for the ranking that the events trigger."""
 
     wait_ms: Annotated[
         int,
-        Meta(ge=0, le=MAX_WAIT_MS, description="Answer with the ranking after the last event, if it comes within so many ms."),
+        Meta(ge=0, le=MAX_WAIT_MS, description="Wait up to so many ms for the ranking after the last event, and answer with it."),
     ] = 0
 
 
 class AcceptedEvent(msgspec.Struct):
-    """An event that Kafka has confirmed, and where it lies."""
+    """An event that Kafka has confirmed."""
 
-    position: int
-    event_id: str
-    partition: int
+    position: Annotated[int, Meta(description="Its position in the request, from 0.")]
+    event_id: Annotated[str, Meta(description="Its id: yours, or topic-partition-offset if it had none.")]
+    partition: Annotated[int, Meta(description="Where it is on the events topic.")]
     offset: int
 
 
 class EventsAnswer(msgspec.Struct, kw_only=True):
-    """What became of each event. ``waited`` is null without ``wait_ms``, or else says which ranking ``recommendation`` is:
+    """What became of each event of the request."""
 
-    ``fresh``, the one that the event triggered, or a later one; the current one after a ``timeout``, for a ``duplicate``, which
-    triggers none, and where ``no_ranking`` is due, as for an impression.
-    """
-
-    accepted: int
-    refused: int
-    events: list[AcceptedEvent]
-    errors: list[RecordError]
-    waited: str | None = None
-    recommendation: RankingAnswer | None = None
+    accepted: Annotated[int, Meta(description="Events that Kafka has confirmed.")]
+    refused: Annotated[int, Meta(description="Events that were rejected.")]
+    events: Annotated[list[AcceptedEvent], Meta(description="The accepted events.")]
+    errors: Annotated[list[RecordError], Meta(description="Why each of the others was rejected.")]
+    waited: Annotated[
+        str | None,
+        Meta(
+            description="How the wait ended; null without `wait_ms`. `fresh`: `recommendation` is the ranking that the last "
+            "event triggered, or a later one. Otherwise it is the current ranking. `timeout`: no ranking came in time. "
+            "`duplicate`: the event was accepted before. `no_ranking`: events of its type trigger none, for example impressions."
+        ),
+    ] = None
+    recommendation: Annotated[RankingAnswer | None, Meta(description="The ranking; null without `wait_ms`.")] = None
 
 
 class _Encoded(msgspec.Struct, kw_only=True):
-    """An `EventsAnswer` whose ranking is encoded already."""
+    """An `EventsAnswer` whose ranking is already encoded."""
 
     accepted: int
     refused: int
@@ -72,7 +76,7 @@ async def post_events(call: Call) -> Response:
     body = split(await read_body(call.request, limit, within_s), media)
     accepted, errors = await service.ingest.accept(body.records)
     if not accepted:
-        raise refused(errors, one=body.one)
+        raise all_rejected(errors, one=body.one)
     waited, ranking = None, b"null"
     if call.query.wait_ms:
         waited, ranking = await _wait(call, accepted[-1], call.query.wait_ms / 1000)
@@ -82,7 +86,7 @@ async def post_events(call: Call) -> Response:
     answer = _Encoded(
         accepted=len(accepted),
         refused=len(errors),
-        events=[AcceptedEvent(a.position, a.event.event_id, a.placed.partition, a.placed.offset) for a in accepted],
+        events=[AcceptedEvent(a.position, a.event.event_id, a.written.partition, a.written.offset) for a in accepted],
         errors=errors,
         waited=waited,
         recommendation=msgspec.Raw(ranking),
@@ -91,27 +95,31 @@ async def post_events(call: Call) -> Response:
 
 
 async def _wait(call: Call, last: Accepted, within_s: float) -> tuple[str, bytes]:
-    """How the wait ended, and the ranking."""
-    service, owner, placed = call.service, event_key(last.event).decode(), last.placed
-    held = service.cache.all_of(owner)
-    waited, found = "no_ranking", None
-    if last.repeated or any(ranking.trigger_event_id == last.event.event_id for ranking in held):
+    """Wait for the ranking that the last event triggers.
+
+    Returns how the wait ended, and the encoded ranking.
+    """
+    service, owner, written = call.service, event_key(last.event).decode(), last.written
+    known = service.cache.all_of(owner)
+    waited, fresh = "no_ranking", None
+    if last.repeated or any(ranking.trigger_event_id == last.event.event_id for ranking in known):
         waited = "duplicate"
-    if any(ranking.partition == placed.partition and ranking.trigger_offset >= placed.offset for ranking in held):
+    if any(ranking.partition == written.partition and ranking.trigger_offset >= written.offset for ranking in known):
         waited = "fresh"
     elif waited != "duplicate" and last.triggers:
-        found = await service.arrivals.after(owner, placed.partition, placed.offset, within_s)
-        waited = "fresh" if found is not None else "timeout"
-    body = await service.answers.by(found, owner) if found is not None else None
-    return waited, body if body is not None else await service.answers.of(owner, last.event.session_id)
+        fresh = await service.arrivals.after(owner, written.partition, written.offset, within_s)
+        waited = "fresh" if fresh is not None else "timeout"
+    body = await service.answers.from_ranking(fresh, owner) if fresh is not None else None
+    return waited, body if body is not None else await service.answers.for_owner(owner, last.event.session_id)
 
 
 OPERATIONS = [
     Operation(
         "POST", "/v1/events", post_events, "Send events", "Events",
-        "One event, a JSON array, or one a line (NDJSON), at most 500, checked as the worker checks. Each bad one is told by its "
-        "position, and the others are accepted: 202 when all were, 207 when some were, 422 when none was. The answer comes when "
-        "Kafka has confirmed. After a 503 they may have been written all the same: send them again, each with its `event_id`.",
+        "Send one event, a JSON array of events, or one event per line (NDJSON), at most 500. Each is checked as a worker checks "
+        "it. 202: all were accepted; 207: some were, and `errors` has the others; 422: none was. The answer comes once Kafka has "
+        "confirmed the events. After a 503 they may have been written all the same: send them again, and each that has an "
+        "`event_id` counts once.",
         scope="events", query=EventsQuery, body=Event, body_media=MEDIA, answers={202: EventsAnswer, 207: EventsAnswer},
         problems=(429,),
     ),

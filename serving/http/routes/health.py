@@ -1,8 +1,11 @@
-"""Is it alive, may it be asked, and how is it: for orchestrators and Prometheus."""
+"""Liveness, readiness and metrics: for orchestrators and Prometheus."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
@@ -12,17 +15,17 @@ from serving.http.operations import Call, Operation
 
 
 class Health(msgspec.Struct):
-    """``topics`` tells for each whether it was read to its end, and how many records are left."""
+    """The state of the server."""
 
-    status: str
-    topics: dict[str, Followed]
+    status: Annotated[str, Meta(description="`alive`, `ready` or `catching up`.")]
+    topics: Annotated[dict[str, Followed], Meta(description="How far each topic was read.")]
 
 
 class Followed(msgspec.Struct):
     """How far a topic was read."""
 
-    caught_up: bool
-    lag: int
+    caught_up: Annotated[bool, Meta(description="Whether it was read to the end that it had at the start.")]
+    lag: Annotated[int, Meta(description="Records that were not read yet.")]
 
 
 async def live(call: Call) -> Response:
@@ -39,7 +42,7 @@ async def metrics(call: Call) -> Response:
 
 
 def _health(call: Call, status: int, word: str) -> Response:
-    topics = {name: Followed(one.caught_up.is_set(), one.lag) for name, one in call.service.followers.items()}
+    topics = {name: Followed(each.caught_up.is_set(), each.lag) for name, each in call.service.followers.items()}
     return Document(msgspec.json.encode(Health(word, topics)), status)
 
 
@@ -48,7 +51,8 @@ OPERATIONS = [
         "GET", "/health/live", live, "Whether the process runs", "Health", scope=None, needs_topics=False, answers={200: Health}
     ),
     Operation(
-        "GET", "/health/ready", ready, "Whether this copy has caught up with its topics", "Health", scope=None,
+        "GET", "/health/ready", ready, "Whether the server has caught up with its topics", "Health",
+        "Until then, it answers 503 here and to requests under `/v1`.", scope=None,
         needs_topics=False, answers={200: Health, 503: Health},
     ),
     Operation(

@@ -1,4 +1,4 @@
-"""The catalogue: what it holds, and writing to it."""
+"""Reading and writing the catalogue."""
 
 from __future__ import annotations
 
@@ -13,48 +13,52 @@ from serving.http.bodies import MEDIA, media_type, read_body, split
 from serving.http.documents import JSON, NO_STORE, Document
 from serving.http.operations import Call, Operation
 from serving.http.parameters import MAX_K, Id
-from serving.http.problems import Problem, RecordError
-from serving.state.ingest import record_error, refused
-from serving.state.writer import NewRecord, Placed
+from serving.http.problems import Problem, all_rejected
+from serving.state.record_errors import RecordError, record_error
+from serving.state.writer import NewRecord, Written
 from streams.events.catalogue import decode_item, item_of
 from streams.events.decode import BadRecord, json_object
 from streams.events.records import Item
 
 MAX_LIMIT = 1000
-TAKEN_WITHIN_S = 0.5
+READ_WITHIN_S = 0.5
+"""How long a write waits until this server has read it."""
 _encode = msgspec.json.Encoder().encode
 
 
 class ItemsQuery(msgspec.Struct, frozen=True):
-    """Which items."""
+    """Which items to answer with."""
 
     category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Items to answer with.")] = 100
-    offset: Annotated[int, Meta(ge=0, le=100_000, description="Items to leave out before them.")] = 0
-    id: Annotated[list[Id], Meta(max_length=MAX_K, description="These items, those known; may be repeated.")] = []
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="How many items to answer with, at most.")] = 100
+    offset: Annotated[int, Meta(ge=0, le=100_000, description="Items to skip before them.")] = 0
+    id: Annotated[
+        list[Id],
+        Meta(max_length=MAX_K, description="Only these items, hidden ones included; unknown ids are ignored. May be repeated."),
+    ] = []
 
 
 class Category(msgspec.Struct):
-    """A category, and how many items it has."""
+    """A category of the catalogue."""
 
     name: str
-    items: int
+    items: Annotated[int, Meta(description="How many items it has, hidden ones included.")]
 
 
 class Items(msgspec.Struct):
-    """``total`` counts what the query asks for, without its limit; ``categories`` are those of the whole catalogue."""
+    """A part of the catalogue."""
 
-    total: int
+    total: Annotated[int, Meta(description="How many items match, regardless of `limit` and `offset`.")]
     items: list[Item]
-    categories: list[Category]
+    categories: Annotated[list[Category], Meta(description="All categories of the catalogue.")]
 
 
 class ItemsWritten(msgspec.Struct):
-    """How many items of a body were written; ``errors`` tells of the others."""
+    """What became of each item of the request."""
 
-    accepted: int
-    refused: int
-    errors: list[RecordError]
+    accepted: Annotated[int, Meta(description="Items that were written.")]
+    refused: Annotated[int, Meta(description="Items that were rejected.")]
+    errors: Annotated[list[RecordError], Meta(description="Why each of them was rejected.")]
 
 
 async def get_items(call: Call) -> Response:
@@ -62,8 +66,8 @@ async def get_items(call: Call) -> Response:
     category = None if query.category is UNSET else query.category
     if query.id:
         within = shelves.ids() if category is None else shelves.category(category)
-        found = [item for item in map(shelves.get, query.id) if item is not None and item.item_id in within]
-        total, page = len(found), found[query.offset : query.offset + query.limit]
+        known = [item for item in map(shelves.get, query.id) if item is not None and item.item_id in within]
+        total, page = len(known), known[query.offset : query.offset + query.limit]
     else:
         total = shelves.shown(category)
         page = list(islice(shelves.items(category), query.offset, query.offset + query.limit))
@@ -74,7 +78,7 @@ async def get_items(call: Call) -> Response:
 async def get_item(call: Call) -> Response:
     item = call.service.shelves.get(call.path["item_id"])
     if item is None:
-        raise Problem("not-found", "the catalogue has no such item")
+        raise Problem("not-found", "the catalogue has no item with this id")
     return Document(_encode(item))
 
 
@@ -83,10 +87,10 @@ async def put_item(call: Call) -> Response:
     try:
         fields = json_object(await _body(call))
         if fields.setdefault("item_id", call.path["item_id"]) != call.path["item_id"]:
-            raise BadRecord("out_of_bounds", "item_id is not the one of the path")
+            raise BadRecord("out_of_bounds", "item_id differs from the id in the path: leave it out, or send the same")
         item = item_of(fields)
     except BadRecord as bad:
-        raise refused([record_error(0, bad, Item.__struct_fields__)], one=True) from None
+        raise all_rejected([record_error(0, bad, Item.__struct_fields__)], one=True) from None
     body = _encode(item)
     await _write(call, [NewRecord(call.service.settings.topic("items"), item.item_id.encode(), body)])
     return Document(body)
@@ -109,7 +113,7 @@ async def post_items(call: Call) -> Response:
         else:
             records.append(NewRecord(topic, item.item_id.encode(), _encode(item)))
     if not records:
-        raise refused(errors, one=body.one)
+        raise all_rejected(errors, one=body.one)
     await _write(call, records)
     answer = ItemsWritten(len(records), len(errors), errors)
     return Document(_encode(answer), 207 if errors else 200)
@@ -121,22 +125,25 @@ async def _body(call: Call) -> bytes:
 
 
 async def _write(call: Call, records: list[NewRecord]) -> None:
-    """Write, and wait a moment until this copy has read it, so that who asks it next finds what he wrote."""
-    placed = await call.service.writer.write(records)
-    for where in placed:
-        if isinstance(where, Placed):
-            await call.service.item_taken(where, TAKEN_WITHIN_S)
+    """Write, and wait a moment until this server has read the records.
+
+    The client's next request then sees them.
+    """
+    for result in await call.service.writer.write(records):
+        if isinstance(result, Written):
+            await call.service.wait_for_item(result, READ_WITHIN_S)
 
 
-_EVENTUALLY = "Confirmed by Kafka; the workers and other copies follow within moments."
+_EVENTUALLY = "The answer comes once Kafka has confirmed; workers and other servers see the change moments later."
 OPERATIONS = [
     Operation(
-        "GET", "/v1/items", get_items, "Items of the catalogue", "Items", "Hidden items are told only if asked for by id.",
+        "GET", "/v1/items", get_items, "Items of the catalogue", "Items", "Hidden items are included only if requested by id.",
         query=ItemsQuery, answers={200: Items},
     ),
     Operation(
         "POST", "/v1/items", post_items, "Write items", "Items",
-        "One item, a JSON array, or one a line (NDJSON), at most 500; each replaces what there was under its id. " + _EVENTUALLY,
+        "Send one item, a JSON array of items, or one item per line (NDJSON), at most 500. Each replaces the item with its id. "
+        "200: all were written; 207: some were, and `errors` has the others; 422: none was. " + _EVENTUALLY,
         scope="admin", body=Item, body_media=MEDIA, answers={200: ItemsWritten, 207: ItemsWritten},
     ),
     Operation(
@@ -144,12 +151,12 @@ OPERATIONS = [
     ),
     Operation(
         "PUT", "/v1/items/{item_id}", put_item, "Write an item", "Items",
-        "It replaces what there was. An item that `is_hidden` is in no ranking any more. " + _EVENTUALLY,
+        "The body replaces the item. An item with `is_hidden` appears in no ranking. " + _EVENTUALLY,
         scope="admin", body=Item, body_media=(JSON,), answers={200: Item},
     ),
     Operation(
         "DELETE", "/v1/items/{item_id}", delete_item, "Remove an item", "Items",
-        "Removes what is known of it. It may still be ranked: to end that, hide it. " + _EVENTUALLY,
+        "Removes the item from the catalogue. Rankings may still contain it: to prevent that, set `is_hidden`. " + _EVENTUALLY,
         scope="admin", answers={204: None},
     ),
 ]  # fmt: skip

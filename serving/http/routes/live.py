@@ -1,4 +1,4 @@
-"""How it goes: figures and a sample of the stream, for the page."""
+"""Figures and a sample of all rankings, for the live page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from hashlib import blake2b
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.responses import Response, StreamingResponse
 
 from serving.http.documents import EVENT_STREAM, NO_STORE, Document
@@ -24,53 +26,56 @@ SAMPLE_ITEMS = 5
 
 
 class Live(msgspec.Struct, kw_only=True):
-    """What this copy sees on the topics, and what the workers say of themselves; null where not known. ``at`` is epoch ms."""
+    """Figures of this server and of the workers. A figure that is not known is null."""
 
-    at: int
-    events_per_second: float | None
-    freshness_ms: FreshnessMs | None
-    lag: int | None
-    learner_lag: int | None
-    dead_letters: int | None
-    loss: float | None
-    tests: int
-    accuracy: list[Accuracy]
+    at: Annotated[int, Meta(description="The time of the figures, epoch ms.")]
+    events_per_second: Annotated[float | None, Meta(description="Events on Kafka, over the last 5 seconds.")]
+    freshness_ms: Annotated[FreshnessMs | None, Meta(description="From an event to its ranking.")]
+    lag: Annotated[int | None, Meta(description="Events that no worker has processed yet.")]
+    learner_lag: Annotated[int | None, Meta(description="Transitions that the learner has not learned yet.")]
+    dead_letters: Annotated[int | None, Meta(description="Records that the workers rejected since they started.")]
+    loss: Annotated[float | None, Meta(description="The learner's training loss.")]
+    tests: Annotated[int, Meta(description="Events on which the rankings were evaluated.")]
+    accuracy: Annotated[list[Accuracy], Meta(description="How well each method predicts the next event.")]
     workers: WorkerCounts
-    users: int
-    items: int
-    kafka_available: bool
-    newest_ranking_age_ms: int | None
+    users: Annotated[int, Meta(description="Users and anonymous sessions whose rankings this server keeps.")]
+    items: Annotated[int, Meta(description="Items of the catalogue.")]
+    kafka_available: Annotated[bool, Meta(description="Whether Kafka confirms what this server writes.")]
+    newest_ranking_age_ms: Annotated[int | None, Meta(description="Time since the newest ranking was published.")]
 
 
 class Sample(msgspec.Struct):
-    """A ranking as it was published, of somebody under a short hash; its first items."""
+    """A published ranking, without the user's id."""
 
-    visitor: str
-    generated_at: int
-    strategy: str
-    prefix: list[str]
-    items: list[RankedItem]
+    visitor: Annotated[str, Meta(description="A hash in place of the user id. It changes when the server restarts.")]
+    generated_at: Annotated[int, Meta(description="When the ranking was made, epoch ms.")]
+    strategy: Annotated[str, Meta(description="The model that ranked the items.")]
+    prefix: Annotated[list[str], Meta(description="The latest items of the session, oldest first.")]
+    items: Annotated[list[RankedItem], Meta(description="The first 5 items.")]
 
 
 _SECRET = secrets.token_bytes(16)
-"""Of this process: nobody can tell who a visitor is, or follow him beyond a restart."""
+"""The key of the hashes.
+
+It ends with the process, so visitors cannot be identified, or followed across restarts.
+"""
 _decode = msgspec.json.Decoder(Recommendation).decode
 
 
 async def get_live(call: Call) -> Response:
     service, now_ms = call.service, int(time.time() * 1000)
-    told, follows = service.workers.told, service.settings.serve_live
+    workers, follows = service.workers.latest, service.settings.serve_live
     answer = Live(
         at=now_ms,
         events_per_second=round(service.live.events_per_second, 1) if follows else None,
         freshness_ms=service.live.freshness if follows else None,
-        lag=told.lag,
-        learner_lag=told.learner_lag,
-        dead_letters=told.dead_letters,
-        loss=told.loss,
-        tests=told.tests,
-        accuracy=told.accuracy,
-        workers=told.workers,
+        lag=workers.lag,
+        learner_lag=workers.learner_lag,
+        dead_letters=workers.dead_letters,
+        loss=workers.loss,
+        tests=workers.tests,
+        accuracy=workers.accuracy,
+        workers=workers.workers,
         users=len(service.cache),
         items=len(service.shelves),
         kafka_available=service.writer.available,
@@ -86,8 +91,8 @@ async def stream_live(call: Call) -> Response:
 async def _samples(call: Call) -> AsyncIterator[bytes]:
     service = call.service
     with service.arrivals.stream(None) as stream, service.telemetry.streams.labels("live").track_inprogress():
-        async for told in events(stream, _encode, service.settings, call.still_admitted):
-            yield told
+        async for sent in events(stream, _encode, service.settings, call.still_admitted):
+            yield sent
             await asyncio.sleep(SAMPLE_EVERY_S)
 
 
@@ -95,19 +100,20 @@ async def _encode(ranking: CachedRanking | None) -> bytes:
     if ranking is None:
         return b""
     try:
-        told = _decode(ranking.value)
+        published = _decode(ranking.value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return b""
     visitor = blake2b(ranking.owner.encode(), key=_SECRET, digest_size=3).hexdigest()
-    sample = Sample(visitor, told.generated_at, told.strategy, told.prefix, told.items[:SAMPLE_ITEMS])
+    sample = Sample(visitor, published.generated_at, published.strategy, published.prefix, published.items[:SAMPLE_ITEMS])
     return event("ranking", msgspec.json.encode(sample))
 
 
 OPERATIONS = [
-    Operation("GET", "/v1/live", get_live, "How it goes", "Live", answers={200: Live}),
+    Operation("GET", "/v1/live", get_live, "Figures of the system", "Live", answers={200: Live}),
     Operation(
-        "GET", "/v1/live/stream", stream_live, "A sample of the rankings of everybody", "Live",
-        "Server-sent events `ranking`, at most five a second, under a hash in place of the id.",
+        "GET", "/v1/live/stream", stream_live, "A sample of all rankings, as they are published", "Live",
+        "Server-sent events named `ranking`, at most five a second, with a hash in place of the user id. Comments are "
+        "heartbeats.",
         answers={200: str}, media=EVENT_STREAM, events={"ranking": Sample},
     ),
 ]  # fmt: skip

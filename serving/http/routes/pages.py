@@ -1,8 +1,8 @@
-"""What a browser opens: the page, the reference, and the API's description."""
+"""What a browser opens: the page, the reference of the API, and its OpenAPI document."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.documents import JSON
+from serving.http.openapi import document
 from serving.http.operations import ROUTE, Call, Operation
+from serving.http.reference import reference
 
 PAGE = Path(__file__).parents[2] / "page"
 HEADERS = {
@@ -25,8 +27,48 @@ HEADERS = {
     "x-frame-options": "DENY",
     "cache-control": "no-cache",
 }
-"""Of everything that a browser may show: only this origin's own modules, styles and connections."""
+"""Headers of every page: it may use only modules, styles and connections of this origin."""
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
+
+class Pages:
+    """The operations of the pages.
+
+    The reference and the OpenAPI document describe ``api`` and these.
+    """
+
+    def __init__(self, api: Sequence[Operation]) -> None:
+        self.operations: Sequence[Operation] = [
+            Operation(
+                "GET", "/", get_page, "The page", "Pages",
+                "It redirects to the reference if the page is not installed.",
+                scope=None, needs_topics=False, answers={200: str}, media="text/html",
+            ),
+            Operation(
+                "GET", "/reference", self.get_reference, "This API, for people", "Pages",
+                scope=None, needs_topics=False, answers={200: str}, media="text/html",
+            ),
+            Operation(
+                "GET", "/openapi.json", self.get_openapi, "This API, as OpenAPI 3.1", "Pages",
+                scope=None, needs_topics=False, answers={200: dict},
+            ),
+        ]  # fmt: skip
+        self._described = [*api, *self.operations]
+        self._made: dict[bool, tuple[bytes, str]] = {}
+
+    async def get_reference(self, call: Call) -> Response:
+        return Response(self._describe(call)[1], headers=HEADERS, media_type="text/html")
+
+    async def get_openapi(self, call: Call) -> Response:
+        return Response(self._describe(call)[0], headers=HEADERS, media_type=JSON)
+
+    def _describe(self, call: Call) -> tuple[bytes, str]:
+        """Return the OpenAPI document and the reference page; both are made once."""
+        keys_required = call.service.keys.required
+        if keys_required not in self._made:
+            described = document(self._described, keys_required=keys_required)
+            self._made[keys_required] = msgspec.json.encode(described), reference(described)
+        return self._made[keys_required]
 
 
 async def get_page(call: Call) -> Response:
@@ -36,27 +78,8 @@ async def get_page(call: Call) -> Response:
     return FileResponse(index, headers=HEADERS)
 
 
-async def get_reference(call: Call) -> Response:
-    return Response(_pages(call.service.keys.required)[1], headers=HEADERS, media_type="text/html")
-
-
-async def get_openapi(call: Call) -> Response:
-    return Response(_pages(call.service.keys.required)[0], headers=HEADERS, media_type=JSON)
-
-
-@cache
-def _pages(keys_required: bool) -> tuple[bytes, str]:
-    """The document, and its page."""
-    from serving.app import OPERATIONS  # noqa: PLC0415  it is made of these too
-    from serving.http.openapi import document  # noqa: PLC0415
-    from serving.http.reference import reference  # noqa: PLC0415
-
-    told = document(OPERATIONS, keys_required=keys_required)
-    return msgspec.json.encode(told), reference(told)
-
-
 class PageFiles:
-    """The page's files, with its headers."""
+    """An ASGI app for the files of the page, with the headers of the page."""
 
     def __init__(self, folder: Path = PAGE) -> None:
         self._files: ASGIApp = StaticFiles(directory=folder, check_dir=False)
@@ -70,16 +93,3 @@ class PageFiles:
             await send(message)
 
         await self._files(scope, receive, secured)
-
-
-OPERATIONS = [
-    Operation("GET", "/", get_page, "The page", "Pages", scope=None, needs_topics=False, answers={200: str}, media="text/html"),
-    Operation(
-        "GET", "/reference", get_reference, "This API, to read", "Pages", scope=None, needs_topics=False, answers={200: str},
-        media="text/html",
-    ),
-    Operation(
-        "GET", "/openapi.json", get_openapi, "This API, as OpenAPI 3.1", "Pages", scope=None, needs_topics=False,
-        answers={200: dict},
-    ),
-]  # fmt: skip

@@ -1,47 +1,49 @@
-"""What is known of a user, and his deletion."""
+"""What is known of a user, and the deletion of a user."""
 
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.responses import Response
 
 from serving.http.documents import Document
 from serving.http.operations import Call, Operation
 from serving.http.problems import Problem
-from serving.state.writer import NewRecord, Placed
+from serving.state.writer import NewRecord, Written
 from streams.events.records import Recommendation
 
 
 class KnownSession(msgspec.Struct, kw_only=True):
-    """A session as the model saw it at its last ranking. ``items`` were published then; times are epoch ms."""
+    """A session as the model saw it when it was last ranked."""
 
-    session_id: str | None
-    prefix: list[str]
-    partition: int
-    trigger_offset: int
-    trigger_event_id: str
+    session_id: Annotated[str | None, Meta(description="The session id of its events; null if they had none.")]
+    prefix: Annotated[list[str], Meta(description="The latest items of the session, oldest first; at most 10.")]
+    partition: Annotated[int, Meta(description="The partition of its events.")]
+    trigger_offset: Annotated[int, Meta(description="Offset of the event that triggered the ranking.")]
+    trigger_event_id: Annotated[str, Meta(description="The event that triggered the ranking.")]
     recommendation_id: str
-    strategy: str
-    model_version: int
-    generated_at: int
-    age_ms: int
-    items: int
+    strategy: Annotated[str, Meta(description="The model that ranked the items.")]
+    model_version: Annotated[int, Meta(description="Learning steps of the model that ranked.")]
+    generated_at: Annotated[int, Meta(description="When the ranking was made, epoch ms.")]
+    age_ms: Annotated[int, Meta(description="How long ago the ranking was made.")]
+    items: Annotated[int, Meta(description="How many items the ranking has.")]
 
 
 class User(msgspec.Struct):
-    """A user's sessions, the latest first."""
+    """A user's sessions, as far as their latest rankings show them."""
 
     user_id: str
-    sessions: list[KnownSession]
+    sessions: Annotated[list[KnownSession], Meta(description="The sessions that were last ranked, latest first.")]
 
 
 class UserDeletion(msgspec.Struct):
-    """On how many partitions of the events the deletion is."""
+    """The deletion of a user, confirmed by Kafka."""
 
     user_id: str
-    partitions: int
+    partitions: Annotated[int, Meta(description="Partitions of the events topic to which it was written: all of them.")]
 
 
 _decode = msgspec.json.Decoder(Recommendation).decode
@@ -50,36 +52,36 @@ _decode = msgspec.json.Decoder(Recommendation).decode
 async def get_user(call: Call) -> Response:
     owner, now_ms = call.path["user_id"], int(time.time() * 1000)
     sessions = []
-    for held in call.service.cache.all_of(owner):
+    for ranking in call.service.cache.all_of(owner):
         try:
-            told = _decode(held.value)
+            published = _decode(ranking.value)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            continue  # its head was read, and no more of it can be
+            continue  # the cache reads only a few fields of a record, so the rest may be bad
         sessions.append(
             KnownSession(
-                session_id=told.session_id,
-                prefix=told.prefix,
-                partition=held.partition,
-                trigger_offset=told.trigger_offset,
-                trigger_event_id=told.trigger_event_id,
-                recommendation_id=told.recommendation_id,
-                strategy=told.strategy,
-                model_version=told.model_version,
-                generated_at=told.generated_at,
-                age_ms=max(now_ms - told.generated_at, 0),
-                items=len(told.items),
+                session_id=published.session_id,
+                prefix=published.prefix,
+                partition=ranking.partition,
+                trigger_offset=published.trigger_offset,
+                trigger_event_id=published.trigger_event_id,
+                recommendation_id=published.recommendation_id,
+                strategy=published.strategy,
+                model_version=published.model_version,
+                generated_at=published.generated_at,
+                age_ms=max(now_ms - published.generated_at, 0),
+                items=len(published.items),
             )
         )
     if not sessions:
-        raise Problem("not-found", "nothing is known of this user")
+        raise Problem("not-found", "no ranking of this user is known")
     return Document(msgspec.json.encode(User(owner, sessions)))
 
 
 async def delete_user(call: Call) -> Response:
     service, owner = call.service, call.path["user_id"]
     events, partitions = service.settings.topic("events"), service.settings.partitions
-    placed = await service.writer.write([NewRecord(events, owner.encode(), None, number) for number in range(partitions)])
-    offsets = {where.partition: where.offset for where in placed if isinstance(where, Placed)}
+    results = await service.writer.write([NewRecord(events, owner.encode(), None, number) for number in range(partitions)])
+    offsets = {result.partition: result.offset for result in results if isinstance(result, Written)}
     service.cache.forget(owner, offsets)
     service.ingest.forget(owner)
     service.arrivals.removed(owner)
@@ -89,13 +91,13 @@ async def delete_user(call: Call) -> Response:
 OPERATIONS = [
     Operation(
         "GET", "/v1/users/{user_id}", get_user, "What is known of a user", "Users",
-        "The service owns no sessions, so this is what the latest rankings tell of them: the last ten items of each.",
+        "The server keeps no sessions, so this is what the user's latest rankings contain: the last ten items of each session.",
         answers={200: User}, problems=(404,),
     ),
     Operation(
         "DELETE", "/v1/users/{user_id}", delete_user, "Delete a user", "Users",
-        "The deletion is confirmed on every partition of the events, and his ranking is gone here. The workers then remove his "
-        "sessions and rankings, and events of before do not bring him back.",
+        "The answer comes once Kafka has confirmed the deletion on every partition of the events topic. From then on this server "
+        "answers with no ranking of the user. The workers remove the user's sessions and rankings, and ignore earlier events.",
         scope="admin", answers={202: UserDeletion},
     ),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The OpenAPI document against the code that it is made of: schemathesis sends what it allows, and what it does not."""
+"""The OpenAPI document against the server: schemathesis sends what it allows and forbids."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from support.running import fresh_settings
 from support.serve_process import ServeProcess
 
 from serving.app import OPERATIONS
-from serving.http.auth import SCOPES, new_key, write_keys
 from serving.http.openapi import document
 from serving.http.reference import reference
+from serving.state.keys import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics
 
 CONFIG = """
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 413, 414, 415, 422, 429, 431]
 """
-"""A refusal is a refusal: the default leaves out 413, 414 and 431, with which we refuse what is too long."""
+"""The default leaves out 413, 414 and 431, with which the server rejects what is too long."""
 
 
 @pytest.fixture
 def guarded(embedded: str, tmp_path: Path) -> Iterator[tuple[ServeProcess, str]]:
-    """A server with keys, and the key that opens everything."""
+    """A server with keys, and a key with every scope."""
     settings = fresh_settings(embedded, tmp_path)
     create_topics(settings)
     text, kept = new_key("all", [*SCOPES], 0)
@@ -57,40 +57,42 @@ def test_schemathesis_finds_nothing(guarded: tuple[ServeProcess, str], tmp_path:
     path = str(Path(__file__).parents[2]) + ":."
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "support.schemathesis_hooks", "PYTHONPATH": path}
     done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path.parent)
-    told = done.stdout[-20_000:] + done.stderr[-2000:]
-    assert done.returncode == 0, told
+    output = done.stdout[-20_000:] + done.stderr[-2000:]
+    assert done.returncode == 0, output
     tested = re.search(r"Tested: (\d+)", done.stdout)
-    assert tested, told
-    assert int(tested[1]) == len(OPERATIONS) - 1, told  # all but the one that it reads the document from
+    assert tested, output
+    assert int(tested[1]) == len(OPERATIONS) - 1, output  # all but /openapi.json, which it reads
     cases = re.search(r"(\d+) generated", done.stdout)
-    assert cases, told
-    assert int(cases[1]) > 300, told
+    assert cases, output
+    assert int(cases[1]) > 300, output
     assert server.alive
     assert "request_failed" not in server.log.read_text()
     assert not [name for name in server.metrics() if name.startswith("ouzel_serve_requests_total") and "status=500" in name]
 
 
-def test_every_reference_leads_somewhere_and_every_answer_is_described() -> None:
-    told = document(OPERATIONS, keys_required=True)
-    text = json.dumps(told)
-    schemas = told["components"]["schemas"]
+def test_every_reference_resolves_and_everything_is_described() -> None:
+    spec = document(OPERATIONS, keys_required=True)
+    text = json.dumps(spec)
+    schemas = spec["components"]["schemas"]
     for name in re.findall(r'"#/components/schemas/([^"]+)"', text):
         assert name in schemas
-    for path, methods in told["paths"].items():
+    for path, methods in spec["paths"].items():
         for method, operation in methods.items():
             for status, answer in operation["responses"].items():
                 assert answer["description"], (path, method, status)
                 if int(status) >= 400 and path != "/health/ready":
                     assert "application/problem+json" in answer["content"], (path, method, status)
             assert ("security" in operation) == path.startswith("/v1/")
+            assert all(parameter["description"] for parameter in operation["parameters"]), (path, method)
+    assert all(tag["description"] for tag in spec["tags"])
 
 
-def test_it_is_json_and_the_reference_shows_all_of_it() -> None:
-    told = msgspec.json.decode(msgspec.json.encode(document(OPERATIONS, keys_required=False)))
-    page = reference(told)
+def test_the_document_is_json_and_the_reference_shows_all_of_it() -> None:
+    spec = msgspec.json.decode(msgspec.json.encode(document(OPERATIONS, keys_required=False)))
+    page = reference(spec)
     for operation in OPERATIONS:
         assert f'id="{operation.name}"' in page
         assert operation.path in page
-    for name in told["components"]["schemas"]:
+    for name in spec["components"]["schemas"]:
         assert f'id="type-{name}"' in page
     assert page.count("<section") == page.count("</section>")

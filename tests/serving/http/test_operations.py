@@ -1,17 +1,19 @@
-"""How a request is read: what it accepts, and its parameters."""
+"""The Accept header and the query parameters of a request."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.app import OPERATIONS
 from serving.http.documents import EVENT_STREAM, JSON, acceptable
-from serving.http.parameters import read_query
+from serving.http.parameters import NoQuery, read_query
 from serving.http.problems import Problem
+from serving.http.routes.discovery import PopularQuery
 from serving.http.routes.items import ItemsQuery
 from serving.http.routes.recommendations import RankingQuery
 
@@ -76,20 +78,38 @@ def test_a_bad_parameter_is_named(query: bytes, field: str) -> None:
     assert caught.value.details.field == field
 
 
+@pytest.mark.parametrize(
+    ("query", "kind", "detail"),
+    [
+        (b"k=201", RankingQuery, "it must be an integer from 1 to 200, not '201'"),
+        (b"exclude_seen=perhaps", RankingQuery, "it must be true or false, not 'perhaps'"),
+        (b"category=", RankingQuery, "it must be a text of 1 to 256 characters without control characters, not ''"),
+        (b"half_life=7", PopularQuery, "it must be one of 500, 2000, 20000, not '7'"),
+        (b"k=1&k=2", PopularQuery, "the parameter is repeated: send it once"),
+        (b"top=5", PopularQuery, "there is no such parameter: there are k, category, half_life"),
+        (b"top=5", NoQuery, "the operation takes no query parameters"),
+    ],
+)
+def test_an_error_says_which_values_are_allowed(query: bytes, kind: type[msgspec.Struct], detail: str) -> None:
+    with pytest.raises(Problem) as caught:
+        read_query(query, kind)
+    assert caught.value.details.detail == detail
+
+
 @pytest.mark.parametrize("query", [b"category=%ff", b"category=\xff", b"&".join([b"exclude=a"] * 301)])
-def test_a_query_that_cannot_be_read(query: bytes) -> None:
+def test_a_malformed_query(query: bytes) -> None:
     with pytest.raises(Problem) as caught:
         read_query(query, RankingQuery)
     assert caught.value.status == 400
 
 
 @given(st.binary(max_size=80))
-def test_no_query_raises_anything_else(query: bytes) -> None:
+def test_a_query_raises_nothing_but_problems(query: bytes) -> None:
     with suppress(Problem):
         assert 1 <= read_query(query, RankingQuery).k <= 200
 
 
-def test_every_operation_is_told_apart_and_described() -> None:
+def test_every_operation_is_unique_and_described() -> None:
     assert len({operation.name for operation in OPERATIONS}) == len(OPERATIONS)
     assert len({(operation.method, operation.path) for operation in OPERATIONS}) == len(OPERATIONS)
     for operation in OPERATIONS:

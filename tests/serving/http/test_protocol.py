@@ -1,4 +1,4 @@
-"""uvicorn's protocol is as it was when ours was written on top of it."""
+"""uvicorn's protocol is the one that `BoundedProtocol` was written for."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ KNOWN = {
 
 def test_uvicorn_has_not_changed_under_our_overrides() -> None:
     sources = {name: inspect.getsource(getattr(HttpToolsProtocol, name)) for name in KNOWN}
-    found = {name: hashlib.sha256(source.encode()).hexdigest()[:16] for name, source in sources.items()}
-    assert found == KNOWN, "uvicorn changed: read the new source, mend serving/http/protocol.py, then change the digests"
+    digests = {name: hashlib.sha256(source.encode()).hexdigest()[:16] for name, source in sources.items()}
+    assert digests == KNOWN, "uvicorn changed: read the new source, adapt serving/http/protocol.py, then update the digests"

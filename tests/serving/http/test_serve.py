@@ -1,4 +1,4 @@
-"""`ouzel serve` as it is reached over TCP: what it refuses, and how; its pages, its metrics, its end."""
+"""`ouzel serve` over TCP: what it rejects and how, its pages, its metrics, its shutdown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from support.running import fresh_settings
 from support.serve_process import ServeProcess
 
-from serving.http.auth import SCOPES, new_key, write_keys
+from serving.state.keys import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 
@@ -74,12 +74,12 @@ JSON, TEXT = {"content-type": "application/json"}, {"content-type": "text/plain"
         ("PATCH", "/v1/items/a", {}, {}, 405, "method-not-allowed"),
         ("GET", "/v1/events", None, {}, 405, "method-not-allowed"),
         ("POST", "/page/app.js", b"", {}, 405, "method-not-allowed"),
-        ("GET", "/page/../auth.py", None, {}, 404, "not-found"),
-        ("GET", "/page/..%2fauth.py", None, {}, 404, "not-found"),
-        ("GET", "/page/%2e%2e/auth.py", None, {}, 404, "not-found"),
+        ("GET", "/page/../cli.py", None, {}, 404, "not-found"),
+        ("GET", "/page/..%2fcli.py", None, {}, 404, "not-found"),
+        ("GET", "/page/%2e%2e/cli.py", None, {}, 404, "not-found"),
         ("GET", "/page//etc/passwd", None, {}, 404, "not-found"),
         ("GET", "/page/%00", None, {}, 404, "not-found"),
-        ("GET", "/page/....//....//auth.py", None, {}, 404, "not-found"),
+        ("GET", "/page/....//....//cli.py", None, {}, 404, "not-found"),
         ("GET", "/page/", None, {}, 404, "not-found"),
         ("GET", "/v1/popular", None, {"host": "evil.example"}, 403, "foreign-host"),
         ("GET", "/v1/popular", None, {"host": "127.0.0.1.evil.example:80"}, 403, "foreign-host"),
@@ -99,7 +99,7 @@ def test_bad_input_gets_its_status_and_its_reason(
         assert "field" in answer.body or answer.body["errors"]
 
 
-def test_events_are_accepted_in_each_form_and_the_bad_told(served: ServeProcess) -> None:
+def test_events_are_accepted_in_each_form_and_bad_ones_are_reported(served: ServeProcess) -> None:
     one = served.call("POST", "/v1/events", EVENT)
     assert (one.status, one.body["accepted"], one.body["errors"]) == (202, 1, [])
     assert one.body["events"][0]["event_id"].startswith(served.settings.topic("events"))
@@ -156,7 +156,7 @@ def test_the_pages_are_strict(served: ServeProcess) -> None:
     assert served.call("GET", "/openapi.json").body["openapi"] == "3.1.0"
 
 
-def test_promtool_has_no_complaint(served: ServeProcess) -> None:
+def test_promtool_accepts_the_metrics(served: ServeProcess) -> None:
     if not shutil.which("promtool"):
         pytest.skip("promtool is not installed")
     served.call("GET", "/v1/recommendations/x")
@@ -176,7 +176,7 @@ def test_no_id_is_in_a_metric_or_a_log(served: ServeProcess) -> None:
     assert secret not in served.log.read_text()
 
 
-def test_health_tells_of_each_topic(served: ServeProcess) -> None:
+def test_health_shows_every_topic(served: ServeProcess) -> None:
     ready = served.call("GET", "/health/ready")
     assert (ready.status, ready.body["status"]) == (200, "ready")
     assert set(ready.body["topics"]) == {"recommendations", "items", "transitions", "events"}
@@ -232,9 +232,9 @@ def test_keys_their_scopes_and_cors_over_http(embedded: str, tmp_path: Path) -> 
 
 
 def _stream_ends_with_the_process(server: ServeProcess, authorization: str) -> None:
-    asked = f"GET /v1/users/ann/stream HTTP/1.1\r\nhost: localhost\r\nauthorization: {authorization}\r\n\r\n"
+    request = f"GET /v1/users/ann/stream HTTP/1.1\r\nhost: localhost\r\nauthorization: {authorization}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(asked.encode())
+        connection.sendall(request.encode())
         got = b""
         while b"retry: 2000" not in got:
             got += connection.recv(4096)

@@ -11,18 +11,18 @@ from support.serve_process import ServeProcess
 
 
 def raw(server: ServeProcess, *parts: bytes, pause_s: float = 0.0) -> bytes:
-    """Bytes on a connection, one part after the other, and all that comes back until it ends."""
+    """Send parts on one connection; returns all that comes back until it ends."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         try:
             for part in parts:
                 connection.sendall(part)
                 time.sleep(pause_s)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before the end
+            pass  # rejected before the end
         got = b""
         try:
-            while found := connection.recv(65536):
-                got += found
+            while part := connection.recv(65536):
+                got += part
         except ConnectionResetError:
             pass
         return got
@@ -39,15 +39,15 @@ HEAD = b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: applicatio
         pytest.param([b"GET /" + b"x" * 20_000], 0.0, 431, id="endless path"),
         pytest.param([b"GET / HTTP/1.1\r\n", *[b"x: y\r\n"] * 20], 0.1, 408, id="slow header"),
         pytest.param([HEAD + b"content-length: 1000\r\n\r\n", *[b" "] * 20], 0.1, 408, id="slow body"),
-        pytest.param([HEAD + b"content-length: 1000000\r\n\r\n"], 0.0, 413, id="a body that says that it is large"),
-        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"ff0\r\n" + b" " * 0xFF0 + b"\r\n"], 0.0, 408, id="no end"),
+        pytest.param([HEAD + b"content-length: 1000000\r\n\r\n"], 0.0, 413, id="large content-length"),
+        pytest.param([HEAD + b"transfer-encoding: chunked\r\n\r\nff0\r\n" + b" " * 0xFF0 + b"\r\n"], 0.0, 408, id="endless"),
         pytest.param([b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"], 0.0, 400, id="TLS"),
         pytest.param([b"GET / HTTP/9.9\r\n\r\n"], 0.0, 400, id="unknown version"),
-        pytest.param([b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n"], 0.0, 400, id="a path that is no ASCII"),
+        pytest.param([b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n"], 0.0, 400, id="a path that is not ASCII"),
         pytest.param([b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"], 0.0, 400, id="two lengths"),
     ],
 )  # fmt: skip
-def test_what_takes_too_long_or_never_ends_is_answered_and_cut(
+def test_a_slow_or_endless_request_is_answered_and_disconnected(
     served: ServeProcess, parts: list[bytes], pause_s: float, status: int
 ) -> None:
     began = time.monotonic()
@@ -58,14 +58,14 @@ def test_what_takes_too_long_or_never_ends_is_answered_and_cut(
     assert served.call("GET", "/health/live").status == 200
 
 
-def test_a_client_that_says_nothing_is_left(served: ServeProcess) -> None:
+def test_a_client_that_sends_nothing_is_disconnected(served: ServeProcess) -> None:
     began = time.monotonic()
     assert raw(served) == b""
     assert 1.0 < time.monotonic() - began < 5.0
 
 
-def test_a_client_that_takes_nothing_is_cut(served: ServeProcess) -> None:
-    """Requests one after the other, whose answers nobody reads: they pile up to a bound, and then the connection ends."""
+def test_a_client_that_reads_nothing_is_disconnected(served: ServeProcess) -> None:
+    """Answers that the client does not read fill the buffers, and then the connection ends."""
     request = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -76,14 +76,14 @@ def test_a_client_that_takes_nothing_is_cut(served: ServeProcess) -> None:
         except (TimeoutError, ConnectionError):
             pass
         cut = "ouzel_serve_connections_cut_total|reason=slow_reader"
-        wait_until(lambda: served.metrics().get(cut, 0) >= 1, "the slow reader is cut", 10)
+        wait_until(lambda: served.metrics().get(cut, 0) >= 1, "the slow reader is disconnected", 10)
 
 
-def test_a_connection_too_many_is_told_so(served: ServeProcess) -> None:
+def test_a_connection_above_the_limit_gets_503(served: ServeProcess) -> None:
     idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(60)]
     try:
         answers = []
-        for connection in reversed(idle):  # those that came first are let in
+        for connection in reversed(idle):  # the first ones are accepted
             connection.settimeout(5)
             connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
             answers.append(connection.recv(4096))
@@ -94,4 +94,4 @@ def test_a_connection_too_many_is_told_so(served: ServeProcess) -> None:
     finally:
         for connection in idle:
             connection.close()
-    wait_until(lambda: served.call("GET", "/health/live").status == 200, "room again")
+    wait_until(lambda: served.call("GET", "/health/live").status == 200, "free connections")

@@ -1,4 +1,4 @@
-"""What `ouzel serve` refuses before it has begun: one line, and the exit code."""
+"""Why `ouzel serve` does not start: one line, and the exit code."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def settings(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Setting
 
 @pytest.fixture
 def taken() -> Iterator[str]:
-    """A port that somebody listens on."""
+    """A port that another socket listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield str(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize(
-    ("extra", "error", "code", "told"),
+    ("extra", "error", "code", "message"),
     [
         ({"OUZEL_SERVE_HOST": "0.0.0.0"}, CliError, 2, "serve_host: 0.0.0.0 is not loopback, and there are no keys"),
         ({"OUZEL_SERVE_KEYS": "/nowhere/keys.json"}, CliError, 2, "serve_keys: /nowhere/keys.json: No such file"),
-        ({"OUZEL_SERVE_KEYS": __file__}, CliError, 2, "is no file of keys"),
+        ({"OUZEL_SERVE_KEYS": __file__}, CliError, 2, "is not a file of keys"),
         ({"OUZEL_PARTITIONS": "3"}, CliError, 2, "4 partitions, the settings say 3"),
         ({"OUZEL_TOPIC_PREFIX": "nothing."}, CliError, 2, "ouzel topics create"),
         ({"OUZEL_BROKER": "127.0.0.1:1"}, NoBroker, None, "no broker answers at 127.0.0.1:1"),
@@ -45,21 +45,21 @@ def taken() -> Iterator[str]:
         ({"OUZEL_SERVE_PORT": "x"}, SettingsError, None, "serve_port"),
     ],
 )
-def test_it_is_refused_in_one_line(
+def test_the_reason_is_one_line(
     settings: Settings, taken: str, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str], error: type[Exception],
-    code: int | None, told: str,
+    code: int | None, message: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 500)
     changed = {name: taken if value == "TAKEN" else value for name, value in extra.items()}
     for name, value in (environment(settings) | changed).items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(error, match=told) as caught:
+    with pytest.raises(error, match=message) as caught:
         CliRunner().invoke(build(), ["serve"], catch_exceptions=False)
     assert "\n" not in str(caught.value)
     assert getattr(caught.value, "code", None) == code
 
 
-def test_the_files_of_the_page_are_in_the_package() -> None:
+def test_the_package_contains_the_files_of_the_page() -> None:
     import serving
 
     assert (Path(serving.__file__).parent / "page" / "reference.css").is_file()

@@ -1,4 +1,4 @@
-"""What is answered from the cache: encoded once, and never longer than it is true."""
+"""Answers from the cache: cut from what was published, filtered, or completed by fallbacks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NASTY = ['"', "\\", ',"rank":3,', ',{"item_id":', '],"took_ms":', ',"user_id":',
 
 
 class Empty:
-    """Experts that have seen nothing."""
+    """Experts without any counts."""
 
     async def ask(self, question: Callable[[Panel], Any]) -> Any:
         return question(Panel(16))
@@ -39,18 +39,20 @@ class Bench:
         self.answers = Answers(self.cache, self.shelves, lambda: cast(Experts, Empty()), self.telemetry, lambda: self.now)
 
     def publish(self, owner: str, offset: int = 1, key: bytes | None = None, items: int = 50, strategy: str = "hybrid") -> None:
-        told = Recommendation(
+        published = Recommendation(
             recommendation_id=f"events-0-{offset}", user_id=owner, session_id=None, generated_at=999_000, trigger_event_id="e",
             trigger_offset=offset, model_version=7, strategy=strategy, prefix=["i1", "i2"],
             items=[RankedItem(f"i{n}", 100.0 - n, n + 1, "markov", "i2") for n in range(items)], took_ms=1.0,
         )  # fmt: skip
-        self.cache.take(SimpleNamespace(partition=0, offset=offset, key=key or owner.encode(), value=msgspec.json.encode(told)))
+        self.cache.take(
+            SimpleNamespace(partition=0, offset=offset, key=key or owner.encode(), value=msgspec.json.encode(published))
+        )
 
     def item(self, item_id: str, **fields: Any) -> None:
         self.shelves.apply(item_id.encode(), msgspec.json.encode(Item(item_id=item_id, **fields)))
 
     async def of(self, *arguments: Any, **options: Any) -> RankingAnswer:
-        return msgspec.json.decode(await self.answers.of(*arguments, **options), type=RankingAnswer)
+        return msgspec.json.decode(await self.answers.for_owner(*arguments, **options), type=RankingAnswer)
 
     def count(self, strategy: str, fallback: str) -> float | None:
         return self.telemetry.registry.get_sample_value(
@@ -63,7 +65,7 @@ def bench() -> Bench:
     return Bench()
 
 
-async def test_the_plain_answer_is_the_first_of_the_published_with_its_age(bench: Bench) -> None:
+async def test_a_plain_answer_has_the_first_published_items_and_the_age(bench: Bench) -> None:
     bench.publish('an"n')
     for _ in range(2):
         answer = await bench.of('an"n')
@@ -75,7 +77,7 @@ async def test_the_plain_answer_is_the_first_of_the_published_with_its_age(bench
     assert bench.count("hybrid", "none") == 3
 
 
-async def test_the_plain_answer_needs_no_decoding_until_items_are_hidden(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_plain_answer_is_not_decoded_until_items_are_hidden(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     import serving.state.answers as module
 
     decoded: list[str] = []
@@ -89,7 +91,7 @@ async def test_the_plain_answer_needs_no_decoding_until_items_are_hidden(bench: 
     bench.item("other", is_hidden=True)
     for _ in range(3):
         assert (await bench.of("ann")).items[0].item_id == "i0"
-    assert decoded == ["_decode_items"], "looked through once"
+    assert decoded == ["_decode_items"], "checked once"
     bench.item("i0", is_hidden=True)
     assert [item.item_id for item in (await bench.of("ann")).items] == [f"i{n}" for n in range(1, 21)]
     bench.item("i0")
@@ -104,20 +106,20 @@ async def test_the_plain_answer_needs_no_decoding_until_items_are_hidden(bench: 
     because=st.booleans(),
     k=st.integers(1, 14),
 )
-def test_what_is_cut_is_what_was_published_whatever_the_ids(texts: list[str], ids: list[str], because: bool, k: int) -> None:
+def test_the_cut_fields_are_the_published_ones_whatever_the_ids(texts: list[str], ids: list[str], because: bool, k: int) -> None:
     items = [RankedItem(item, 1 / (n + 1), n + 1, "markov", texts[0] if because else None) for n, item in enumerate(ids)]
-    told = Recommendation(
+    published = Recommendation(
         recommendation_id=texts[1], user_id=texts[2], session_id=texts[3], generated_at=5, trigger_event_id=texts[4],
         trigger_offset=7, model_version=9, strategy=texts[5], prefix=texts, items=items, took_ms=0.25,
     )  # fmt: skip
-    cut = first_items(msgspec.json.encode(told), k)
+    cut = first_items(msgspec.json.encode(published), k)
     if len(ids) < k:
         assert cut is None
         return
     assert cut is not None
-    found = msgspec.json.decode(b"{%b]}" % cut)
-    whole = msgspec.json.decode(msgspec.json.encode(told))
-    assert found == {name: value for name, value in whole.items() if name not in ("user_id", "took_ms")} | {
+    fields = msgspec.json.decode(b"{%b]}" % cut)
+    whole = msgspec.json.decode(msgspec.json.encode(published))
+    assert fields == {name: value for name, value in whole.items() if name not in ("user_id", "took_ms")} | {
         "items": whole["items"][:k]
     }
 
@@ -132,13 +134,13 @@ async def test_other_layouts_are_decoded(bench: Bench) -> None:
     assert await bench.of("ann") == plain
 
 
-async def test_what_was_seen_may_be_left_out(bench: Bench) -> None:
+async def test_items_of_the_prefix_can_be_left_out(bench: Bench) -> None:
     bench.publish("ann")
     answer = await bench.of("ann", None, 3, seen=False)
     assert [item.item_id for item in answer.items] == ["i0", "i3", "i4"]
 
 
-async def test_an_answer_that_had_to_be_filled_up_is_not_kept(bench: Bench) -> None:
+async def test_an_answer_with_fallbacks_is_not_kept(bench: Bench) -> None:
     bench.publish("ann", items=2)
     bench.item("z1")
     answer = await bench.of("ann", None, 3)
@@ -149,7 +151,7 @@ async def test_an_answer_that_had_to_be_filled_up_is_not_kept(bench: Bench) -> N
     assert bench.count("hybrid", "catalogue") == 2
 
 
-async def test_a_stranger_gets_what_is_popular_and_the_strategy_says_so(bench: Bench) -> None:
+async def test_an_unknown_user_gets_popular_items_and_the_strategy_says_so(bench: Bench) -> None:
     cold = await bench.of("stranger")
     assert (cold.strategy, cold.items, cold.trigger_offset) == ("popularity", [], -1)
     bench.publish("x", key=POPULAR_KEY, strategy="popularity")
@@ -158,7 +160,7 @@ async def test_a_stranger_gets_what_is_popular_and_the_strategy_says_so(bench: B
     assert (await bench.of("another")).user_id == "another"
 
 
-async def test_a_record_with_a_good_head_and_a_bad_body_is_passed_over_and_counted(bench: Bench) -> None:
+async def test_a_ranking_that_does_not_decode_is_dropped_and_counted(bench: Bench) -> None:
     bench.publish("ann")
     ranking = bench.cache.get("ann")
     assert ranking is not None
@@ -168,16 +170,16 @@ async def test_a_record_with_a_good_head_and_a_bad_body_is_passed_over_and_count
     assert bench.telemetry.registry.get_sample_value("ouzel_serve_refused_records_total", {"topic": "recommendations"}) == 1
 
 
-async def test_strategies_are_few_whatever_the_topic_holds(bench: Bench) -> None:
+async def test_the_strategies_of_the_metric_are_bounded(bench: Bench) -> None:
     for number in range(100):
         bench.publish("ann", offset=number, strategy=f"s{number}")
         await bench.of("ann")
-    found = [m for m in bench.telemetry.registry.collect() if m.name == "ouzel_serve_rankings"]
-    assert len({sample.labels["strategy"] for sample in found[0].samples}) <= 33
+    (family,) = [m for m in bench.telemetry.registry.collect() if m.name == "ouzel_serve_rankings"]
+    assert len({sample.labels["strategy"] for sample in family.samples}) <= 33
     assert bench.count("other", "none") == 68
 
 
-async def test_a_category_asks_for_more_than_was_published(bench: Bench) -> None:
+async def test_a_category_adds_items_that_were_not_published(bench: Bench) -> None:
     bench.publish("ann")
     bench.item("i7", categories=["red"])
     bench.item("z", categories=["red"])

@@ -1,4 +1,4 @@
-"""Who waits for a ranking gets the right one, and nobody's slowness takes memory."""
+"""A wait ends with the right ranking, and a slow stream takes bounded memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def ranking(owner: str, trigger_offset: int, partition: int = 0) -> CachedRankin
     return CachedRanking(owner, None, partition, trigger_offset, trigger_offset, "", 0, "hybrid", b"")
 
 
-async def test_the_first_at_or_past_the_offset_of_that_partition_and_owner() -> None:
+async def test_a_wait_ends_with_the_first_ranking_at_or_past_the_offset() -> None:
     arrivals = Arrivals(lambda: None)
     waits = asyncio.create_task(arrivals.after("ann", 1, 7, 5.0))
     await asyncio.sleep(0)
@@ -22,9 +22,9 @@ async def test_the_first_at_or_past_the_offset_of_that_partition_and_owner() -> 
     assert not waits.done()
     arrivals.arrived(ranking("ann", 8, 1))
     arrivals.arrived(ranking("ann", 9, 1))
-    found = await waits
-    assert found is not None
-    assert found.trigger_offset == 8
+    fresh = await waits
+    assert fresh is not None
+    assert fresh.trigger_offset == 8
     assert not arrivals._waiting
 
 
@@ -38,11 +38,11 @@ async def test_a_wait_ends_and_leaves_nothing_behind() -> None:
     assert not arrivals._waiting
 
 
-async def test_a_slow_stream_keeps_the_newest_and_is_told_of_a_deletion() -> None:
+async def test_a_slow_stream_keeps_the_newest_rankings_and_learns_of_a_deletion() -> None:
     skipped: list[None] = []
     arrivals = Arrivals(lambda: skipped.append(None))
-    with arrivals.stream("ann") as stream, arrivals.stream(None) as everybody:
-        assert (len(arrivals), arrivals.of("ann"), arrivals.of("bob")) == (2, 1, 0)
+    with arrivals.stream("ann") as stream, arrivals.stream(None) as sample:
+        assert (len(arrivals), arrivals.streams_of("ann"), arrivals.streams_of("bob")) == (2, 1, 0)
         for offset in range(QUEUED + 5):
             arrivals.arrived(ranking("ann", offset))
         arrivals.removed("ann")
@@ -51,11 +51,11 @@ async def test_a_slow_stream_keeps_the_newest_and_is_told_of_a_deletion() -> Non
         assert [one and one.trigger_offset for one in taken] == [*range(6, QUEUED + 5), None]
         assert len(skipped) == 6
         assert not await stream.wait(0.01)
-        assert [one and one.trigger_offset for one in everybody.take()] == [QUEUED + 4]
+        assert [one and one.trigger_offset for one in sample.take()] == [QUEUED + 4]
     assert len(arrivals) == 0
 
 
-async def test_the_end_wakes_every_stream_and_those_that_begin_after_it() -> None:
+async def test_the_end_wakes_every_stream_and_ends_later_ones() -> None:
     arrivals = Arrivals(lambda: None)
     with arrivals.stream("ann") as stream:
         waits = asyncio.create_task(stream.wait(5.0))

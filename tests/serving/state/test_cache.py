@@ -1,4 +1,4 @@
-"""The cache of rankings against plain ways to say what it must hold."""
+"""The cache of rankings against simple models of what it must contain."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def record(
     owner: str, offset: int, *, partition: int = 0, session_id: str | None = None, at: int | None = None, key: bytes | None = None
 ) -> Any:
     """A record of the topic whose trigger offset is its own."""
-    told = Recommendation(
+    published = Recommendation(
         recommendation_id=f"events-{partition}-{offset}", user_id=owner, session_id=session_id,
         generated_at=offset if at is None else at, trigger_event_id=f"e{offset}", trigger_offset=offset, model_version=1,
         strategy="hybrid", prefix=["a"], items=[RankedItem("b", 1.0, 1, "markov", "a")], took_ms=1.0,
     )  # fmt: skip
-    return SimpleNamespace(partition=partition, offset=offset, key=key or owner.encode(), value=msgspec.json.encode(told))
+    return SimpleNamespace(partition=partition, offset=offset, key=key or owner.encode(), value=msgspec.json.encode(published))
 
 
 def removal(owner: str, offset: int, partition: int = 0) -> Any:
@@ -36,9 +36,7 @@ STEPS = st.lists(st.tuples(OWNERS, st.sampled_from([None, "s1", "s2"]), st.boole
 
 
 @given(STEPS, st.integers(1, 10))
-def test_it_holds_the_latest_of_the_owners_that_came_last_and_never_more_than_it_may(
-    steps: list[tuple[str, str | None, bool]], capacity: int
-) -> None:
+def test_it_keeps_the_latest_rankings_within_its_capacity(steps: list[tuple[str, str | None, bool]], capacity: int) -> None:
     cache, latest = LatestRankings(capacity), dict[str, int]()
     for offset, (owner, session, removed) in enumerate(steps):
         if removed:
@@ -48,20 +46,20 @@ def test_it_holds_the_latest_of_the_owners_that_came_last_and_never_more_than_it
             cache.take(record(owner, offset, session_id=session))
             latest.pop(owner, None)
             latest[owner] = offset
-        held = {name: cache.all_of(name) for name in (f"u{n}" for n in range(8))}
-        assert cache.rankings == sum(map(len, held.values())) <= capacity
-        assert len(cache) == sum(map(bool, held.values()))
-        present = [name for name in latest if held[name]]
-        assert present == list(latest)[len(latest) - len(present) :], "the oldest goes first"
+        kept = {name: cache.all_of(name) for name in (f"u{n}" for n in range(8))}
+        assert cache.rankings == sum(map(len, kept.values())) <= capacity
+        assert len(cache) == sum(map(bool, kept.values()))
+        present = [name for name in latest if kept[name]]
+        assert present == list(latest)[len(latest) - len(present) :], "the least recently updated is evicted first"
         for name in present:
-            found = cache.get(name)
-            assert found is not None
-            assert found.trigger_offset == latest[name]
-        assert not any(held[name] for name in held if name not in latest), "who was removed is gone"
+            ranking = cache.get(name)
+            assert ranking is not None
+            assert ranking.trigger_offset == latest[name]
+        assert not any(kept[name] for name in kept if name not in latest), "removed owners have no rankings"
 
 
 @given(STEPS)
-def test_a_log_that_was_compacted_rebuilds_the_same_latest_rankings(steps: list[tuple[str, str | None, bool]]) -> None:
+def test_a_compacted_log_rebuilds_the_same_latest_rankings(steps: list[tuple[str, str | None, bool]]) -> None:
     records = [removal(o, n) if gone else record(o, n, session_id=s) for n, (o, s, gone) in enumerate(steps)]
     whole, compacted = LatestRankings(1000), LatestRankings(1000)
     for one in records:
@@ -75,7 +73,7 @@ def test_a_log_that_was_compacted_rebuilds_the_same_latest_rankings(steps: list[
 
 
 @given(st.lists(st.tuples(OWNERS, st.booleans()), max_size=40), st.integers(0, 40))
-def test_after_a_deletion_nothing_of_before_it_comes_back(steps: list[tuple[str, bool]], deleted_at: int) -> None:
+def test_rankings_of_events_before_a_deletion_are_ignored(steps: list[tuple[str, bool]], deleted_at: int) -> None:
     cache = LatestRankings(100)
     cache.forget("u1", {0: deleted_at})
     for offset, (owner, _) in enumerate(steps):
@@ -85,10 +83,10 @@ def test_after_a_deletion_nothing_of_before_it_comes_back(steps: list[tuple[str,
             assert cache.get("u1") is None
         else:
             assert taken is not None
-    assert all(held.trigger_offset >= deleted_at for held in cache.all_of("u1"))
+    assert all(ranking.trigger_offset >= deleted_at for ranking in cache.all_of("u1"))
 
 
-def test_the_workers_removal_ends_the_watch_for_older_rankings() -> None:
+def test_once_the_workers_have_deleted_older_rankings_are_no_longer_expected() -> None:
     cache = LatestRankings(10)
     cache.take(record("ann", 5))
     cache.forget("ann", {0: 9, 1: 4})
@@ -99,7 +97,7 @@ def test_the_workers_removal_ends_the_watch_for_older_rankings() -> None:
     assert cache.take(record("ann", 1)) is not None
 
 
-def test_a_session_is_found_by_its_id_and_any_other_gives_the_latest() -> None:
+def test_a_known_session_has_its_ranking_and_any_other_the_latest() -> None:
     cache = LatestRankings(100)
     for offset in range(OPEN_SESSIONS + 2):
         cache.take(record("ann", offset, session_id=f"s{offset}"))
@@ -109,7 +107,7 @@ def test_a_session_is_found_by_its_id_and_any_other_gives_the_latest() -> None:
     assert cache.get("ann").session_id == f"s{OPEN_SESSIONS + 1}"  # type: ignore[union-attr]
 
 
-def test_between_partitions_the_later_ranking_is_the_latest_in_whichever_order_they_are_read() -> None:
+def test_between_partitions_the_later_ranking_is_the_latest_in_either_order() -> None:
     older, newer = record("ann", 50, partition=1, at=1000), record("ann", 3, partition=2, at=2000)
     for order in ((older, newer), (newer, older)):
         cache = LatestRankings(10)
@@ -120,11 +118,11 @@ def test_between_partitions_the_later_ranking_is_the_latest_in_whichever_order_t
     assert cache.get("ann") is None or cache.get("ann").partition == 1  # type: ignore[union-attr]
 
 
-def test_the_ranking_for_strangers_is_nobodys() -> None:
+def test_the_popular_ranking_has_no_owner() -> None:
     cache = LatestRankings(10)
-    told = record("x", 1)
-    told.key = POPULAR_KEY
-    assert cache.take(told) is None
+    popular = record("x", 1)
+    popular.key = POPULAR_KEY
+    assert cache.take(popular) is None
     assert len(cache) == 0
     assert cache.popular is not None
     cache.drop(cache.popular)
@@ -143,7 +141,7 @@ def test_the_ranking_for_strangers_is_nobodys() -> None:
         b'{"trigger_offset":1,"trigger_event_id":"","generated_at":1}',
     ],
 )
-def test_what_is_no_ranking_is_refused_and_changes_nothing(value: bytes) -> None:
+def test_a_record_that_is_not_a_ranking_is_rejected_and_changes_nothing(value: bytes) -> None:
     cache = LatestRankings(10)
     cache.take(record("ann", 1))
     with pytest.raises(NoRanking):

@@ -12,7 +12,7 @@ def test_without_samples_there_is_no_percentile() -> None:
     assert Freshness().percentile(0.5) is None
 
 
-def test_either_side_may_be_seen_first() -> None:
+def test_either_record_may_be_read_first() -> None:
     freshness = Freshness()
     freshness.event(0, 7, 1000)
     freshness.recommendation(0, 7, 1004)
@@ -21,7 +21,7 @@ def test_either_side_may_be_seen_first() -> None:
     assert (freshness.percentile(0.5), freshness.percentile(1.0)) == (4.0, 10.0)
 
 
-def test_an_event_without_a_recommendation_is_no_sample() -> None:
+def test_an_event_without_a_recommendation_is_not_a_sample() -> None:
     freshness = Freshness()
     freshness.event(0, 0, 0)
     freshness.recommendation(1, 0, 5)

@@ -1,4 +1,4 @@
-"""Events by HTTP: checked as the worker checks, told by position and field, written in order."""
+"""Events from requests: checked as a worker does it, reported by position, written in order."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 
 from serving.http.bodies import MOST_RECORDS, split
 from serving.http.documents import JSON, NDJSON
-from serving.http.problems import Problem
-from serving.state.ingest import REMEMBERED, Ingest, record_error, refused
+from serving.http.problems import Problem, all_rejected
+from serving.state.ingest import REMEMBERED, Ingest
+from serving.state.record_errors import record_error
 from serving.state.telemetry import ServingTelemetry
-from serving.state.writer import NewRecord, Placed, TooLarge, Writer
+from serving.state.writer import NewRecord, TooLarge, Writer, Written
 from streams.events.decode import BadRecord, EventDecoder
 from streams.events.records import Event
 
@@ -21,20 +22,20 @@ NOW = 1_700_000_000.0
 
 
 class Log:
-    """A partition that takes everything but what is too large."""
+    """A partition that accepts every record but large ones."""
 
     def __init__(self) -> None:
         self.records: list[NewRecord] = []
 
-    async def write(self, records: Sequence[NewRecord]) -> list[Placed | TooLarge]:
-        placed: list[Placed | TooLarge] = []
+    async def write(self, records: Sequence[NewRecord]) -> list[Written | TooLarge]:
+        results: list[Written | TooLarge] = []
         for record in records:
             if len(record.value or b"") > 1000:
-                placed.append(TooLarge())
+                results.append(TooLarge())
                 continue
             self.records.append(record)
-            placed.append(Placed(3, len(self.records) - 1, int(NOW * 1000)))
-        return placed
+            results.append(Written(3, len(self.records) - 1, int(NOW * 1000)))
+        return results
 
 
 def ingest_to(log: Log, decoder: EventDecoder | None = None) -> Ingest:
@@ -45,14 +46,14 @@ def event(**fields: object) -> bytes:
     return json.dumps({"user_id": "ann", "item_id": "a"} | fields).encode()
 
 
-async def test_good_ones_are_written_as_they_came_and_bad_ones_are_told_by_position() -> None:
+async def test_good_events_are_written_unchanged_and_bad_ones_reported_by_position() -> None:
     log = Log()
     values = [
         event(event_id="e1"), b'{"user_id": "x"}', event(session_id="s", user_id=None), event(price="1"), event(event_type="hm"),
         event(timestamp=NOW + 999), b"null", b'{"a":', event(properties={"p": "x" * 2000}),
     ]  # fmt: skip
     accepted, errors = await ingest_to(log).accept(values)
-    assert [(a.position, a.event.event_id, a.placed.offset) for a in accepted] == [(0, "e1", 0), (2, "events-3-1", 1)]
+    assert [(a.position, a.event.event_id, a.written.offset) for a in accepted] == [(0, "e1", 0), (2, "events-3-1", 1)]
     assert [record.value for record in log.records] == [values[0], values[2]]
     assert [record.key for record in log.records] == [b"ann", b"s"]
     assert [(error.position, error.reason, error.field) for error in errors] == [
@@ -66,7 +67,7 @@ async def test_good_ones_are_written_as_they_came_and_bad_ones_are_told_by_posit
     ]
 
 
-async def test_a_repeat_is_known_by_owner_session_and_id_until_the_user_is_deleted() -> None:
+async def test_a_repeat_is_recognised_by_owner_session_and_id_until_the_user_is_deleted() -> None:
     log = Log()
     ingest = ingest_to(log)
 
@@ -85,12 +86,12 @@ async def test_a_repeat_is_known_by_owner_session_and_id_until_the_user_is_delet
     assert await repeated(event_id="e", user_id="bob")
     for number in range(REMEMBERED + 5):
         ingest._seen[("x", None, str(number))] = None
-    assert len(log.records) == 8, "a repeat is written too: the worker decides"
+    assert len(log.records) == 8, "a repeat is written too, because the worker decides"
     await repeated(event_id="new")
     assert len(ingest._seen) <= REMEMBERED + 8
 
 
-async def test_the_shape_of_the_settings_is_read_as_the_worker_reads_it() -> None:
+async def test_the_field_mapping_of_the_settings_applies() -> None:
     log = Log()
     ingest = ingest_to(log, EventDecoder({"user_id": "uid", "item_id": "product.sku"}))
     value = b'{"uid": "ann", "product": {"sku": "a"}}'
@@ -112,7 +113,7 @@ def test_the_field_of_an_error(reason: str, detail: str, field: str | None) -> N
     assert record_error(0, BadRecord(reason, detail), Event.__struct_fields__).field == field
 
 
-def test_bodies_are_split_without_looking_into_the_records() -> None:
+def test_bodies_are_split_without_decoding_the_records() -> None:
     assert split(b' {"a": 1} ', JSON) == ([b' {"a": 1} '], True)
     assert split(b'[{"a": 1}, 7]', JSON) == ([b'{"a": 1}', b"7"], False)
     assert split(b'{"a": 1}\n\n {"b"\r\n', NDJSON) == ([b'{"a": 1}', b' {"b"\r'], False)
@@ -133,15 +134,15 @@ def test_bodies_are_split_without_looking_into_the_records() -> None:
         (b"{}\n" * (MOST_RECORDS + 1), NDJSON, 413),
     ],
 )
-def test_bodies_that_are_none(body: bytes, media: str, status: int) -> None:
+def test_bad_bodies(body: bytes, media: str, status: int) -> None:
     with pytest.raises(Problem) as caught:
         split(body, media)
     assert caught.value.status == status
 
 
-def test_one_record_that_is_no_json_is_a_body_that_cannot_be_read() -> None:
+def test_a_body_of_one_record_that_is_not_json_is_malformed() -> None:
     bad = [record_error(0, BadRecord("invalid_json", "x"), ())]
-    assert refused(bad, one=True).status == 400
-    assert refused(bad, one=False).status == 422
-    told = refused([record_error(0, BadRecord("missing_field", "item_id"), ("item_id",))], one=True)
-    assert (told.status, told.details.field) == (422, "item_id")
+    assert all_rejected(bad, one=True).status == 400
+    assert all_rejected(bad, one=False).status == 422
+    problem = all_rejected([record_error(0, BadRecord("missing_field", "item_id"), ("item_id",))], one=True)
+    assert (problem.status, problem.details.field) == (422, "item_id")

@@ -1,4 +1,4 @@
-"""What the page is told of how it goes."""
+"""The figures of the live page."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from prometheus_client import generate_latest
 
 from serving.state.live import LiveTopics
-from serving.state.workers import fetch, together
+from serving.state.workers import fetch, summarize
 from streams.observing.observer import MetricsObserver
 from streams.observing.telemetry import Telemetry
 
 
 def worker(tests: int, hits: int, *, learner: bool, lag: int) -> bytes:
-    """What a worker's endpoint answers."""
+    """Return what a worker's endpoint answers."""
     telemetry = Telemetry()
     accuracy = MetricsObserver(telemetry, "events", frozenset).accuracy
     for number in range(tests):
@@ -32,7 +32,7 @@ def worker(tests: int, hits: int, *, learner: bool, lag: int) -> bytes:
 
 @pytest.fixture
 def endpoints() -> Iterator[list[str]]:
-    """Two workers and one that answers nonsense."""
+    """Two workers, and one that answers nonsense."""
     pages = [worker(100, 50, learner=True, lag=3), worker(300, 30, learner=False, lag=4), b"<html>"]
     servers = []
     for page in pages:
@@ -56,18 +56,24 @@ def endpoints() -> Iterator[list[str]]:
         server.server_close()
 
 
-def test_what_the_workers_say_together(endpoints: list[str]) -> None:
-    answers = [found for found in map(fetch, [*endpoints, "127.0.0.1:1"]) if found is not None]
-    told = together(answers, 4)
-    assert (told.workers.asked, told.workers.answered, told.workers.ready) == (4, 2, 2)
-    assert (told.lag, told.learner_lag, told.loss, told.tests) == (7, 7, 4.5, 400)
-    found = {one.method: (round(one.recall, 3), round(one.mrr, 3)) for one in told.accuracy}
-    assert found == {"model": (0.2, 0.2), "popularity": (0.0, 0.0)}
+def test_the_summary_of_the_workers(endpoints: list[str]) -> None:
+    scrapes = [scrape for scrape in map(fetch, [*endpoints, "127.0.0.1:1"]) if scrape is not None]
+    summary = summarize(scrapes, 4)
+    assert (summary.workers.asked, summary.workers.answered, summary.workers.ready) == (4, 2, 2)
+    assert (summary.lag, summary.learner_lag, summary.loss, summary.tests) == (7, 7, 4.5, 400)
+    accuracy = {one.method: (round(one.recall, 3), round(one.mrr, 3)) for one in summary.accuracy}
+    assert accuracy == {"model": (0.2, 0.2), "popularity": (0.0, 0.0)}
 
 
-def test_nothing_is_made_up_where_no_worker_answers() -> None:
-    told = together([], 1)
-    assert (told.lag, told.loss, told.dead_letters, told.accuracy, told.workers.answered) == (None, None, None, [], 0)
+def test_without_an_answer_the_figures_are_unknown() -> None:
+    summary = summarize([], 1)
+    assert (summary.lag, summary.loss, summary.dead_letters, summary.accuracy, summary.workers.answered) == (
+        None,
+        None,
+        None,
+        [],
+        0,
+    )
 
 
 async def test_the_rate_and_the_freshness() -> None:
@@ -79,7 +85,7 @@ async def test_the_rate_and_the_freshness() -> None:
     assert live.events_per_second == pytest.approx(24, abs=4.1)
     for offset in range(200):
         live.ranking(0, offset, 1000 + offset)
-    told = live.freshness
-    assert (told.p50, told.p90, told.p99, told.samples) == (99, 179, 197, 200)
+    freshness = live.freshness
+    assert (freshness.p50, freshness.p90, freshness.p99, freshness.samples) == (99, 179, 197, 200)
     now[0] = 100.0
     assert live.events_per_second == 0

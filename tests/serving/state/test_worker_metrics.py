@@ -10,7 +10,7 @@ from streams.counts import Counts
 from streams.observing.telemetry import Telemetry
 
 
-def test_a_worker_that_has_just_started_has_counted_nothing_and_measured_nothing() -> None:
+def test_a_worker_that_has_just_started_has_no_counts_and_no_accuracy() -> None:
     metrics = parse(generate_latest(Telemetry().registry).decode())
     assert not metrics.ready
     assert (metrics.done, metrics.transitions, metrics.recommendations, metrics.dead_letters) == (0, 0, 0, 0)
@@ -39,7 +39,7 @@ def test_counters_are_summed_over_their_labels_and_replayed_events_count_once() 
     assert (metrics.recommendations, metrics.lag) == (9, 5)
 
 
-def test_accuracy_is_told_apart_by_method() -> None:
+def test_accuracy_is_read_by_method() -> None:
     text = """# TYPE ouzel_prequential_recall gauge
 ouzel_prequential_recall{k="20",method="model"} 0.61
 ouzel_prequential_recall{k="20",method="popularity"} 0.12
@@ -52,5 +52,5 @@ ouzel_prequential_tests_total{method="model"} 5.0
     assert (metrics.recall, metrics.popularity_recall, metrics.mrr) == (0.61, 0.12, None)
 
 
-def test_nobody_listening_is_no_answer() -> None:
+def test_a_closed_port_is_no_answer() -> None:
     assert scrape(free_port()) is None

@@ -1,4 +1,4 @@
-"""What the workers' endpoints say together, by the worker's own telemetry."""
+"""The summary of the workers' metrics, against the worker's own telemetry."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.state.workers import Accuracy, Samples, WorkerCounts, together
+from serving.state.workers import Accuracy, Samples, WorkerCounts, summarize
 from streams.observing.observer import MetricsObserver
 from streams.observing.telemetry import Telemetry
 
 
 def worker(hits: int, misses: int, *, learner: bool = False) -> Samples:
-    """The scrape of a worker with so many tests."""
+    """Return the scrape of a worker with so many tests."""
     telemetry = Telemetry()
     observer = MetricsObserver(telemetry, "events", frozenset)
     for _ in range(hits):
@@ -34,13 +34,13 @@ def worker(hits: int, misses: int, *, learner: bool = False) -> Samples:
 
 
 def test_counts_are_summed_and_accuracies_weighted_by_their_tests() -> None:
-    told = together([worker(30, 10, learner=True), worker(10, 50), worker(0, 0)], 4)
-    assert told.workers == WorkerCounts(4, 3, 3)
-    assert (told.lag, told.loss, told.learner_lag, told.tests) == (9, 2.5, 7, 100)
-    assert told.accuracy[0] == Accuracy("model", pytest.approx(0.4), pytest.approx(0.4))
-    assert [accuracy.method for accuracy in told.accuracy] == ["model", "popularity"]
+    summary = summarize([worker(30, 10, learner=True), worker(10, 50), worker(0, 0)], 4)
+    assert summary.workers == WorkerCounts(4, 3, 3)
+    assert (summary.lag, summary.loss, summary.learner_lag, summary.tests) == (9, 2.5, 7, 100)
+    assert summary.accuracy[0] == Accuracy("model", pytest.approx(0.4), pytest.approx(0.4))
+    assert [accuracy.method for accuracy in summary.accuracy] == ["model", "popularity"]
 
 
 def test_before_the_first_test_there_is_no_accuracy() -> None:
-    told = together([worker(0, 0)], 1)
-    assert (told.tests, told.accuracy) == (0, [])
+    summary = summarize([worker(0, 0)], 1)
+    assert (summary.tests, summary.accuracy) == (0, [])
