@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import urllib.request
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -20,6 +20,8 @@ from streams.kafka.topics import create_topics
 from streams.observing.metrics import LABELS, SECTIONS
 from streams.observing.observer import SAMPLED
 from streams.settings import Settings
+
+pytestmark = pytest.mark.broker  # `scrape` asks for one of two brokers by name
 
 CLICKS, MORE, USERS = 2000, 640, 60
 NOT_IN_HEALTH = {
@@ -98,10 +100,7 @@ def walks(count: int, users: int) -> list[tuple[bytes, bytes]]:
     return records
 
 
-def test_promtool_finds_nothing_to_say(scrape: Scrape) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("no promtool: Debian's package prometheus has it")
+def test_promtool_finds_nothing_to_say(scrape: Scrape, promtool: Path) -> None:
     done = subprocess.run([promtool, "check", "metrics"], input=scrape.text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -77,14 +76,11 @@ class SecuredBroker(ApacheBroker):
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+def secured(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     """A broker that knows the user ann."""
-    home = os.environ.get("KAFKA_HOME")
-    if not home:
-        pytest.skip("KAFKA_HOME is not set: no Apache Kafka")
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed: no certificates")
-    with SecuredBroker(Path(home), Certificates(tmp_path_factory.mktemp("tls"))) as broker:
+    with SecuredBroker(kafka_home, Certificates(tmp_path_factory.mktemp("tls"))) as broker:
         assert isinstance(broker, SecuredBroker)
         client = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
