@@ -1,12 +1,14 @@
-"""Brokers and data for the whole run, and the lanes: what each test needs beside Python.
+"""What the whole run shares: brokers, data and programs; and the lanes, by what a test needs.
 
-A test is in a lane because of the fixtures that it uses, directly or through others; a test that
-starts such a thing by itself carries the marker. `make check` runs what needs none of them.
+A test is in the lanes of the fixtures that it uses, directly or through other fixtures. A test that
+starts such a thing without these fixtures carries the lane's marker itself. `make check` runs the
+tests that are in no lane: they need nothing beside Python.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,28 +23,28 @@ LANES = {
     "prometheus": {"promtool", "prometheus"},
     "data": {"data"},
 }
-"""By marker, the fixtures that put a test into its lane."""
+"""For each marker, the fixtures that put a test into its lane."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with the lanes of its fixtures."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        for lane, ours in LANES.items():
-            if fixtures & ours:
+        for lane, of_lane in LANES.items():
+            if fixtures & of_lane:
                 item.add_marker(lane)
 
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[str]:
-    """Bootstrap address of an embedded broker."""
+    """The bootstrap address of an embedded broker."""
     with EmbeddedBroker() as broker:
         yield EmbeddedAddress(broker.bootstrap)
 
 
 @pytest.fixture(scope="session")
 def kafka_home() -> Path:
-    """Where Apache Kafka is."""
+    """The folder of Apache Kafka; skips the test if ``KAFKA_HOME`` is not set."""
     home = os.environ.get("KAFKA_HOME")
     if not home:
         pytest.skip("KAFKA_HOME is not set: no Apache Kafka")
@@ -51,22 +53,41 @@ def kafka_home() -> Path:
 
 @pytest.fixture(scope="session")
 def kafka(kafka_home: Path) -> Iterator[str]:
-    """Bootstrap address of an Apache Kafka that takes large records."""
+    """The bootstrap address of an Apache Kafka that accepts records of up to 10 MB."""
     with ApacheBroker(kafka_home, {"message.max.bytes": "10000000", "replica.fetch.max.bytes": "10000000"}) as broker:
         yield broker.bootstrap
 
 
 @pytest.fixture(params=["embedded", "kafka"])
 def broker(request: pytest.FixtureRequest) -> str:
-    """Each broker in turn."""
+    """The bootstrap address of each broker in turn: the test runs once on each."""
     address: str = request.getfixturevalue(request.param)
     return address
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of real clicks."""
+    """The folder of real clicks; skips the test if ``OUZEL_TEST_DATA`` is not set."""
     folder = os.environ.get("OUZEL_TEST_DATA")
     if not folder:
         pytest.skip("OUZEL_TEST_DATA is not set: no real clicks")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """The program that checks rules and metrics; skips the test if it is not installed."""
+    return _program("promtool")
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    """The Prometheus server's program; skips the test if it is not installed."""
+    return _program("prometheus")
+
+
+def _program(name: str) -> Path:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed (on Debian: apt install prometheus)")
+    return Path(path)

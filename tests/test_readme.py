@@ -1,4 +1,4 @@
-"""The script in the README, run as it stands against a broker and a worker."""
+"""The script in the README, run unchanged with a broker and a worker."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ SENT = 4
 
 
 def script() -> str:
+    """The one block of the README that is marked for this test."""
     (code,) = BLOCK.findall(README.read_text())
     return str(code)
 

@@ -119,7 +119,7 @@ class ApacheBroker(Broker):
         if not start.is_file():
             raise BrokerError(f"KAFKA_HOME: {self._home} is no Apache Kafka: it has no bin/kafka-server-start.sh")
         config = self.folder / "server.properties"
-        config.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
+        config.write_text("".join(f"{name}={value}\n" for name, value in self.properties().items()))
         environment = {"KAFKA_HEAP_OPTS": os.environ.get("KAFKA_HEAP_OPTS", "-Xmx512m"), "LOG_DIR": str(self.folder)}
         identity = self._run([str(storage), "random-uuid"], environment).strip()
         self._run([str(storage), "format", "-t", identity, "-c", str(config), "--standalone"], environment)
@@ -136,7 +136,8 @@ class ApacheBroker(Broker):
         self.child.__enter__()
         self.wait_ready()
 
-    def _properties(self) -> dict[str, str]:
+    def properties(self) -> dict[str, str]:
+        """The broker's configuration, by Kafka's names; `command` writes it to a file."""
         listener, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.controller_port}"
         return {
             "process.roles": "broker,controller",

@@ -1,6 +1,8 @@
-"""The same work by a bare aiokafka loop: decode, step, outputs awaited before the changelog, RocksDB, commit. No Faust.
+"""The work of a worker in a bare aiokafka loop, without Faust.
 
-Run by `pipeline.py` in a process of its own; prints events done and CPU seconds at each unit.
+Like a worker, it decodes and steps each event, awaits the outputs before it sends the changelog,
+writes RocksDB, and commits. `pipeline.py` runs it in a process of its own. After each unit it
+prints the events done and the CPU seconds used.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,10 @@ from streams.sessions.step import State, pack, state_key, step, unpack
 encode = msgspec.json.Encoder().encode
 
 
-async def send(producer: Any, topic: str, partition: int, pairs: list[tuple[bytes | None, bytes]]) -> Any:
-    """One batch, of which the last one's future is awaited by the caller."""
+async def send(
+    producer: AIOKafkaProducer, topic: str, partition: int, pairs: Sequence[tuple[bytes | None, bytes]]
+) -> list[asyncio.Future[Any]]:
+    """Send records to a partition in as few batches as possible. Returns the batches' futures."""
     now = int(time.time() * 1000)
     batch, futures = producer.create_batch(), []
     for key, value in pairs:
@@ -37,6 +42,7 @@ async def send(producer: Any, topic: str, partition: int, pairs: list[tuple[byte
 
 
 async def main(broker: str, prefix: str, folder: Path, total: int, unit: int) -> None:
+    """Work until ``total`` events are done, ``unit`` of them at most per poll."""
     decoder = EventDecoder()
     consumer = AIOKafkaConsumer(
         f"{prefix}events",
@@ -57,7 +63,8 @@ async def main(broker: str, prefix: str, folder: Path, total: int, unit: int) ->
     while done < total:
         polled = await consumer.getmany(timeout_ms=1000, max_records=unit)
         transitions: list[tuple[bytes | None, bytes]] = []
-        outputs, changes = [], []
+        outputs: list[asyncio.Future[Any]] = []
+        changes: list[tuple[int, Rdict, list[tuple[bytes, bytes]]]] = []
         for tp, records in polled.items():
             partition = tp.partition
             if partition not in stores:
@@ -95,7 +102,7 @@ async def main(broker: str, prefix: str, folder: Path, total: int, unit: int) ->
                     )
                     recommendations.append((record.key, encode(recommendation)))
             outputs += await send(producer, f"{prefix}recommendations", partition, recommendations)
-            changed: list[tuple[bytes | None, bytes]] = [(key, pack(*state)) for key, state in states.items()]
+            changed = [(key, pack(*state)) for key, state in states.items()]
             changed.append((b"\x00watermark", records[-1].offset.to_bytes(8, "big")))
             changes.append((partition, store, changed))
         if transitions:
@@ -107,8 +114,8 @@ async def main(broker: str, prefix: str, folder: Path, total: int, unit: int) ->
             for future in futures:
                 await future
             batch = WriteBatch(raw_mode=True)
-            for key, value in changed:
-                batch.put(key, value)
+            for name, packed in changed:
+                batch.put(name, packed)
             store.write(batch)
         if polled:
             done += sum(len(records) for records in polled.values())

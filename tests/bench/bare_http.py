@@ -1,4 +1,7 @@
-"""The bare starlette handler that `bench-serving` compares with: the bytes of a file, from memory, by the same server."""
+"""The bare starlette handler that `serving.py` compares with.
+
+It answers with the bytes of a file, from memory, in the same server as `ouzel serve`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ BODY = Path(sys.argv[2]).read_bytes()
 
 
 async def handler(request: Request) -> Response:
+    """Answer any request with the file."""
     return Response(BODY, media_type="application/json")
 
 

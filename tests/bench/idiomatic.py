@@ -1,6 +1,7 @@
-"""The same work as Faust's documentation would have it: a table write and two sends per event.
+"""The work of a worker as Faust's documentation suggests: one table write and two sends per event.
 
-Run by `pipeline.py` in a process of its own; prints events done and CPU seconds every so often.
+`pipeline.py` runs it in a process of its own. After every 500 events it prints the events done and
+the CPU seconds used.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from streams.sessions.step import State, pack, state_key, step, unpack
 
 
 async def main(broker: str, prefix: str, folder: Path, total: int, partitions: int) -> None:
+    """Work until ``total`` events are done."""
     app = faust.App(
         f"{prefix}idiomatic",
         broker=f"kafka://{broker}",
@@ -31,7 +33,7 @@ async def main(broker: str, prefix: str, folder: Path, total: int, partitions: i
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
     )
-    raw = {"key_serializer": "raw", "value_serializer": "raw"}
+    raw: dict[str, Any] = {"key_serializer": "raw", "value_serializer": "raw"}
     events = app.topic(f"{prefix}events", partitions=partitions, **raw)
     recommendations = app.topic(f"{prefix}recommendations", partitions=partitions, **raw)
     transitions = app.topic(f"{prefix}transitions", partitions=1, **raw)

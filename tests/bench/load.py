@@ -1,18 +1,25 @@
-"""HTTP load from Python: as fast as it is answered, or at a rate that does not wait for slow answers."""
+"""HTTP load from Python.
+
+The load is *closed*, so that each connection waits for its answer before it sends again, or
+*paced*, at a rate that does not wait for slow answers.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple
 
 import uvloop
 
 
 class Took(NamedTuple):
-    """What a load took: requests, seconds, latencies in ms in order, and answers that were not 2xx."""
+    """The result of a load.
+
+    ``latencies`` are in ms and sorted. ``failed`` counts the answers that were not 2xx.
+    """
 
     requests: int
     seconds: float
@@ -20,7 +27,7 @@ class Took(NamedTuple):
     failed: int
 
     def percentile(self, share: float) -> float:
-        """By nearest rank, ms."""
+        """The latency at this share of the requests, in ms, by nearest rank."""
         return self.latencies[max(math.ceil(share * len(self.latencies)) - 1, 0)]
 
     @property
@@ -30,14 +37,14 @@ class Took(NamedTuple):
 
 
 class Connection:
-    """One keep-alive connection."""
+    """One keep-alive connection to a port on loopback."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request and read its answer; the status and the body."""
+        """Send a request. Returns the status and the body of its answer."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -50,18 +57,18 @@ class Connection:
 
 
 def get(path: str) -> bytes:
-    """A GET request."""
+    """The bytes of a GET request."""
     return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
 
 
 def post(path: str, body: bytes) -> bytes:
-    """A POST request of JSON."""
+    """The bytes of a POST request with a JSON body."""
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 def closed(port: int, request: Callable[[], bytes], seconds: float, connections: int) -> Took:
-    """Each connection asks again as soon as it was answered."""
+    """Send requests for some seconds; each connection sends the next one once it is answered."""
 
     async def run() -> Took:
         latencies: list[float] = []
@@ -84,7 +91,11 @@ def closed(port: int, request: Callable[[], bytes], seconds: float, connections:
 def paced(
     port: int, request: Callable[[int], bytes], count: int, rate: float, seen: Callable[[bytes], None] = lambda body: None
 ) -> Took:
-    """``count`` requests at ``rate`` per second. Latency counts from when a request was due: a stall is in all behind it."""
+    """Send ``count`` requests at ``rate`` per second, and pass the body of each answer to ``seen``.
+
+    The latency of a request counts from when it was due, so a stall counts in every request behind
+    it.
+    """
 
     async def run() -> Took:
         latencies: list[float] = []
@@ -110,7 +121,6 @@ def paced(
     return _run(run())
 
 
-def _run(work: object) -> Took:
+def _run(load: Coroutine[Any, Any, Took]) -> Took:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found: Took = runner.run(work)  # type: ignore[arg-type]
-        return found
+        return runner.run(load)

@@ -1,7 +1,9 @@
-"""What the plumbing costs: CPU per event of the worker (null model, each delivery), a bare aiokafka loop and idiomatic Faust.
+"""The cost of the plumbing: CPU per event of a worker, a bare aiokafka loop and idiomatic Faust.
 
-They alternate in one run over equal backlogs on Apache Kafka; the figure is the ratio of medians. Freshness follows: events at
-100/s, from the sending of an event to the arrival of its recommendation at a consumer.
+The worker has the null model and runs with each delivery. All of them take turns in one run over
+equal backlogs on an Apache Kafka; the figure is the ratio of their medians. Then the benchmark
+measures freshness at 100 events/s: from sending an event to the arrival of its recommendation at a
+consumer.
 
 Needs KAFKA_HOME. ROUNDS and EVENTS are settable.
 """
@@ -35,13 +37,13 @@ WARM = EVENTS // 5
 IDIOMATIC_EVENTS = 6000
 UNIT = 1024
 SAMPLE_EVERY_S = 0.5
-"""Seldom, as each is a scrape, which costs the worker 3 ms."""
+"""A long interval, because each sample is a scrape, which costs the worker 3 ms."""
 TICKS = os.sysconf("SC_CLK_TCK")
 HERE = Path(__file__).parent
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process."""
+    """The CPU time of a process so far, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
@@ -54,7 +56,7 @@ def per_event(samples: list[tuple[float, float]], warm: int) -> float:
 
 
 def ouzel(settings: Settings, folder: Path, delivery: str) -> float:
-    """The worker with a null model."""
+    """CPU microseconds per event of a worker with the null model."""
     name = uuid.uuid4().hex[:8]
     mine = settings.model_copy(update={"app_id": name, "data_dir": folder / name, "delivery": delivery})
     worker = WorkerProcess(mine, folder / f"{name}.log").start()
@@ -70,10 +72,10 @@ def ouzel(settings: Settings, folder: Path, delivery: str) -> float:
 
 
 def child(script: str, settings: Settings, folder: Path, events: int, last: int) -> float:
-    """A script of this folder, which tells its own CPU time."""
-    where = folder / uuid.uuid4().hex[:8]
-    where.mkdir()
-    command = [sys.executable, str(HERE / script), settings.broker, settings.topic_prefix, str(where), str(events), str(last)]
+    """CPU microseconds per event of a script of this folder, which prints its own CPU time."""
+    own = folder / uuid.uuid4().hex[:8]
+    own.mkdir()
+    command = [sys.executable, str(HERE / script), settings.broker, settings.topic_prefix, str(own), str(events), str(last)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         samples = []
@@ -83,12 +85,12 @@ def child(script: str, settings: Settings, folder: Path, events: int, last: int)
                 if samples[-1][0] >= events:
                     break
         process.kill()
-    shutil.rmtree(where)
+    shutil.rmtree(own)
     return per_event(samples, events // 5)
 
 
 def fresh_topics(broker: str, folder: Path, events: int) -> Settings:
-    """Topics with a backlog."""
+    """Settings of new topics with a backlog of events."""
     settings = fresh_settings(broker, folder, max_poll_records=UNIT)
     create_topics(settings)
     produce(settings, clicks(events, users=5000))
@@ -96,7 +98,10 @@ def fresh_topics(broker: str, folder: Path, events: int) -> Settings:
 
 
 def freshness(broker: str, folder: Path, delivery: str, rate: int = 100, seconds: int = 30) -> tuple[float, float]:
-    """p50 and p99 in ms, produced to consumed, of events at a steady rate through a worker with a null model."""
+    """p50 and p99 in ms from produced to consumed, at a steady rate, with the null model.
+
+    The first second does not count.
+    """
     settings = fresh_settings(broker, folder, delivery=delivery, data_dir=folder / f"freshness-{delivery}")
     create_topics(settings)
     worker = WorkerProcess(settings, folder / "freshness.log").start()
@@ -126,17 +131,18 @@ def freshness(broker: str, folder: Path, delivery: str, rate: int = 100, seconds
         producer.send(settings.topic("events"), key=key, value=value)
     reader.join(30)
     worker.stop()
-    ordered = sorted(took[rate:])  # without the first second
+    ordered = sorted(took[rate:])
     return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
 
 
 def main() -> None:
+    """Run the rounds and print the results."""
     home = os.environ.get("KAFKA_HOME")
     if not home:
-        sys.exit("bench-pipeline needs KAFKA_HOME: a folder with Apache Kafka")
+        sys.exit("KAFKA_HOME is not set: bench-pipeline needs a folder with Apache Kafka")
     results: dict[str, list[float]] = {"bare aiokafka": [], "leased": [], "exactly_once": [], "idiomatic Faust": []}
-    with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
         for number in range(ROUNDS):
             settings = fresh_topics(broker.bootstrap, folder, EVENTS)
             results["bare aiokafka"].append(child("bare.py", settings, folder, EVENTS, UNIT))
@@ -145,14 +151,15 @@ def main() -> None:
                 results[delivery].append(ouzel(settings, folder, delivery))
             settings = fresh_topics(broker.bootstrap, folder, IDIOMATIC_EVENTS)
             results["idiomatic Faust"].append(child("idiomatic.py", settings, folder, IDIOMATIC_EVENTS, settings.partitions))
-            print(number, {what: round(times[-1], 1) for what, times in results.items()}, flush=True)
-        medians = {what: statistics.median(times) for what, times in results.items()}
-        for what, median in medians.items():
+            latest = ", ".join(f"{name} {times[-1]:.1f}" for name, times in results.items())
+            print(f"round {number + 1}, us of CPU per event: {latest}", flush=True)
+        medians = {name: statistics.median(times) for name, times in results.items()}
+        for name, median in medians.items():
             ratio = median / medians["bare aiokafka"]
-            print(f"{what}: {median:.1f} us of CPU per event, {ratio:.2f} of the bare loop (median of {ROUNDS})")
+            print(f"{name}: {median:.1f} us of CPU per event, {ratio:.2f} times the bare loop (median of {ROUNDS})")
         for delivery in ("leased", "exactly_once"):
-            half, most = freshness(broker.bootstrap, folder, delivery)
-            print(f"freshness at 100 events/s without a model, {delivery}: p50 {half:.1f} ms, p99 {most:.1f} ms")
+            p50, p99 = freshness(broker.bootstrap, folder, delivery)
+            print(f"freshness at 100 events/s without a model, {delivery}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
 
 
 if __name__ == "__main__":

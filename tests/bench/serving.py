@@ -1,7 +1,11 @@
-"""What serving costs: `ouzel serve` with 100,000 cached users beside a bare starlette handler with the same bytes; then beside a
-worker at 500 events/s; then from an event by HTTP to its fresh ranking.
+"""The cost of serving, in three parts.
 
-Needs KAFKA_HOME. By wrk where it is installed, or else from Python. USERS, ROUNDS and SECONDS are settable.
+1. `ouzel serve` with 100,000 cached users, against a bare starlette handler with the same bytes.
+2. `ouzel serve` beside a worker at 500 events/s on the same machine.
+3. The time from an event by HTTP to its fresh ranking.
+
+Needs KAFKA_HOME. The load of the first part comes from wrk if it is installed, else from Python.
+USERS, ROUNDS and SECONDS are settable.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ request = function() return wrk.format("GET", "/v1/recommendations/user-" .. mat
 
 
 def publish_rankings(settings: Settings) -> None:
-    """A ranking of 50 for each user, as a worker publishes them."""
+    """Publish a ranking of 50 items for each user, as a worker would."""
     rng = random.Random(0)
     producer = KafkaProducer(bootstrap_servers=settings.broker, linger_ms=20, batch_size=1 << 18)
     now = int(time.time() * 1000)
@@ -57,68 +61,76 @@ def publish_rankings(settings: Settings) -> None:
             RankedItem(f"p{rng.randrange(50_000):05d}", rng.random() * 9, rank, "cooccurrence", f"p{rng.randrange(50_000):05d}")
             for rank in range(1, 51)
         ]
-        told = Recommendation(
+        recommendation = Recommendation(
             recommendation_id=f"{settings.topic('events')}-{partition}-{number}", user_id=user, session_id=None, generated_at=now,
             trigger_event_id=f"e{number}", trigger_offset=number, model_version=1, strategy="hybrid",
             prefix=[f"p{rng.randrange(50_000):05d}" for _ in range(10)], items=items, took_ms=3.2,
         )  # fmt: skip
         topic = settings.topic("recommendations")
-        producer.send(topic, key=user.encode(), value=msgspec.json.encode(told), partition=partition)
+        producer.send(topic, key=user.encode(), value=msgspec.json.encode(recommendation), partition=partition)
     producer.close()
 
 
 def wrk(port: int, script: Path, seed: int) -> Took:
-    """One round by wrk; of its latencies only percentiles are told, so they stand for themselves."""
+    """Run one round with wrk.
+
+    wrk reports only percentiles of the latencies, so the result has made-up latencies with the same
+    percentiles at .5, .9 and .99.
+    """
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}"]
-    told = subprocess.run(command, env={**os.environ, "SEED": str(seed)}, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(command, env={**os.environ, "SEED": str(seed)}, capture_output=True, text=True, check=True).stdout
     unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-    at = {int(p): float(value) * unit[u] for p, value, u in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)\n", told)}
-    count, seconds = re.findall(r"(\d+) requests in ([\d.]+)s", told)[0]
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
-    latencies = [at[50]] * 50 + [at[90]] * 40 + [at[99]] * 10  # so that `percentile` finds them at .5, .9 and .99
-    return Took(int(count), float(seconds), latencies, int(refused[1]) if refused else 0)
+    at = {int(p): float(value) * unit[u] for p, value, u in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)\n", output)}
+    count, seconds = re.findall(r"(\d+) requests in ([\d.]+)s", output)[0]
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    latencies = [at[50]] * 50 + [at[90]] * 40 + [at[99]] * 10
+    return Took(int(count), float(seconds), latencies, int(failed[1]) if failed else 0)
 
 
 def side_by_side(serve: ServeProcess, folder: Path) -> None:
-    """Rounds in turn, so that what the machine does to one it does to the other."""
+    """Compare with the bare handler, in turns, so that noise of the machine affects both alike."""
     body, script, port = folder / "body.json", folder / "users.lua", free_port()
     body.write_bytes(json.dumps(serve.call("GET", "/v1/recommendations/user-1").body, separators=(",", ":")).encode())
     script.write_text(SCRIPT % (USERS - 1))
     by_wrk = shutil.which("wrk") is not None
-    found: dict[str, list[Took]] = {"bare": [], "ouzel": []}
+    results: dict[str, list[Took]] = {"bare": [], "ouzel": []}
     with subprocess.Popen([sys.executable, str(HERE / "bare_http.py"), str(port), str(body)]) as bare:
         try:
             time.sleep(3)
             for number in range(ROUNDS):
                 for name, at in (("bare", port), ("ouzel", serve.port)):
                     took = wrk(at, script, number) if by_wrk else closed(at, users(number), SECONDS, CONNECTIONS)
-                    found[name].append(took)
+                    results[name].append(took)
                     print(f"  {name}: {took.rate:,.0f} requests/s, {percentiles(took)}", flush=True)
         finally:
             bare.terminate()
-    assert not any(took.failed for rounds in found.values() for took in rounds)
-    rate = {name: statistics.median(took.rate for took in rounds) for name, rounds in found.items()}
-    tail = {name: statistics.median(took.percentile(0.99) for took in rounds) for name, rounds in found.items()}
-    how = "wrk" if by_wrk else "Python"
-    print(f"GET, {USERS:,} cached users, {how}, {CONNECTIONS} connections, median of {ROUNDS} rounds of {SECONDS} s in turn:")
-    for name in found:
+    assert not any(took.failed for rounds in results.values() for took in rounds), "some requests failed"
+    rate = {name: statistics.median(took.rate for took in rounds) for name, rounds in results.items()}
+    tail = {name: statistics.median(took.percentile(0.99) for took in rounds) for name, rounds in results.items()}
+    client = "wrk" if by_wrk else "Python"
+    print(f"GET, {USERS:,} cached users, {client}, {CONNECTIONS} connections, median of {ROUNDS} rounds of {SECONDS} s in turns:")
+    for name in results:
         print(f"  {name}: {rate[name]:,.0f} requests/s, p99 {tail[name]:.2f} ms")
-    print(f"  ratio of rates {rate['ouzel'] / rate['bare']:.2f} (>= 0.6), of p99 {tail['ouzel'] / tail['bare']:.2f} (<= 2)")
+    rates, tails = rate["ouzel"] / rate["bare"], tail["ouzel"] / tail["bare"]
+    print(f"  ouzel to bare: rate {rates:.2f} (target: at least 0.6), p99 {tails:.2f} (target: at most 2)")
 
 
 def users(seed: int) -> Callable[[], bytes]:
-    """Requests of users at random."""
+    """A function that makes a request for the ranking of a random user."""
     rng = random.Random(seed)
     return lambda: get(f"/v1/recommendations/user-{rng.randrange(USERS)}")
 
 
 def percentiles(took: Took) -> str:
-    """In words."""
+    """Three percentiles, to print."""
     return ", ".join(f"p{share * 100:.0f} {took.percentile(share):.1f}" for share in (0.5, 0.9, 0.99)) + " ms"
 
 
 def beside_a_worker(settings: Settings, folder: Path, stack: ExitStack) -> None:
-    """A worker with the hybrid at 500 events/s on the same machine: rankings asked for at fixed rates, then clicks that wait."""
+    """Measure beside a worker with the hybrid at 500 events/s on the same machine.
+
+    First rankings are requested at fixed rates, then clicks are sent and wait for their rankings.
+    """
     worker, serve = WorkerProcess(settings, folder / "worker.log"), ServeProcess(settings, folder / "beside.log")
     for process in (worker, serve):
         process.start()
@@ -133,8 +145,8 @@ def beside_a_worker(settings: Settings, folder: Path, stack: ExitStack) -> None:
         before, began = worker.done(), time.monotonic()
         took = paced(serve.port, lambda n: get(f"/v1/recommendations/shopper-{n % 300}"), rate * 20, rate)
         events = (worker.done() - before) / (time.monotonic() - began)
-        told = f"{took.rate:.0f}/s, {percentiles(took)}" + (f", {took.failed} refused" if took.failed else "")
-        print(f"GET at {rate}/s beside a worker doing {events:.0f} events/s: {told}", flush=True)
+        result = f"{took.rate:.0f}/s, {percentiles(took)}" + (f", {took.failed} failed" if took.failed else "")
+        print(f"GET at {rate}/s beside a worker at {events:.0f} events/s: {result}", flush=True)
     clicks(serve, f"beside {EVENTS_PER_S} events/s")
     source.stop()
     time.sleep(5)
@@ -142,24 +154,25 @@ def beside_a_worker(settings: Settings, folder: Path, stack: ExitStack) -> None:
 
 
 def clicks(serve: ServeProcess, beside: str) -> None:
-    """From an event by HTTP to its fresh ranking."""
+    """Measure the time from an event by HTTP to its fresh ranking."""
     waited: list[str] = []
     took = paced(serve.port, click, CLICKS, CLICKS_PER_S, lambda body: waited.append(json.loads(body)["waited"]))
     fresh = waited.count("fresh")
-    told = f"{percentiles(took)}; {fresh} fresh"
-    print(f"event by HTTP to its fresh ranking, {CLICKS} clicks at {CLICKS_PER_S}/s {beside}: {told}", flush=True)
+    result = f"{percentiles(took)}; {fresh} of them fresh"
+    print(f"from an event by HTTP to its fresh ranking, {CLICKS} clicks at {CLICKS_PER_S}/s {beside}: {result}", flush=True)
 
 
 def click(number: int) -> bytes:
-    """A click of one of 200 users on one of the simulator's items."""
+    """The request of a click: of one of 200 users, on one of the simulator's items."""
     event = {"user_id": f"clicker-{number % 200}", "item_id": f"p{number * 7919 % 500:05d}"}
     return post("/v1/events?wait_ms=1000", json.dumps(event).encode())
 
 
 def main() -> None:
+    """Run the three parts and print their results."""
     home = os.environ.get("KAFKA_HOME")
     if not home:
-        sys.exit("bench-serving needs KAFKA_HOME: a folder with Apache Kafka")
+        sys.exit("KAFKA_HOME is not set: bench-serving needs a folder with Apache Kafka")
     with ApacheBroker(Path(home)) as broker, tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         settings = fresh_settings(broker.bootstrap, folder)

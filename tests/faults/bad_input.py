@@ -1,7 +1,8 @@
-"""The bad-input card: each kind of bad record among good ones, through a worker that learns, on Apache Kafka.
+"""The bad-input card: every kind of bad record, through a worker that learns, on an Apache Kafka.
 
-Each is exactly one dead letter with its reason, or one of the documented acceptances, and memory and pace are unharmed.
-``python -m faults.bad_input`` writes build/bad-input.json and a table; SCALE shortens the bot and the flood.
+Each record must become one dead letter with its reason, or be accepted as documented. Neither
+memory nor pace may suffer. ``python -m faults.bad_input`` prints the card and writes
+build/bad-input.json. SCALE shortens the bot and the flood.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ FULL = 100_000
 MAX_ITEMS = 5000
 GROWTH_MB = 150
 PACE = 0.5
-"""The least share of the pace before that is left after; these machines are noisy."""
+"""The least ratio of the pace after the bad input to the pace before; these machines are noisy."""
 
 Record = tuple[bytes | None, bytes | None]
 
 
 class Bad(NamedTuple):
-    """A record and what must become of it: a dead letter's reason, an outcome, or `ACCEPTED`."""
+    """A record and what must become of it: the reason of its dead letter, or `ACCEPTED`."""
 
     name: str
     record: Record
@@ -52,7 +53,7 @@ class Bad(NamedTuple):
 
 
 def event(**fields: object) -> bytes:
-    """A good event but for some fields."""
+    """A valid event, with some fields changed or added."""
     return json.dumps({"item_id": "a", "user_id": "bad"} | fields).encode()
 
 
@@ -70,7 +71,7 @@ CARD = [
     Bad("1e999", (KEY, b'{"item_id": "a", "user_id": "bad", "price": 1e999}'), "out_of_bounds"),
     Bad("wrong types", (KEY, event(item_id=[1], user_id={})), "wrong_type"),
     Bad("missing fields", (KEY, b'{"user_id": "bad"}'), "missing_field"),
-    Bad("extra fields", (KEY, event(nobody_knows=1, event_id="extra")), ACCEPTED),
+    Bad("extra fields", (KEY, event(unknown_field=1, event_id="extra")), ACCEPTED),
     Bad("integer beyond 2^63", (KEY, event(price=2**70)), "out_of_bounds"),
     Bad("item id beyond 2^63", (KEY, event(item_id=2**63 + 1, event_id="large")), ACCEPTED),
     Bad("timestamp 0", (KEY, event(timestamp=0, event_id="zero")), ACCEPTED),
@@ -86,50 +87,57 @@ CARD = [
     Bad("duplicate id, same body", (KEY, event(event_id="extra")), ACCEPTED),
     Bad("duplicate id, another body", (KEY, event(event_id="extra", item_id="b")), ACCEPTED),
 ]
-"""The past is accepted, as a replay of old data is; late and duplicate events are accepted, and counted as such."""
+"""Old timestamps are accepted, so that old data can be replayed. Late and duplicate events are
+accepted, and counted as late and duplicate."""
 
 
 def send(settings: Settings, records: Sequence[Record]) -> list[tuple[int, int]]:
-    """Produce in order; where each lies."""
+    """Produce the records in order, and return the partition and offset of each."""
     producer = KafkaProducer(bootstrap_servers=settings.broker, acks="all", max_request_size=20_000_000)
     futures = [producer.send(settings.topic("events"), key=key, value=value) for key, value in records]
     producer.flush()
-    placed = [future.get(30) for future in futures]
+    sent = [future.get(30) for future in futures]
     producer.close()
-    return [(place.partition, place.offset) for place in placed]
+    return [(metadata.partition, metadata.offset) for metadata in sent]
 
 
 def learned(worker: WorkerProcess) -> None:
     """Wait until the learner has caught up."""
-    wait_until(lambda: worker.scraped()["ouzel_learner_lag"] < 64, "all learned", 1200, every_s=0.2)
+    wait_until(lambda: worker.scraped()["ouzel_learner_lag"] < 64, "the learner has caught up", 1200, every_s=0.2)
 
 
 def pace(settings: Settings, worker: WorkerProcess, seed: int) -> float:
-    """Events per second of backlogs of good ones, the median of a few."""
-    found = []
-    for number in range(BACKLOGS):
-        before, began = worker.done(), time.monotonic()
-        produce(settings, clicks(GOOD, users=100, seed=BACKLOGS * seed + number))
-        wait_until(lambda before=before: worker.done() >= before + GOOD, "the good ones", 120, every_s=0.02)
-        found.append(GOOD / (time.monotonic() - began))
-        learned(worker)
-    return median(found)
+    """Events per second on backlogs of good events, the median of a few."""
+    return median(backlog_rate(settings, worker, BACKLOGS * seed + number) for number in range(BACKLOGS))
+
+
+def backlog_rate(settings: Settings, worker: WorkerProcess, seed: int) -> float:
+    """Events per second on one backlog; returns once it is also learned."""
+    before, began = worker.done(), time.monotonic()
+    produce(settings, clicks(GOOD, users=100, seed=seed))
+    wait_until(lambda: worker.done() >= before + GOOD, "the good events done", 120, every_s=0.02)
+    took = time.monotonic() - began
+    learned(worker)
+    return GOOD / took
 
 
 def fill(settings: Settings, worker: WorkerProcess, events: int) -> None:
-    """As many items, as full caches and a snapshot before as after: the more items are known, the more a ranking costs."""
+    """Fill the vocabulary and the caches and wait for a snapshot, before the pace is measured.
+
+    The cost of a ranking grows with the known items, so there must be as many before as after.
+    """
     before = worker.done()
     sent = produce(settings, flood_events(MAX_ITEMS + GOOD, "known")) + produce(
         settings, clicks(events + GOOD, users=1000, seed=90)
     )
-    wait_until(lambda: worker.done() >= before + sent, "the caches are full", 300)
-    wait_until(lambda: worker.scraped()["ouzel_vocabulary_items"] > 0.9 * MAX_ITEMS, "many items are known", 300)
+    wait_until(lambda: worker.done() >= before + sent, "the caches full", 300)
+    wait_until(lambda: worker.scraped()["ouzel_vocabulary_items"] > 0.9 * MAX_ITEMS, "a full vocabulary", 300)
     learned(worker)
     wait_until(lambda: worker.scraped()["ouzel_snapshot_timestamp_seconds"] > 0, "a snapshot")
 
 
 def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
-    """The whole card; ``ok`` says whether everything held."""
+    """Run the whole card. Returns its ``rows``, and ``ok`` if every row is ok."""
     changes: dict[str, Any] = {
         "model": "hybrid",
         "encoder": "recency",
@@ -150,7 +158,7 @@ def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
         bot = produce(settings, bot_events(int(BOT * scale)))
         flood = produce(settings, flood_events(int(FLOOD * scale), "made-up"))
         wanted = begun + len(CARD) + 1 + bot + flood
-        wait_until(lambda: worker.done() >= wanted, "all of it", 1200, every_s=0.2)
+        wait_until(lambda: worker.done() >= wanted, "all bad input done", 1200, every_s=0.2)
         learned(worker)
         at_last, large = pace(settings, worker, 92), worker.memory_mb()
         counted = worker.scraped()
@@ -160,52 +168,52 @@ def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
             worker.kill()
     rows = judge(settings, places)
     rows += [
-        {"input": f"a bot with {bot} events", "found": "pace and memory below", "ok": True},
+        {"input": f"a bot with {bot} events", "result": "see pace and memory", "ok": True},
         {
             "input": f"a flood of {flood} unknown items",
-            "found": f"{counted['ouzel_vocabulary_items']:.0f} items known, at most {MAX_ITEMS}",
+            "result": f"{counted['ouzel_vocabulary_items']:.0f} items known, at most {MAX_ITEMS} allowed",
             "ok": counted["ouzel_vocabulary_items"] <= MAX_ITEMS,
         },
-        {"input": "memory", "found": f"{small:.0f} MB, then {large:.0f} MB", "ok": large - small < GROWTH_MB},
-        {"input": "pace", "found": f"{at_first:.0f} events/s, then {at_last:.0f}", "ok": at_last > PACE * at_first},
+        {"input": "memory", "result": f"{small:.0f} MB before, {large:.0f} MB after", "ok": large - small < GROWTH_MB},
+        {"input": "pace", "result": f"{at_first:.0f} events/s before, {at_last:.0f} after", "ok": at_last > PACE * at_first},
         everything_else(settings),
     ]
     return {"rows": rows, "ok": all(row["ok"] for row in rows)}
 
 
 def everything_else(settings: Settings) -> dict[str, Any]:
-    """Whether all that was sent is accounted for by the oracle, and where not."""
-    held = account(settings, records_of(settings, "events"))
-    missing, _, strange = count(held, outputs(settings))
-    same = in_changelog(settings) == (held.states, held.watermarks)
-    found = f"outputs: {missing} missing, {strange} of nothing; states {'as' if same else 'not as'} replayed"
-    return {"input": "everything else", "found": found, "ok": same and not missing and not strange}
+    """The row that compares all outputs and states with the oracle."""
+    expected = account(settings, records_of(settings, "events"))
+    missing, _, unexpected = count(expected, outputs(settings))
+    same = in_changelog(settings) == (expected.states, expected.watermarks)
+    result = f"outputs: {missing} missing, {unexpected} unexpected; states {'equal' if same else 'differ from'} the oracle's"
+    return {"input": "everything else", "result": result, "ok": same and not missing and not unexpected}
 
 
 def judge(settings: Settings, places: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
-    """What became of each record of the card."""
+    """A row for each record of the card: what became of it."""
     reasons: dict[tuple[int, int], list[str]] = {}
     for letter in read_topic(settings, "dead-letters"):
-        told = {name: value.decode() for name, value in letter.headers}
-        reasons.setdefault((int(told["partition"]), int(told["offset"])), []).append(told["reason"])
+        headers = {name: value.decode() for name, value in letter.headers}
+        reasons.setdefault((int(headers["partition"]), int(headers["offset"])), []).append(headers["reason"])
     rows = []
     for bad, place in zip(CARD, places, strict=True):
         letters = reasons.pop(place, [])
         wanted = [] if bad.becomes == ACCEPTED else [bad.becomes]
-        rows.append({"input": bad.name, "found": ", ".join(letters) or ACCEPTED, "ok": letters == wanted})
-    left = Counter(reason for found in reasons.values() for reason in found)
-    rows.append({"input": "neither key nor value", "found": str(dict(left)), "ok": left == {"null": 1}})
+        rows.append({"input": bad.name, "result": ", ".join(letters) or ACCEPTED, "ok": letters == wanted})
+    others = Counter(reason for of_place in reasons.values() for reason in of_place)
+    rows.append({"input": "neither key nor value", "result": str(dict(others)), "ok": others == {"null": 1}})
     return rows
 
 
 def bot_events(count: int) -> list[Record]:
-    """One user, all at once."""
+    """Events of one user, all at the same time."""
     now = int(time.time() * 1000)
     return [(b"bot", json.dumps({"user_id": "bot", "item_id": f"i{n % 50}", "timestamp": now}).encode()) for n in range(count)]
 
 
 def flood_events(count: int, name: str) -> list[Record]:
-    """Items that nobody has seen, of a few users."""
+    """Events of a few users, each with a new item."""
     now = int(time.time() * 1000)
     return [
         (b"f%d" % (n % 20), json.dumps({"user_id": f"f{n % 20}", "item_id": f"{name}-{n}", "timestamp": now}).encode())
@@ -214,20 +222,20 @@ def flood_events(count: int, name: str) -> list[Record]:
 
 
 def main() -> None:
-    """Run the card."""
+    """Run the card. The exit code is 1 if a row is not ok."""
     home, scale = os.environ.get("KAFKA_HOME"), float(os.environ.get("SCALE") or 1)
     if not home:
-        sys.exit("the bad-input card needs KAFKA_HOME: a folder with Apache Kafka")
+        sys.exit("KAFKA_HOME is not set: the bad-input card needs a folder with Apache Kafka")
     large = {"message.max.bytes": "10000000", "replica.fetch.max.bytes": "10000000"}
     with ApacheBroker(Path(home), large | UNCOMPACTED) as broker, tempfile.TemporaryDirectory() as folder:
-        told = run(broker.bootstrap, Path(folder), scale)
+        card = run(broker.bootstrap, Path(folder), scale)
     Path("build").mkdir(exist_ok=True)
-    Path("build/bad-input.json").write_text(json.dumps(told, indent=1) + "\n")
-    table = Table("input", "found", "ok")
-    for found in told["rows"]:
-        table.add_row(found["input"], found["found"], str(found["ok"]))
+    Path("build/bad-input.json").write_text(json.dumps(card, indent=1) + "\n")
+    table = Table("input", "result", "ok")
+    for row in card["rows"]:
+        table.add_row(row["input"], row["result"], str(row["ok"]))
     Console(width=110).print(table)
-    sys.exit(0 if told["ok"] else 1)
+    sys.exit(0 if card["ok"] else 1)
 
 
 if __name__ == "__main__":

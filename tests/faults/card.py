@@ -1,4 +1,4 @@
-"""The fault card's rows: what happens to a pair of workers under load. Read `rig` for what a fault is given."""
+"""The fault card: each row is a fault that happens to workers under load. It gets a `Rig`."""
 
 from __future__ import annotations
 
@@ -20,42 +20,46 @@ SHORT = (
     ("kill-one", "exactly_once"),
     ("sigstop-before-commit", "exactly_once"),
 )
-"""The rows of the short form."""
+"""The rows, with their deliveries, that the test suite runs."""
 
 
 @dataclass
 class Row:
-    """A fault and what its rig is made of.
+    """A fault, and how to run and judge it.
 
-    ``may_repeat``: with leased delivery, a crash may leave outputs whose unit comes again. ``mended``: training goes wrong and is
-    rolled back, so that the model is not that of an uninterrupted run. ``after``: what must hold once all is done, judged and
-    stopped. ``deliveries``: those for which there is such a fault.
+    - ``may_repeat``: leased delivery may repeat outputs, because a crash can come between a unit's
+      outputs and its commit.
+    - ``rolled_back``: the fault makes training diverge, so the model differs from that of an
+      uninterrupted run.
+    - ``after``: what must be true once the workers have stopped and the verdict is known.
+    - ``deliveries``: the deliveries that the fault applies to.
+    - ``options``: the arguments of the rig.
     """
 
     name: str
     fault: Fault
     may_repeat: bool = True
-    mended: bool = False
+    rolled_back: bool = False
     after: Callable[[Rig], bool] | None = None
     deliveries: tuple[str, ...] = DELIVERIES
     options: dict[str, Any] = field(default_factory=dict)
 
 
 class Skipped(Exception):
-    """What a fault needs cannot be had here."""
+    """This machine lacks what the fault needs; the message says what."""
 
 
 CARD: list[Row] = []
 
 
 def row(
-    name: str, *, may_repeat: bool = True, mended: bool = False, after: Callable[[Rig], bool] | None = None,
+    name: str, *, may_repeat: bool = True, rolled_back: bool = False, after: Callable[[Rig], bool] | None = None,
     deliveries: tuple[str, ...] = DELIVERIES, **options: Any,
 ) -> Callable[[Fault], Fault]:  # fmt: skip
-    """Put a fault on the card."""
+    """Decorate a function that makes a fault happen, to put it on the card; see `Row`."""
 
     def add(fault: Fault) -> Fault:
-        CARD.append(Row(name, fault, may_repeat, mended, after, deliveries, options))
+        CARD.append(Row(name, fault, may_repeat, rolled_back, after, deliveries, options))
         return fault
 
     return add

@@ -1,4 +1,4 @@
-"""Three Apache Kafka brokers, each also a controller, on loopback."""
+"""A cluster of three Apache Kafka brokers on loopback, each also a controller."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ SIZE = 3
 
 
 class Member(ApacheBroker):
-    """One of the three."""
+    """One broker of the cluster, with one port for clients and one for controllers.
+
+    ``number`` is its node id, ``identity`` the id of the cluster, ``voters`` all controllers.
+    """
 
     def __init__(self, home: Path, number: int, identity: str, voters: str, ports: tuple[int, int]) -> None:
-        super().__init__(home)
-        self.port, self.controller_port = ports
-        self.bootstrap = f"127.0.0.1:{self.port}"
-        self._identity = identity
-        self._overrides = {
+        overrides = {
             "node.id": str(number),
             "controller.quorum.voters": voters,
             "offsets.topic.replication.factor": str(SIZE),
@@ -32,25 +31,34 @@ class Member(ApacheBroker):
             "default.replication.factor": str(SIZE),
             "broker.session.timeout.ms": "6000",
         }
+        super().__init__(home, overrides)
+        self.port, self.controller_port = ports
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self._identity = identity
+
+    def properties(self) -> dict[str, str]:
+        """The configuration without a bootstrap address, as the voters are fixed."""
+        properties = super().properties()
+        del properties["controller.quorum.bootstrap.servers"]
+        return properties
 
     def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        """Format the storage for a cluster with fixed voters, and return what to run."""
         config = self.folder / "server.properties"
-        found = self._properties()
-        del found["controller.quorum.bootstrap.servers"]  # the voters are fixed
-        config.write_text("".join(f"{name}={value}\n" for name, value in found.items()))
+        config.write_text("".join(f"{name}={value}\n" for name, value in self.properties().items()))
         environment = {"KAFKA_HEAP_OPTS": "-Xmx400m", "LOG_DIR": str(self.folder)}
         storage = str(self._home / "bin" / "kafka-storage.sh")
         self._run([storage, "format", "-t", self._identity, "-c", str(config)], environment)
         return [str(self._home / "bin" / "kafka-server-start.sh"), str(config)], environment
 
     def start(self) -> None:
-        """Start without waiting: a single one does not answer before another is there."""
+        """Start without waiting: one broker of three does not answer before a second one runs."""
         command, environment = self.command()
         self._begin(command, environment)
 
 
 class Cluster:
-    """A broker of three to its users."""
+    """Three brokers that clients use as one; a context manager that starts and stops them."""
 
     def __init__(self, home: Path) -> None:
         ports = free_ports(2 * SIZE)
@@ -67,6 +75,6 @@ class Cluster:
         return self
 
     def stop(self) -> None:
-        """End them all."""
+        """End all three brokers and remove their files."""
         for member in self.members:
             member.stop()

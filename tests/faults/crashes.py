@@ -1,4 +1,4 @@
-"""Workers that end: killed, told to, or out of disk."""
+"""Faults that end workers: kills, SIGTERM and a full disk."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from support.running import wait_until
 
 @row("none", may_repeat=False)
 def none(rig: Rig) -> None:
-    """No fault: the check itself."""
+    """No fault: the check alone."""
     rig.events(20_000)
 
 
 @row("kill-one")
 def kill_one(rig: Rig) -> None:
-    """kill -9 one of two workers x20 in 200k events."""
+    """kill -9 one of two workers, 20 times in 200,000 events."""
     for number in rig.times(20):
         victim = rig.workers[number % 2]
         began = time.monotonic()
@@ -32,7 +32,7 @@ def kill_one(rig: Rig) -> None:
 
 
 def kill_all(rig: Rig, wipe: bool) -> None:
-    """kill -9 every worker, with or without its disk, and start it again."""
+    """kill -9 every worker, delete its data directory if ``wipe``, and restart it."""
     began = time.monotonic()
     for worker in rig.workers:
         worker.kill()
@@ -46,14 +46,14 @@ def kill_all(rig: Rig, wipe: bool) -> None:
 
 @row("kill-both")
 def kill_both(rig: Rig) -> None:
-    """kill -9 both x5."""
+    """kill -9 both workers, 5 times."""
     for _ in rig.times(5):
         kill_all(rig, wipe=False)
 
 
 @row("kill-before-store", sabotage="before-store:kill")
 def kill_before_store(rig: Rig) -> None:
-    """kill -9 between changelog delivery and RocksDB write, then fail over."""
+    """kill -9 a worker between changelog and RocksDB; the other one takes over its partitions."""
     victim = rig.workers[0]
     wait_until(lambda: not victim.alive, "killed before the store", 60)
     rig.fresh_since(time.monotonic())
@@ -63,7 +63,7 @@ def kill_before_store(rig: Rig) -> None:
 
 @row("blocked-loop", sabotage="blocked-loop:200")
 def blocked_loop(rig: Rig) -> None:
-    """The event loop blocked 200 ms during commits, then kill -9."""
+    """Block the event loop for 200 ms in each commit, then kill -9; 5 times."""
     for _ in rig.times(5):
         rig.wait(4)
         began = time.monotonic()
@@ -75,7 +75,7 @@ def blocked_loop(rig: Rig) -> None:
 
 @row("rolling-sigterm", may_repeat=False)
 def rolling_sigterm(rig: Rig) -> None:
-    """SIGTERM each worker in turn x10."""
+    """SIGTERM the workers in turn, 10 times."""
     for number in rig.times(10):
         worker = rig.workers[number % 2]
         began = time.monotonic()
@@ -87,18 +87,21 @@ def rolling_sigterm(rig: Rig) -> None:
 
 @row("rebalance-storm", may_repeat=False, rate=400.0)
 def rebalance_storm(rig: Rig) -> None:
-    """A third worker joins and leaves x30."""
+    """A third worker joins and leaves, 30 times."""
     third = rig.add_worker()
     third.wait_ready()
     for _ in rig.times(30):
         assert third.stop(15) == 0, third.tail()
         rig.restart(third)
-        wait_until(lambda: third.metrics().get("ouzel_ready") == 1, "the third joins", 60)
+        wait_until(lambda: third.metrics().get("ouzel_ready") == 1, "the third worker ready", 60)
 
 
 @row("disk-full")
 def disk_full(rig: Rig) -> None:
-    """A worker's data directory, a small tmpfs, is full; the other takes over until there is room again."""
+    """Fill the small tmpfs that one worker's data directory is on; the other one takes over.
+
+    The first worker comes back once there is room again.
+    """
     victim = rig.workers[0]
     assert victim.stop(15) == 0
     rig.wipe(victim)
@@ -107,7 +110,7 @@ def disk_full(rig: Rig) -> None:
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], capture_output=True, check=False
     ).returncode:
-        raise Skipped("no tmpfs can be mounted here")
+        raise Skipped("mounting a tmpfs is not permitted")
     try:
         rig.restart(victim)
         victim.wait_ready()
@@ -116,7 +119,7 @@ def disk_full(rig: Rig) -> None:
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(1 << 16))
-        wait_until(lambda: not victim.alive, "the worker ends", 120)
+        wait_until(lambda: not victim.alive, "the worker ended", 120)
         rig.fresh_since(time.monotonic())
         filler.unlink()
         rig.restart(victim)

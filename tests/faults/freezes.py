@@ -1,4 +1,4 @@
-"""Workers that stand still for longer than their session, at each point of the journey, and come back."""
+"""Faults that freeze a worker for longer than its session, at each point of the journey."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ POINTS = {
 
 
 def _freeze(rig: Rig) -> None:
-    """Until the saboteur has stopped itself; past the session timeout, SIGCONT."""
+    """Wait until the saboteur has stopped itself; continue it after its session has timed out."""
     frozen = rig.workers[0]
-    wait_until(lambda: stopped(frozen), "stopped", 60)
+    wait_until(lambda: stopped(frozen), "frozen", 60)
     began = time.monotonic()
     rig.fresh_since(began)
     rig.wait(max(SESSION_TIMEOUT_S * 1.5 - (time.monotonic() - began), 0))

@@ -1,16 +1,17 @@
-"""What happens to the model: its learner killed, its disks and snapshots spoiled, its training gone wrong."""
+"""Faults of the model: its learner is killed, disks or snapshots are lost, training diverges."""
 
 from __future__ import annotations
 
 import math
 import time
+from functools import partial
 
 import msgspec
 from faults.card import HYBRID, row
 from faults.crashes import kill_all
 from faults.rig import Rig
 from support.model_oracle import snapshots, write_snapshot
-from support.running import wait_until
+from support.running import WorkerProcess, wait_until
 
 from streams.learning.model_log import Stored
 
@@ -19,7 +20,10 @@ WRITTEN_AT = "ouzel_snapshot_timestamp_seconds"
 
 @row("delete-everything", **HYBRID, snapshot_every_s=2.0, rate=300.0)
 def delete_everything(rig: Rig) -> None:
-    """Kill all and delete every data directory; the model is in memory alone, so it is gone too."""
+    """kill -9 all workers and delete every data directory, 3 times.
+
+    The model is only in memory and in Kafka, so each kill loses the copy in memory, too.
+    """
     for _ in rig.times(3):
         rig.wait(6)
         kill_all(rig, wipe=True)
@@ -27,7 +31,10 @@ def delete_everything(rig: Rig) -> None:
 
 @row("learner-killed-writing", sabotage="in-snapshot:kill:1", **HYBRID, snapshot_every_s=0.5, rate=300.0, workers=1)
 def learner_killed_writing(rig: Rig) -> None:
-    """kill -9 while a snapshot is being written x50, with a whole one before each: else the log to learn again only grows."""
+    """kill -9 the learner while it writes a snapshot, 50 times.
+
+    A complete snapshot precedes each kill; otherwise the log to learn again would only grow.
+    """
     learner = rig.workers[0]
     for _ in rig.times(50):
         wait_until(lambda: not learner.alive, "killed while writing", 60)
@@ -35,7 +42,7 @@ def learner_killed_writing(rig: Rig) -> None:
         rig.restart(learner)
         restarted = time.time()
         rig.fresh_since(time.monotonic())
-        wait_until(lambda at=restarted: learner.metrics().get(WRITTEN_AT, 0) > at, "a whole snapshot", 60)
+        wait_until(partial(_has_written, learner, restarted), "a complete snapshot", 60)
         struck.unlink()
     wait_until(lambda: not learner.alive, "killed while writing", 60)
     rig.restart(learner)
@@ -43,20 +50,30 @@ def learner_killed_writing(rig: Rig) -> None:
     rig.wait(2)
 
 
+def _has_written(learner: WorkerProcess, since: float) -> bool:
+    """Whether the learner has written a snapshot since an epoch time in seconds."""
+    return learner.metrics().get(WRITTEN_AT, 0) > since
+
+
 @row("snapshot-damaged", **HYBRID, snapshot_every_s=0.5, rate=300.0, workers=1)
 def snapshot_damaged(rig: Rig) -> None:
-    """The newest snapshot truncated, then flipped, x5: refused, told, and the older one used."""
+    """Damage the newest snapshot, by a missing byte and by a flipped bit in turn, 10 times.
+
+    The worker must refuse and log it, and use the older one.
+    """
     (worker,) = rig.workers
     for number in rig.times(10):
         rig.wait(3)
         _wait_for_its_own(rig)
         assert worker.stop(15) == 0, worker.tail()
-        whole = _newest(rig)
-        assert whole is not None
-        first, last = whole.chunks[0], max(whole.chunks)
-        spoiled = {0: first[:100] + bytes([first[100] ^ 1]) + first[101:]} if number % 2 else {last: whole.chunks[last][:-1]}
-        told = msgspec.structs.replace(whole.manifest, snapshot=f"damaged-{number}", created_at=whole.manifest.created_at + 1)
-        write_snapshot(rig.settings, told, whole.chunks | spoiled)
+        intact = _newest(rig)
+        assert intact is not None
+        first, last = intact.chunks[0], max(intact.chunks)
+        damaged = {0: first[:100] + bytes([first[100] ^ 1]) + first[101:]} if number % 2 else {last: intact.chunks[last][:-1]}
+        manifest = msgspec.structs.replace(
+            intact.manifest, snapshot=f"damaged-{number}", created_at=intact.manifest.created_at + 1
+        )
+        write_snapshot(rig.settings, manifest, intact.chunks | damaged)
         began = time.monotonic()
         rig.restart(worker)
         rig.fresh_since(began)
@@ -71,26 +88,26 @@ def _newest(rig: Rig) -> Stored | None:
 
 
 def _wait_for_its_own(rig: Rig) -> None:
-    """Until the newest snapshot is one that the worker wrote."""
+    """Wait until the newest snapshot is one that the worker wrote."""
 
     def its_own() -> bool:
         newest = _newest(rig)
         return newest is not None and not newest.manifest.snapshot.startswith("damaged")
 
-    wait_until(its_own, "a snapshot of its own", 60, every_s=1)
+    wait_until(its_own, "a snapshot written by the worker", 60, every_s=1)
 
 
-def _spoiled(rig: Rig) -> None:
-    """Until training has been rolled back, and has gone on."""
+def _rolled_back(rig: Rig) -> None:
+    """Wait until training has been rolled back and has continued with a finite, small loss."""
     (worker,) = rig.workers
     wait_until(lambda: worker.metrics().get("ouzel_rollbacks_total", 0) >= 1, "rolled back", 180)
     back_at = worker.scraped()["ouzel_learning_steps"]
-    wait_until(lambda: worker.scraped()["ouzel_learning_steps"] > back_at + 100, "training goes on", 180)
+    wait_until(lambda: worker.scraped()["ouzel_learning_steps"] > back_at + 100, "100 more steps", 180)
     loss = worker.scraped()["ouzel_loss"]
-    rig.notes.append(f"loss {loss:.2f} in the end, rolled back {worker.scraped()['ouzel_rollbacks_total']:.0f} times")
+    rig.notes.append(f"final loss {loss:.2f}, rolled back {worker.scraped()['ouzel_rollbacks_total']:.0f} times")
     assert math.isfinite(loss)
     assert loss < 10
 
 
 for _name, _sabotage in (("nan-injected", "model-nan:60"), ("learning-rate-x100", "model-hot:60")):
-    row(_name, sabotage=_sabotage, **HYBRID, snapshot_every_s=1.0, workers=1, mended=True)(_spoiled)
+    row(_name, sabotage=_sabotage, **HYBRID, snapshot_every_s=1.0, workers=1, rolled_back=True)(_rolled_back)

@@ -1,4 +1,4 @@
-"""Too much at once: a burst beyond capacity, and a great many sessions to recover."""
+"""Faults of load: a burst beyond capacity, and a large number of sessions to recover."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ RECOVERED_WITHIN_S = 2.0
 
 @row("burst", **HYBRID, published=5, snapshot_every_s=10.0, rate=300.0, workers=1, may_repeat=False)
 def burst(rig: Rig) -> None:
-    """Ten times what the worker can do in 20 s, at once: it raises the lag, never memory; nothing is dropped."""
+    """Send ten times what the worker can do in 20 s, at once.
+
+    The lag must grow, memory must not, and nothing may be dropped.
+    """
     (worker,) = rig.workers
     capacity = _capacity(rig, worker)
     before = worker.memory_mb()
@@ -31,27 +34,31 @@ def burst(rig: Rig) -> None:
         highest, most_lag = max(highest, worker.memory_mb()), max(most_lag, worker.lag())
         rig.wait(0.5)
     rig.notes.append(
-        f"capacity {capacity:.0f}/s, lag up to {most_lag:.0f}, done after {time.monotonic() - began:.0f} s, "
-        f"memory {before:.0f} MB before and {highest:.0f} at most"
+        f"capacity {capacity:.0f} events/s, lag up to {most_lag:.0f}, done after {time.monotonic() - began:.0f} s, "
+        f"memory {before:.0f} MB before and at most {highest:.0f} MB"
     )
     assert most_lag > BURST * capacity, rig.notes
     assert 0 < highest < before * MOST_GROWTH + MOST_GROWTH_MB, rig.notes
 
 
 def _capacity(rig: Rig, worker: WorkerProcess) -> float:
-    """Events per second, of a backlog that fills sessions and bounded caches, so that what memory is compared with is full."""
+    """The worker's events per second on a backlog.
+
+    The backlog also fills the sessions and the bounded caches, so that memory before the burst is
+    that of a worker with full caches.
+    """
     done, began = worker.done(), time.monotonic()
     produced = rig.produce(clicks(max(round(FILL * rig.scale), 20_000), users=20_000, seed=78))
-    wait_until(lambda: worker.done() >= done + produced, "a backlog is done", 300)
+    wait_until(lambda: worker.done() >= done + produced, "the backlog done", 300)
     return produced / (time.monotonic() - began)
 
 
 @row("recover-100k", workers=1, may_repeat=False)
 def recover_many(rig: Rig) -> None:
-    """100k sessions come back from the changelog within 2 s."""
+    """Recover 100,000 sessions from the changelog within 2 s."""
     (worker,) = rig.workers
     sessions = rig.produce(((f"u{n}".encode(), value) for n, value in enumerate(_one_each(round(100_000 * rig.scale)))))
-    wait_until(lambda: worker.done() >= sessions and worker.lag() < 1000, "all sessions", 300)
+    wait_until(lambda: worker.done() >= sessions and worker.lag() < 1000, "all sessions done", 300)
     assert worker.stop(15) == 0, worker.tail()
     rig.wipe(worker)
     began = time.monotonic()
@@ -59,12 +66,12 @@ def recover_many(rig: Rig) -> None:
     rig.fresh_since(began)
     rig.ready()
     took = worker.scraped()["ouzel_recovery_seconds"]
-    rig.notes.append(f"{sessions} sessions recovered in {took:.2f} s, the join included")
+    rig.notes.append(f"{sessions} sessions recovered in {took:.2f} s, including the join")
     assert took <= RECOVERED_WITHIN_S, rig.notes
 
 
 def _one_each(count: int) -> list[bytes]:
-    """An event of each of so many users."""
+    """One event of each of ``count`` users."""
     return [
         b'{"event_id": "o%d", "user_id": "u%d", "item_id": "item-%d", "timestamp": %d}' % (n, n, n % 200, 1_700_000_000_000 + n)
         for n in range(count)

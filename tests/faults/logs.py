@@ -1,4 +1,4 @@
-"""Topics that were deleted and made anew: a worker refuses them, and names the way out."""
+"""Topics that were deleted and created again: a worker refuses them and says what to do."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from streams.kafka.topics import admin, create_topics
 
 
 def _refuses(topic: str) -> Callable[[Rig], bool]:
-    """Whether a worker that finds this topic made anew ends with 2 and names the way out."""
+    """Make a check for `Row.after`, which deletes this topic and creates it again.
+
+    It returns whether a worker then exits with code 2 and names `ouzel reset`.
+    """
 
     def refuses(rig: Rig) -> bool:
         client: Any = admin(rig.settings)
         name = rig.settings.topic(topic)
         client.delete_topics([name])
-        wait_until(lambda: name not in client.list_topics(), "deleted", 30)
+        wait_until(lambda: name not in client.list_topics(), "the topic deleted", 30)
         client.close()
         create_topics(rig.settings)
         worker = rig.workers[0].start()

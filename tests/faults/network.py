@@ -1,4 +1,4 @@
-"""Brokers that are killed or stand still, and a bad line to them."""
+"""Faults of brokers, which are killed or freeze, and of the network to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faults.rig import Rig
 
 @row("broker-kill")
 def broker_kill(rig: Rig) -> None:
-    """kill -9 the broker x5."""
+    """kill -9 the broker, 5 times."""
     for _ in rig.times(5):
         rig.wait(3)
         began = time.monotonic()
@@ -38,7 +38,7 @@ def broker_stop(rig: Rig) -> None:
 
 @row("proxy", proxied=True, rate=300.0)
 def proxy(rig: Rig) -> None:
-    """500 ms of latency, and every connection reset x10."""
+    """Add 500 ms of latency, and reset every connection, 10 times."""
     assert rig.proxy is not None
     rig.proxy.latency_s = 0.25  # each way
     for _ in rig.times(10):
@@ -52,7 +52,7 @@ def proxy(rig: Rig) -> None:
 
 @row("link-down", proxied=True, rate=300.0)
 def link_down(rig: Rig) -> None:
-    """No way to the broker for 90 s."""
+    """Cut the workers off from the broker for 90 s."""
     assert rig.proxy is not None
     rig.proxy.down = True
     rig.proxy.reset()
@@ -66,7 +66,7 @@ def link_down(rig: Rig) -> None:
 
 @row("three-brokers", replication=3, rate=200.0)
 def three_brokers(rig: Rig) -> None:
-    """Three brokers, replication 3, one killed at a time x3."""
+    """kill -9 each of three brokers in turn, with replication 3."""
     assert rig.cluster is not None
     for member in rig.cluster.members:
         rig.wait(5)
@@ -74,6 +74,6 @@ def three_brokers(rig: Rig) -> None:
         member.kill()
         rig.fresh_since(began)
         member.restart()
-        rig.wait(15)  # its replicas catch up, or the next kill would leave one in sync
+        rig.wait(15)  # until its replicas have caught up: else the next kill leaves one replica in sync
         rig.keep_alive()
         rig.ready()

@@ -1,16 +1,25 @@
-"""A TCP proxy that can be slow, reset its connections, or be down."""
+"""A TCP proxy that can be slow, reset its connections or refuse them, and a broker behind it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
+
+from serving.demo.brokers import ApacheBroker
+from serving.demo.processes import free_ports
 
 PIECE = 65536
 
 
 class Proxy(threading.Thread):
-    """Forwards 127.0.0.1:``port`` to 127.0.0.1:``target``. ``latency_s`` holds back each piece, either way."""
+    """Forwards 127.0.0.1:``port`` to 127.0.0.1:``target``, and the answers back.
+
+    ``latency_s`` delays each piece in each direction. While ``down`` is set, the proxy forwards
+    nothing and accepts no connection. Any thread may change both at any time.
+    """
 
     def __init__(self, port: int, target: int) -> None:
         super().__init__(daemon=True)
@@ -28,15 +37,15 @@ class Proxy(threading.Thread):
         self._loop.run_forever()
 
     def wait_listening(self) -> None:
-        """Until it accepts connections."""
-        assert self._listening.wait(10)
+        """Wait until the proxy accepts connections."""
+        assert self._listening.wait(10), "the proxy does not listen after 10 s"
 
     def reset(self) -> None:
-        """Cut every connection."""
+        """Cut every open connection."""
         self._loop.call_soon_threadsafe(self._cut)
 
     def stop(self) -> None:
-        """End."""
+        """Cut every connection and end the thread."""
         self.reset()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -49,13 +58,13 @@ class Proxy(threading.Thread):
             writer.transport.abort()
             return
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+            from_target, to_target = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.transport.abort()
             return
-        ways = asyncio.gather(self._forward(reader, back), self._forward(there, writer))
+        both = asyncio.gather(self._forward(reader, to_target), self._forward(from_target, writer))
         with suppress(OSError, asyncio.CancelledError):
-            await ways
+            await both
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
@@ -86,3 +95,22 @@ class Proxy(threading.Thread):
             delivering.cancel()
             self._writers.discard(writer)
             writer.close()
+
+
+class ProxiedBroker(ApacheBroker):
+    """A broker with one more listener, which clients reach only through ``proxy``.
+
+    The rig starts the proxy; the broker only advertises its address.
+    """
+
+    def __init__(self, home: Path, overrides: Mapping[str, str]) -> None:
+        super().__init__(home, overrides)
+        before, behind = free_ports(2)
+        self.proxy = Proxy(before, behind)
+
+    def properties(self) -> dict[str, str]:
+        """The configuration with the listener behind the proxy."""
+        properties = super().properties()
+        properties["listeners"] += f",PROXIED://127.0.0.1:{self.proxy.target}"
+        properties["advertised.listeners"] += f",PROXIED://127.0.0.1:{self.proxy.port}"
+        return properties | {"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"}

@@ -1,4 +1,4 @@
-"""A broker, workers, a steady load and a reader of what is published: where faults happen while events flow."""
+"""The rig that a fault happens to: a broker, workers, a steady load and a reader of the output."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from faults.cluster import Cluster
-from faults.proxy import Proxy
+from faults.proxy import ProxiedBroker, Proxy
 from faults.traffic import Load, Tail
 from kafka import KafkaConsumer, TopicPartition
 from support.oracle import UNCOMPACTED
-from support.running import WorkerProcess, free_port, fresh_settings, produce, wait_until
+from support.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics
@@ -27,30 +28,39 @@ FRESH_WITHIN_S = 120.0
 
 
 class Rig:
-    """One fault's broker, workers and load; a context manager. ``scale`` shortens what repeats."""
+    """The parts that one fault runs on; a context manager that starts and stops them.
+
+    ``scale`` shortens the faults that repeat. ``rate`` is the load in events per second. With
+    ``proxied``, the workers reach the broker through ``proxy``. ``sabotage`` builds a fault into
+    the first worker: see `saboteur`. The rest are settings of the workers; with ``replication``,
+    the rig has a cluster of three brokers instead of one.
+    """
 
     def __init__(
         self, home: Path, folder: Path, scale: float, *, workers: int = 2, rate: float = 800.0, delivery: str = "leased",
         proxied: bool = False, sabotage: str = "", **changes: object,
     ) -> None:  # fmt: skip
         self.folder, self.scale, self.rate, self.delivery = folder, scale, rate, delivery
-        self.broker = ApacheBroker(home, UNCOMPACTED)
-        self.cluster = Cluster(home) if changes.get("replication") else None
         self.proxy: Proxy | None = None
         if proxied:
-            self.proxy = self._proxied()
+            behind = ProxiedBroker(home, UNCOMPACTED)
+            self.broker: ApacheBroker = behind
+            self.proxy = behind.proxy
+        else:
+            self.broker = ApacheBroker(home, UNCOMPACTED)
+        self.cluster = Cluster(home) if changes.get("replication") else None
         self._count, self._sabotage, self._changes = workers, sabotage, changes
         self.recoveries: list[float] = []
         self.notes: list[str] = []
-        self._beside = 0
+        self._beside_load = 0
         self.workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Rig:
         self.folder.mkdir(parents=True, exist_ok=True)
-        whole = self.broker if self.cluster is None else self.cluster
-        whole.__enter__()
+        kafka = self.broker if self.cluster is None else self.cluster
+        kafka.__enter__()
         fields: dict[str, Any] = {"session_timeout_s": 6.0, "delivery": self.delivery, **self._changes}
-        self.settings = fresh_settings(whole.bootstrap, self.folder, **fields)
+        self.settings = fresh_settings(kafka.bootstrap, self.folder, **fields)
         create_topics(self.settings)
         if self.proxy is not None:
             self.proxy.start()
@@ -69,8 +79,7 @@ class Rig:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for worker in self.workers:
             if worker.alive:
-                assert worker.process is not None
-                worker.process.send_signal(signal.SIGCONT)
+                send(worker, signal.SIGCONT)
                 worker.kill()
         if self.proxy is not None and self.proxy.is_alive():
             self.proxy.stop()
@@ -78,19 +87,8 @@ class Rig:
             self.cluster.stop()
         self.broker.stop()
 
-    def _proxied(self) -> Proxy:
-        """A listener of the broker for the workers alone, advertised at a proxy."""
-        behind, before = free_port(), free_port()
-        plain, controller = f"127.0.0.1:{self.broker.port}", f"127.0.0.1:{self.broker.controller_port}"
-        self.broker._overrides |= {
-            "listeners": f"PLAINTEXT://{plain},PROXIED://127.0.0.1:{behind},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{plain},PROXIED://127.0.0.1:{before}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        }
-        return Proxy(before, behind)
-
     def add_worker(self, sabotage: str = "") -> WorkerProcess:
-        """One more, with a data directory of its own; ``sabotage``: see `saboteur`."""
+        """Start one more worker, with a data directory of its own. ``sabotage``: see `saboteur`."""
         number = len(self.workers)
         changes: dict[str, object] = {"data_dir": self.folder / f"data-{number}" / "data"}
         if self.proxy is not None:
@@ -101,26 +99,30 @@ class Rig:
         self.workers.append(worker.start())
         return worker
 
-    def times(self, whole: int) -> range:
-        """How often a fault is repeated at this scale."""
-        return range(max(1, round(whole * self.scale)))
+    def times(self, at_full_length: int) -> range:
+        """One number for each repetition of a fault, at this scale."""
+        return range(max(1, round(at_full_length * self.scale)))
 
     def wait(self, seconds: float) -> None:
-        """Let the load go on."""
+        """Wait while the load continues."""
         time.sleep(seconds)
 
-    def events(self, whole: int) -> None:
-        """Wait until so many events, at this scale, have been sent."""
-        wanted = whole * self.scale
+    def events(self, at_full_length: int) -> None:
+        """Wait until the load has sent this many events, at this scale."""
+        wanted = at_full_length * self.scale
         wait_until(lambda: len(self.load.sent) >= wanted or self.load.error is not None, f"{wanted} events", 3600)
 
     def fresh_since(self, began: float) -> float:
-        """Wait until every partition has a recommendation for an event sent after ``began``; notes and returns the seconds."""
+        """Wait until each partition has a recommendation for an event sent after ``began``.
+
+        Returns the seconds from ``began`` to the last partition's first such recommendation, and
+        adds them to ``recoveries``. ``began`` is a time of the monotonic clock.
+        """
         sent = self.load.sent
 
         def arrival(partition: int) -> float | None:
-            found = (at for at, number in reversed(self.tail.seen[partition]) if at >= began and sent[number] >= began)
-            return min(found, default=None)
+            arrivals = (at for at, number in reversed(self.tail.seen[partition]) if at >= began and sent[number] >= began)
+            return min(arrivals, default=None)
 
         wait_until(lambda: all(arrival(number) is not None for number in self.tail.seen), "fresh again", FRESH_WITHIN_S)
         took = max(arrival(number) or 0.0 for number in self.tail.seen) - began
@@ -128,26 +130,26 @@ class Rig:
         return took
 
     def produce(self, records: Iterable[tuple[bytes, bytes]]) -> int:
-        """Send events beside the load, as fast as it goes; returns how many."""
+        """Send events beside the load, as fast as possible. Returns how many."""
         sent = produce(self.settings, records)
-        self._beside += sent
+        self._beside_load += sent
         return sent
 
     def restart(self, worker: WorkerProcess) -> None:
         """Start a worker that has ended, as a supervisor would."""
-        assert not worker.alive
+        assert not worker.alive, "the worker to restart still runs"
         worker.start()
 
     def keep_alive(self) -> None:
-        """Start whoever has ended."""
+        """Restart every worker that has ended."""
         for worker in self.workers:
             if not worker.alive:
                 self.restart(worker)
 
     def ready(self) -> None:
-        """Until every worker processes events."""
+        """Wait until every worker processes events; restart those that end meanwhile."""
         for worker in self.workers:
-            wait_until(lambda worker=worker: self._revived(worker), "worker ready", 120, every_s=0.2)  # type: ignore[misc]
+            wait_until(partial(self._revived, worker), "worker ready", 120, every_s=0.2)
 
     def _revived(self, worker: WorkerProcess) -> bool:
         if not worker.alive:
@@ -155,11 +157,11 @@ class Rig:
         return worker.metrics().get("ouzel_ready") == 1
 
     def wipe(self, worker: WorkerProcess) -> None:
-        """Delete a worker's disk."""
+        """Delete a worker's data directory."""
         shutil.rmtree(worker.settings.data_dir, ignore_errors=True)
 
     def committed(self) -> dict[int, int]:
-        """What the group has committed, per partition of the events."""
+        """The offset that the group has committed, for each partition of the events."""
         consumer = KafkaConsumer(bootstrap_servers=self.settings.broker, group_id=self.settings.app_id, enable_auto_commit=False)
         try:
             topic = self.settings.topic("events")
@@ -168,21 +170,23 @@ class Rig:
             consumer.close()
 
     def ends(self) -> dict[int, int]:
-        """Where the events end, per partition."""
+        """The end of the log, for each partition of the events."""
         consumer = KafkaConsumer(bootstrap_servers=self.settings.broker)
         try:
             topic = self.settings.topic("events")
-            found = consumer.end_offsets([TopicPartition(topic, n) for n in range(self.settings.partitions)])
-            return {tp.partition: end for tp, end in found.items()}
+            ends = consumer.end_offsets([TopicPartition(topic, n) for n in range(self.settings.partitions)])
+            return {tp.partition: end for tp, end in ends.items()}
         finally:
             consumer.close()
 
     def finish(self, stuck_after_s: float = math.inf) -> int:
-        """End the load, wait until all of it is done, stop the workers cleanly; returns the number of events.
+        """End the load, wait until every event is committed, and stop the workers cleanly.
 
-        Commits that stand still for ``stuck_after_s`` are no error where that is given: they may be what is to be found.
+        Returns the number of events. Fails if the events are not committed within `DONE_WITHIN_S`,
+        unless the commits have stood still for ``stuck_after_s``: then it goes on without them. The
+        control sets that, because its stock app may stop committing.
         """
-        events = self.load.finish() + self._beside
+        events = self.load.finish() + self._beside_load
         ends, until = self.ends(), time.monotonic() + DONE_WITHIN_S
         done, moved_at = self.committed(), time.monotonic()
         while done != ends and time.monotonic() - moved_at < stuck_after_s:
@@ -194,29 +198,29 @@ class Rig:
                 moved_at = time.monotonic()
         for worker in self.workers:
             if worker.alive and worker.stop(20) != 0:
-                self.notes.append(f"a worker ended with {worker.process.returncode if worker.process else None}")
+                self.notes.append(f"a worker exited with {worker.process.returncode if worker.process else None}")
         self.tail.stop()
         return events
 
 
-def state_of(pid: int) -> str:
-    """The letter of a process's state; T for stopped, empty for none."""
+def stopped(worker: WorkerProcess) -> bool:
+    """Whether SIGSTOP has stopped the worker."""
+    return worker.process is not None and _state_of(worker.process.pid) == "T"
+
+
+def _state_of(pid: int) -> str:
+    """The letter of a process's state: T if it is stopped, empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
 
 
-def stopped(worker: WorkerProcess) -> bool:
-    """Whether SIGSTOP holds it."""
-    return worker.process is not None and state_of(worker.process.pid) == "T"
-
-
 def send(worker: WorkerProcess, number: signal.Signals) -> None:
-    """A signal."""
+    """Send a signal to the worker."""
     assert worker.process is not None
     os.kill(worker.process.pid, number)
 
 
 Fault = Callable[[Rig], None]
-"""What happens to a rig."""
+"""A function that makes a fault happen to a rig and waits until the rig has recovered from it."""

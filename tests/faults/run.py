@@ -1,6 +1,7 @@
-"""Runs the fault card on Apache Kafka (KAFKA_HOME) and writes build/faults.json and a table.
+"""Runs the fault card on an Apache Kafka (KAFKA_HOME), prints it, and writes build/faults.json.
 
-ONLY names some faults, DELIVERY one delivery, SCALE shortens what repeats.
+ONLY chooses faults by name, separated by commas; DELIVERY chooses one delivery; SCALE shortens the
+faults that repeat.
 """
 
 from __future__ import annotations
@@ -23,72 +24,84 @@ from rich.console import Console
 from rich.table import Table
 
 ROWS = (crashes, freezes, network, load, learning, logs)
-"""Where the card is filled."""
+"""The modules whose import fills the card."""
+COLUMNS = {
+    "fault": "fault",
+    "delivery": "delivery",
+    "events": "events",
+    "lost": "lost",
+    "double_applied": "applied twice",
+    "missing": "missing",
+    "repeated": "repeated",
+    "recovery_seconds": "fresh again, s",
+    "ok": "ok",
+}
+"""The columns of the printed card: key of a verdict, title."""
 
 
-def run(found: Row, delivery: str, home: Path, folder: Path, scale: float) -> dict[str, Any]:
-    """One fault, from an empty broker to the verdict."""
-    rig = Rig(home, folder, scale, delivery=delivery, **found.options)
+def run(row: Row, delivery: str, home: Path, folder: Path, scale: float) -> dict[str, Any]:
+    """Run one fault, from an empty broker to the verdict."""
+    rig = Rig(home, folder, scale, delivery=delivery, **row.options)
     with rig:
         rig.fresh_since(time.monotonic())
         rig.recoveries.clear()
         try:
-            found.fault(rig)
+            row.fault(rig)
         except Skipped as reason:
-            return {"fault": found.name, "delivery": rig.delivery, "ok": True, "skipped": str(reason)}
+            return {"fault": row.name, "delivery": rig.delivery, "ok": True, "skipped": str(reason)}
         events = rig.finish()
         folders = [worker.settings.data_dir for worker in rig.workers]
-        may_repeat = found.may_repeat and delivery == "leased"
-        told = verdict(
-            found.name, delivery, rig.settings, folders, events, rig.recoveries, may_repeat=may_repeat, mended=found.mended
+        may_repeat = row.may_repeat and delivery == "leased"
+        result = verdict(
+            row.name, delivery, rig.settings, folders, events, rig.recoveries, may_repeat=may_repeat, rolled_back=row.rolled_back
         )
-        if found.after is not None and not found.after(rig):
-            told["ok"] = False
-    return told | {"notes": rig.notes}
+        if row.after is not None and not row.after(rig):
+            result["ok"] = False
+    return result | {"notes": rig.notes}
 
 
-def table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The card as a person reads it."""
-    columns = ("fault", "delivery", "events", "lost", "double_applied", "missing", "repeated", "recovery_seconds", "ok")
-    made = Table(*(name.replace("_", " ") for name in columns))
-    for told in rows:
-        cells = [str(told.get(name, "")) for name in columns]
-        made.add_row(*cells[:-1], f"skipped: {told['skipped']}" if "skipped" in told else cells[-1])
-    return made
+def table(results: Sequence[dict[str, Any]]) -> Table:
+    """The card as it is printed."""
+    card = Table(*COLUMNS.values())
+    for result in results:
+        cells = [str(result.get(key, "")) for key in COLUMNS]
+        card.add_row(*cells[:-1], f"skipped: {result['skipped']}" if "skipped" in result else cells[-1])
+    return card
 
 
 def main() -> None:
-    """Run the card."""
+    """Run the chosen rows. The exit code is 1 if one of them is not ok."""
     home, only, scale = os.environ.get("KAFKA_HOME"), os.environ.get("ONLY"), float(os.environ.get("SCALE") or 1)
     if not home:
-        sys.exit("the fault card needs KAFKA_HOME: a folder with Apache Kafka")
+        sys.exit("KAFKA_HOME is not set: the fault card needs a folder with Apache Kafka")
     wanted = os.environ.get("DELIVERY")
     deliveries = [delivery for delivery in DELIVERIES if wanted in (None, "", delivery)]
     chosen = [
-        (found, delivery)
+        (row, delivery)
         for delivery in deliveries
-        for found in CARD
-        if delivery in found.deliveries and (not only or found.name in only.split(","))
+        for row in CARD
+        if delivery in row.deliveries and (not only or row.name in only.split(","))
     ]
     if not chosen:
-        sys.exit(f"no fault {only} for {wanted or 'any delivery'}: there are {', '.join(found.name for found in CARD)}")
-    rows, build = list[dict[str, Any]](), Path("build")
+        names = ", ".join(row.name for row in CARD)
+        sys.exit(f"no fault is named {only} for delivery {wanted or 'leased or exactly_once'}; choose from: {names}")
+    results, build = list[dict[str, Any]](), Path("build")
     build.mkdir(exist_ok=True)
-    for found, delivery in chosen:
+    for row, delivery in chosen:
         with tempfile.TemporaryDirectory(prefix="ouzel-faults-") as folder:
             try:
-                rows.append(run(found, delivery, Path(home), Path(folder), scale))
+                results.append(run(row, delivery, Path(home), Path(folder), scale))
             except Exception as error:
                 traceback.print_exc()
-                rows.append({"fault": found.name, "delivery": delivery, "ok": False, "notes": [repr(error)[:500]]})
-                kept = build / f"{found.name}-{delivery}-logs"
+                results.append({"fault": row.name, "delivery": delivery, "ok": False, "notes": [repr(error)[:500]]})
+                kept = build / f"{row.name}-{delivery}-logs"
                 kept.mkdir(exist_ok=True)
                 for log in Path(folder).glob("*.log"):
                     (kept / log.name).write_bytes(log.read_bytes())
-        print(json.dumps(rows[-1]), flush=True)
-        (build / "faults.json").write_text(json.dumps(rows, indent=1) + "\n")
-    Console(width=130).print(table(rows))
-    sys.exit(0 if all(told["ok"] for told in rows) else 1)
+        print(json.dumps(results[-1]), flush=True)
+        (build / "faults.json").write_text(json.dumps(results, indent=1) + "\n")
+    Console(width=130).print(table(results))
+    sys.exit(0 if all(result["ok"] for result in results) else 1)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,23 @@
-"""`ouzel` with a fault built in at one point of the journey, once per data directory: ``SABOTAGE=point:action[:after]``.
+"""`ouzel` with a fault at one point of the journey, which happens once per data directory.
 
-Points, in the order of the journey: before-step, before-rank, before-outputs, before-store, before-ack; with leased delivery
-also before-changelog and in-request (between the lease's check and the request: the exempt window), with exactly once
-before-offsets (the unit is sent) and before-commit; in-snapshot (before a random chunk). Actions: stop (SIGSTOP), kill
-(SIGKILL). The fault happens after so many units (50). ``blocked-loop:MS`` blocks the event loop for so many ms in every commit.
-``model-nan:STEP`` puts NaN into some embeddings at that learning step, ``model-hot:STEP`` multiplies the embeddings' learning
-rate by 100 for 60 steps.
+The environment variable SABOTAGE chooses the fault, as ``point:action[:after]``. The actions are
+``stop`` (SIGSTOP) and ``kill`` (SIGKILL). The fault happens after this many units, by default 50.
+The points, in the order of the journey:
+
+- ``before-step``, ``before-rank``, ``before-outputs``
+- ``before-changelog`` (leased delivery)
+- ``in-request`` (leased delivery): between the check of the lease and the request, which is the
+  window that the lease does not cover
+- ``before-offsets`` (exactly once): the records of the unit are sent, its offsets are not
+- ``before-commit`` (exactly once)
+- ``before-store``, ``before-ack``
+- ``in-snapshot``: before a random chunk of a snapshot
+
+There are three more faults:
+
+- ``blocked-loop:MS`` blocks the event loop for MS milliseconds in every commit
+- ``model-nan:STEP`` puts NaN into some embeddings at this learning step
+- ``model-hot:STEP`` multiplies the embeddings' learning rate by 100 for 60 steps from this step
 """
 
 from __future__ import annotations
@@ -21,40 +33,46 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from aiokafka.producer.sender import Sender
+
 from models.hybrid import Hybrid
 from models.net import net
+from models.transition import Transitions
 from serving.cli import main
 from streams.delivery.exactly_once import ExactlyOnceDelivery
 from streams.delivery.leased import LeasedDelivery
 from streams.delivery.publisher import Placed, Publisher
 from streams.engine.consumer import PollConsumer
-from streams.engine.producer import LeasedSender
 from streams.engine.transactions import FencedSender
 from streams.kafka.outbox import Outbox
 from streams.learning import model_log
 from streams.learning.ranking import ThreadRanker
-from streams.learning.snapshots import SnapshotWriter
 from streams.pipeline import Pipeline
 from streams.settings import load_settings
 
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50
 HOT_STEPS = 60
+SMALL_CHUNK_BYTES, IN_CHUNK = 20_000, 0.004
+"""A snapshot has about 600 chunks of this size; each is struck with this probability."""
 
 
 class Saboteur:
-    """Counts units, and strikes once."""
+    """Counts units, and sends this process a signal once.
+
+    ``done`` is a file that marks the signal as sent, also for the process that is started next.
+    """
 
     def __init__(self, action: str, after: int, done: Path) -> None:
         self._signal, self._after, self._done = SIGNALS[action], after, done
         self._units = 0
 
-    def unit(self) -> None:
-        """A unit begins."""
+    def count_unit(self) -> None:
+        """Count a unit that begins."""
         self._units += 1
 
     def strike(self) -> None:
-        """Here is the point."""
+        """Send the signal if there were enough units and it was not sent before."""
         if self._units < self._after or self._done.exists():
             return
         self._done.parent.mkdir(parents=True, exist_ok=True)
@@ -63,10 +81,10 @@ class Saboteur:
 
 
 def wrap(owner: type, name: str, *, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None) -> None:
-    """Call something around a coroutine method."""
+    """Call a function before or after each call of a coroutine method."""
     original: Any = getattr(owner, name)
 
-    async def wrapped(self: Any, *arguments: Any, **options: Any) -> Any:
+    async def wrapped(self: object, *arguments: Any, **options: Any) -> Any:
         if before is not None:
             before()
         result = await original(self, *arguments, **options)
@@ -77,37 +95,38 @@ def wrap(owner: type, name: str, *, before: Callable[[], None] | None = None, af
     setattr(owner, name, wrapped)
 
 
-def before_changelog(strike: Callable[[], None]) -> None:
-    """The second sending of a delivery."""
+def before_publishing(name: str, strike: Callable[[], None]) -> None:
+    """Strike before each outbox that has records for this topic."""
     original = Publisher.publish
-    topic = load_settings().topic("sessions-changelog")
+    topic = load_settings().topic(name)
 
-    async def publish(self: Any, outbox: Outbox, generation: int) -> Placed:
-        if any(where[0] == topic for where in outbox):
+    async def publish(self: Publisher, outbox: Outbox, generation: int) -> Placed:
+        if any(of_topic == topic for of_topic, _ in outbox):
             strike()
         return await original(self, outbox, generation)
 
     Publisher.publish = publish  # type: ignore[method-assign]
 
 
-def chunks(strike: Callable[[], None]) -> None:
-    """Many small chunks, some 600 a snapshot, and the strike at a random one."""
-    model_log.CHUNK_BYTES = 20_000
-    original: Any = SnapshotWriter._send
+def in_snapshot(strike: Callable[[], None]) -> None:
+    """Write snapshots in many small chunks, and strike before a random one."""
+    model_log.CHUNK_BYTES = SMALL_CHUNK_BYTES
 
-    async def sending(self: Any, *arguments: Any) -> Any:
-        if random.random() < 0.004:
+    def perhaps() -> None:
+        if random.random() < IN_CHUNK:
             strike()
-        return await original(self, *arguments)
 
-    SnapshotWriter._send = sending  # type: ignore[method-assign]
+    before_publishing("model", perhaps)
 
 
 def block_commits(ms: float) -> None:
-    """Hold the event loop while a commit is under way."""
+    """Block the event loop during each commit.
+
+    Faust has no public method that every commit passes.
+    """
     original: Any = PollConsumer._commit_offsets
 
-    async def commit(self: Any, *arguments: Any, **options: Any) -> Any:
+    async def commit(self: object, *arguments: Any, **options: Any) -> Any:
         asyncio.get_running_loop().call_later(0.001, time.sleep, ms / 1000)
         return await original(self, *arguments, **options)
 
@@ -115,7 +134,7 @@ def block_commits(ms: float) -> None:
 
 
 def spoil(how: str, at: int) -> None:
-    """Make training go wrong at a learning step, once."""
+    """Make training diverge at a learning step, once."""
     original, learn_rows = Hybrid.learn, net.adagrad
     step = 0
 
@@ -126,7 +145,7 @@ def spoil(how: str, at: int) -> None:
         if at <= step < at + HOT_STEPS:
             items.embedding[rows] = before + 100 * (items.embedding[rows] - before)
 
-    def learn(self: Any, batch: Any) -> None:
+    def learn(self: Hybrid, batch: Transitions) -> None:
         nonlocal step
         step += 1
         if how == "model-nan" and step == at:
@@ -139,7 +158,7 @@ def spoil(how: str, at: int) -> None:
 
 
 def arm(order: str) -> None:
-    """Build the fault in."""
+    """Build the fault in; ``order`` is the value of SABOTAGE."""
     point, action, *rest = order.split(":")
     if point == "blocked-loop":
         block_commits(float(action))
@@ -149,7 +168,7 @@ def arm(order: str) -> None:
         return
     saboteur = Saboteur(action, int(rest[0]) if rest else AFTER, load_settings().data_dir.parent / f"struck-{point}")
     strike = saboteur.strike
-    wrap(Pipeline, "process", before=saboteur.unit)
+    wrap(Pipeline, "process", before=saboteur.count_unit)
     if point == "before-step":
         wrap(Pipeline, "process", before=strike)
     elif point == "before-rank":
@@ -158,7 +177,7 @@ def arm(order: str) -> None:
         for delivery in (LeasedDelivery, ExactlyOnceDelivery):
             wrap(delivery, "deliver", before=strike)
     elif point == "before-changelog":
-        before_changelog(strike)
+        before_publishing("sessions-changelog", strike)
     elif point == "before-store":
         for delivery in (LeasedDelivery, ExactlyOnceDelivery):
             wrap(delivery, "deliver", after=strike)
@@ -169,11 +188,11 @@ def arm(order: str) -> None:
     elif point == "before-ack":
         wrap(Pipeline, "process", after=strike)
     elif point == "in-snapshot":
-        chunks(strike)
+        in_snapshot(strike)
     elif point == "in-request":
-        wrap(LeasedSender, "_may_send", after=strike)
+        wrap(Sender, "_send_produce_req", before=strike)  # `LeasedSender` calls it once the lease is checked
     else:
-        sys.exit(f"no point {point}")
+        sys.exit(f"SABOTAGE: no point is named {point}; see the docstring of tests/faults/saboteur.py")
 
 
 if __name__ == "__main__":

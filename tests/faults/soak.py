@@ -1,6 +1,7 @@
-"""The soak: hours of load with random faults; nothing lost, and memory, file descriptors and disk flat.
+"""The soak: hours of load with random faults. Nothing may be lost, and resource use must stay flat.
 
-``HOURS=1 python -m faults.soak``; SEED repeats a run's faults. Writes build/soak.json.
+``HOURS=1 python -m faults.soak`` on an Apache Kafka (KAFKA_HOME). SEED repeats the faults of a run.
+Prints each fault and the verdict, which it also writes to build/soak.json.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ RATE = 200.0
 PAUSE_S = 20.0
 FROZEN_S = 9.0
 FLAT = 1.3
-"""How much the last third of the samples may lie above the middle third, as a ratio of medians."""
+"""The greatest ratio of medians, last third of the samples to middle third, that counts as flat."""
 
 
 class Sample(NamedTuple):
-    """One worker at one time."""
+    """What one worker uses at one time."""
 
     memory_mb: float
     descriptors: int
@@ -37,7 +38,7 @@ class Sample(NamedTuple):
 
 
 def sample(worker: WorkerProcess) -> Sample | None:
-    """What the worker holds now; ``None`` when it has just ended."""
+    """What the worker uses now; ``None`` if it has just ended."""
     assert worker.process is not None
     process = Path(f"/proc/{worker.process.pid}")
     try:
@@ -64,7 +65,7 @@ def terminate(rig: Rig, rng: random.Random) -> None:
 
 
 def freeze(rig: Rig, rng: random.Random) -> None:
-    """SIGSTOP a worker past its session timeout."""
+    """SIGSTOP a worker for longer than its session timeout."""
     victim = rng.choice(rig.workers)
     send(victim, signal.SIGSTOP)
     rig.wait(FROZEN_S)
@@ -72,7 +73,7 @@ def freeze(rig: Rig, rng: random.Random) -> None:
 
 
 def lose_disk(rig: Rig, rng: random.Random) -> None:
-    """kill -9 a worker and delete its disk."""
+    """kill -9 a worker and delete its data directory."""
     victim = rng.choice(rig.workers)
     victim.kill()
     rig.wipe(victim)
@@ -90,16 +91,16 @@ FAULTS: list[Callable[[Rig, random.Random], None]] = [kill, terminate, freeze, l
 
 
 def flat(values: list[float]) -> bool:
-    """Whether the last third lies no higher than the middle one, but for noise."""
+    """Whether the last third is not higher than the middle third, apart from noise."""
     third = len(values) // 3
     return third == 0 or statistics.median(values[-third:]) <= FLAT * max(statistics.median(values[third : 2 * third]), 1)
 
 
 def main() -> None:
-    """Run it."""
+    """Run the soak. The exit code is 1 if something was lost or is not flat."""
     home, hours, seed = os.environ.get("KAFKA_HOME"), float(os.environ.get("HOURS") or 1), int(os.environ.get("SEED") or 0)
     if not home:
-        sys.exit("the soak needs KAFKA_HOME: a folder with Apache Kafka")
+        sys.exit("KAFKA_HOME is not set: the soak needs a folder with Apache Kafka")
     rng, samples, done = random.Random(seed), list[Sample](), list[str]()
     with tempfile.TemporaryDirectory(prefix="ouzel-soak-") as folder:
         rig = Rig(
@@ -109,25 +110,25 @@ def main() -> None:
             until = time.monotonic() + hours * 3600
             while time.monotonic() < until:
                 rig.wait(PAUSE_S)
-                samples += [found for worker in rig.workers if (found := sample(worker)) is not None]
+                samples += [taken for worker in rig.workers if (taken := sample(worker)) is not None]
                 fault = rng.choice(FAULTS)
                 began = time.monotonic()
                 fault(rig, rng)
                 took = rig.fresh_since(began)
                 rig.ready()
                 done.append(fault.__name__)
-                print(f"{fault.__name__}: fresh after {took:.1f} s; {samples[-1] if samples else ''}", flush=True)
+                print(f"{fault.__name__}: fresh again after {took:.1f} s; {samples[-1] if samples else ''}", flush=True)
             events = rig.finish()
             folders = [worker.settings.data_dir for worker in rig.workers]
-            told = verdict("soak", rig.delivery, rig.settings, folders, events, rig.recoveries, may_repeat=True)
-    told["faults"] = {name: done.count(name) for name in sorted(set(done))}
-    told["flat"] = {name: flat([float(getattr(found, name)) for found in samples]) for name in Sample._fields}
-    told["last"] = samples[-1]._asdict() if samples else {}
-    told["ok"] = told["ok"] and all(told["flat"].values())
+            result = verdict("soak", rig.delivery, rig.settings, folders, events, rig.recoveries, may_repeat=True)
+    result["faults"] = {name: done.count(name) for name in sorted(set(done))}
+    result["flat"] = {name: flat([float(getattr(taken, name)) for taken in samples]) for name in Sample._fields}
+    result["last"] = samples[-1]._asdict() if samples else {}
+    result["ok"] = result["ok"] and all(result["flat"].values())
     Path("build").mkdir(exist_ok=True)
-    Path("build/soak.json").write_text(json.dumps(told, indent=1) + "\n")
-    print(json.dumps(told))
-    sys.exit(0 if told["ok"] else 1)
+    Path("build/soak.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))
+    sys.exit(0 if result["ok"] else 1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The control: the same step in a stock Faust app, as its documentation would have it. The oracle must find what it loses.
+"""The control: the same step in a stock Faust app, written as Faust's documentation suggests.
 
-Settings come from the environment, as the worker's do; one process of it stands for a worker.
+The oracle must detect what this app loses or applies twice. Its settings come from the environment,
+as a worker's do, and one process of it takes the place of a worker.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ decoder, encode = EventDecoder(), msgspec.json.encode
 
 @app.agent(events)
 async def recommend(stream: Any) -> None:
+    """Step the session of each event, write it to the table, and send its outputs."""
     async for incoming in stream.events():
         message = incoming.message
         event = decoder.decode(
@@ -65,11 +67,11 @@ async def recommend(stream: Any) -> None:
         if result.transition is not None:
             await transitions.send(value=encode(result.transition))
         if result.triggers:
-            named = {
+            ids = {
                 "recommendation_id": recommendation_id(message.topic, message.partition, message.offset),
                 "trigger_event_id": event.event_id,
             }
-            await recommendations.send(key=message.key, value=encode(named), partition=message.partition)
+            await recommendations.send(key=message.key, value=encode(ids), partition=message.partition)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What flows while faults happen: a steady load of clicks, and a reader of what is published for them."""
+"""The traffic while faults happen: a steady load of clicks, and a reader of recommendations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ MOST_EVENTS = 2_000_000
 
 
 class Load(threading.Thread):
-    """Produces clicks until it is told to stop; ``sent[n]`` is when event n was given to the producer. ``rate`` may change."""
+    """Produces clicks at ``rate`` per second until `finish`.
+
+    ``sent[n]`` is when event n was passed to the producer, on the monotonic clock. ``error`` is
+    what the thread failed with, if it did.
+    """
 
     def __init__(self, settings: Settings, rate: float, seed: int = 0) -> None:
         super().__init__(daemon=True)
@@ -29,6 +33,7 @@ class Load(threading.Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        """Produce, and keep the error for `finish`."""
         try:
             self._produce()
         except BaseException as error:
@@ -61,17 +66,21 @@ class Load(threading.Thread):
         producer.close()
 
     def finish(self) -> int:
-        """Stop; returns how many events there are, every one confirmed."""
+        """Stop, wait for all confirmations, and return the number of events. Raises ``error``."""
         self._stopping.set()
         self.join(900)
         if self.error is not None:
             raise self.error
-        assert not self.is_alive(), "the load did not end"
+        assert not self.is_alive(), "the load has not stopped after 900 s"
         return len(self.sent)
 
 
 class Tail(threading.Thread):
-    """Reads recommendations as they come; per partition the arrival of each, and the number of its event."""
+    """Reads recommendations as they arrive, until `stop`.
+
+    ``seen`` has, for each partition, the arrival of each recommendation on the monotonic clock and
+    the number of its event. ``started`` is set once the thread is about to read.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(daemon=True)
@@ -81,6 +90,7 @@ class Tail(threading.Thread):
         self.started = threading.Event()
 
     def run(self) -> None:
+        """Read from the beginning of the topic."""
         consumer = KafkaConsumer(
             **consumer_config(self._settings), fetch_max_wait_ms=20, group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -99,5 +109,6 @@ class Tail(threading.Thread):
         consumer.close()
 
     def stop(self) -> None:
+        """Stop reading, and wait for the thread to end."""
         self._stopping.set()
         self.join(30)

@@ -1,4 +1,4 @@
-"""The oracle's verdict on a run: what the input demands against what RocksDB, the changelog and the topics hold."""
+"""The oracle's verdict on a run: what the events require against what Kafka and RocksDB contain."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from streams.sessions.step import unpack
 from streams.settings import Settings
 
 States = Mapping[int, Mapping[bytes, bytes]]
+"""Packed states by partition and key."""
 
 
 def lengths(states: States) -> dict[tuple[int, bytes], int]:
-    """How many interactions each state has counted."""
+    """How many interactions each state has counted, by partition and key."""
     return {
         (partition, key): sum(session.length for session in unpack(value).sessions)
         for partition, of_partition in states.items()
@@ -28,19 +29,26 @@ def lengths(states: States) -> dict[tuple[int, bytes], int]:
     }
 
 
-def differences(expected: States, found: States) -> tuple[int, int]:
-    """Events lost from the states, and events applied twice. A state that differs at equal length counts as one lost."""
-    wanted, held = lengths(expected), lengths(found)
-    lost = sum(max(count - held.get(name, 0), 0) for name, count in wanted.items())
-    twice = sum(max(count - wanted.get(name, 0), 0) for name, count in held.items())
+def differences(expected: States, actual: States) -> tuple[int, int]:
+    """How many events the states lack, and how many they contain too often.
+
+    If all lengths agree, each state that differs counts as one event lost, and each state that
+    nothing requires as one event too many.
+    """
+    required, stored = lengths(expected), lengths(actual)
+    lost = sum(max(count - stored.get(name, 0), 0) for name, count in required.items())
+    twice = sum(max(count - required.get(name, 0), 0) for name, count in stored.items())
     if not lost and not twice:
-        lost = sum(found.get(p, {}).get(key) != value for p, states in expected.items() for key, value in states.items())
-        twice = sum(key not in expected.get(p, {}) for p, states in found.items() for key in states)
+        lost = sum(actual.get(p, {}).get(key) != value for p, states in expected.items() for key, value in states.items())
+        twice = sum(key not in expected.get(p, {}) for p, states in actual.items() for key in states)
     return lost, twice
 
 
 def newest_rocksdb(folders: Iterable[Path], partitions: int) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
-    """Per partition the database that is furthest: the last owner's."""
+    """States and watermarks of each partition, from its last owner's database.
+
+    That is the one with the highest watermark.
+    """
     states: dict[int, dict[bytes, bytes]] = {}
     marks: dict[int, int] = {}
     for folder in folders:
@@ -52,45 +60,49 @@ def newest_rocksdb(folders: Iterable[Path], partitions: int) -> tuple[dict[int, 
 
 
 def count(expected: Account, sent: Outputs) -> tuple[int, int, int]:
-    """Outputs missing, repeated, and of nothing that the input demands."""
+    """How many outputs are missing, how many are repeated, and how many no event requires."""
     pairs: list[tuple[set[Any], Counter[Any]]] = [
         (expected.transitions, sent.transitions),
         (expected.recommendations, sent.recommendations),
         (expected.dead_letters, sent.dead_letters),
     ]
-    missing = sum(len(wanted - set(found)) for wanted, found in pairs)
-    repeated = sum(found.total() - len(found) for _, found in pairs)
-    strange = sum(len(set(found) - wanted) for wanted, found in pairs)
-    return missing, repeated, strange
+    missing = sum(len(required - set(actual)) for required, actual in pairs)
+    repeated = sum(actual.total() - len(actual) for _, actual in pairs)
+    unexpected = sum(len(set(actual) - required) for required, actual in pairs)
+    return missing, repeated, unexpected
 
 
 def verdict(
     fault: str, delivery: str, settings: Settings, folders: Iterable[Path], events: int, recoveries: list[float], *,
-    may_repeat: bool, mended: bool = False,
+    may_repeat: bool, rolled_back: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """One row of the card."""
+    """One row of the card, once the workers have stopped.
+
+    ``folders`` are the workers' data directories, ``events`` is how many were sent, ``recoveries``
+    are in seconds. ``may_repeat`` and ``rolled_back``: see `faults.card.Row`.
+    """
     expected = account(settings, read_topic(settings, "events"))
     in_log, in_store = in_changelog(settings), newest_rocksdb(folders, settings.partitions)
     lost = twice = 0
     for states, watermarks in (in_log, in_store):
-        gone, again = differences(expected.states, states)
-        lost, twice = max(lost, gone), max(twice, again)
+        lacking, too_many = differences(expected.states, states)
+        lost, twice = max(lost, lacking), max(twice, too_many)
         if watermarks != expected.watermarks:
             lost = max(lost, 1)
-    missing, repeated, strange = count(expected, outputs(settings))
-    learned = settings.model == "null" or (sound(settings) if mended else bit_equal(settings))
-    held = sum(mark + 1 for mark in expected.watermarks.values())
-    whole = held == events
+    missing, repeated, unexpected = count(expected, outputs(settings))
+    learned = settings.model == "null" or (sound(settings) if rolled_back else bit_equal(settings))
+    in_topic = sum(mark + 1 for mark in expected.watermarks.values())
+    complete = in_topic == events
     return {
         "fault": fault,
         "delivery": delivery,
         "events": events,
-        "lost": lost + abs(events - held),
-        "double_applied": twice + strange,
+        "lost": lost + abs(events - in_topic),
+        "double_applied": twice + unexpected,
         "missing": missing,
         "repeated": repeated,
         "recovery_seconds": round(statistics.median(recoveries), 2) if recoveries else None,
         "worst_recovery_seconds": round(max(recoveries), 2) if recoveries else None,
-        "model": "null" if settings.model == "null" else ("mended" if mended else "bit-equal") if learned else "wrong",
-        "ok": whole and learned and not (lost or twice or strange or missing) and (may_repeat or not repeated),
+        "model": "null" if settings.model == "null" else ("rolled back" if rolled_back else "bit-equal") if learned else "wrong",
+        "ok": complete and learned and not (lost or twice or unexpected or missing) and (may_repeat or not repeated),
     }

@@ -1,4 +1,8 @@
-"""Writes the bytes of this version of Ouzel. Run once per version; the files of earlier versions stay, and are read for ever."""
+"""Writes a session, a deletion marker and a snapshot in the stored formats of this version.
+
+Run it once for each version of a format. The files of earlier versions stay, and every later
+version must read them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ HERE = Path(__file__).parent
 
 
 def session() -> bytes:
-    """A state after a view, a purchase, a dislike and a view in another session."""
+    """A packed state after a view, a purchase, a dislike, and a view in a second session."""
     state = State()
     for number, (item, kind, name) in enumerate(
         [("a", "view", None), ("b", "purchase", None), ("c", "dislike", None), ("d", "view", "phone")]
@@ -32,7 +36,7 @@ def session() -> bytes:
 
 
 def snapshot() -> list[bytes]:
-    """A small model as records of the model topic: a JSON line of headers, then the value, for each."""
+    """The records of a small model's snapshot, each as a line of JSON headers and the value."""
     model = build("hybrid", 1, encoder="recency", profile="fast", max_items=300)
     model.warmup()
     learned(model, ring(96, items=12))

@@ -14,7 +14,7 @@ from streams.settings import Settings
 
 @pytest.fixture
 def settings(broker: str, tmp_path: Path) -> Settings:
-    """Topics made, on each broker that there is."""
+    """Settings with topics created; the test runs once on each broker."""
     made = fresh_settings(broker, tmp_path)
     create_topics(made)
     return made
@@ -22,7 +22,7 @@ def settings(broker: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
-    """Makes workers; none outlives the test."""
+    """A function that starts a worker process; all of them are killed after the test."""
     started: list[WorkerProcess] = []
 
     def make(settings: Settings, **extra: str) -> WorkerProcess:

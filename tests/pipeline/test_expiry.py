@@ -1,4 +1,4 @@
-"""Sessions expire by Kafka time, so state is bounded by the users of the last days and not by all there ever were."""
+"""Sessions expire by Kafka time, so only the users of the last days have a state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USERS = 600
 
 
 def produce_at(settings: Settings, users: list[str], began: int, every_ms: int) -> None:
-    """One click of each user, at Kafka times of our choosing, all on partition 0."""
+    """Send one click of each user to partition 0, the first at Kafka time ``began`` (epoch ms)."""
     producer = KafkaProducer(bootstrap_servers=settings.broker, acks="all")
     sent = []
     for number, user in enumerate(users):
@@ -33,12 +33,10 @@ def produce_at(settings: Settings, users: list[str], began: int, every_ms: int) 
     producer.close()
 
 
-def test_sessions_of_users_who_are_gone_leave_disk_and_changelog(
-    kafka: str, tmp_path: Path, worker: Callable[..., WorkerProcess]
-) -> None:
+def test_expired_sessions_leave_disk_and_changelog(kafka: str, tmp_path: Path, worker: Callable[..., WorkerProcess]) -> None:
     settings = fresh_settings(kafka, tmp_path, session_ttl_s=TTL_S, partitions=1, max_poll_records=8)
     create_topics(settings)
-    yesterday = int(time.time() * 1000) - 86_400_000  # a broker refuses the future and removes what is past its retention
+    yesterday = int(time.time() * 1000) - 86_400_000  # brokers refuse future times, and delete old ones
     gone = [f"gone-{number}" for number in range(USERS)]
     produce_at(settings, gone, yesterday, every_ms=10)
     later = [f"later-{number % 20}" for number in range(200)]
@@ -46,7 +44,7 @@ def test_sessions_of_users_who_are_gone_leave_disk_and_changelog(
     running = worker(settings)
     running.wait_ready()
     wait_done(settings, USERS + len(later))
-    wait_until(lambda: running.metrics().get("ouzel_sessions_expired_total") == USERS, "all who are gone have expired")
+    wait_until(lambda: running.metrics().get("ouzel_sessions_expired_total") == USERS, "all sessions of the first users expired")
     assert running.stop() == 0, running.tail()
     for states, watermarks in (in_rocksdb(settings.data_dir, 1), in_changelog(settings)):
         assert sorted(states[0]) == sorted({f"u:{user}".encode() for user in later})

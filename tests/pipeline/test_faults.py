@@ -1,4 +1,7 @@
-"""The short form of the fault card, and the control: the oracle finds what a stock Faust app loses. Whole: `make faults`."""
+"""The short form of the fault card, and its control: what a stock Faust app loses is detected.
+
+`make faults` runs the card in full.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,20 @@ from support.running import environment, free_port
 
 SCALE = 0.05
 STUCK_AFTER_S = 20.0
-"""The stock app may lose count of what it has done, and then it commits no more."""
+"""The stock app may lose track of its offsets and stop committing."""
 
 
 @pytest.mark.parametrize(("name", "delivery"), SHORT)
 def test_nothing_is_lost_and_nothing_applied_twice(kafka_home: Path, tmp_path: Path, name: str, delivery: str) -> None:
-    (found,) = (row for row in CARD if row.name == name)
-    told = run(found, delivery, kafka_home, tmp_path, SCALE)
-    assert told["ok"], told
-    assert (told["lost"], told["double_applied"], told["missing"]) == (0, 0, 0)
-    assert told["events"] > 50
+    (row,) = (row for row in CARD if row.name == name)
+    result = run(row, delivery, kafka_home, tmp_path, SCALE)
+    assert result["ok"], result
+    assert (result["lost"], result["double_applied"], result["missing"]) == (0, 0, 0)
+    assert result["events"] > 50
 
 
-def test_the_oracle_finds_what_a_stock_faust_app_loses_or_applies_twice(kafka_home: Path, tmp_path: Path) -> None:
-    """Or the check could not fail."""
+def test_the_oracle_detects_what_a_stock_faust_app_loses_or_applies_twice(kafka_home: Path, tmp_path: Path) -> None:
+    """Proves that the check of the card can fail."""
     rig = Rig(kafka_home, tmp_path, SCALE, workers=0, rate=300.0, model="null")
     with rig:
         env = environment(rig.settings)
@@ -58,6 +61,6 @@ def test_the_oracle_finds_what_a_stock_faust_app_loses_or_applies_twice(kafka_ho
             finally:
                 process.terminate()
                 process.wait(30)
-        told = verdict("control", "stock", rig.settings, [], events, [], may_repeat=True)
-    assert not told["ok"]
-    assert told["double_applied"] + told["missing"] > 0, told
+        result = verdict("control", "stock", rig.settings, [], events, [], may_repeat=True)
+    assert not result["ok"]
+    assert result["double_applied"] + result["missing"] > 0, result

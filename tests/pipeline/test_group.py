@@ -1,4 +1,4 @@
-"""A worker's app in its group: it stops in the midst of a rebalance, and gives no false alarm."""
+"""A worker's app in its group: it stops during a rebalance and reports lag without false alarms."""
 
 from __future__ import annotations
 
@@ -27,21 +27,29 @@ Result = TypeVar("Result")
 
 @pytest.fixture
 def failures(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
-    """What the apps fail with. Threads of an app that a failed test leaves behind do not keep pytest."""
+    """The errors that the apps fail with.
+
+    Threads of an app that a failed test leaves behind are daemons, so that pytest can end.
+    """
     daemon = property(lambda thread: thread._daemonic, lambda thread, _: setattr(thread, "_daemonic", True))
     monkeypatch.setattr(WorkerThread, "daemon", daemon, raising=False)
     return []
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """As `asyncio.run`, but after an error nothing is waited for: Faust's services swallow cancellations."""
+    """Run a coroutine as `asyncio.run` does, but without waiting for other tasks after an error.
+
+    Faust's services swallow cancellations, so such a wait might not end.
+    """
     loop = asyncio.new_event_loop()
     result = loop.run_until_complete(main)
     loop.close()
     return result
 
 
-def an_app(settings: Settings, failures: list[BaseException], ack: Callable[[Any], None]) -> App:
+def make_app(settings: Settings, failures: list[BaseException], ack: Callable[[Any], None]) -> App:
+    """An app whose agent passes each event to ``ack``."""
+
     async def recommend(stream: Any) -> None:
         stream.enable_acks = False
         async for event in stream.events():
@@ -53,9 +61,9 @@ def an_app(settings: Settings, failures: list[BaseException], ack: Callable[[Any
     return app
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not holds():
+        while not condition():
             await asyncio.sleep(0.01)
 
 
@@ -66,26 +74,32 @@ async def started(app: App) -> App:
 
 
 async def stops(app: App) -> bool:
-    """Whether it does so in time; Faust swallows cancellations, so nothing here is cancelled."""
+    """Whether the app stops in time. This cancels nothing, because Faust swallows cancellations."""
     stopping = asyncio.ensure_future(app.stop_cleanly())
     await asyncio.wait({stopping}, timeout=STOP_WITHIN_S)
     return stopping.done() and stopping.exception() is None
 
 
+def consumer_thread(app: App) -> Any:
+    """The thread in which Faust runs aiokafka's consumer. Faust has no public name for it."""
+    return app.consumer._thread
+
+
 def rejoin(app: App) -> None:
-    thread = app.consumer._thread
+    """Make the app join its group again, which rebalances the group. aiokafka has no public way."""
+    thread = consumer_thread(app)
     thread.thread_loop.call_soon_threadsafe(thread._consumer._coordinator.request_rejoin)
 
 
 @pytest.mark.parametrize("phase", ["on_partitions_revoked", "on_partitions_assigned"])
-def test_a_rebalance_under_way_ends_and_so_does_the_stop(
+def test_a_stop_during_a_rebalance_ends_and_lets_the_rebalance_end(
     kafka: str, tmp_path: Path, failures: list[BaseException], phase: str
 ) -> None:
     settings = fresh_settings(kafka, tmp_path)
     create_topics(settings)
 
     async def main() -> bool:
-        app = await started(an_app(settings, failures, lambda event: event.ack()))
+        app = await started(make_app(settings, failures, lambda event: event.ack()))
         entered, stopping = asyncio.Event(), asyncio.Event()
         answers = []
 
@@ -98,7 +112,7 @@ def test_a_rebalance_under_way_ends_and_so_does_the_stop(
         rejoin(app)
         await until(entered.is_set)
         stopped = asyncio.ensure_future(stops(app))
-        await until(app.consumer._thread._stopped.is_set)
+        await until(lambda: bool(consumer_thread(app).should_stop))
         stopping.set()
         return await stopped and len(answers) == 1
 
@@ -114,23 +128,23 @@ def test_a_stop_does_not_wait_for_a_member_that_does_not_rejoin(
     create_topics(settings)
 
     async def main() -> None:
-        held: list[Any] = []
+        unacknowledged: list[Any] = []
         released = asyncio.Event()
 
         def hold(event: Any) -> None:
-            held.append(event)
+            unacknowledged.append(event)
             if released.is_set():
                 event.ack()
 
-        leaves = await started(an_app(settings, failures, lambda event: event.ack()))
-        holds = await started(an_app(beside, failures, hold))
+        leaves = await started(make_app(settings, failures, lambda event: event.ack()))
+        holds = await started(make_app(beside, failures, hold))
         await asyncio.to_thread(produce, settings, clicks(500, users=50))
-        await until(lambda: bool(held))
+        await until(lambda: bool(unacknowledged))
         rejoin(leaves)
         await until(lambda: bool(holds.rebalancing))
         assert await stops(leaves)
         released.set()
-        for event in held:
+        for event in unacknowledged:
             event.ack()
         await until(lambda: len(holds.consumer.assignment()) == 2 * settings.partitions and not holds.rebalancing)
         assert await stops(holds)
@@ -139,7 +153,7 @@ def test_a_stop_does_not_wait_for_a_member_that_does_not_rejoin(
     assert failures == []
 
 
-def test_changelogs_that_no_stream_reads_are_no_alarm(
+def test_changelogs_that_no_stream_reads_raise_no_alarm(
     kafka: str, tmp_path: Path, failures: list[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = fresh_settings(kafka, tmp_path)
@@ -149,10 +163,10 @@ def test_changelogs_that_no_stream_reads_are_no_alarm(
         return [tp for tp in app.consumer.assignment() if tp.topic != app.events_name and (app.consumer.highwater(tp) or 0) > 0]
 
     async def main() -> None:
-        app = await started(an_app(settings, failures, lambda event: event.ack()))
+        app = await started(make_app(settings, failures, lambda event: event.ack()))
         await asyncio.to_thread(produce, settings, [(b"s-key", None)] * 40, "sessions-changelog")
         await until(lambda: bool(unread(app)))
-        app.consumer._thread.tp_stream_timeout_secs = 0.0
+        consumer_thread(app).tp_stream_timeout_secs = 0.0
         await app.consumer.verify_all_partitions_active()
         assert await stops(app)
 
@@ -161,7 +175,7 @@ def test_changelogs_that_no_stream_reads_are_no_alarm(
     assert failures == []
 
 
-def test_lag_is_told_through_a_rebalance_and_only_of_what_is_ours(
+def test_lag_is_reported_during_a_rebalance_and_only_for_own_partitions(
     kafka: str, tmp_path: Path, failures: list[BaseException]
 ) -> None:
     settings = fresh_settings(kafka, tmp_path)
@@ -170,14 +184,14 @@ def test_lag_is_told_through_a_rebalance_and_only_of_what_is_ours(
     events = 500
 
     async def main() -> None:
-        stays = an_app(settings, failures, lambda event: stays.consumer.abandon(event.message))
+        stays = make_app(settings, failures, lambda event: stays.consumer.abandon(event.message))
         await started(stays)
         await asyncio.to_thread(produce, settings, clicks(events, users=50))
         topic = settings.topic("events")
         partitions = [TP(topic, partition) for partition in range(settings.partitions)]
         await until(lambda: sum(stays.consumer.fetched(tp)[0] or 0 for tp in partitions) == events)
         await until(lambda: set(stays.consumer.lag().values()) == {0})
-        joins = an_app(beside, failures, lambda event: joins.consumer.abandon(event.message))
+        joins = make_app(beside, failures, lambda event: joins.consumer.abandon(event.message))
         joining = asyncio.ensure_future(started(joins))
         while not joining.done():
             stays.consumer.progress()
@@ -193,14 +207,14 @@ def test_lag_is_told_through_a_rebalance_and_only_of_what_is_ours(
     assert failures == []
 
 
-def test_an_assignor_that_fails_is_told(
+def test_an_assignor_that_fails_is_reported(
     kafka: str, tmp_path: Path, failures: list[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = fresh_settings(kafka, tmp_path)
     create_topics(settings)
 
     async def main() -> None:
-        app = await started(an_app(settings, failures, lambda event: event.ack()))
+        app = await started(make_app(settings, failures, lambda event: event.ack()))
         assert app.consumer.trouble() is None
 
         def assign(*_: Any) -> None:
@@ -215,19 +229,17 @@ def test_an_assignor_that_fails_is_told(
     run(main())
 
 
-def test_whether_the_group_answers_is_asked_by_a_client_of_its_own(kafka: str, tmp_path: Path) -> None:
+def test_a_client_of_its_own_checks_whether_the_group_answers(kafka: str, tmp_path: Path) -> None:
     settings = fresh_settings(kafka, tmp_path)
-    wait_until(
-        lambda: run(group_answers(settings)), "a broker that has just started makes its topic of groups first", every_s=0.5
-    )
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        nobody = settings.model_copy(update={"broker": f"127.0.0.1:{deaf.getsockname()[1]}"})
-        assert not run(group_answers(nobody))
+    wait_until(lambda: run(group_answers(settings)), "the broker's topic of groups created", every_s=0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        unreachable = settings.model_copy(update={"broker": f"127.0.0.1:{silent.getsockname()[1]}"})
+        assert not run(group_answers(unreachable))
 
 
-async def test_a_broker_that_knows_of_none_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that has just come back."""
+async def test_a_broker_that_knows_no_brokers_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a broker does that has just restarted."""
 
     async def bootstrap(_: AIOKafkaClient) -> None: ...
 

@@ -1,4 +1,4 @@
-"""The journey on a real broker: every event accounted for, in state, changelog and outputs."""
+"""The journey on real brokers: RocksDB, changelog and outputs account for every event."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from support.running import WorkerProcess, fresh_settings, produce, produce_noth
 
 from streams.events.records import POPULAR_KEY
 from streams.kafka.topics import create_topics
+from streams.rules import hash_secret
 from streams.sessions.deletion import marker_key
 from streams.settings import Settings
-from streams.worker import hash_secret
 
 MakeWorker = Callable[..., WorkerProcess]
 
 
-def test_one_transition_and_one_recommendation_per_click_and_sigterm_is_clean(settings: Settings, worker: MakeWorker) -> None:
+def test_each_click_makes_one_transition_and_one_recommendation_and_sigterm_stops_cleanly(
+    settings: Settings, worker: MakeWorker
+) -> None:
     produced = produce(settings, clicks(2000, users=100))
     running = worker(settings)
     running.wait_ready()
@@ -34,7 +36,7 @@ def test_one_transition_and_one_recommendation_per_click_and_sigterm_is_clean(se
     assert counted["ouzel_events_total|event_type=view|outcome=accepted"] == produced
 
 
-def test_a_restart_goes_on_where_it_stopped(settings: Settings, worker: MakeWorker) -> None:
+def test_a_restarted_worker_continues_where_it_stopped(settings: Settings, worker: MakeWorker) -> None:
     for seed in range(2):
         produce(settings, clicks(500, users=20, seed=seed))
         running = worker(settings)
@@ -45,7 +47,7 @@ def test_a_restart_goes_on_where_it_stopped(settings: Settings, worker: MakeWork
     assert_accounted(settings)
 
 
-def test_the_sessions_come_back_from_the_changelog_alone(settings: Settings, worker: MakeWorker) -> None:
+def test_sessions_are_restored_from_the_changelog_alone(settings: Settings, worker: MakeWorker) -> None:
     produce(settings, clicks(500, users=20))
     first = worker(settings)
     first.wait_ready()
@@ -75,7 +77,7 @@ BAD = {
 }
 
 
-def test_each_bad_record_makes_one_dead_letter_and_the_next_event_is_unharmed(settings: Settings, worker: MakeWorker) -> None:
+def test_each_bad_record_becomes_one_dead_letter_and_later_events_are_unharmed(settings: Settings, worker: MakeWorker) -> None:
     good = clicks(len(BAD) + 1, users=1)
     records: list[tuple[bytes | None, bytes | None]] = [(b"user-0", value) for value in BAD.values()]
     mixed = [record for pair in zip(good, records, strict=False) for record in pair]
@@ -98,12 +100,12 @@ def test_each_bad_record_makes_one_dead_letter_and_the_next_event_is_unharmed(se
     assert len(outputs(settings).recommendations) == len(good)
 
 
-def test_a_record_of_five_megabytes_is_one_dead_letter_cut_short(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
+def test_a_record_of_five_megabytes_becomes_one_truncated_dead_letter(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
     settings = fresh_settings(kafka, tmp_path, partitions=1)
     create_topics(settings)
     good = clicks(2, users=1)
-    whole = b'{"user_id": "user-0", "item_id": "' + b"x" * 5_000_000 + b'"}'
-    produced = produce(settings, [good[0], (b"user-0", whole), good[1]])
+    value = b'{"user_id": "user-0", "item_id": "' + b"x" * 5_000_000 + b'"}'
+    produced = produce(settings, [good[0], (b"user-0", value), good[1]])
     running = worker(settings)
     running.wait_ready()
     wait_done(settings, produced)
@@ -112,14 +114,17 @@ def test_a_record_of_five_megabytes_is_one_dead_letter_cut_short(kafka: str, tmp
     headers = {name: value.decode() for name, value in letter.headers}
     where = (headers["topic"], headers["partition"], headers["offset"])
     assert where == (settings.topic("events"), "0", "1")
-    assert (headers["reason"], headers["value_length"]) == ("too_large", str(len(whole)))
-    assert letter.value == whole[: len(letter.value)]
+    assert (headers["reason"], headers["value_length"]) == ("too_large", str(len(value)))
+    assert letter.value == value[: len(letter.value)]
     assert_accounted(settings)
     assert len(outputs(settings).recommendations) == 2
 
 
 def test_a_null_value_with_a_key_deletes_the_user(settings: Settings, worker: MakeWorker) -> None:
-    """His sessions and his recommendations go, a hash stays, and older events do not bring him back; newer ones do."""
+    """Their sessions and recommendations are deleted, and only a hash of the user stays.
+
+    Older events do not bring the user back; newer ones do.
+    """
     produced = produce(settings, [*clicks(20, users=2), (b"user-0", None), *clicks(20, users=2)])
     running = worker(settings)
     running.wait_ready()
@@ -144,7 +149,7 @@ def test_a_null_value_with_a_key_deletes_the_user(settings: Settings, worker: Ma
     assert read_topic(settings, "dead-letters") == []
 
 
-def test_a_users_own_shape_needs_no_rewriting(settings: Settings, worker: MakeWorker) -> None:
+def test_a_field_mapping_reads_events_of_another_shape(settings: Settings, worker: MakeWorker) -> None:
     mapped = settings.model_copy(
         update={"field_mapping": {"user_id": "uid", "item_id": "product.sku", "timestamp": "ts"}, "model": "hybrid"}
     )

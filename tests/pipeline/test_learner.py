@@ -1,4 +1,4 @@
-"""One worker trains, the others follow: through kills, hand-overs and training that goes wrong, on Apache Kafka."""
+"""One worker trains and the others follow, through kills, hand-overs and diverging training."""
 
 from __future__ import annotations
 
@@ -37,22 +37,23 @@ def learners(*workers: WorkerProcess) -> list[WorkerProcess]:
 
 
 def newest_epoch(settings: Settings) -> int:
+    """The epoch of the newest snapshot; -1 if there is none."""
     return next((stored.manifest.epoch for stored in snapshots(settings).newest_first()), -1)
 
 
 def all_learned(settings: Settings) -> bool:
-    """Whether the newest snapshot has all of the log but an open step."""
+    """Whether the newest snapshot has learned the whole log, except for a step that is not full."""
     newest = next(snapshots(settings).newest_first(), None)
     return newest is not None and newest.manifest.transitions_offset > len(read_topic(settings, "transitions")) - 64
 
 
 def in_step(*workers: WorkerProcess) -> bool:
-    """Whether all rank by the same version of a model that has learned."""
+    """Whether all workers rank with the same version of a model that has learned."""
     steps = {worker.scraped()["ouzel_learning_steps"] for worker in workers}
     return len(steps) == 1 and steps != {0.0}
 
 
-def test_followers_rank_by_what_the_learner_trained_and_one_of_them_takes_its_place(
+def test_followers_rank_with_the_learners_parameters_and_one_replaces_a_killed_learner(
     settings: Settings, worker: MakeWorker
 ) -> None:
     first, second = worker(settings), worker(beside(settings, "beside"))
@@ -60,7 +61,7 @@ def test_followers_rank_by_what_the_learner_trained_and_one_of_them_takes_its_pl
         running.wait_ready()
     done = produce(settings, clicks(1500, users=80))
     wait_done(settings, done)
-    wait_until(lambda: in_step(first, second), "the follower has the learner's parameters")
+    wait_until(lambda: in_step(first, second), "the follower on the learner's parameters")
     (learner,) = learners(first, second)
     follower = second if learner is first else first
     trained, followed = learner.metrics(), follower.metrics()
@@ -72,19 +73,19 @@ def test_followers_rank_by_what_the_learner_trained_and_one_of_them_takes_its_pl
     learner.kill()
     done += produce(settings, clicks(1500, users=80, seed=1))
     wait_done(settings, done)
-    wait_until(lambda: newest_epoch(settings) > before, "a snapshot of the new learner")
-    wait_until(lambda: all_learned(settings), "all is learned", every_s=0.5)
-    assert bit_equal(settings), "as if nobody had been killed"
-    told = [from_record(record.value, model_name(settings))[0].epoch for record in read_topic(settings, "model-updates")]
-    assert told == sorted(told)
-    assert len(set(told)) >= 2
+    wait_until(lambda: newest_epoch(settings) > before, "a snapshot by the new learner")
+    wait_until(lambda: all_learned(settings), "everything learned", every_s=0.5)
+    assert bit_equal(settings), "the model is not that of an uninterrupted run"
+    epochs = [from_record(record.value, model_name(settings))[0].epoch for record in read_topic(settings, "model-updates")]
+    assert epochs == sorted(epochs)
+    assert len(set(epochs)) >= 2
     learner.start()
     learner.wait_ready()
-    wait_until(lambda: in_step(first, second), "the old learner follows")
+    wait_until(lambda: in_step(first, second), "the old learner following")
     assert learners(first, second) == [follower]
 
 
-def test_the_learner_stays_the_learner_when_others_come_and_go(settings: Settings, worker: MakeWorker) -> None:
+def test_the_learner_stays_the_learner_when_workers_join_and_leave(settings: Settings, worker: MakeWorker) -> None:
     first, second = worker(settings), worker(beside(settings, "second"))
     for running in (first, second):
         running.wait_ready()
@@ -93,14 +94,14 @@ def test_the_learner_stays_the_learner_when_others_come_and_go(settings: Setting
     third = worker(beside(settings, "third"))
     for _ in range(3):
         third.wait_ready()
-        wait_until(lambda: learners(first, second, third) == [learner], "the same learner")
+        wait_until(lambda: learners(first, second, third) == [learner], "the learner unchanged")
         assert third.stop() == 0, third.tail()
-        wait_until(lambda: learners(first, second) == [learner], "the same learner")
+        wait_until(lambda: learners(first, second) == [learner], "the learner unchanged")
         third.start()
-    assert learner.log.read_text().count('"learns"') == 1, "it never stopped learning"
+    assert learner.log.read_text().count('"learns"') == 1, "the learner stopped learning in between"
 
 
-def test_parameters_that_are_not_finite_are_rolled_back_and_training_goes_on(settings: Settings, worker: MakeWorker) -> None:
+def test_parameters_that_are_not_finite_are_rolled_back_and_training_continues(settings: Settings, worker: MakeWorker) -> None:
     running = worker(settings, module="faults.saboteur", SABOTAGE="model-nan:40")
     running.wait_ready()
     done = 0
@@ -110,8 +111,8 @@ def test_parameters_that_are_not_finite_are_rolled_back_and_training_goes_on(set
     wait_until(lambda: running.scraped()["ouzel_rollbacks_total"] >= 1, "rolled back")
     done += produce(settings, clicks(1000, users=80, seed=9))
     wait_done(settings, done)
-    wait_until(lambda: all_learned(settings), "all is learned", every_s=0.5)
-    told = running.metrics()
-    assert told["ouzel_transitions_learned_total"] <= len(read_topic(settings, "transitions")), "the position never went back"
-    assert 0 < told["ouzel_loss"] < 6
+    wait_until(lambda: all_learned(settings), "everything learned", every_s=0.5)
+    metrics = running.metrics()
+    assert metrics["ouzel_transitions_learned_total"] <= len(read_topic(settings, "transitions")), "the position went back"
+    assert 0 < metrics["ouzel_loss"] < 6
     assert running.stop() == 0, running.tail()

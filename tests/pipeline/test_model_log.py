@@ -1,4 +1,4 @@
-"""The model lives in Kafka: whatever is killed and deleted, it comes back bit for bit, and goes on where it was."""
+"""The model is durable in Kafka: after kills and lost disks it is restored, bit for bit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -32,11 +33,16 @@ def settings(kafka: str, tmp_path: Path) -> Settings:
 
 
 def newest(settings: Settings) -> int:
-    """Where the newest snapshot goes on; 0 where there is none."""
+    """The position of the newest snapshot in the transitions log; 0 if there is none."""
     return next((stored.manifest.transitions_offset for stored in snapshots(settings).newest_first()), 0)
 
 
+def _newer(settings: Settings, than: int) -> bool:
+    return newest(settings) > than
+
+
 def ouzel(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `ouzel`."""
     command = [sys.executable, "-m", "serving.cli", *arguments]
     env = {**environment(settings), "COLUMNS": "200"}
     return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, check=False)
@@ -51,7 +57,7 @@ def test_after_kills_and_with_every_disk_deleted_the_model_is_bit_equal_to_an_un
         done += produce(settings, clicks(700, users=60, seed=seed))
         running = worker(settings)
         running.wait_ready()
-        wait_until(lambda before=before: newest(settings) > before, "a new snapshot")  # type: ignore[misc]
+        wait_until(partial(_newer, settings, before), "a new snapshot")
         running.kill()
         shutil.rmtree(settings.data_dir)
     last = worker(settings)
@@ -60,12 +66,12 @@ def test_after_kills_and_with_every_disk_deleted_the_model_is_bit_equal_to_an_un
     ended = len(read_topic(settings, "transitions"))
     wait_until(lambda: newest(settings) > ended - 64, "the last snapshot")
     assert last.stop() == 0, last.tail()
-    assert '"from_offset": 0' not in last.log.read_text(), "it read the whole log again"
-    found = next(snapshots(settings).newest_first())
-    expected = uninterrupted(settings, found.manifest.transitions_offset)
-    assert found.load() == expected
+    assert '"from_offset": 0' not in last.log.read_text(), "the worker read the whole log again"
+    last_written = next(snapshots(settings).newest_first())
+    expected = uninterrupted(settings, last_written.manifest.transitions_offset)
+    assert last_written.load() == expected
     assert set(outputs(settings).transitions) == account(settings, read_topic(settings, "events")).transitions
-    assert len(list(snapshots(settings).newest_first())) <= 3, "old snapshots stay"
+    assert len(list(snapshots(settings).newest_first())) <= 3, "old snapshots were not removed"
     file = tmp_path / "model.safetensors"
     exported = ouzel(settings, "model", "export", str(file))
     assert exported.returncode == 0, exported.stderr
@@ -73,16 +79,16 @@ def test_after_kills_and_with_every_disk_deleted_the_model_is_bit_equal_to_an_un
     assert file.read_bytes() == expected
 
 
-def test_a_damaged_snapshot_is_told_and_the_older_one_used(settings: Settings, worker: MakeWorker) -> None:
+def test_a_damaged_snapshot_is_logged_and_the_older_one_used(settings: Settings, worker: MakeWorker) -> None:
     produced = produce(settings, clicks(600, users=40))
     first = worker(settings)
     first.wait_ready()
     wait_done(settings, produced)
     wait_until(lambda: newest(settings) > 500, "a snapshot")
     assert first.stop() == 0, first.tail()
-    whole = next(snapshots(settings).newest_first())
-    damaged = msgspec.structs.replace(whole.manifest, snapshot="damaged", transitions_offset=produced)
-    chunks = whole.chunks | {0: whole.chunks[0][:100] + bytes([whole.chunks[0][100] ^ 1]) + whole.chunks[0][101:]}
+    intact = next(snapshots(settings).newest_first())
+    damaged = msgspec.structs.replace(intact.manifest, snapshot="damaged", transitions_offset=produced)
+    chunks = intact.chunks | {0: intact.chunks[0][:100] + bytes([intact.chunks[0][100] ^ 1]) + intact.chunks[0][101:]}
     write_snapshot(settings, damaged, chunks)
     producer = KafkaProducer(bootstrap_servers=settings.broker)
     producer.send(settings.topic("model"), value=b"\x80\x04nonsense")
@@ -93,31 +99,31 @@ def test_a_damaged_snapshot_is_told_and_the_older_one_used(settings: Settings, w
     second.wait_ready()
     counted, log = second.metrics(), second.log.read_text()
     assert log.partition('"model_rebuilt"')[0].count('"snapshot_refused"') == 2
-    assert counted["ouzel_refused_snapshots_total"] in (2, 4), "told at the start, and again once it is the learner"
+    assert counted["ouzel_refused_snapshots_total"] in (2, 4), "counted at the start, and again by the learner"
     assert counted["ouzel_refused_transitions_total"] == 1
-    assert counted["ouzel_learning_steps"] >= whole.manifest.steps
+    assert counted["ouzel_learning_steps"] >= intact.manifest.steps
     assert "snapshot damaged: " in log
-    assert f'"from_offset": {whole.manifest.transitions_offset}' in log
+    assert f'"from_offset": {intact.manifest.transitions_offset}' in log
     assert second.stop() == 0, second.tail()
 
 
-def test_a_log_made_anew_behind_the_snapshot_is_refused(settings: Settings, worker: MakeWorker) -> None:
+def test_a_log_that_ends_before_the_snapshots_position_is_refused(settings: Settings, worker: MakeWorker) -> None:
     produced = produce(settings, clicks(400, users=40))
     first = worker(settings)
     first.wait_ready()
     wait_done(settings, produced)
     wait_until(lambda: newest(settings) > 300, "a snapshot")
     assert first.stop() == 0, first.tail()
-    whole = next(snapshots(settings).newest_first())
-    ahead = msgspec.structs.replace(whole.manifest, snapshot="ahead", transitions_offset=10_000)
-    write_snapshot(settings, ahead, whole.chunks)
+    intact = next(snapshots(settings).newest_first())
+    ahead = msgspec.structs.replace(intact.manifest, snapshot="ahead", transitions_offset=10_000)
+    write_snapshot(settings, ahead, intact.chunks)
     second = worker(settings)
     assert second.process is not None
     assert second.process.wait(60) == 2
     assert "ouzel model export" in second.tail()
 
 
-def test_a_model_of_history_files_is_put_in_service_at_the_logs_end(
+def test_a_model_trained_on_history_is_imported_at_the_end_of_the_log(
     settings: Settings, tmp_path: Path, worker: MakeWorker
 ) -> None:
     history, file = tmp_path / "history.jsonl", tmp_path / "model.safetensors"
@@ -142,7 +148,7 @@ def test_a_model_of_history_files_is_put_in_service_at_the_logs_end(
     assert "live members" in refused.stderr
     produced = produce(settings, clicks(500, users=50, seed=6))
     wait_done(settings, produced)
-    wait_until(lambda: running.scraped()["ouzel_transitions_learned_total"] > 400, "it learns on")
+    wait_until(lambda: running.scraped()["ouzel_transitions_learned_total"] > 400, "learning after the import")
     assert running.stop() == 0, running.tail()
     listed = ouzel(settings, "model", "inspect")
     assert "whole" in listed.stdout

@@ -1,4 +1,4 @@
-"""Workers and tools with exactly the rights that docs/operations.md lists, and with one less, on an Apache Kafka that asks."""
+"""Workers and tools with exactly the rights in docs/operations.md, and with one less."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -36,7 +37,7 @@ DELIVERIES = ("leased", "exactly_once")
 
 @pytest.fixture(scope="module")
 def guard(kafka_home: Path) -> Iterator[AuthorizingBroker]:
-    """A broker that grants nothing by itself."""
+    """A broker with users who have no rights yet."""
     with AuthorizingBroker(kafka_home) as broker:
         assert isinstance(broker, AuthorizingBroker)
         yield broker
@@ -44,25 +45,27 @@ def guard(kafka_home: Path) -> Iterator[AuthorizingBroker]:
 
 @pytest.fixture(scope="module")
 def user() -> Callable[[], str]:
-    """Names of users that nothing was granted to."""
+    """A function that returns a user without rights, another one at each call."""
     numbers = count()
     return lambda: USERS[next(numbers)]
 
 
 @pytest.fixture
 def settings(guard: AuthorizingBroker, tmp_path: Path) -> Settings:
-    """The administrator's, with topics."""
+    """The administrator's settings, with topics created."""
     made = fresh_settings(guard.bootstrap, tmp_path, **FAST)
     create_topics(made)
     return made
 
 
 def as_user(settings: Settings, guard: AuthorizingBroker, user: str) -> Settings:
+    """The settings with the user's login."""
     changes = {name.removeprefix("OUZEL_").lower(): value for name, value in guard.login(user).items()}
     return Settings(**settings.model_dump() | changes)
 
 
 def of_worker(settings: Settings) -> list[Right]:
+    """The documented rights of a worker with this delivery."""
     rights = documented("worker", settings)
     return rights if settings.delivery == "exactly_once" else [right for right in rights if right.kind != "TRANSACTIONALID"]
 
@@ -70,49 +73,54 @@ def of_worker(settings: Settings) -> list[Right]:
 def first_offset(settings: Settings, name: str) -> int:
     consumer = KafkaConsumer(**client_config(settings), group_id=None)
     tp = TopicPartition(settings.topic(name), 0)
-    found: int = consumer.beginning_offsets([tp])[tp]
+    offset: int = consumer.beginning_offsets([tp])[tp]
     consumer.close()
-    return found
+    return offset
 
 
-def assert_exactly(rights: list[Right], asked: dict[Right, bool], perhaps: str = "") -> None:
-    """Everything that was asked for is documented and was allowed, and everything that is documented was asked for.
+def assert_exactly(rights: list[Right], decisions: dict[Right, bool], perhaps: str = "") -> None:
+    """Assert that the documented rights are those that a user requested, and that all were granted.
 
-    ``perhaps``: of this topic records may be fetched, unasked, before the client that wants to know its end is closed.
+    ``perhaps``: the rights to this topic may be documented and not requested. A client that only
+    asks for the end of the topic may fetch records before it is closed.
     """
-    assert asked, "the broker logged no decision"
-    assert [right for right, allowed in asked.items() if not (allowed and any(own.covers(right) for own in rights))] == []
-    unused = [own for own in rights if not any(own.operation == right.operation and own.covers(right) for right in asked)]
-    assert [own for own in unused if own.name != perhaps] == []
+    assert decisions, "the broker logged no decision"
+    refused = [right for right, allowed in decisions.items() if not (allowed and any(own.covers(right) for own in rights))]
+    assert refused == [], "requested, but refused or not documented"
+    unused = [own for own in rights if not any(own.operation == right.operation and own.covers(right) for right in decisions)]
+    assert [own for own in unused if own.name != perhaps] == [], "documented, but not requested"
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_a_worker_needs_what_is_documented_and_no_more(
+def test_a_worker_needs_exactly_the_documented_rights(
     guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, worker: MakeWorker, delivery: str
 ) -> None:
     settings, name = Settings(**settings.model_dump() | {"delivery": delivery}), user()
     rights = of_worker(settings)
     guard.grant(name, rights)
-    for _ in range(2):  # the second recovers its sessions from the changelog, and its model from a snapshot
+    for _ in range(2):  # the second worker recovers its sessions and its model
         running, before = worker(settings, **guard.login(name)), first_offset(settings, "model")
         running.wait_ready()
-        wait_until(lambda before=before: learns(settings) > before, "old snapshots removed", every_s=0.2)  # type: ignore[misc]
+        wait_until(partial(_removes_snapshots, settings, before), "old snapshots removed", every_s=0.2)
         wait_done(settings, len(read_topic(settings, "events")))
         assert running.stop() == 0, running.tail()
         shutil.rmtree(settings.data_dir)
-    assert_exactly(rights, guard.asked(name))
+    assert_exactly(rights, guard.decisions(name))
     expected, sent = account(settings, read_topic(settings, "events")), outputs(settings)
     assert set(sent.recommendations) == expected.recommendations
     assert set(sent.dead_letters) == expected.dead_letters != set()
 
 
-def learns(settings: Settings) -> int:
-    """Sends some more to learn; returns where the oldest snapshot begins, which moves when there are more than two."""
+def _removes_snapshots(settings: Settings, first: int) -> bool:
+    """Send more events to learn from; whether the snapshot at offset ``first`` has been removed.
+
+    A worker removes a snapshot once it has written two more.
+    """
     produce(settings, [*clicks(40, users=20, seed=time.monotonic_ns()), (b"ann", b"no event")])
-    return first_offset(settings, "model")
+    return first_offset(settings, "model") > first
 
 
-def test_each_right_that_a_worker_lacks_is_told_before_it_begins(
+def test_each_right_that_a_worker_lacks_is_reported_at_its_start(
     guard: AuthorizingBroker, user: Callable[[], str], settings: Settings
 ) -> None:
     for lacking in of_worker(settings):
@@ -128,13 +136,13 @@ def test_each_right_that_a_worker_lacks_is_told_before_it_begins(
 
 
 @pytest.mark.parametrize(("delivery", "kind"), [("leased", "GROUP"), ("exactly_once", "TRANSACTIONALID")])
-def test_a_worker_that_may_not_ends_with_2_and_says_why(
+def test_a_worker_without_a_right_exits_with_2_and_says_why(
     guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, worker: MakeWorker, delivery: str, kind: str
 ) -> None:
     settings, name = Settings(**settings.model_dump() | {"delivery": delivery}), user()
     guard.grant(name, [right for right in of_worker(settings) if right.kind != kind])
     running = worker(settings, **guard.login(name))
-    wait_until(lambda: not running.alive, "the end of the worker")
+    wait_until(lambda: not running.alive, "the worker ended")
     assert running.process is not None
     assert running.process.returncode == 2, running.tail()
     log = running.log.read_text()
@@ -143,11 +151,11 @@ def test_a_worker_that_may_not_ends_with_2_and_says_why(
     assert "Traceback" not in log
 
 
-def test_whoever_may_do_everything_is_told_nothing(settings: Settings) -> None:
+def test_an_administrator_lacks_no_right(settings: Settings) -> None:
     assert not_allowed(settings, describe_topics(settings)) == []
 
 
-def test_serve_needs_what_is_documented_and_no_more(
+def test_serve_needs_exactly_the_documented_rights(
     guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, tmp_path: Path
 ) -> None:
     name, rights = user(), documented("serve", settings)
@@ -165,7 +173,7 @@ def test_serve_needs_what_is_documented_and_no_more(
         finally:
             if serve.alive:
                 serve.kill()
-    assert_exactly(rights, guard.asked(name))
+    assert_exactly(rights, guard.decisions(name))
 
 
 TOOLS = {
@@ -181,7 +189,7 @@ TOOLS = {
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_tool_needs_what_is_documented_and_no_more(
+def test_a_tool_needs_exactly_the_documented_rights(
     guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, tmp_path: Path, tool: str
 ) -> None:
     name, rights = user(), documented(tool, settings)
@@ -191,16 +199,19 @@ def test_a_tool_needs_what_is_documented_and_no_more(
     with some_of_everything(settings) as again:
         command = [sys.executable, "-m", "serving.cli", *TOOLS[tool]]
         running = subprocess.Popen(command, cwd=tmp_path, env=environment(settings) | guard.login(name), stderr=subprocess.PIPE)
-        wait_until(lambda: again() or running.poll() is not None, "the end of the tool", every_s=0.3)
+        wait_until(lambda: again() or running.poll() is not None, "the tool ended", every_s=0.3)
     assert running.stderr is not None
     assert running.wait() == 0, running.stderr.read()
     running.stderr.close()
-    assert_exactly(rights, guard.asked(name), settings.topic("model-updates") if tool == "model import" else "")
+    assert_exactly(rights, guard.decisions(name), settings.topic("model-updates") if tool == "model import" else "")
 
 
 @contextmanager
 def some_of_everything(settings: Settings, without: tuple[str, ...] = ("learner",)) -> Iterator[Callable[[], None]]:
-    """A committed offset, a transition, a dead letter, a snapshot; topics ``without``; and what sends one more recommendation."""
+    """Fill the topics and commit an offset, so that every tool has something to do.
+
+    The topics ``without`` are deleted. Yields a function that sends one more recommendation.
+    """
     producer = KafkaProducer(bootstrap_servers=settings.broker)
     chunks, manifest = to_records(
         take(settings.model, new_model(settings)), "one", transitions_offset=0, epoch=0, steps=0, created_at=0
@@ -212,7 +223,7 @@ def some_of_everything(settings: Settings, without: tuple[str, ...] = ("learner"
     producer.send(settings.topic("items"), b'{"item_id": "mug"}', b"mug")
     producer.flush()
     client = admin(settings)
-    for topic in without:  # so that there is one to make
+    for topic in without:  # so that `ouzel topics create` has one to create
         client.delete_topics([settings.topic(topic)])
     client.close()
     consumer = KafkaConsumer(**client_config(settings), group_id=settings.app_id)

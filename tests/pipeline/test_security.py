@@ -1,9 +1,8 @@
-"""Security is set once and reaches every client: kafka-python, aiokafka and Faust, on an Apache Kafka that asks for it."""
+"""One set of security settings reaches every client: kafka-python, aiokafka and Faust."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -27,7 +26,7 @@ LOGIN = "org.apache.kafka.common.security"
 
 
 class Certificates:
-    """An authority of our own, and a certificate with its key for 127.0.0.1, broker and client alike."""
+    """A certificate authority, and one certificate for 127.0.0.1 that broker and clients use."""
 
     def __init__(self, folder: Path) -> None:
         self.authority, self.certificate, self.key = (folder / name for name in ("ca.pem", "own.pem", "own.key"))
@@ -47,7 +46,7 @@ class Certificates:
 
 
 class SecuredBroker(ApacheBroker):
-    """A listener for each protocol; TLS without a password asks for the client's certificate."""
+    """A broker with a listener for each protocol; that of ``SSL`` requires a client certificate."""
 
     def __init__(self, home: Path, certificates: Certificates) -> None:
         super().__init__(home)
@@ -55,8 +54,9 @@ class SecuredBroker(ApacheBroker):
         protocols = ("SASL_PLAINTEXT", "SASL_SSL", "SSL")
         self.addresses = dict(zip(protocols, (f"127.0.0.1:{port}" for port in free_ports(3)), strict=True))
 
-    def _properties(self) -> dict[str, str]:
-        properties, more = super()._properties(), ",".join(f"{name}://{at}" for name, at in self.addresses.items())
+    def properties(self) -> dict[str, str]:
+        """The configuration with these listeners, their users and certificates."""
+        properties, more = super().properties(), ",".join(f"{name}://{at}" for name, at in self.addresses.items())
         for name in ("listeners", "advertised.listeners"):
             properties[name] += f",{more}"
         for listener in ("sasl_plaintext", "sasl_ssl"):
@@ -77,14 +77,11 @@ class SecuredBroker(ApacheBroker):
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    """A broker that knows the user ann."""
-    home = os.environ.get("KAFKA_HOME")
-    if not home:
-        pytest.skip("KAFKA_HOME is not set: no Apache Kafka")
+def secured(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """A broker that has the user ann, with a password for each mechanism."""
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed: no certificates")
-    with SecuredBroker(Path(home), Certificates(tmp_path_factory.mktemp("tls"))) as broker:
+    with SecuredBroker(kafka_home, Certificates(tmp_path_factory.mktemp("tls"))) as broker:
         assert isinstance(broker, SecuredBroker)
         client = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
@@ -95,6 +92,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]
 
 
 def with_security(broker: SecuredBroker, directory: Path, protocol: str, mechanism: str | None, **changes: object) -> Settings:
+    """Settings that connect as ann by this protocol and mechanism."""
     fields: dict[str, object] = {"security_protocol": protocol}
     if mechanism:
         fields |= {"sasl_mechanism": mechanism, "sasl_username": "ann", "sasl_password": SECRET}
@@ -106,16 +104,17 @@ def with_security(broker: SecuredBroker, directory: Path, protocol: str, mechani
 
 
 def in_environment(settings: Settings) -> dict[str, str]:
-    found = {name: getattr(settings, name) for name in Settings.model_fields if name.startswith(("sasl_", "ssl_", "security_"))}
-    found["sasl_password"] = settings.sasl_password.get_secret_value() if settings.sasl_password else None
-    return {f"OUZEL_{name.upper()}": str(value) for name, value in found.items() if value is not None}
+    """The security settings as ``OUZEL_*`` variables."""
+    fields = {name: getattr(settings, name) for name in Settings.model_fields if name.startswith(("sasl_", "ssl_", "security_"))}
+    fields["sasl_password"] = settings.sasl_password.get_secret_value() if settings.sasl_password else None
+    return {f"OUZEL_{name.upper()}": str(value) for name, value in fields.items() if value is not None}
 
 
 @pytest.mark.parametrize(
     ("protocol", "mechanism"),
     [("SASL_PLAINTEXT", "PLAIN"), ("SASL_SSL", "SCRAM-SHA-512"), ("SSL", None)],
 )
-def test_the_journey(
+def test_events_become_recommendations_by_each_protocol(
     secured: SecuredBroker, tmp_path: Path, worker: Callable[..., WorkerProcess], protocol: str, mechanism: str | None
 ) -> None:
     settings = with_security(secured, tmp_path, protocol, mechanism)
@@ -132,41 +131,41 @@ def test_the_journey(
         auto_offset_reset="earliest",
         consumer_timeout_ms=30_000,
     )
-    found: list[str] = []
+    clicked: list[str] = []
     for record in consumer:
-        found += [json.loads(record.value)["prefix"][-1]] if record.key == b"ann" else []
-        if len(found) == 2:
+        clicked += [json.loads(record.value)["prefix"][-1]] if record.key == b"ann" else []
+        if len(clicked) == 2:
             break
     consumer.close()
-    assert found == ["a", "b"]
+    assert clicked == ["a", "b"]
     assert running.stop() == 0
     assert SECRET not in running.log.read_text()
 
 
-def test_the_other_mechanism_too(secured: SecuredBroker, tmp_path: Path) -> None:
+def test_the_third_mechanism_logs_in_too(secured: SecuredBroker, tmp_path: Path) -> None:
     assert all("missing" in problem for problem in check_topics(with_security(secured, tmp_path, "SASL_SSL", "SCRAM-SHA-256")))
 
 
 @pytest.mark.parametrize(
-    ("protocol", "mechanism", "changes", "told"),
+    ("protocol", "mechanism", "changes", "message"),
     [
         ("SASL_PLAINTEXT", "SCRAM-SHA-256", {"sasl_password": "wrong-word-7"}, "SaslAuthenticationFailedError|user and password"),
         ("SASL_SSL", "PLAIN", {"ssl_cafile": None}, "CERTIFICATE_VERIFY_FAILED"),
         ("SSL", None, {"ssl_certfile": None, "ssl_keyfile": None}, "certificate"),
     ],
 )
-def test_what_the_broker_refuses_is_one_line_without_the_secret(
+def test_a_refused_login_is_one_line_without_the_secret(
     secured: SecuredBroker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     protocol: str,
     mechanism: str | None,
     changes: dict[str, object],
-    told: str,
+    message: str,
 ) -> None:
     monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 2000)
     with pytest.raises(NoBroker) as caught:
         check_topics(with_security(secured, tmp_path, protocol, mechanism, **changes))
-    assert re.search(told, str(caught.value))
+    assert re.search(message, str(caught.value))
     assert "\n" not in str(caught.value)
     assert "wrong-word-7" not in str(caught.value)

@@ -1,3 +1,5 @@
+"""Topics on both brokers: created as required, and checked against what somebody else created."""
+
 from __future__ import annotations
 
 import time
@@ -28,18 +30,19 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 def bare(broker: str, tmp_path: Path) -> Settings:
-    """Nothing made yet."""
+    """Settings without topics."""
     return fresh_settings(broker, tmp_path)
 
 
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+    """Run `ouzel topics` in this process."""
     for name in ("broker", "topic_prefix", "partitions"):
         monkeypatch.setenv(f"OUZEL_{name.upper()}", str(getattr(settings, name)))
     return CliRunner().invoke(build(), ["topics", *arguments])
 
 
 def make(settings: Settings, name: str, partitions: int, **config: str) -> None:
-    """One topic, as somebody else would make it."""
+    """Create one topic, as somebody else would."""
     options = {"num_partitions": partitions, "replication_factor": 1, "configs": config}
     client = admin(settings)
     client.create_topics({settings.topic(name): options})
@@ -47,7 +50,7 @@ def make(settings: Settings, name: str, partitions: int, **config: str) -> None:
     client.close()
 
 
-def test_made_once_and_then_as_they_must_be(bare: Settings) -> None:
+def test_topics_are_created_once_and_as_required(bare: Settings) -> None:
     missing = check_topics(bare)
     assert len(missing) == len(topic_specs(bare))
     assert all("missing" in problem for problem in missing)
@@ -64,7 +67,7 @@ def test_made_once_and_then_as_they_must_be(bare: Settings) -> None:
             assert (state.config or {})[name] == value
 
 
-def test_what_somebody_else_made_wrong_is_listed_and_left_alone(bare: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_topics_of_somebody_else_are_listed_and_not_changed(bare: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     make(bare, "events", 2, **{"cleanup.policy": "compact"})
     make(bare, "transitions", 1, **{"cleanup.policy": "delete", "retention.ms": str(24 * HOUR_MS)})
     make(bare, "sessions-changelog", 4, **{"cleanup.policy": "compact", "min.compaction.lag.ms": "0"})
@@ -97,14 +100,16 @@ def test_a_longer_retention_is_no_problem(bare: Settings) -> None:
     assert check_topics(bare) == []
 
 
-def test_describe_tells_what_is_there(bare: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_describe_shows_what_exists(bare: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     make(bare, "recommendations", 4, **{"cleanup.policy": "compact,delete", "retention.ms": "604800000"})
     printed = run(bare, monkeypatch, "describe").output
     for part in ("cleanup.policy=compact,delete", "retention.ms=604800000", "missing"):
         assert part in printed
 
 
-def test_what_the_embedded_broker_does_not_tell_is_said(embedded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_the_embedded_broker_does_not_report_are_named(
+    embedded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = fresh_settings(embedded, tmp_path)
     make(settings, "events", 4)
     create_topics(settings)
@@ -115,7 +120,7 @@ def test_what_the_embedded_broker_does_not_tell_is_said(embedded: str, tmp_path:
     assert "as far as this broker tells" in result.output
 
 
-def test_a_later_change_on_apache_kafka_is_found(kafka: str, tmp_path: Path) -> None:
+def test_a_later_change_on_apache_kafka_is_detected(kafka: str, tmp_path: Path) -> None:
     settings = fresh_settings(kafka, tmp_path)
     create_topics(settings)
     client = admin(settings)
@@ -127,13 +132,13 @@ def test_a_later_change_on_apache_kafka_is_found(kafka: str, tmp_path: Path) -> 
     assert "cleanup.policy is delete, must be compact" in check_topics(settings)[0]
 
 
-def test_too_few_brokers_is_one_line(kafka: str, tmp_path: Path) -> None:
+def test_too_few_brokers_are_a_one_line_error(kafka: str, tmp_path: Path) -> None:
     with pytest.raises(TopicsError, match="InvalidReplicationFactor") as caught:
         create_topics(fresh_settings(kafka, tmp_path, replication=3))
     assert "\n" not in str(caught.value)
 
 
-def test_no_broker_is_one_line_in_bounded_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_broker_is_a_one_line_error_in_bounded_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert CONNECT_MS <= 10_000
     monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 1000)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Transactions on Apache Kafka: our own, those of whoever produces events, and who is refused."""
+"""Transactions on Apache Kafka: of workers, of other producers, and those that are refused."""
 
 from __future__ import annotations
 
@@ -28,15 +28,13 @@ def settings(kafka: str, tmp_path: Path) -> Settings:
     return made
 
 
-def test_what_a_killed_worker_left_open_is_ended_by_its_restart_and_nothing_comes_twice(
-    settings: Settings, worker: MakeWorker
-) -> None:
+def test_a_restarted_worker_ends_its_open_transaction_and_repeats_nothing(settings: Settings, worker: MakeWorker) -> None:
     running, done = worker(settings, module="faults.saboteur", SABOTAGE="before-commit:kill:3"), 0
     for seed in range(3):
         done += produce(settings, clicks(500, users=60, seed=seed))
-        wait_until(lambda: not running.alive or running.done() == done, "a unit, or the kill")  # noqa: B023
+        wait_until(lambda: not running.alive or running.done() == done, "the events done, or the kill")  # noqa: B023
     assert not running.alive
-    assert len(read_topic(settings, "transitions")) < done, "the third unit is left open"
+    assert len(read_topic(settings, "transitions")) < done, "the transaction of the third unit was committed"
     running.start()
     wait_done(settings, done)
     assert running.stop() == 0, running.tail()
@@ -44,7 +42,7 @@ def test_what_a_killed_worker_left_open_is_ended_by_its_restart_and_nothing_come
 
 
 async def transact(settings: Settings, records: list[tuple[bytes, bytes]], *, commit: bool) -> None:
-    """Somebody else's transaction on the events."""
+    """Send events in a transaction of another producer."""
     async with AIOKafkaProducer(bootstrap_servers=settings.broker, transactional_id=f"{settings.app_id}-user") as producer:
         await producer.begin_transaction()
         for key, value in records:
@@ -53,7 +51,7 @@ async def transact(settings: Settings, records: list[tuple[bytes, bytes]], *, co
 
 
 @pytest.mark.parametrize("delivery", ["leased", "exactly_once"])
-def test_events_of_an_aborted_transaction_never_happened_and_markers_are_no_lag(
+def test_events_of_an_aborted_transaction_are_ignored_and_markers_are_not_lag(
     settings: Settings, worker: MakeWorker, delivery: str
 ) -> None:
     settings = settings.model_copy(update={"delivery": delivery})
@@ -61,7 +59,7 @@ def test_events_of_an_aborted_transaction_never_happened_and_markers_are_no_lag(
     asyncio.run(transact(settings, clicks(200, users=20, seed=1), commit=True))
     running = worker(settings)
     running.wait_ready()
-    wait_until(lambda: running.done() == 200, "the committed ones")
+    wait_until(lambda: running.done() == 200, "the committed events done")
 
     def lags() -> list[float]:
         return [value for name, value in running.metrics().items() if name.startswith("ouzel_consumer_lag")]
@@ -72,8 +70,11 @@ def test_events_of_an_aborted_transaction_never_happened_and_markers_are_no_lag(
     assert_accounted(settings)
 
 
-async def test_the_broker_refuses_the_offsets_of_a_stale_generation_and_of_a_stranger(settings: Settings) -> None:
-    """And aiokafka's own request it would take from anybody, which is why there is ours."""
+async def test_the_broker_refuses_offsets_of_a_stale_generation_and_of_a_non_member(settings: Settings) -> None:
+    """The broker would accept aiokafka's own request from anybody, so `FencedSender` sends another.
+
+    aiokafka has no public names for a producer's sender and a consumer's coordinator.
+    """
     tp = TopicPartition(settings.topic("events"), 0)
     consumer = AIOKafkaConsumer(tp.topic, bootstrap_servers=settings.broker, group_id=settings.app_id, enable_auto_commit=False)
     producer: Any = AIOKafkaProducer(bootstrap_servers=settings.broker, transactional_id=f"{settings.app_id}-test")
@@ -102,16 +103,16 @@ async def test_the_broker_refuses_the_offsets_of_a_stale_generation_and_of_a_str
 
         await commit(1, member)
         await settled(1)
-        for stranger in (member._replace(generation=member.generation - 1), member._replace(member_id="nobody")):
+        for refused in (member._replace(generation=member.generation - 1), member._replace(member_id="nobody")):
             with pytest.raises(Abandoned):
-                await commit(2, stranger)
+                await commit(2, refused)
         await commit(3, member)
         await settled(3)
-    assert len(read_topic(settings, "transitions")) == 2, "what was refused was aborted"
+    assert len(read_topic(settings, "transitions")) == 2, "a refused transaction was not aborted"
 
 
-def test_an_open_transaction_of_somebody_elses_is_lag_but_no_stall(settings: Settings, worker: MakeWorker) -> None:
-    """It ends what can be read; no restart would help."""
+def test_an_open_transaction_of_another_producer_is_lag_but_no_stall(settings: Settings, worker: MakeWorker) -> None:
+    """Nothing behind its first record can be read, and a restart would not change that."""
     stall_s = 5.0
     settings = settings.model_copy(update={"delivery": "leased"})
     running = worker(settings, OUZEL_STALL_TIMEOUT_S=str(stall_s))
@@ -129,7 +130,7 @@ def test_an_open_transaction_of_somebody_elses_is_lag_but_no_stall(settings: Set
             assert running.alive, running.tail()
             assert running.done() == 0
             await producer.commit_transaction()
-        await asyncio.to_thread(wait_until, lambda: (running.done(), running.lag()) == (done, 0), "all of it")
+        await asyncio.to_thread(wait_until, lambda: (running.done(), running.lag()) == (done, 0), "all events done")
 
     asyncio.run(beside())
     assert running.stop() == 0, running.tail()

@@ -1,4 +1,4 @@
-"""Several workers, and one that is stopped, killed or supervised, on Apache Kafka."""
+"""Several workers, and one that is stopped, killed or supervised; on Apache Kafka."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def made(kafka: str, tmp_path: Path, **changes: object) -> Settings:
 
 
 def assert_all_done(settings: Settings) -> Outputs:
-    """The changelog and the outputs are what the events demand; several workers' databases are not looked at."""
+    """Assert that changelog and outputs are what the events require.
+
+    The databases of several workers are not checked.
+    """
     expected, sent = account(settings, read_topic(settings, "events")), outputs(settings)
     assert in_changelog(settings) == (expected.states, expected.watermarks)
     assert set(sent.transitions) == expected.transitions
@@ -39,7 +42,7 @@ def assert_all_done(settings: Settings) -> Outputs:
 
 
 def lagging(worker: WorkerProcess) -> list[str]:
-    """The partitions that a worker tells the lag of."""
+    """The partitions that a worker reports a lag of."""
     return sorted(name for name in worker.metrics() if name.startswith("ouzel_consumer_lag"))
 
 
@@ -47,7 +50,7 @@ def learners(*workers: WorkerProcess) -> list[WorkerProcess]:
     return [worker for worker in workers if worker.metrics().get("ouzel_learner") == 1]
 
 
-def test_workers_come_and_go_under_load_and_one_of_them_is_the_learner(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
+def test_workers_join_and_leave_under_load_and_one_is_the_learner(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
     settings = made(kafka, tmp_path, session_timeout_s=3.0, max_poll_records=32)
     beside = settings.model_copy(update={"data_dir": tmp_path / "beside"})
     records = clicks(4 * SHARE, users=200)
@@ -62,7 +65,7 @@ def test_workers_come_and_go_under_load_and_one_of_them_is_the_learner(kafka: st
     (learner,) = learners(first, second)
     other = second if learner is first else first
     learner.kill()
-    wait_until(lambda: learners(other) == [other], "the other one learns")
+    wait_until(lambda: learners(other) == [other], "the other one the learner")
     produce(settings, records[3 * SHARE :])
     third = worker(learner.settings)
     third.wait_ready()
@@ -79,7 +82,7 @@ def test_a_hand_over_without_a_crash_repeats_nothing(kafka: str, tmp_path: Path,
     first.wait_ready()
     second = worker(settings.model_copy(update={"data_dir": tmp_path / "beside"}))
     second.wait_ready()
-    wait_until(lambda: len(lagging(first) + lagging(second)) == settings.partitions, "each partition is one worker's")
+    wait_until(lambda: len(lagging(first) + lagging(second)) == settings.partitions, "one worker for each partition")
     produce(settings, clicks(SHARE, users=200, seed=1))
     assert first.stop() == 0, first.tail()
     wait_done(settings, 2 * SHARE)
@@ -94,14 +97,14 @@ def test_sigterm_under_load_ends_within_ten_seconds_and_repeats_nothing(kafka: s
     running = worker(settings)
     running.wait_ready()
     assert running.stop(STOP_WITHIN_S) == 0, running.tail()
-    assert sum(offset + 1 for offset in in_changelog(settings)[1].values()) < produced, "not under load"
+    assert sum(offset + 1 for offset in in_changelog(settings)[1].values()) < produced, "the worker was done before the stop"
     again = worker(settings)
     wait_done(settings, produced)
     assert again.stop(STOP_WITHIN_S) == 0, again.tail()
     assert_accounted(settings)
 
 
-def test_a_supervised_worker_that_dies_is_started_again(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
+def test_a_supervised_worker_that_dies_is_restarted(kafka: str, tmp_path: Path, worker: MakeWorker) -> None:
     settings = made(kafka, tmp_path, session_timeout_s=3.0)
     supervisor = WorkerProcess(settings, tmp_path / "supervised.log", arguments=("--supervise",)).start()
     try:
@@ -124,13 +127,13 @@ def test_a_supervised_worker_that_dies_is_started_again(kafka: str, tmp_path: Pa
 
 
 def child(of: WorkerProcess) -> int:
-    """The one child process; 0 for none."""
+    """The process id of the only child; 0 if there is none."""
     assert of.process is not None
-    found = subprocess.run(["pgrep", "-P", str(of.process.pid)], capture_output=True, text=True, check=False).stdout.split()
-    return int(found[0]) if found else 0
+    children = subprocess.run(["pgrep", "-P", str(of.process.pid)], capture_output=True, text=True, check=False).stdout.split()
+    return int(children[0]) if children else 0
 
 
-def test_a_sigterm_just_as_the_worker_is_started_reaches_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sigterm_during_the_start_of_the_worker_still_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Signalled(subprocess.Popen[bytes]):
         def __init__(self, *arguments: object, **options: object) -> None:
             super().__init__(*arguments, **options)  # type: ignore[call-overload]

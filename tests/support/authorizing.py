@@ -1,4 +1,4 @@
-"""An Apache Kafka that asks who one is and what one may do, and the table of rights in docs/operations.md."""
+"""An Apache Kafka that checks the rights of users, and the rights table of docs/operations.md."""
 
 from __future__ import annotations
 
@@ -45,37 +45,47 @@ IMPLY_DESCRIBE = {"READ", "WRITE", "DELETE", "ALTER"}
 
 
 class Right(NamedTuple):
-    """That something may be done with a resource; a name that ends with ``*`` is a prefix. All in Kafka's words, upper case."""
+    """The right to an operation on a resource.
+
+    ``kind`` and ``operation`` are Kafka's words in upper case. A ``name`` that ends with ``*`` is a
+    prefix.
+    """
 
     kind: str
     name: str
     operation: str
 
-    def covers(self, asked: Right) -> bool:
-        """Whether what was asked is granted by this."""
-        same = asked.operation == self.operation or (asked.operation == "DESCRIBE" and self.operation in IMPLY_DESCRIBE)
-        named = asked.name.startswith(self.name[:-1]) if self.name.endswith("*") else asked.name == self.name
-        return same and named and asked.kind == self.kind
+    def covers(self, other: Right) -> bool:
+        """Whether a user who has this right also has the other."""
+        same = other.operation == self.operation or (other.operation == "DESCRIBE" and self.operation in IMPLY_DESCRIBE)
+        named = other.name.startswith(self.name[:-1]) if self.name.endswith("*") else other.name == self.name
+        return same and named and other.kind == self.kind
 
 
 class AuthorizingBroker(ApacheBroker):
-    """The plain listener is the administrator's; on ``guarded`` one has a name and what it was granted, and all is logged."""
+    """A broker that logs every decision it makes.
+
+    On ``bootstrap``, every client is an administrator. On ``guarded``, a client logs in as one of
+    `USERS` and may do what that user was granted.
+    """
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
         (port,) = free_ports(1)
         self.guarded = f"127.0.0.1:{port}"
-        self._decisions = self.folder / "decisions.log"
+        self._log = self.folder / "decisions.log"
 
     def command(self) -> tuple[list[str], Mapping[str, str]]:
+        """What to run, with a log of the authorizer's decisions."""
         logging = self.folder / "log4j2.properties"
-        logging.write_text(LOG4J.format(file=self._decisions))
+        logging.write_text(LOG4J.format(file=self._log))
         command, environment = super().command()
-        told = {"KAFKA_LOG4J": str(logging), "KAFKA_LOG4J_OPTS": f"-Dlog4j2.configurationFile={logging}"}
-        return list(command), {**environment, **told}
+        log4j = {"KAFKA_LOG4J": str(logging), "KAFKA_LOG4J_OPTS": f"-Dlog4j2.configurationFile={logging}"}
+        return list(command), {**environment, **log4j}
 
-    def _properties(self) -> dict[str, str]:
-        properties = super()._properties()
+    def properties(self) -> dict[str, str]:
+        """The configuration with the guarded listener, its users and the authorizer."""
+        properties = super().properties()
         for name in ("listeners", "advertised.listeners"):
             properties[name] += f",SASL_PLAINTEXT://{self.guarded}"
         users = " ".join(f'user_{user}="{user}-word"' for user in USERS)
@@ -88,7 +98,7 @@ class AuthorizingBroker(ApacheBroker):
         }
 
     def login(self, user: str) -> dict[str, str]:
-        """The environment of one who comes as this user."""
+        """The environment variables of a process that logs in as this user."""
         return {
             "OUZEL_BROKER": self.guarded,
             "OUZEL_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
@@ -98,7 +108,7 @@ class AuthorizingBroker(ApacheBroker):
         }
 
     def grant(self, user: str, rights: Iterable[Right]) -> None:
-        """Let a user do this; returns when the broker knows."""
+        """Grant rights to a user; returns when the broker has applied them."""
         acls = [_acl(user, right) for right in rights]
         of_user = ACLFilter(
             f"User:{user}",
@@ -109,31 +119,31 @@ class AuthorizingBroker(ApacheBroker):
         )
         client = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         client.create_acls(acls)
-        wait_until(lambda: len(client.describe_acls(of_user)[0]) == len(set(acls)), "the grants", every_s=0.01)
+        wait_until(lambda: len(client.describe_acls(of_user)[0]) == len(set(acls)), "the grants applied", every_s=0.01)
         client.close()
 
-    def asked(self, user: str) -> dict[Right, bool]:
-        """All that a user has asked for, and whether it was always allowed."""
-        found: dict[Right, bool] = {}
-        for line in self._decisions.read_text().splitlines():
-            if (told := DECISION.match(line)) and told[1] == user:
-                right = Right(told[4].upper(), told[5], told[3])
-                found[right] = found.get(right, True) and told[2] == "Allowed"
-        return found
+    def decisions(self, user: str) -> dict[Right, bool]:
+        """Every right that a user has requested, and whether the broker always allowed it."""
+        allowed: dict[Right, bool] = {}
+        for line in self._log.read_text().splitlines():
+            if (decision := DECISION.match(line)) and decision[1] == user:
+                right = Right(decision[4].upper(), decision[5], decision[3])
+                allowed[right] = allowed.get(right, True) and decision[2] == "Allowed"
+        return allowed
 
 
-def documented(who: str, settings: Settings) -> list[Right]:
-    """The rights of ``who`` in docs/operations.md, for the names in these settings."""
+def documented(program: str, settings: Settings) -> list[Right]:
+    """The rights of a program in docs/operations.md, with the names that these settings give."""
     rights = []
     for line in OPERATIONS.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) != 4 or who not in re.findall(r"`([^`]+)`", cells[0]):
+        if len(cells) != 4 or program not in re.findall(r"`([^`]+)`", cells[0]):
             continue
         kind = cells[1].upper().replace(" ", "")
         for name in re.findall(r"`([^`]+)`", cells[2]):
             real = settings.topic_prefix + name.removeprefix("ouzel.") if kind == "TOPIC" else settings.app_id + name[5:]
             rights += [Right(kind, real, _snake(operation)) for operation in cells[3].split(", ")]
-    assert rights, f"docs/operations.md grants nothing to {who}"
+    assert rights, f"docs/operations.md has no rights of {program}"
     return rights
 
 

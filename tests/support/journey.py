@@ -1,4 +1,4 @@
-"""Input for a worker, and the comparison of all that it did with the oracle."""
+"""Events for a worker, and the comparison of its states and outputs with the oracle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from streams.settings import Settings
 
 
 def clicks(count: int, users: int, seed: int = 0) -> list[tuple[bytes, bytes]]:
-    """Clicks of some users over some items, a second apart per click, each with its own event id."""
+    """Clicks as keys and values, one second of event time apart, each with an event id of its own.
+
+    The users and the 200 items are random, and the same for the same ``seed``.
+    """
     rng = random.Random(seed)
     records = []
     for number in range(count):
@@ -29,7 +32,7 @@ def clicks(count: int, users: int, seed: int = 0) -> list[tuple[bytes, bytes]]:
 
 
 def wait_done(settings: Settings, total: int, timeout_s: float = 60.0) -> None:
-    """Until the changelog's watermarks say that every event is done."""
+    """Wait until the watermarks in the changelog say that all ``total`` events are done."""
 
     def done() -> bool:
         return sum(offset + 1 for offset in in_changelog(settings)[1].values()) >= total
@@ -38,7 +41,10 @@ def wait_done(settings: Settings, total: int, timeout_s: float = 60.0) -> None:
 
 
 def assert_accounted(settings: Settings, *, repeats: bool = False) -> None:
-    """State, changelog and outputs equal the independent replay of the input."""
+    """Assert that RocksDB, changelog and outputs equal the oracle's replay of the events.
+
+    With ``repeats``, outputs may occur more than once.
+    """
     expected = account(settings, read_topic(settings, "events"))
     for states, watermarks in (in_rocksdb(Path(settings.data_dir), settings.partitions), in_changelog(settings)):
         assert watermarks == expected.watermarks

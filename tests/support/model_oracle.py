@@ -1,4 +1,4 @@
-"""An independent account of the model: the transitions log learned in one go."""
+"""The oracle of the model: a model that learns the transitions log without interruption."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from streams.settings import Settings
 
 
 def snapshots(settings: Settings) -> SnapshotLog:
-    """What the `model` topic holds."""
-    shelf = SnapshotLog()
+    """The snapshots in the `model` topic."""
+    log = SnapshotLog()
     for record in read_topic(settings, "model"):
-        shelf.add(record)
-    return shelf
+        log.add(record)
+    return log
 
 
 def uninterrupted(settings: Settings, until: int) -> bytes:
-    """The snapshot of a model that learned the log up to an offset, and was never stopped.
+    """The snapshot of a model that has learned the log up to an offset without interruption.
 
-    On a thread of its own: a model's warm-up makes its thread flush denormals, for good.
+    It learns on a thread of its own, because the warm-up of a model makes its thread flush
+    denormals for as long as the thread lives.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_learned, settings, until).result()
@@ -48,16 +49,20 @@ def _learned(settings: Settings, until: int) -> bytes:
 
 
 def sound(settings: Settings) -> bool:
-    """Whether the newest snapshot has every step and position of an uninterrupted model, and only numbers."""
+    """Whether the newest snapshot is finite and as far as an uninterrupted model.
+
+    That is: the same steps, position and number of items. The parameters may differ, as they do
+    after a rollback.
+    """
     newest = next(snapshots(settings).newest_first())
-    found, expected = restore(newest.load()), restore(uninterrupted(settings, newest.manifest.transitions_offset))
-    numbers = all(finite(array) for array in found.state().values() if array.dtype.kind == "f")
-    same = (found.steps, found.position, found.vocabulary_size) == (expected.steps, expected.position, expected.vocabulary_size)
+    model, expected = restore(newest.load()), restore(uninterrupted(settings, newest.manifest.transitions_offset))
+    numbers = all(finite(array) for array in model.state().values() if array.dtype.kind == "f")
+    same = (model.steps, model.position, model.vocabulary_size) == (expected.steps, expected.position, expected.vocabulary_size)
     return numbers and same
 
 
 def write_snapshot(settings: Settings, manifest: Manifest, chunks: Mapping[int, bytes]) -> None:
-    """Put a snapshot of our own making into the log."""
+    """Write a snapshot to the `model` topic: its chunks by number, then its manifest."""
     producer = KafkaProducer(bootstrap_servers=settings.broker)
     name = ("snapshot", manifest.snapshot.encode())
     for number, chunk in chunks.items():
@@ -68,6 +73,6 @@ def write_snapshot(settings: Settings, manifest: Manifest, chunks: Mapping[int, 
 
 
 def bit_equal(settings: Settings) -> bool:
-    """Whether the newest snapshot is that of an uninterrupted model."""
+    """Whether the newest snapshot equals that of an uninterrupted model, byte for byte."""
     newest = next(snapshots(settings).newest_first())
     return newest.load() == uninterrupted(settings, newest.manifest.transitions_offset)

@@ -12,7 +12,10 @@ ITEMS = 60
 
 
 def ring(count: int, seed: int = 0, first: int = 0, items: int = ITEMS) -> Transitions:
-    """Sessions that walk a ring of items, mostly one step at a time."""
+    """Transitions of 20 sessions on a ring of items: 8 of 10 go to the next item.
+
+    The other transitions go to a random item. ``first`` is the offset of the first transition.
+    """
     rng, batch = random.Random(seed), Transitions()
     sessions: dict[int, list[int]] = {}
     for offset in range(first, first + count):
@@ -26,17 +29,17 @@ def ring(count: int, seed: int = 0, first: int = 0, items: int = ITEMS) -> Trans
 
 
 def steps(model: Recommender, batch: Transitions) -> list[Transitions]:
-    """The batch in learning steps of the model."""
+    """Split a batch into learning steps of the model."""
     size = model.step_size
     return [batch.take(range(begin, min(begin + size, len(batch)))) for begin in range(0, len(batch), size)]
 
 
 def learned(model: Recommender, batch: Transitions) -> list[Ranking]:
-    """Learn step by step."""
+    """Learn a batch step by step. Returns the ranking of each prefix from before it was learned."""
     return [ranking for step in steps(model, batch) for ranking in model.test_then_learn(step)]
 
 
 def recall(rankings: Sequence[Ranking], batch: Transitions, k: int = 5) -> float:
-    """Of the prefixes that are not empty."""
+    """Recall@k of the prefixes that are not empty."""
     tested = [(r.items[:k], item) for r, item, prefix in zip(rankings, batch.item, batch.prefix, strict=True) if prefix]
     return sum(item in items for items, item in tested) / len(tested)

@@ -1,4 +1,4 @@
-"""An independent account of what a worker must have done: the input log replayed through the pure step."""
+"""The oracle: what workers must have done, by replaying the events topic through the pure step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -16,25 +16,30 @@ from rocksdict import AccessType, Options, Rdict
 from streams.events.decode import BadRecord, Deletion, EventDecoder
 from streams.events.records import POPULAR_KEY, recommendation_id
 from streams.kafka.connection import consumer_config
+from streams.rules import hash_secret
 from streams.sessions.deletion import marker_key, pack_marker
 from streams.sessions.step import State, owner, pack, session_key, state_key, step, user_key
 from streams.sessions.store import STATE_KEYS, WATERMARK
 from streams.settings import Settings
-from streams.worker import hash_secret
 
 UNCOMPACTED = {"log.cleaner.min.compaction.lag.ms": "86400000"}
-"""For the broker of a long run: of a user's many recommendations only the last would be left to count."""
+"""For the broker of a long run. Compaction would leave only the last of a user's recommendations,
+and the oracle counts them all."""
 EMBEDDED_QUIET_POLLS = 2
-"""The embedded broker tells the end of batched records wrong: there, only silence says that all was read."""
+"""The embedded broker reports a wrong end of the log for batched records. There, this many empty
+polls mean that everything was read."""
 
 
 def read_topic(settings: Settings, name: str) -> list[Any]:
-    """Every record that the topic holds now, per partition in order."""
+    """Every record in the topic, sorted by partition and offset."""
     return sorted(records_of(settings, name), key=lambda record: (record.partition, record.offset))
 
 
 def records_of(settings: Settings, name: str, stuck_after_s: float = 120.0) -> Iterator[Any]:
-    """The same by a plain consumer as they come, as hours of recommendations are more than memory should hold."""
+    """The records in the topic as a plain consumer polls them, for topics too large for memory.
+
+    Fails if the consumer gets nothing for ``stuck_after_s`` before the end of the topic.
+    """
     consumer = KafkaConsumer(**consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
     topic = settings.topic(name)
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
@@ -43,18 +48,23 @@ def records_of(settings: Settings, name: str, stuck_after_s: float = 120.0) -> I
     ends, until = consumer.end_offsets(partitions), time.monotonic() + stuck_after_s
     quiet = 0 if settings.idempotent else -EMBEDDED_QUIET_POLLS
     while quiet < 0 or any(consumer.position(tp) < ends[tp] for tp in partitions):
-        assert time.monotonic() < until, f"{topic}: nothing more in {stuck_after_s} s, before its end"
-        found = consumer.poll(timeout_ms=200)
-        quiet = min(quiet + 1, 0) if not found or settings.idempotent else -EMBEDDED_QUIET_POLLS
-        for polled in found.values():
+        assert time.monotonic() < until, f"{topic}: nothing polled for {stuck_after_s} s before its end"
+        polled = consumer.poll(timeout_ms=200)
+        quiet = min(quiet + 1, 0) if not polled or settings.idempotent else -EMBEDDED_QUIET_POLLS
+        for records in polled.values():
             until = time.monotonic() + stuck_after_s
-            yield from polled
+            yield from records
     consumer.close()
 
 
 @dataclass
 class Account:
-    """What the input demands."""
+    """What the events require.
+
+    Packed states are by partition and key, and watermarks by partition. Transitions and dead
+    letters are named by the partition and offset of their event, recommendations by their id.
+    ``outcomes`` counts the events by their outcome.
+    """
 
     states: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
     watermarks: dict[int, int] = field(default_factory=dict)
@@ -65,7 +75,7 @@ class Account:
 
 
 def account(settings: Settings, events: Iterable[Any]) -> Account:
-    """Replay the records of the events topic, one by one, without units, stores or models."""
+    """Replay the records of the events topic one by one, without units, stores or models."""
     decoder, result = EventDecoder(settings.field_mapping), Account()
     live: dict[tuple[int, bytes], tuple[State, int]] = {}
     markers: dict[tuple[int, bytes], int] = {}
@@ -97,13 +107,13 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
             continue
         name = (partition, state_key(event))
         state, _ = live.get(name, (State(), -1))
-        done = step(state, event, partition, offset, record.timestamp, int(settings.session_gap_s * 1000))
-        result.outcomes[done.outcome] += 1
-        if done.session is not None:
+        stepped = step(state, event, partition, offset, record.timestamp, int(settings.session_gap_s * 1000))
+        result.outcomes[stepped.outcome] += 1
+        if stepped.session is not None:
             live[name] = (state, offset)
-        if done.transition is not None:
+        if stepped.transition is not None:
             result.transitions.add((partition, offset))
-        if done.triggers and done.session is not None:
+        if stepped.triggers and stepped.session is not None:
             result.recommendations.add(recommendation_id(record.topic, partition, offset))
     for (partition, key), (state, offset) in live.items():
         result.states.setdefault(partition, {})[key] = pack(state, offset)
@@ -111,24 +121,24 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
 
 
 def in_rocksdb(data_dir: Path, partitions: int) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
-    """States and watermarks as a stopped worker left them on disk."""
+    """States and watermarks in the RocksDB of a worker that has stopped."""
     states: dict[int, dict[bytes, bytes]] = {}
     watermarks: dict[int, int] = {}
     for partition in range(partitions):
         for path in data_dir.rglob(f"*-{partition}.db"):
             database = Rdict(str(path), options=Options(raw_mode=True), access_type=AccessType.read_only())
-            found = dict(database.items())
+            entries = cast(dict[bytes, bytes], dict(database.items()))
             database.close()
-            if WATERMARK in found:
-                watermarks[partition] = int.from_bytes(found[WATERMARK], "big")
-            kept = {key: value for key, value in found.items() if key[:2] in STATE_KEYS}
-            if kept:
-                states[partition] = kept
+            if WATERMARK in entries:
+                watermarks[partition] = int.from_bytes(entries[WATERMARK], "big")
+            of_sessions = {key: value for key, value in entries.items() if key[:2] in STATE_KEYS}
+            if of_sessions:
+                states[partition] = of_sessions
     return states, watermarks
 
 
 def in_changelog(settings: Settings) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
-    """States and watermarks rebuilt from the changelog alone, the highest source offset per key winning."""
+    """States and watermarks in the changelog: each key's value of the highest source offset."""
     newest: dict[tuple[int, bytes], tuple[int, bytes | None]] = {}
     for record in read_topic(settings, "sessions-changelog"):
         headers = dict(record.headers or ())
@@ -148,7 +158,7 @@ def in_changelog(settings: Settings) -> tuple[dict[int, dict[bytes, bytes]], dic
 
 @dataclass
 class Outputs:
-    """What the output topics hold."""
+    """How often each output occurs in its topic, named as in `Account`."""
 
     transitions: Counter[tuple[int, int]]
     recommendations: Counter[str]
@@ -156,7 +166,7 @@ class Outputs:
 
 
 def outputs(settings: Settings) -> Outputs:
-    """Count every output record by the event that made it."""
+    """Read the output topics. The popularity ranking and tombstones do not count."""
     transitions = (msgspec.json.decode(record.value) for record in records_of(settings, "transitions"))
     published = (r for r in records_of(settings, "recommendations") if r.key != POPULAR_KEY and r.value is not None)
     letters = (dict(record.headers) for record in records_of(settings, "dead-letters"))

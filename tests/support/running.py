@@ -1,4 +1,4 @@
-"""A worker as a process of its own, and a producer that confirms."""
+"""A worker as a process of its own, its settings, and a producer that awaits every confirmation."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.settings import Settings
 
 
-def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 60.0, every_s: float = 0.05) -> None:
-    """Poll a condition; fails by name when it does not come true."""
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0, every_s: float = 0.05) -> None:
+    """Poll a condition until it is true. Fails, and says ``what``, if it does not become true."""
     until = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < until, f"{what}: not within {timeout_s} s"
+    while not condition():
+        assert time.monotonic() < until, f"not within {timeout_s} s: {what}"
         time.sleep(every_s)
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
+    """A port on loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -39,11 +39,11 @@ def free_port() -> int:
 
 
 class EmbeddedAddress(str):
-    """Address of an embedded broker, which knows no producer ids."""
+    """The address of an embedded broker, which has no idempotent producers."""
 
 
 def fresh_settings(broker: str, directory: Path, **changes: object) -> Settings:
-    """Settings that share nothing with another test's."""
+    """Settings with names of their own, so that tests do not share topics, groups or disks."""
     name = uuid.uuid4().hex[:8]
     fields: dict[str, object] = {
         "broker": broker,
@@ -59,7 +59,7 @@ def fresh_settings(broker: str, directory: Path, **changes: object) -> Settings:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """This process's environment, with the settings that tests change."""
+    """This process's environment, with the settings that tests change as ``OUZEL_*`` variables."""
     return {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[1]),
@@ -83,13 +83,17 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def samples(text: str) -> dict[str, float]:
-    """Every sample of a scrape by name and labels: ``name|label=value``."""
-    found = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-    return {s.name + "".join(f"|{k}={v}" for k, v in sorted(s.labels.items())): s.value for s in found}
+    """The samples of a scrape. A sample's name is followed by its labels: ``name|label=value``."""
+    parsed = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {s.name + "".join(f"|{k}={v}" for k, v in sorted(s.labels.items())): s.value for s in parsed}
 
 
 class WorkerProcess:
-    """`ouzel worker` with the settings in its environment; its log is kept in ``log``."""
+    """`ouzel worker` as a process.
+
+    Its settings are in its environment, ``extra`` variables included, and its output goes to
+    ``log``. ``module`` is the Python module to run.
+    """
 
     def __init__(
         self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli", **extra: str
@@ -102,13 +106,13 @@ class WorkerProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> WorkerProcess:
-        """Start the process, without waiting for it to be ready."""
+        """Start the process; `wait_ready` waits until it works."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(self._command, env=self._environment, stdout=out, stderr=out)
         return self
 
     def metrics(self) -> dict[str, float]:
-        """Every sample by name and labels; empty while the endpoint does not answer."""
+        """The `samples` of one scrape; empty if the endpoint does not answer within 2 s."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:
                 text = answer.read().decode()
@@ -117,31 +121,34 @@ class WorkerProcess:
         return samples(text)
 
     def scraped(self) -> dict[str, float]:
-        """The same once the endpoint answers, which that of a busy worker may not do in time; empty of one that has ended."""
-        found: dict[str, float] = {}
+        """The samples of the first scrape that is answered; empty if the worker has ended.
+
+        A busy worker may need more than one.
+        """
+        scrape: dict[str, float] = {}
 
         def answered() -> bool:
-            found.update(self.metrics())
-            return bool(found) or not self.alive
+            scrape.update(self.metrics())
+            return bool(scrape) or not self.alive
 
         wait_until(answered, "metrics")
-        return found
+        return scrape
 
     def done(self) -> float:
-        """Events that it has finished since it started, whatever came of them."""
+        """How many events it has finished since it started, of any outcome."""
         return sum(count for name, count in self.scraped().items() if name.startswith("ouzel_events_total"))
 
     def lag(self) -> float:
-        """Events of its partitions that are not done."""
+        """How many events of its partitions are not done."""
         return sum(left for name, left in self.scraped().items() if name.startswith("ouzel_consumer_lag"))
 
     def memory_mb(self) -> float:
-        """Resident memory. Raises `OSError` or `IndexError` of a process that has just ended."""
+        """Resident memory. Raises `OSError` or `IndexError` if the process has just ended."""
         assert self.process is not None
         return int(Path(f"/proc/{self.process.pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
 
     def wait_ready(self, timeout_s: float = 120.0) -> None:
-        """Until it processes events."""
+        """Wait until it processes events."""
         wait_until(self._ready_or_dead, "worker ready", timeout_s)
         assert self.alive, self.tail()
 
@@ -160,7 +167,7 @@ class WorkerProcess:
         self.process.wait()
 
     def stop(self, timeout_s: float = 15.0) -> int:
-        """SIGTERM; returns the exit code."""
+        """Send SIGTERM, and return the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout_s)
@@ -171,7 +178,7 @@ class WorkerProcess:
 
 
 def produce(settings: Settings, records: Iterable[tuple[bytes | None, bytes | None]], topic: str = "events") -> int:
-    """Send records to the events topic, or another, and await every confirmation."""
+    """Send records to a topic and await every confirmation. Returns how many."""
     producer = KafkaProducer(bootstrap_servers=settings.broker, acks="all", linger_ms=5, max_request_size=20_000_000)
     futures = [producer.send(settings.topic(topic), key=key, value=value) for key, value in records]
     producer.flush()
@@ -182,7 +189,7 @@ def produce(settings: Settings, records: Iterable[tuple[bytes | None, bytes | No
 
 
 def produce_nothing(settings: Settings, partition: int) -> None:
-    """Send a record with neither key nor value, which kafka-python refuses to."""
+    """Send an event with neither key nor value, which kafka-python refuses to send."""
 
     async def send() -> None:
         async with AIOKafkaProducer(bootstrap_servers=settings.broker) as producer:

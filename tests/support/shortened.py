@@ -1,4 +1,4 @@
-"""Rules as they are, but faster: every window and every `for` is divided. Thresholds stay."""
+"""Prometheus rules with shorter windows and `for`s, for tests; thresholds stay."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ WINDOW = re.compile(r"(?<=\[)\w+(?=\])")
 
 
 def shortened(path: Path, by: int, folder: Path) -> Path:
-    """Write a file's rules with all durations divided by so much, and at least a second; returns the new file."""
+    """Write a copy of a rules file with its durations divided ``by`` a number; return its path.
 
-    def less(duration: str) -> str:
+    A duration is a whole number of seconds, and at least one.
+    """
+
+    def shorter(duration: str) -> str:
         seconds = promql_parser.parse_duration(duration).total_seconds() / by
         return f"{max(round(seconds), 1)}s"
 
@@ -22,9 +25,9 @@ def shortened(path: Path, by: int, folder: Path) -> Path:
     for group in content["groups"]:
         group.pop("interval", None)
         for rule in group["rules"]:
-            rule["expr"] = WINDOW.sub(lambda found: less(found.group()), rule["expr"])
+            rule["expr"] = WINDOW.sub(lambda window: shorter(window.group()), rule["expr"])
             if "for" in rule:
-                rule["for"] = less(rule["for"])
-    made = folder / path.name
-    made.write_text(yaml.safe_dump(content))
-    return made
+                rule["for"] = shorter(rule["for"])
+    copy = folder / path.name
+    copy.write_text(yaml.safe_dump(content))
+    return copy
