@@ -18,7 +18,7 @@ from support.expressions import (
     BOARDS,
     OF_PROMETHEUS,
     PanelQuery,
-    asked_by_panels,
+    queries_of_panels,
     declared,
     panels,
     rules,
@@ -129,7 +129,7 @@ def test_every_expression_reads_series_that_exist_by_labels_that_they_have() -> 
     known = declared()
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     by_rules = [PanelQuery("rules", rule.get("record", rule.get("alert", "")), "", rule["expr"]) for rule in rules()]
-    for asked in asked_by_panels() + asked_by_marks() + by_rules:
+    for asked in queries_of_panels() + asked_by_marks() + by_rules:
         for selector in selectors(with_variables(asked.expression)):
             name = selector.name
             exists = name in known or name in recorded or OF_PROMETHEUS.fullmatch(name)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.expressions import BOARDS, asked_by_panels, rules, with_variables
+from support.expressions import BOARDS, queries_of_panels, rules, with_variables
 from support.running import produce, wait_until
 from support.watched import Site
 
@@ -57,7 +57,7 @@ def test_panels_and_rules_tell_of_a_healthy_run_and_the_right_alerts_of_what_goe
     assert site.firing() <= set(ANY_TIME), "in health"
 
     fires(site, "OuzelDeadLetterRatio", while_doing=lambda: flood(site))
-    assert site.has(next(one.expression for one in asked_by_panels() if str(one) == ALERTS_FIRED))
+    assert site.has(next(one.expression for one in queries_of_panels() if str(one) == ALERTS_FIRED))
     calms_down(site)
 
     site.pause_broker()
@@ -80,7 +80,7 @@ def test_panels_and_rules_tell_of_a_healthy_run_and_the_right_alerts_of_what_goe
 
 def every_panel_has_data(site: Site) -> None:
     """Each query of each dashboard is answered, and with numbers."""
-    asked = {str(one): with_variables(one.expression, WINDOW, LENGTH) for one in asked_by_panels()}
+    asked = {str(one): with_variables(one.expression, WINDOW, LENGTH) for one in queries_of_panels()}
     asked |= {f"make watch / {number}": expression for number, expression in enumerate(GRAPHS)}
     assert {ALERTS_FIRED, *EMPTY_IN_HEALTH} <= set(asked)
     missing = set(asked) - set(EMPTY_IN_HEALTH) - {ALERTS_FIRED}
