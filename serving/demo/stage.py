@@ -85,7 +85,7 @@ class Stage:
         """
         self.settings = self._topics(self._broker())
         self.start = end_positions(self.settings)
-        self._console.print("Starting the worker and the page ...")
+        self._console.print("Starting the worker and the page (the first start compiles the model and takes longer) ...")
         self.worker, self.page = self._child("worker", ["worker"]), self._child("page", ["serve"])
         self._await(self.worker, lambda: (metrics := self.metrics()) is not None and metrics.ready)
         self._await(self.page, lambda: _answers(f"{self.address}/health/ready"))

@@ -128,7 +128,7 @@ def line(moment: Moment) -> str:
     return (
         f"{moment.seconds:.0f} s  events {moment.done}{of}  {moment.events_per_second:.0f}/s  "
         f"freshness p50 {_ms(moment.freshness_p50_ms)} p99 {_ms(moment.freshness_p99_ms)}  "
-        f"Recall@20 model {_share(moment.recall)} popularity {_share(moment.popularity_recall)}  |  {moment.latest}"
+        f"Recall@20 model {_share(moment.recall)} popularity {_share(moment.popularity_recall)}  latest: {moment.latest}"
     )
 
 

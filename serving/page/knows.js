@@ -91,8 +91,8 @@ export class Knows {
     this.freshHint.textContent = "from your click to the new ranking on this screen";
     const agree = timing.clicked <= timing.generated + 1 && timing.generated <= timing.answered + 1;
     const parts = agree
-      ? [["one", "click to ranking, by Kafka", timing.generated - timing.clicked], ["two", "ranking to this page", timing.answered - timing.generated], ["three", "drawing", timing.drawn - timing.answered]]
-      : [["one", "click to ranking to this page", timing.answered - timing.clicked], ["three", "drawing", timing.drawn - timing.answered]];
+      ? [["one", "click to ranking (Kafka, model)", timing.generated - timing.clicked], ["two", "ranking to page (Kafka, HTTP)", timing.answered - timing.generated], ["three", "drawing", timing.drawn - timing.answered]]
+      : [["one", "click to ranking to page", timing.answered - timing.clicked], ["three", "drawing", timing.drawn - timing.answered]];
     this.split.replaceChildren(
       ...parts.map(([colour, , ms]) => {
         const piece = html("span", { class: colour });
@@ -114,7 +114,7 @@ export class Knows {
     const [model, popularity] = [of("model"), of("popularity")];
     if (model === null || popularity === null) return;
     this.bars.replaceChildren(bar("Ouzel's model", model, "one"), bar("Most popular items", popularity, "two"));
-    this.tested.textContent = `Live Recall@20: the share of clicks on one of the 20 products recommended before, over ${whole(live.tests)} clicks.`;
+    this.tested.textContent = `Live Recall@20: how often the next click was on one of the 20 recommended products, over ${whole(live.tests)} clicks.`;
   }
 }
 

@@ -30,8 +30,8 @@ const CHARTS = [
     title: "Freshness", about: "time from an event to its ranking, by Kafka timestamps", format: duration, least: 20,
     series: fixed([["p50", (live) => live.freshness_ms?.p50], ["p90", (live) => live.freshness_ms?.p90], ["p99", (live) => live.freshness_ms?.p99]]),
   },
-  { title: "Recall@20", about: "share of clicks on one of the 20 products recommended before", format: percent, least: 0.2, series: accuracies("recall") },
-  { title: "MRR@20", about: "how high the clicked product was ranked; 100% is always first", format: percent, least: 0.1, series: accuracies("mrr") },
+  { title: "Recall@20", about: "how often the next click was among the 20 recommended", format: percent, least: 0.2, series: accuracies("recall") },
+  { title: "MRR@20", about: "rank of the clicked product; 100% means always first", format: percent, least: 0.1, series: accuracies("mrr") },
   {
     title: "Lag", about: "records waiting", format: whole, least: 10,
     series: fixed([["events to rank", (live) => live.lag], ["transitions to learn", (live) => live.learner_lag]]),

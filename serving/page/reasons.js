@@ -3,10 +3,10 @@
 
 const KINDS = {
   __proto__: null,
-  markov: "often clicked next",
-  rules: "often clicked soon after",
-  cooccurrence: "often clicked together",
-  repeat: "seen before",
+  markov: "viewed next",
+  rules: "viewed soon after",
+  cooccurrence: "viewed together",
+  repeat: "viewed before",
 };
 const BECAUSE = {
   viewed: ["because you viewed", "because you viewed it before"],
