@@ -1,5 +1,6 @@
 #!/bin/sh
-# numba reads kernels only from where it may write, so each container begins with a copy of the image's.
+# numba reads compiled kernels only from a folder that it may write to, so each container starts
+# with a copy of the kernels in the image.
 set -e
 [ -d "$NUMBA_CACHE_DIR" ] || cp -R /opt/ouzel/kernels "$NUMBA_CACHE_DIR"
 exec ouzel "$@"

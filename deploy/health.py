@@ -1,6 +1,6 @@
-"""Whether what runs in this container is ready: a worker by its metrics, `ouzel serve` by its own word. Exits with 0 or 1.
+"""The health check of a container: exits with 0 if its worker or serve is ready, else with 1.
 
-A program of its own: `ouzel` takes a second to import what it needs, and this runs every few seconds.
+It is a program of its own because it runs every few seconds, and `ouzel` needs a second to import.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ WITHIN_S = 3.0
 
 
 def ask(variable: str, default: str, path: str) -> bytes | None:
-    """What the port of this setting answers; ``None`` for nothing, or for a refusal."""
+    """GET a path on the port in this environment variable; ``None`` if that fails."""
     url = f"http://127.0.0.1:{os.environ.get(variable, default)}{path}"
     try:
         with urllib.request.urlopen(url, timeout=WITHIN_S) as answer:
-            told: bytes = answer.read()
-            return told
+            body: bytes = answer.read()
+            return body
     except OSError:
         return None
 
 
 def ready() -> bool:
-    """A worker that runs is asked alone: 503 by anything else on serve's port would mean nothing."""
+    """Whether the process is ready.
+
+    If a worker answers, only its metrics count: nothing in this container should answer on serve's
+    port.
+    """
     metrics = ask("OUZEL_METRICS_PORT", "9464", "/metrics")
     if metrics is not None:
         return b"\nouzel_ready 1.0\n" in metrics

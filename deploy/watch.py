@@ -1,4 +1,7 @@
-"""`make watch`: the demo, a Prometheus beside it with the rules of this folder, and a page of graphs. Ctrl-C stops it all."""
+"""`make watch`: runs the demo with a Prometheus, and prints links to its graphs and alerts.
+
+Prometheus evaluates the rules of this folder. Ctrl-C stops everything.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +25,19 @@ GRAPHS = (
     "sum by (stage) (rate(ouzel_stage_seconds_sum[30s])) / on () group_left () sum(rate(ouzel_unit_size_count[30s]))",
     "ouzel_loss",
 )
-"""Is it fresh, does it recommend well, how much is done and left, where does the time go, does it learn?"""
+"""Freshness, accuracy, processed and waiting events, time per stage, and the loss of the model."""
 
 
 def graphs(url: str) -> str:
-    """The address of Prometheus' own page with these graphs."""
-    asked: dict[str, str] = {}
+    """The address of a page in Prometheus with these graphs."""
+    parameters: dict[str, str] = {}
     for number, expression in enumerate(GRAPHS):
-        asked |= {f"g{number}.expr": expression, f"g{number}.tab": "0", f"g{number}.range_input": "5m"}
-    return f"{url}/graph?{urllib.parse.urlencode(asked, quote_via=urllib.parse.quote)}"
+        parameters |= {f"g{number}.expr": expression, f"g{number}.tab": "0", f"g{number}.range_input": "5m"}
+    return f"{url}/graph?{urllib.parse.urlencode(parameters, quote_via=urllib.parse.quote)}"
 
 
 def watch(arguments: list[str]) -> None:
-    """Run `ouzel demo` with these arguments, watched; leaves no process."""
+    """Run `ouzel demo` with these arguments and watch it; every process ends with it."""
     worker, page = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="ouzel-watch-") as folder:
         targets = {"ouzel-worker": [f"127.0.0.1:{worker}"], "ouzel-serve": [f"127.0.0.1:{page}"]}
@@ -46,7 +49,7 @@ def watch(arguments: list[str]) -> None:
 
 
 def _usual_port() -> int | None:
-    """Prometheus' own port, unless somebody has it."""
+    """The usual port of Prometheus, or ``None`` if it is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""`python -m deploy.grafana`: write the dashboards' JSON, which Grafana is provisioned with."""
+"""`python -m deploy.grafana`: writes the JSON of the dashboards, which Grafana loads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ BOARDS = (overview, pipeline, model, serving)
 
 
 def text(board: Dashboard) -> str:
-    """A dashboard as JSON, the same at every run."""
+    """A dashboard as JSON. Every run makes the same text."""
     return json.dumps(board, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def files() -> dict[Path, str]:
-    """Every dashboard's file and what belongs into it."""
+    """The text of every dashboard, by its file."""
     return {FOLDER / f"{board.__name__}.json": text(board()) for board in BOARDS}
 
 

@@ -1,4 +1,4 @@
-"""What every dashboard has: the same variables, annotations and links, and rows of panels on the grid."""
+"""Builds a dashboard from rows of panels; all have the same variables, annotations and links."""
 
 from __future__ import annotations
 
@@ -16,25 +16,31 @@ TAG = "ouzel"
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under a title; without one they stand on top. A folded row asks for no data until it is opened."""
+    """A row of panels under a title; without a title the panels are at the top of the dashboard.
+
+    A folded row loads no data until it is opened.
+    """
 
     title: str
     panels: Sequence[Panel]
     folded: bool = False
 
 
-def board(name: str, tells: str, rows: Sequence[Row], *, since: str = "now-1h") -> model.Dashboard:
-    """One dashboard of Ouzel's; its uid is ``ouzel-`` and the name."""
-    made = (
+def board(name: str, description: str, rows: Sequence[Row], *, since: str = "now-1h") -> model.Dashboard:
+    """Build one dashboard.
+
+    Its uid is ``ouzel-`` and the name; ``since`` is where its time range starts.
+    """
+    built = (
         dashboard.Dashboard(f"Ouzel / {name}")
-        .uid(f"ouzel-{name.lower()}").description(tells).tags([TAG]).readonly()
+        .uid(f"ouzel-{name.lower()}").description(description).tags([TAG]).readonly()
         .time(since, "now").refresh("30s").timezone("browser").tooltip(model.DashboardCursorSync.CROSSHAIR)
         .link(_links())
     )  # fmt: skip
     for variable in _variables():
-        made = made.with_variable(variable)
+        built = built.with_variable(variable)
     for annotation in _annotations():
-        made = made.annotation(annotation)
+        built = built.annotation(annotation)
     number = 0
     for row in rows:
         header = dashboard.Row(row.title).collapsed(row.folded)
@@ -47,21 +53,21 @@ def board(name: str, tells: str, rows: Sequence[Row], *, since: str = "now-1h") 
             if row.folded:
                 header = header.with_panel(panel)
         if row.title:
-            made = made.with_row(header)
+            built = built.with_row(header)
         if not row.folded:
             for panel in row.panels:
-                made = made.with_panel(panel)
-    return made.build()
+                built = built.with_panel(panel)
+    return built.build()
 
 
 def _links() -> dashboard.DashboardLink:
-    """The other dashboards, with the same processes and the same time."""
+    """Links to the other dashboards, which keep the selected processes and time range."""
     link = dashboard.DashboardLink("Ouzel").type(model.DashboardLinkType.DASHBOARDS).tags([TAG]).icon("dashboard")
     return link.as_dropdown(False).include_vars(True).keep_time(True).target_blank(False)
 
 
 def _variables() -> Sequence[dashboard.DatasourceVariable | dashboard.QueryVariable]:
-    """Each narrows down the next: a domain (one deployment), its jobs, their instances."""
+    """The selections above a dashboard: a domain (one deployment), its jobs, their instances."""
     source = dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
     return (
         source.current(model.VariableOption(selected=True, text="default", value="default")),
@@ -82,7 +88,7 @@ def _values(name: str, label: str, of: str) -> dashboard.QueryVariable:
 
 
 def _annotations() -> Sequence[dashboard.AnnotationQuery]:
-    # Only the learner resets; a worker that takes a model over takes its count over as well.
+    # Only the learner resets. A worker that restores a model restores its count of resets too.
     learner = f"and on (job, instance) {series('ouzel_learner')} == 1"
     return (
         _marks("Rebalances", "yellow", f"increase({series('ouzel_rebalances_total')}[2m]) > 0", "Rebalance"),
@@ -92,7 +98,7 @@ def _annotations() -> Sequence[dashboard.AnnotationQuery]:
 
 
 def _marks(name: str, colour: str, expression: str, title: str) -> dashboard.AnnotationQuery:
-    """Marks on every graph while the expression has values."""
+    """Marks on every graph, wherever the expression has values."""
     target = prometheus.Dataquery().ref_id(name).datasource(DATASOURCE).expr(expression).range().interval("60s")
     return (
         dashboard.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True).hide(False).icon_color(colour)

@@ -1,4 +1,4 @@
-"""The kinds of panels, all in one style: a title, what it tells, a unit, and colours that mean the same everywhere."""
+"""The kinds of panels, all in one style. A colour has the same meaning in every panel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Panel: TypeAlias = timeseries.Panel | stat.Panel | bargauge.Panel | statetimelin
 Query: TypeAlias = tuple[str, str]
 """An expression and the legend of its series."""
 Limits: TypeAlias = Sequence[tuple[float, str]]
-"""From which value on it has which colour; below the first it is good."""
+"""Pairs of a value and the colour from that value on; below the first value the colour is good."""
 
 GOOD, WARN, BAD, CALM = "green", "orange", "red", "blue"
 DATASOURCE = shapes.DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -23,24 +23,27 @@ TILE_HEIGHT, HEIGHT = 4, 8
 
 
 def rising(warn: float, bad: float) -> Limits:
-    """Worse the higher it is."""
+    """Limits of a figure that is worse the higher it is."""
     return ((warn, WARN), (bad, BAD)) if warn < bad else ((bad, BAD),)
 
 
 def falling(bad: float, good: float) -> Limits:
-    """Worse the lower it is: bad below the one, good from the other on."""
+    """Limits of a figure that is worse the lower it is: ``bad`` and below, ``good`` and above."""
     return ((float("-inf"), BAD), (bad, WARN), (good, GOOD)) if bad < good else ((float("-inf"), BAD), (good, GOOD))
 
 
 def tile(
-    title: str, tells: str, expression: str, *, unit: str = "short", limits: Limits = (), width: int = 3,
-    says: Mapping[int, tuple[str, str]] | None = None, empty: str = "no data", decimals: int | None = None, trend: bool = True,
+    title: str, description: str, expression: str, *, unit: str = "short", limits: Limits = (), width: int = 3,
+    texts: Mapping[int, tuple[str, str]] | None = None, empty: str = "no data", decimals: int | None = None, trend: bool = True,
     legend: str = "", height: int = TILE_HEIGHT,
 ) -> stat.Panel:  # fmt: skip
-    """One figure, with its trend behind it; one to each series if there are more. ``says``: texts and colours of values."""
+    """One figure per series, with its trend behind it.
+
+    ``texts`` are texts and colours of values.
+    """
     panel = (
         stat.Panel()
-        .title(title).description(tells).datasource(DATASOURCE).with_target(_target(0, (expression, legend or title)))
+        .title(title).description(description).datasource(DATASOURCE).with_target(_target(0, (expression, legend or title)))
         .unit(unit).no_value(empty).thresholds(_thresholds(limits))
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .color_mode(shapes.BigValueColorMode.VALUE)
@@ -51,16 +54,20 @@ def tile(
     )  # fmt: skip
     if decimals is not None:
         panel = panel.decimals(decimals)
-    return panel.mappings([_says(says)]) if says else panel
+    return panel.mappings([_value_texts(texts)]) if texts else panel
 
 
 def lines(
-    title: str, tells: str, *queries: Query, unit: str = "short", width: int = 8, height: int = HEIGHT,
+    title: str, description: str, *queries: Query, unit: str = "short", width: int = 8, height: int = HEIGHT,
     limits: Limits = (), colours: Mapping[str, str] | None = None, dashed: Sequence[str] = (), low: float | None = 0,
     high: float | None = None, log: bool = False, sums: Sequence[str] = ("mean", "lastNotNull"),
 ) -> timeseries.Panel:  # fmt: skip
-    """Lines over time. ``limits`` are drawn; ``colours`` and ``dashed`` are by legend; ``sums`` stand in the legend."""
-    panel = _over_time(title, tells, queries, unit, width, height, sums).fill_opacity(0 if len(queries) > 1 else 8)
+    """Lines over time.
+
+    ``limits`` are drawn as dashed lines; ``colours`` and ``dashed`` name series by their legend;
+    ``sums`` are the figures in the legend.
+    """
+    panel = _over_time(title, description, queries, unit, width, height, sums).fill_opacity(0 if len(queries) > 1 else 8)
     if limits:
         panel = panel.thresholds(_thresholds(limits)).thresholds_style(
             common.GraphThresholdsStyleConfig().mode(shapes.GraphThresholdsStyleMode.DASHED)
@@ -80,12 +87,12 @@ def lines(
 
 
 def stack(
-    title: str, tells: str, *queries: Query, unit: str = "short", width: int = 8, height: int = HEIGHT,
+    title: str, description: str, *queries: Query, unit: str = "short", width: int = 8, height: int = HEIGHT,
     colours: Mapping[str, str] | None = None, whole: Literal["sum", "hundred"] = "sum",
 ) -> timeseries.Panel:  # fmt: skip
-    """Parts of a whole over time, one upon the other."""
+    """Parts of a whole over time, stacked."""
     mode = shapes.StackingMode.NORMAL if whole == "sum" else shapes.StackingMode.PERCENT
-    panel = _over_time(title, tells, queries, unit, width, height, ("mean", "lastNotNull"))
+    panel = _over_time(title, description, queries, unit, width, height, ("mean", "lastNotNull"))
     panel = panel.min(0).fill_opacity(35).stacking(common.StackingConfig().mode(mode).group("A"))
     for name, colour in (colours or {}).items():
         panel = panel.override_by_name(name, [_fixed(colour)])
@@ -93,13 +100,13 @@ def stack(
 
 
 def bars(
-    title: str, tells: str, *queries: Query, unit: str = "percentunit", width: int = 8, height: int = HEIGHT,
+    title: str, description: str, *queries: Query, unit: str = "percentunit", width: int = 8, height: int = HEIGHT,
     limits: Limits = (), low: float = 0, high: float | None = None, decimals: int | None = None,
 ) -> bargauge.Panel:  # fmt: skip
-    """What is now, one bar to each series."""
+    """The latest values, one bar per series."""
     panel = (
         bargauge.Panel()
-        .title(title).description(tells).datasource(DATASOURCE).unit(unit).min(low)
+        .title(title).description(description).datasource(DATASOURCE).unit(unit).min(low)
         .thresholds(_thresholds(limits)).color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .display_mode(shapes.BarGaugeDisplayMode.BASIC).orientation(shapes.VizOrientation.HORIZONTAL)
         .name_placement(shapes.BarGaugeNamePlacement.LEFT).show_unfilled(True)
@@ -114,13 +121,13 @@ def bars(
 
 
 def states(
-    title: str, tells: str, *queries: Query, says: Mapping[int, tuple[str, str]], width: int = 8, height: int = HEIGHT,
+    title: str, description: str, *queries: Query, texts: Mapping[int, tuple[str, str]], width: int = 8, height: int = HEIGHT,
     empty: str = "no data",
 ) -> statetimeline.Panel:  # fmt: skip
-    """What state each series was in, over time."""
+    """The state of each series over time. ``texts`` are texts and colours of values."""
     panel = (
         statetimeline.Panel()
-        .title(title).description(tells).datasource(DATASOURCE).mappings([_says(says)]).no_value(empty)
+        .title(title).description(description).datasource(DATASOURCE).mappings([_value_texts(texts)]).no_value(empty)
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS)).thresholds(_thresholds(()))
         .show_value(shapes.VisibilityMode.NEVER).merge_values(True).row_height(0.8).fill_opacity(80).line_width(0)
         .legend(common.VizLegendOptions().show_legend(False)).span(width).height(height)
@@ -130,11 +137,11 @@ def states(
     return panel
 
 
-def heat(title: str, tells: str, buckets: str, *, unit: str = "s", width: int = 12, height: int = HEIGHT) -> heatmap.Panel:
-    """A histogram over time; ``buckets`` is an expression by `le`."""
+def heat(title: str, description: str, buckets: str, *, unit: str = "s", width: int = 12, height: int = HEIGHT) -> heatmap.Panel:
+    """A histogram over time as a heat map; ``buckets`` is an expression by `le`."""
     return (
         heatmap.Panel()
-        .title(title).description(tells).datasource(DATASOURCE)
+        .title(title).description(description).datasource(DATASOURCE)
         .with_target(_target(0, (buckets, "{{le}}")).format(PromQueryFormat.HEATMAP))
         .calculate(False).cell_gap(1)
         .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").exponent(0.5).steps(64))
@@ -146,14 +153,14 @@ def heat(title: str, tells: str, buckets: str, *, unit: str = "s", width: int = 
 
 
 def _over_time(
-    title: str, tells: str, queries: Sequence[Query], unit: str, width: int, height: int, sums: Sequence[str]
+    title: str, description: str, queries: Sequence[Query], unit: str, width: int, height: int, sums: Sequence[str]
 ) -> timeseries.Panel:
     legend = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
     many = len(queries) > 1 or "{{" in queries[0][1]
     legend = legend.display_mode(shapes.LegendDisplayMode.TABLE if many else shapes.LegendDisplayMode.LIST).calcs(list(sums))
     panel = (
         timeseries.Panel()
-        .title(title).description(tells).datasource(DATASOURCE).unit(unit).legend(legend)
+        .title(title).description(description).datasource(DATASOURCE).unit(unit).legend(legend)
         .tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING))
         .draw_style(shapes.GraphDrawStyle.LINE).line_width(2).show_points(shapes.VisibilityMode.NEVER)
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
@@ -181,10 +188,12 @@ def _thresholds(limits: Limits) -> dashboard.ThresholdsConfig:
     return dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-def _says(says: Mapping[int, tuple[str, str]]) -> model.ValueMap:
-    texts = enumerate(says.items())
+def _value_texts(texts: Mapping[int, tuple[str, str]]) -> model.ValueMap:
+    numbered = enumerate(texts.items())
     return model.ValueMap(
-        options={f"{value}": model.ValueMappingResult(text=text, color=colour, index=n) for n, (value, (text, colour)) in texts}
+        options={
+            f"{value}": model.ValueMappingResult(text=text, color=colour, index=n) for n, (value, (text, colour)) in numbered
+        }
     )
 
 

@@ -1,4 +1,4 @@
-"""A Prometheus of one's own, on loopback: for `make watch` and for the tests."""
+"""Starts a Prometheus on loopback, for `make watch` and for the tests."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ READY_WITHIN_S = 30.0
 
 
 class PrometheusError(Exception):
-    """Prometheus is not there, or did not start; the message says which, in one line."""
+    """Prometheus is not installed, did not start, or refused a query. The message is one line."""
 
 
 class PrometheusServer:
-    """A process that scrapes ``targets`` (addresses by job) every so many seconds and evaluates the rules; a context manager.
+    """A Prometheus process that scrapes targets and evaluates rules. A context manager.
 
-    Its files, the data too, are in ``folder``. Raises `PrometheusError`.
+    ``targets`` are addresses by job; ``every_s`` is the interval of scrapes and evaluations. All
+    its files, including its data, are in ``folder``. Entering it raises `PrometheusError`.
     """
 
     def __init__(
@@ -58,9 +59,9 @@ class PrometheusServer:
         ]
         self.child = Child("prometheus", command, self._folder / "prometheus.log")
         self.child.__enter__()
-        until = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + READY_WITHIN_S
         while not self._ready():
-            if self.child.returncode is not None or time.monotonic() > until:
+            if self.child.returncode is not None or time.monotonic() > deadline:
                 self.child.stop()
                 raise PrometheusError(f"prometheus did not start: {self.child.tail(1)}")
             time.sleep(0.1)
@@ -71,7 +72,10 @@ class PrometheusServer:
             self.child.stop()
 
     def ask(self, path: str, **parameters: str) -> Any:
-        """What the HTTP API answers: the `data` of ``/api/v1/`` and the path. Raises `PrometheusError` with its error."""
+        """Call ``/api/v1/`` and ``path`` of the HTTP API, and return the `data` of the answer.
+
+        Raises `PrometheusError` with the error of Prometheus.
+        """
         query = urllib.parse.urlencode(parameters).encode()
         request = f"{self.url}/api/v1/{path}" + (f"?{query.decode()}" if query else "")
         try:
@@ -88,8 +92,8 @@ class PrometheusServer:
             return False
 
 
-def configuration(targets: Mapping[str, Sequence[str]], rules: Sequence[Path], every_s: int) -> dict[str, Any]:
-    """Prometheus' configuration; JSON is YAML."""
+def configuration(targets: Mapping[str, Sequence[str]], rules: Sequence[Path], every_s: int) -> dict[str, object]:
+    """The configuration of Prometheus, which also accepts JSON."""
     return {
         "global": {"scrape_interval": f"{every_s}s", "scrape_timeout": f"{every_s}s", "evaluation_interval": f"{every_s}s"},
         "rule_files": [str(path) for path in rules],

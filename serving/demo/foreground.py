@@ -1,4 +1,4 @@
-"""The terminal's Ctrl-C for the demo alone."""
+"""Sends the terminal's Ctrl-C to the demo only, not to `make`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from types import FrameType
 
 @contextmanager
 def foreground() -> Iterator[None]:
-    """Take the terminal into a process group of our own, and give it back.
+    """Give this process a group of its own in the terminal's foreground, and undo it at the end.
 
-    `make` ends with an error when it gets a Ctrl-C, however well its command ended: so let it not get it. Without a
-    terminal on stdin, or in the background, nothing changes. SIGTERM and SIGHUP mean the same as Ctrl-C here.
+    Otherwise `make` gets the Ctrl-C too, and then it reports an error even if the demo ends well.
+    Nothing changes without a terminal on stdin, or in the background. SIGTERM and SIGHUP raise
+    `KeyboardInterrupt` too.
     """
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     group = _take_terminal()
@@ -30,7 +31,7 @@ def foreground() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Stopping cleanly takes seconds, which a second Ctrl-C must not cut short."""
+    """Ignore signals: a clean stop takes seconds, and a second Ctrl-C must not interrupt it."""
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
@@ -45,13 +46,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _take_terminal() -> int | None:
-    """Returns the group that had the terminal, ``None`` where there is nothing to take."""
+    """Take the terminal; returns the group that had it, or ``None`` if nothing was changed."""
     try:
         terminal = sys.stdin.fileno()
         group = os.getpgrp()
         if not os.isatty(terminal) or os.tcgetpgrp(terminal) != group or os.getpid() == group:
             return None
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # `make` would wait for us, and the shell for `make`
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # a stopped demo would block `make` and the shell
         os.setpgid(0, 0)
         _give_terminal(os.getpgrp())
     except (OSError, ValueError):
@@ -60,7 +61,7 @@ def _take_terminal() -> int | None:
 
 
 def _give_terminal(group: int) -> None:
-    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # or the kernel stops us for asking from the background
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # it would stop a process in the background
     try:
         os.tcsetpgrp(sys.stdin.fileno(), group)
     except OSError:

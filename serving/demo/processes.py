@@ -1,4 +1,4 @@
-"""Child processes that never outlive their parent, each with a log of its own."""
+"""Child processes with their own log files, which end when their parent ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on."""
+    """Ports on loopback that are free now."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:
@@ -28,21 +28,25 @@ def free_ports(count: int) -> list[int]:
 
 
 def _dies_with(parent: int) -> Callable[[], None]:
-    """For a child between fork and exec: a session of its own, and SIGTERM when the parent ends in any way (Linux)."""
-    libc = ctypes.CDLL(None)  # loaded here: after the fork as little as possible
+    """A function for the child to call between fork and exec.
+
+    It puts the child into its own session, and on Linux makes the kernel send SIGTERM to the child
+    when the parent ends in any way.
+    """
+    libc = ctypes.CDLL(None)  # loaded before the fork: the child should do as little as possible
 
     def prepare() -> None:
         os.setsid()
         if hasattr(libc, "prctl"):
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
-            os._exit(1)  # the parent ended in between
+            os._exit(1)  # the parent ended before prctl
 
     return prepare
 
 
 class Child:
-    """A process that runs while the context is entered. The terminal's SIGINT does not reach it; its context does."""
+    """A process that runs while its context is entered; the terminal's Ctrl-C does not reach it."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -68,17 +72,20 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id, while it was started."""
+        """The process id. Only valid once the context has been entered."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def returncode(self) -> int | None:
-        """The exit status, ``None`` while it runs; negative for a signal."""
+        """The exit status: ``None`` while it runs, negative if a signal ended it."""
         return None if self._process is None else self._process.poll()
 
     def stop(self, within_s: float = STOP_WITHIN_S) -> int | None:
-        """SIGTERM, and SIGKILL to it and its own children if that is not enough; returns the exit status."""
+        """Send SIGTERM, and after ``within_s`` SIGKILL to it and its own children.
+
+        Returns the exit status.
+        """
         process = self._process
         if process is None:
             return None
@@ -92,7 +99,7 @@ class Child:
         return process.returncode
 
     def kill(self) -> None:
-        """SIGKILL to it and its own children."""
+        """Send SIGKILL to it and its own children."""
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

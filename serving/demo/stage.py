@@ -1,4 +1,4 @@
-"""What the demo watches: a broker, a worker, the page and a source of events, each a process."""
+"""Starts the processes of the demo: a broker, a worker, the page and a source of events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -26,15 +25,18 @@ TURN_S = 0.25
 
 
 class DemoError(Exception):
-    """The demo could not go on; the message says what ended, with the end of its log."""
+    """The demo failed. The message says which part failed, with the end of its log."""
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What to run. ``events``: end after so many; ``data``: clicks for the simulator's; ``rate``: events/s.
+    """The options of `ouzel demo`.
 
-    The worker's metrics are on ``metrics_port`` and the page on ``page_port``, or on free ones; ``browser``: open the page in
-    one, where there is one.
+    ``events`` ends the demo after so many; ``data`` are files of recorded clicks to replay instead
+    of the simulator; ``rate`` is in events per second, 0 for as fast as possible; ``json`` is a
+    file for the summary. ``metrics_port`` and ``page_port`` are the ports of the worker's metrics
+    and of the page, ``None`` for free ones. ``browser`` opens the page in a browser if there is
+    one.
     """
 
     events: int | None = None
@@ -49,16 +51,16 @@ class DemoOptions:
 
     @property
     def embedded(self) -> bool:
-        """Whether the embedded broker is the one to start."""
+        """Whether to start the embedded broker."""
         return not (self.broker or self.kafka_home)
 
 
 class Stage:
-    """The processes, entered on ``stack``, so that whoever unwinds it stops them, the newest first."""
+    """The processes. Unwinding ``stack`` stops them, the newest first."""
 
     settings: Settings
     start: Positions
-    """Where the topics ended before the demo."""
+    """The end offsets of the topics before the demo."""
     worker: Child
     page: Child
     source: Child
@@ -73,33 +75,38 @@ class Stage:
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """The address of the page."""
         return f"http://127.0.0.1:{self._page_port}"
 
     def set_up(self) -> None:
-        """Start the broker, the worker, the page and the source of events, in this order. Raises `DemoError`, `BrokerError`."""
+        """Start the broker, the worker, the page and the source of events, in this order.
+
+        Raises `DemoError` or `BrokerError`.
+        """
         self.settings = self._topics(self._broker())
         self.start = end_positions(self.settings)
-        self._console.print("Starting the worker and the page ...")
+        self._console.print("Starting the worker and the page (the first start compiles the model and takes longer) ...")
         self.worker, self.page = self._child("worker", ["worker"]), self._child("page", ["serve"])
         self._await(self.worker, lambda: (metrics := self.metrics()) is not None and metrics.ready)
         self._await(self.page, lambda: _answers(f"{self.address}/health/ready"))
         self.source = self._child(*self._feed())
 
     def metrics(self) -> WorkerMetrics | None:
-        """What the worker says now."""
+        """The worker's metrics now, ``None`` while it does not answer."""
         return scrape(self._port)
 
     def check(self) -> None:
-        """Raises `DemoError` when a process has ended that should not have."""
+        """Raise `DemoError` if a process has ended that should still run, or has failed."""
         self._check_started()
         _check(self.source, ended_well=True)
 
     def _await(self, child: Child, is_ready: Callable[[], bool]) -> None:
-        until = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + READY_WITHIN_S
         while not is_ready():
-            if time.monotonic() > until:
-                raise DemoError(f"the {child.name} was not ready within {READY_WITHIN_S:.0f} s:\n{child.tail()}")
+            if time.monotonic() > deadline:
+                raise DemoError(
+                    f"the {child.name} was not ready within {READY_WITHIN_S:.0f} s. The end of its log:\n{child.tail()}"
+                )
             self._check_started()
             time.sleep(TURN_S)
 
@@ -118,13 +125,16 @@ class Stage:
         return self._stack.enter_context(EmbeddedBroker()).bootstrap
 
     def _topics(self, broker: str) -> Settings:
-        """Topics of our own: on a Kafka that has been used before, beside its real events, never among them."""
-        changes: dict[str, Any] = {"broker": broker} | ({"idempotent": False} if self._options.embedded else {})
+        """Create the topics.
+
+        If the events topic already has events, use a new set of topics instead.
+        """
+        changes: dict[str, object] = {"broker": broker} | ({"idempotent": False} if self._options.embedded else {})
         settings = load_settings().model_copy(update=changes)
         create_topics(settings)
         if any(end_positions(settings, ["events"]).values()):
             name = f"ouzel-demo-{time.strftime('%Y%m%d-%H%M%S')}"
-            self._console.print(f"{settings.topic('events')} holds events already: this demo uses the topics {name}.*")
+            self._console.print(f"{settings.topic('events')} already has events, so the demo uses new topics: {name}.*")
             settings = settings.model_copy(update={"topic_prefix": f"{name}.", "app_id": name})
             create_topics(settings)
         return settings
@@ -151,7 +161,7 @@ class Stage:
         return self._stack.enter_context(Child(name, command, self._folder / f"{name}.log", environment))
 
     def _feed(self) -> tuple[str, list[str]]:
-        """The source of events: its name, and its command with arguments."""
+        """The name of the source of events, and the arguments of its command."""
         data, rate, events = self._options.data, self._options.rate, self._options.events
         if not data:
             return "simulator", ["simulate", "--rate", f"{rate:g}", *(["--events", str(events)] if events else [])]
@@ -167,9 +177,9 @@ def _check(child: Child, *, ended_well: bool) -> None:
 
 
 def _answers(url: str) -> bool:
-    """Whether a GET is answered with 200."""
+    """Whether a GET request is answered with 200."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own address
             return bool(answer.status == 200)
     except OSError:
         return False

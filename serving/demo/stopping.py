@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM for tools that must finish what they have begun."""
+"""Ctrl-C and SIGTERM for commands that must finish their current work before they end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from types import FrameType
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set. An exception out of nowhere might be swallowed in a client's own code."""
+    """An event that SIGINT and SIGTERM set, while the context is entered.
+
+    A `KeyboardInterrupt` instead could be raised inside a Kafka client, whose code might swallow
+    it.
+    """
     stop = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:

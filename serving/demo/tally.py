@@ -1,4 +1,4 @@
-"""An independent count of what is on the topics, by a consumer that knows nothing of the worker."""
+"""Counts the records on the topics, with a consumer that is independent of the worker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Protocol
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -20,6 +20,20 @@ from streams.settings import Settings
 
 COUNTED = ("events", "transitions", "recommendations", "dead-letters")
 Positions = dict[TopicPartition, int]
+"""The offset of the next record to read, by partition."""
+
+
+class Record(Protocol):
+    """The fields of kafka-python's records that are read here.
+
+    ``timestamp`` is Kafka time, epoch ms.
+    """
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes | None
 
 
 class _Trigger(msgspec.Struct):
@@ -37,7 +51,10 @@ _source = msgspec.json.Decoder(_Source).decode
 
 @dataclass
 class Counts:
-    """What was read so far. ``repeated`` counts outputs published again, which happens after a failure only."""
+    """Counts of the records read so far, by topic.
+
+    ``repeated`` counts outputs that were published again; that happens only after a failure.
+    """
 
     records: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
     repeated: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
@@ -48,8 +65,8 @@ class Counts:
     last_recommendation_ms: int | None = None
     _highest: dict[tuple[str, int], int] = field(default_factory=dict)
 
-    def take(self, kind: str, record: Any) -> None:
-        """Count one record of the topic ``kind``."""
+    def take(self, kind: str, record: Record) -> None:
+        """Count one record of the topic ``kind``, such as "events"."""
         if kind == "items":
             self._name(record)
             return
@@ -58,43 +75,49 @@ class Counts:
             self.first_event_ms = min(self.first_event_ms or record.timestamp, record.timestamp)
         elif kind == "recommendations":
             if record.value is None:
-                return  # a deleted user's
+                return  # the tombstone of a deleted user
             offset = _trigger(record.value).trigger_offset
             if offset < 0:
-                return  # the ranking for cold users, which no event triggered
+                return  # the ranking for cold users: no event triggered it
             self.freshness.recommendation(record.partition, offset, record.timestamp)
             self.latest = record.value
             self.last_recommendation_ms = max(self.last_recommendation_ms or 0, record.timestamp)
             self._once(kind, record.partition, offset)
         elif kind == "transitions":
-            source = _source(record.value)
+            source = _source(record.value or b"")
             self._once(kind, source.source_partition, source.source_offset)
         self.records[kind] += 1
 
     @property
     def events_per_second(self) -> float | None:
-        """Events over the time from the first event to the last recommendation, by Kafka time."""
+        """Events per second of Kafka time, from the first event to the last recommendation."""
         if self.first_event_ms is None or self.last_recommendation_ms is None:
             return None
         took_ms = self.last_recommendation_ms - self.first_event_ms
         return self.records["events"] / took_ms * 1000 if took_ms > 0 else None
 
     def _once(self, kind: str, partition: int, offset: int) -> None:
-        """Outputs follow their events' order per partition, so one that is not above the highest is a repeat."""
+        """Count an output that is not above the highest offset as a repeat.
+
+        Within a partition, outputs have the order of their events.
+        """
         if offset <= self._highest.get((kind, partition), -1):
             self.repeated[kind] += 1
         else:
             self._highest[kind, partition] = offset
 
-    def _name(self, record: Any) -> None:
+    def _name(self, record: Record) -> None:
         try:
             self.catalogue.apply(record.key, record.value)
         except BadRecord:
-            return  # the worker's business: without it the item has no name
+            return  # the worker counts bad items; here the item only has no name
 
 
 class TopicTally:
-    """Reads the topics from ``start`` in a thread, while the context is entered. ``lock`` guards ``counts``."""
+    """Reads the topics from ``start`` in a thread while the context is entered.
+
+    Hold ``lock`` to read ``counts``. ``failure`` is the error that ended the thread, if one did.
+    """
 
     def __init__(self, settings: Settings, start: Mapping[TopicPartition, int]) -> None:
         self.counts = Counts()
@@ -119,7 +142,7 @@ class TopicTally:
         self._thread.join(10)
 
     def reached(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether everything before these offsets was read."""
+        """Whether every record before these offsets has been read."""
         with self.lock:
             return all(self._positions.get(partition, 0) >= end for partition, end in ends.items())
 
@@ -130,12 +153,12 @@ class TopicTally:
                 with self.lock:
                     for partition, records in polled.items():
                         self._take(partition, records)
-        except BaseException as error:  # a thread has nobody else to tell
+        except BaseException as error:  # the main thread raises it
             self.failure = error
         finally:
             self._consumer.close()
 
-    def _take(self, partition: TopicPartition, records: Iterable[Any]) -> None:
+    def _take(self, partition: TopicPartition, records: Iterable[Record]) -> None:
         kind = self._kinds[partition.topic]
         for record in records:
             self.counts.take(kind, record)
@@ -143,7 +166,7 @@ class TopicTally:
 
 
 def end_positions(settings: Settings, kinds: Iterable[str] = (*COUNTED, "items"), within_s: float = 20.0) -> Positions:
-    """Where the topics end now, for each partition."""
+    """The end offsets of the topics now, by partition."""
     consumer = _consumer(settings)
     try:
         partitions: list[TopicPartition] = []
@@ -154,15 +177,15 @@ def end_positions(settings: Settings, kinds: Iterable[str] = (*COUNTED, "items")
         consumer.close()
 
 
-def _partitions(consumer: Any, topic: str, within_s: float) -> list[TopicPartition]:
-    """A topic made a moment ago may be unknown to this broker for a while."""
-    until = time.monotonic() + within_s
+def _partitions(consumer: KafkaConsumer, topic: str, within_s: float) -> list[TopicPartition]:
+    """The partitions of a topic. Waits, because a broker may not know a new topic at once."""
+    deadline = time.monotonic() + within_s
     while not (numbers := consumer.partitions_for_topic(topic)):
-        if time.monotonic() > until:
-            raise TimeoutError(f"topic {topic} did not appear within {within_s:.0f} s")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the broker did not know topic {topic} within {within_s:.0f} s")
         time.sleep(0.1)
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
-def _consumer(settings: Settings) -> Any:
+def _consumer(settings: Settings) -> KafkaConsumer:
     return KafkaConsumer(**consumer_config(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")

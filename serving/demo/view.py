@@ -1,4 +1,4 @@
-"""What the demo shows: pure functions of its figures."""
+"""Texts and tables of the demo, as pure functions of its figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _decode = msgspec.json.Decoder(Recommendation).decode
 
 @dataclass(frozen=True)
 class Summary:
-    """The demo's result, as ``--json`` writes it. Accuracy and freshness are ``None`` where nothing was measured."""
+    """The result of the demo, as ``--json`` writes it.
+
+    Figures that were not measured are ``None``.
+    """
 
     events: int
     interactions: int
@@ -39,7 +42,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Moment:
-    """The figures of one moment, for the live view."""
+    """The figures at one moment, for the live view."""
 
     source: str
     broker: str
@@ -56,8 +59,7 @@ class Moment:
 
 
 def summarise(counts: Counts, worker: WorkerMetrics) -> Summary:
-    """Counts as the independent consumer read them; what only the worker knows, as the worker says."""
-    rate = counts.events_per_second
+    """The summary: counts from the independent consumer, accuracy from the worker's metrics."""
     return Summary(
         events=counts.records["events"],
         interactions=worker.interactions,
@@ -69,12 +71,12 @@ def summarise(counts: Counts, worker: WorkerMetrics) -> Summary:
         popularity_recall_at_20=_rounded(worker.popularity_recall, 4),
         freshness_p50_ms=counts.freshness.percentile(0.50),
         freshness_p99_ms=counts.freshness.percentile(0.99),
-        events_per_second=_rounded(rate, 1),
+        events_per_second=_rounded(counts.events_per_second, 1),
     )
 
 
 def disagreements(counts: Counts, worker: WorkerMetrics) -> list[str]:
-    """Where the topics and the worker's counters differ, a line each; none means that they tell the same story."""
+    """One line per difference between the topics and the worker's counters; none if they agree."""
     pairs = {
         "events": (counts.records["events"], worker.done),
         "transitions": (counts.records["transitions"], worker.transitions),
@@ -90,18 +92,18 @@ def disagreements(counts: Counts, worker: WorkerMetrics) -> list[str]:
 
 
 def in_words(value: bytes | None, catalogue: Catalogue) -> str:
-    """A published recommendation as a sentence."""
+    """Describe a published recommendation, for example ``ada viewed Mug. Recommended: Pot``."""
     if value is None:
         return "no recommendation yet"
     recommendation = _decode(value)
-    who = recommendation.user_id or f"session {recommendation.session_id}"
-    seen = " > ".join(catalogue.name(item) for item in recommendation.prefix[-SHOWN_PREFIX:])
+    user = recommendation.user_id or f"session {recommendation.session_id}"
+    viewed = " > ".join(catalogue.name(item) for item in recommendation.prefix[-SHOWN_PREFIX:])
     items = "; ".join(_item(item, catalogue) for item in recommendation.items[:SHOWN_ITEMS])
-    return f"{who} saw {seen or 'nothing yet'}: show {items or 'nothing'}"
+    return f"{user} viewed {viewed or 'nothing yet'}. Recommended: {items or 'nothing'}"
 
 
 def panel(moment: Moment) -> RenderableType:
-    """The live view."""
+    """The live view for a terminal."""
     figures = Table.grid(padding=(0, 3))
     figures.add_column(style="dim")
     figures.add_column(justify="right", style="bold")
@@ -117,22 +119,22 @@ def panel(moment: Moment) -> RenderableType:
     figures.add_row("Recall@20, popularity", _share(moment.popularity_recall), _bar(moment.popularity_recall, "yellow"))
     latest = Text(moment.latest, overflow="fold")
     title = f"Ouzel · {moment.source} · Kafka at {moment.broker} · {moment.seconds:.0f} s"
-    return Panel(Group(figures, Text(), latest), title=Text(title), subtitle="Ctrl-C stops everything", padding=(1, 2))
+    return Panel(Group(figures, Text(), latest), title=Text(title), subtitle="Press Ctrl-C to stop", padding=(1, 2))
 
 
 def line(moment: Moment) -> str:
-    """The same in a line, for a log."""
+    """The same figures in one line, for a log."""
     of = f"/{moment.expected}" if moment.expected else ""
     return (
         f"{moment.seconds:.0f} s  events {moment.done}{of}  {moment.events_per_second:.0f}/s  "
         f"freshness p50 {_ms(moment.freshness_p50_ms)} p99 {_ms(moment.freshness_p99_ms)}  "
-        f"Recall@20 model {_share(moment.recall)} popularity {_share(moment.popularity_recall)}  |  {moment.latest}"
+        f"Recall@20 model {_share(moment.recall)} popularity {_share(moment.popularity_recall)}  latest: {moment.latest}"
     )
 
 
 def summary_table(summary: Summary) -> Table:
-    """The result as a table."""
-    table = Table("what", "value", title="Summary", title_justify="left")
+    """The summary as a table."""
+    table = Table("figure", "value", title="Summary", title_justify="left")
     table.columns[1].justify = "right"
     for name, value in asdict(summary).items():
         text = "not measured" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"

@@ -1,4 +1,7 @@
-"""Charts as SVG text: lines, grouped dots, bars. No script, no other file; colours come from the page's variables."""
+"""Charts as SVG text: lines, dots and bars, without scripts.
+
+Colours are the CSS variables ``--c0``, ``--c1``, ... of the page that contains a chart.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ LABEL_APART = 15
 
 
 class Series(NamedTuple):
-    """A named sequence of points; ``first`` is drawn to stand out. ``None`` is a gap."""
+    """A named line of (x, y) points.
+
+    A ``y`` of ``None`` is left out. ``colour`` is a number of the page's palette. ``first`` draws
+    the line thicker than the others.
+    """
 
     name: str
     points: Sequence[tuple[float, float | None]]
@@ -21,7 +28,10 @@ class Series(NamedTuple):
 
 
 def lines(series: Sequence[Series], *, ticks: Sequence[tuple[float, str]], x_title: str, y_title: str, dots: bool = False) -> str:
-    """Lines over a common scale, named at their right ends."""
+    """Draw lines over a common scale, with their names at the right ends.
+
+    ``ticks`` are places on the x axis with their texts; ``dots`` also marks each point.
+    """
     values = [y for one in series for _, y in one.points if y is not None] or [0.0, 1.0]
     low, high, step = _scale(min(values), max(values))
     left, right = min(x for x, _ in ticks), max(x for x, _ in ticks)
@@ -57,9 +67,9 @@ def lines(series: Sequence[Series], *, ticks: Sequence[tuple[float, str]], x_tit
 
 
 def bars(rows: Sequence[tuple[str, float]]) -> str:
-    """Horizontal bars, each with its name and share."""
+    """Draw horizontal bars, each with its name and its share (0 to 1) in per cent."""
     height, most = 22 * len(rows) + 8, max((value for _, value in rows), default=1) or 1
-    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="shares">']
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="bar chart">']
     for n, (name, value) in enumerate(rows):
         y, width = 4 + 22 * n, value / most * (WIDTH - 290)
         parts.append(f'<text class="name" x="200" y="{y + 14}" text-anchor="end">{escape(name)}</text>')
@@ -69,7 +79,7 @@ def bars(rows: Sequence[tuple[str, float]]) -> str:
 
 
 def _scale(low: float, high: float) -> tuple[float, float, float]:
-    """Round limits about the values, and a step that gives four to eight ticks."""
+    """Round limits around the values, and a step that gives four to eight ticks."""
     spread = max(high - low, 0.02)
     step = next(step for step in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if spread / step <= 7)
     return int(low / step) * step, (int(high / step) + 1) * step, step
@@ -80,7 +90,7 @@ def _last(one: Series) -> float:
 
 
 def _names(series: Sequence[Series], ends: Sequence[float]) -> list[str]:
-    """Names at the lines' ends, moved apart where they would overlap, with a thin line to where each belongs."""
+    """Names at the lines' ends, moved apart if they would overlap, with a thin line to each end."""
     order = sorted(range(len(series)), key=lambda n: ends[n])
     places = list(ends)
     for before, n in zip([None, *order], order, strict=False):

@@ -1,7 +1,7 @@
-"""One method, evaluated in a process of its own: its time and memory are nobody else's.
+"""Evaluates one method in a process of its own, so that its time and memory are measured alone.
 
-Run as ``python -m serving.evaluation.evaluating`` with an `Order` as JSON on standard input. It writes its progress and, last,
-the result, as one JSON object per line.
+Run it as ``python -m serving.evaluation.evaluating`` with an `Order` as JSON on standard input. It
+writes one JSON object per line: its progress, and at the end the `Evaluation`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import numpy as np
@@ -22,11 +22,11 @@ from models.registry import build
 from streams.tools.history import Drift, read_stream
 from streams.tools.replay import Bad
 
-TELL_EVERY_S = 0.3
+PROGRESS_EVERY_S = 0.3
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """What to evaluate on what."""
+    """What to evaluate, and on which data. The fields are the options of `ouzel evaluate`."""
 
     method: str
     files: list[str]
@@ -43,8 +43,26 @@ class Order(msgspec.Struct, kw_only=True):
     gap_s: float = 1800.0
 
 
-def evaluate(order: Order) -> dict[str, Any]:
-    """Read, learn and predict; telling progress on the way."""
+class Progress(TypedDict):
+    """Events predicted so far, of how many."""
+
+    done: int
+    of: int
+
+
+class Evaluation(TypedDict):
+    """The outcome for one method: the size of the stream, skipped records, and the measures."""
+
+    events: int
+    predictions: int
+    items: int
+    bad: int
+    bad_examples: list[str]
+    result: dict[str, Any]
+
+
+def evaluate(order: Order) -> Evaluation:
+    """Read the stream, predict and learn each event, and write the progress on the way."""
     drift = Drift.parse(order.drift) if order.drift else None
     stream = read_stream(
         [Path(name) for name in order.files], order.columns, bad := Bad(), gap_ms=int(order.gap_s * 1000),
@@ -56,30 +74,30 @@ def evaluate(order: Order) -> dict[str, Any]:
     )
     model.warmup()
     gc.collect()
-    gc.freeze()  # the stream is a million objects that the collector need not go through again and again
-    told = 0.0
+    gc.freeze()  # otherwise each collection would visit the objects of the stream, a million of them
+    written_at = 0.0
 
     def progress(done: int) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told > TELL_EVERY_S:
-            told = now
-            _tell({"done": done, "of": len(stream)})
+        nonlocal written_at
+        if (now := time.monotonic()) - written_at > PROGRESS_EVERY_S:
+            written_at = now
+            _write({"done": done, "of": len(stream)})
 
-    found = run(model, stream, order.k, only_test_file=order.test is not None, frozen=order.frozen, progress=progress)
+    predictions = run(model, stream, order.k, only_test_file=order.test is not None, frozen=order.frozen, progress=progress)
     learned = np.ones(len(stream), np.bool_)
     if order.frozen:
         learned = ~np.array(stream.of_test_file, np.bool_)
-    result = summary(found, stream, order.k, seen_before=stream.seen_before(learned))
+    result = summary(predictions, stream, order.k, seen_before=stream.seen_before(learned))
     result |= {"peak_memory_mb": _megabytes(), "model_memory_mb": _megabytes() - before}
     result |= {"skipped_steps": model.skipped_steps, "evicted_items": model.evicted_items, "drift_resets": model.drifts}
     if drift is not None:
-        hit = (found.rank != MISS) & (found.rank < order.k)
-        result["recovery_events"] = recovery(found.row, hit, int(len(stream) * drift.at))
+        hit = (predictions.rank != MISS) & (predictions.rank < order.k)
+        result["recovery_events"] = recovery(predictions.row, hit, int(len(stream) * drift.at))
     if (gate := getattr(model, "gate", None)) is not None:
         result["gate"] = gate.reliance()
     return {
         "events": len(stream),
-        "predictions": len(found.row),
+        "predictions": len(predictions.row),
         "items": len(stream.items()),
         "bad": bad.count,
         "bad_examples": bad.examples,
@@ -88,13 +106,14 @@ def evaluate(order: Order) -> dict[str, Any]:
 
 
 def _megabytes() -> float:
+    """The peak memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _tell(what: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
+def _write(message: Progress | Evaluation) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    _tell(evaluate(msgspec.json.decode(sys.stdin.buffer.read(), type=Order)))
+    _write(evaluate(msgspec.json.decode(sys.stdin.buffer.read(), type=Order)))

@@ -1,4 +1,4 @@
-"""The page of an evaluation: table, learning curves, breakdowns and what the gate relies on, in one file without scripts."""
+"""The report of an evaluation: tables and charts in one HTML file without scripts."""
 
 from __future__ import annotations
 
@@ -38,37 +38,39 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; fon
     f"path.c{n}, line.c{n} {{ stroke: var(--c{n}); }} text.c{n}, circle.c{n} {{ fill: var(--c{n}); }}\n" for n in range(COLOURS)
 )
 MEANINGS = {
-    "recall@k": "share of predictions whose item is among the first k, with a 95 % interval by bootstrap over sessions",
-    "mrr@k": "mean of 1 / rank of the item, 0 beyond k",
-    "ndcg@k": "mean of 1 / log2(rank + 1), 0 beyond k",
-    "f1@k": "harmonic mean of recall and precision, of one right answer among k",
+    "recall@k": "share of predictions in which the next item is among the first k",
+    "±": "half of a 95 % confidence interval (bootstrap over sessions)",
+    "mrr@k": "mean of 1 / rank of the next item; 0 if its rank is greater than k",
+    "ndcg@k": "mean of 1 / log2(rank + 1) of the next item; 0 if its rank is greater than k",
+    "f1@k": "harmonic mean of recall and precision; each prediction has one right answer among k",
     "coverage": "share of the known items that were recommended at least once",
-    "long tail": "share of recommended places that went to items outside the most popular 20 %",
-    "repeat": "share of recommended places that went to items of the session's own last 20",
-    "cold item": "recall where the item had come fewer than ten times before",
-    "cold session": "recall after a session's first click",
-    "events/s": "events tested and learned per second of CPU time, on one core",
-    "MB": "peak memory of the whole process",
+    "long tail": "share of recommended positions with an item outside the most popular 20 %",
+    "repeat": "share of recommended positions with one of the last 20 items of the session",
+    "cold item": "recall for items that had occurred fewer than ten times before",
+    "cold session": "recall after the first click of a session",
+    "events/s": "events predicted and learned per second of CPU time, on one core",
+    "CPU s": "CPU time of the predictions and the learning, in seconds",
+    "MB": "peak memory of the whole process, in megabytes",
 }
 
 
 def render(result: Mapping[str, Any]) -> str:
-    """The page of a result of `ouzel evaluate`."""
+    """The report of a result of `ouzel evaluate`, as HTML."""
     k, methods = result["k"], result["methods"]
     order = sorted(methods, key=lambda name: -methods[name][f"recall@{k}"])
-    best, told = order[0], methods[order[0]]
+    best, measures = order[0], methods[order[0]]
     colours = {name: n % COLOURS for n, name in enumerate(order)}
     sections = [
         f"<h1>{escape(str(result['dataset']))}</h1>",
         f'<p class="dim">{result["events"]:,} events, {result["predictions"]:,} predictions, {result["items"]:,} items; '
         f"{escape(result['mode'])}, seed {result['seed']}.</p>",
-        f"<p>Best by recall: <b>{escape(best)}</b>. The item is among its first {k} in {100 * told[f'recall@{k}']:.1f} % of "
-        f"the predictions; mean reciprocal rank {told[f'mrr@{k}']:.3f}.</p>",
+        f"<p>Highest recall: <b>{escape(best)}</b>. The next item is among its first {k} recommendations in "
+        f"{100 * measures[f'recall@{k}']:.1f} % of the predictions; the mean reciprocal rank is {measures[f'mrr@{k}']:.3f}.</p>",
         f"<pre>{escape(result['command'])}</pre>",
         _table(methods, order, k),
-        f'<p class="dim">A float32 product of matrices ran at {result["yardstick_gflops"]:.0f} GFLOP/s on this machine.</p>',
+        f'<p class="dim">Speed of this machine: {result["yardstick_gflops"]:.0f} GFLOP/s in a float32 matrix product.</p>',
         _charts(result, order, colours, k),
-        _every_cut(methods, order),
+        _all_cutoffs(methods, order),
         "<h2>What the columns mean</h2><dl>",
         *(f"<dt>{escape(name)}</dt><dd>{escape(meaning)}</dd>" for name, meaning in MEANINGS.items()),
         "</dl>",
@@ -93,10 +95,10 @@ def _table(methods: Mapping[str, Any], order: list[str], k: int) -> str:
         ("CPU s", "cpu_seconds", lambda value: f"{value:.1f}", False),
         ("MB", "peak_memory_mb", lambda value: f"{value:,.0f}", False),
     ]
-    found = ['<div class="wide"><table><thead><tr><th>method</th>', *(f"<th>{title}</th>" for title, *_ in columns)]
-    found.append("</tr></thead><tbody>")
+    html = ['<div class="wide"><table><thead><tr><th>method</th>', *(f"<th>{title}</th>" for title, *_ in columns)]
+    html.append("</tr></thead><tbody>")
     for name in order:
-        found.append(f"<tr{' class=first' if name == order[0] else ''}><td>{escape(name)}</td>")
+        html.append(f"<tr{' class=first' if name == order[0] else ''}><td>{escape(name)}</td>")
         for _, key, shown, high in columns:
             value = methods[name].get(key)
             text = "–" if value is None else shown(value)
@@ -104,9 +106,9 @@ def _table(methods: Mapping[str, Any], order: list[str], k: int) -> str:
                 text = f"<b>{text}</b>"
             if (low := methods[name].get(f"{key}_low")) is not None:
                 text += f" <small>±{(methods[name][f'{key}_high'] - low) / 2:.3f}</small>"
-            found.append(f"<td>{text}</td>")
-        found.append("</tr>")
-    return "".join([*found, "</tbody></table></div>"])
+            html.append(f"<td>{text}</td>")
+        html.append("</tr>")
+    return "".join([*html, "</tbody></table></div>"])
 
 
 def _charts(result: Mapping[str, Any], order: list[str], colours: Mapping[str, int], k: int) -> str:
@@ -121,39 +123,41 @@ def _charts(result: Mapping[str, Any], order: list[str], colours: Mapping[str, i
     if any(methods[name]["curve"] for name in order):
         events = result["events"]
         ticks = [(events * n / 5, f"{events * n / 5:,.0f}") for n in range(6)]
-        curves = series(lambda told: [(float(at), value) for at, value in told["curve"]])
+        curves = series(lambda measures: [(float(at), value) for at, value in measures["curve"]])
         chart = lines(curves, ticks=ticks, x_title="events", y_title=f"recall@{k}")
-        figure("Over the stream", chart, f"recall@{k} of the predictions in each fortieth of the stream, by events so far")
+        figure("Recall over the stream", chart, f"recall@{k} in each fortieth of the stream, by the number of events so far")
     for title, key, what in (
-        ("By place in the session", "by_position", "clicks before the prediction"),
-        ("By popularity of the item", "by_popularity", "times that the item had come before"),
+        ("Recall by position in the session", "by_position", "clicks before the prediction"),
+        ("Recall by popularity of the item", "by_popularity", "earlier occurrences of the item"),
     ):
         groups = [group for group in methods[order[0]][key] if group[1]]
         ticks = [(float(n), f"{name}\n{count:,}") for n, (name, count, _) in enumerate(groups)]
         dots = series(partial(_by_group, key))
         chart = lines(dots, ticks=ticks, x_title=what, y_title=f"recall@{k}", dots=True)
-        figure(title, chart, f"{what}, and below it the number of predictions")
+        figure(title, chart, f"recall@{k} by {what}; the number below is how many predictions there are")
     for name in order:
         if gate := methods[name].get("gate"):
-            caption = f"share of how much each feature sways the scores of {escape(name)}, over its last stored queries"
-            figure("What the gate relies on", bars([(feature, share) for feature, share in gate[:BARS]]), caption)
+            chart = bars([(feature, share) for feature, share in gate[:BARS]])
+            caption = "how much each feature changes the scores of the gate, as a share of all, over its latest stored queries"
+            figure(f"Feature importance in the {escape(name)} model", chart, caption)
     return "".join(parts)
 
 
-def _by_group(key: str, told: Mapping[str, Any]) -> Points:
-    return [(float(n), group[2]) for n, group in enumerate(group for group in told[key] if group[1])]
+def _by_group(key: str, measures: Mapping[str, Any]) -> Points:
+    """The recall of each group that has predictions."""
+    return [(float(n), group[2]) for n, group in enumerate(group for group in measures[key] if group[1])]
 
 
-def _every_cut(methods: Mapping[str, Any], order: list[str]) -> str:
+def _all_cutoffs(methods: Mapping[str, Any], order: list[str]) -> str:
     kinds = ("recall", "precision", "f1", "mrr", "ndcg")
     cuts = sorted(int(key.partition("@")[2]) for key in methods[order[0]] if key.startswith("precision@"))
-    found = ["<details><summary>Every cut</summary><div class=wide><table><thead><tr><th>method</th>"]
-    found += [f"<th>{kind}@{cut}</th>" for kind in kinds for cut in cuts]
-    found.append("</tr></thead><tbody>")
+    html = ["<details><summary>All cutoffs</summary><div class=wide><table><thead><tr><th>method</th>"]
+    html += [f"<th>{kind}@{cut}</th>" for kind in kinds for cut in cuts]
+    html.append("</tr></thead><tbody>")
     for name in order:
         cells = "".join(f"<td>{_share(methods[name][f'{kind}@{cut}'])}</td>" for kind in kinds for cut in cuts)
-        found.append(f"<tr><td>{escape(name)}</td>{cells}</tr>")
-    return "".join([*found, "</tbody></table></div></details>"])
+        html.append(f"<tr><td>{escape(name)}</td>{cells}</tr>")
+    return "".join([*html, "</tbody></table></div></details>"])
 
 
 def _share(value: float) -> str:

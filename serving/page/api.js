@@ -1,11 +1,15 @@
-// Asks the API, with the key where there is one. Whatever goes wrong is a Problem.
+// Calls the HTTP API, with the API key if the visitor entered one. Every failure is thrown as a
+// Problem.
 
 import { recall, remember } from "/page/memory.js";
 
 const TIMEOUT_MS = 10_000;
 
 export class Problem extends Error {
-  /** `status` 0: no answer at all. `retryAfterMs` is what the server wishes, null where it says nothing. */
+  /**
+   * `status` is 0 if no answer came. `retryAfterMs` is the server's Retry-After, null if it sent
+   * none.
+   */
   constructor(status, title, retryAfterMs = null) {
     super(title);
     this.status = status;
@@ -13,7 +17,7 @@ export class Problem extends Error {
   }
 
   /** Whether the same request may succeed later. */
-  get passes() {
+  get isTemporary() {
     return this.status === 0 || this.status === 429 || this.status === 503;
   }
 }
@@ -28,7 +32,7 @@ export function authorization() {
   return key ? { authorization: `Bearer ${key}` } : {};
 }
 
-/** The answer's JSON. @throws {Problem} */
+/** Call a path of the API and return the JSON of the answer. @throws {Problem} */
 export async function ask(path, { method = "GET", body = undefined } = {}) {
   const headers = authorization();
   if (body !== undefined) headers["content-type"] = "application/json";
@@ -41,15 +45,15 @@ export async function ask(path, { method = "GET", body = undefined } = {}) {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch {
-    throw new Problem(0, "no answer");
+    throw new Problem(0, "no answer from Ouzel");
   }
   if (!answer.ok) throw await problem(answer);
   return answer.status === 204 ? null : answer.json();
 }
 
-/** What a refusal says. */
+/** The Problem that an answer with an error status describes. */
 export async function problem(answer) {
-  const told = await answer.json().catch(() => ({}));
+  const details = await answer.json().catch(() => ({}));
   const seconds = Number(answer.headers.get("retry-after"));
-  return new Problem(answer.status, told.title ?? `status ${answer.status}`, seconds > 0 ? seconds * 1000 : null);
+  return new Problem(answer.status, details.title ?? `HTTP status ${answer.status}`, seconds > 0 ? seconds * 1000 : null);
 }

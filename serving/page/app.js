@@ -1,4 +1,5 @@
-// The page, put together: what a click does, from the event to the new strip. Read this first.
+// Connects the parts of the page: a click sends an event, and the new ranking updates the strip.
+// Read this file first.
 
 import { ask, useKey } from "/page/api.js";
 import { Cart } from "/page/cart.js";
@@ -17,10 +18,10 @@ import { follow } from "/page/stream.js";
 import { Strip } from "/page/strip.js";
 import { startTabs } from "/page/tabs.js";
 import { startTheme } from "/page/theme.js";
-import { deed, forgetDeeds, noteDeed, visitorId } from "/page/visitor.js";
+import { forgetActions, lastAction, recordAction, visitorId } from "/page/visitor.js";
 
 const ANNOUNCE_AFTER_MS = 700;
-const COLD_AGAIN_MS = 5000;
+const REFRESH_POPULAR_MS = 5000;
 const WIDE = matchMedia("(min-width: 62rem)");
 
 const visitor = visitorId();
@@ -40,24 +41,27 @@ const showOperations = startOperations(part("charts"), part("facts"), figures);
 let current = null;
 let tab = "tab-shop";
 let announcing = 0;
-/** When events were clicked whose ranking has not come yet, epoch ms. @type {Map<string, number>} */
+/**
+ * Event ids whose ranking has not arrived yet, with the time of the click, epoch ms.
+ * @type {Map<string, number>}
+ */
 const waiting = new Map();
 
-/** Something was done with an item: send it, and show the ranking that comes back. */
+/** Send what the visitor did with an item, and show the ranking that comes back. */
 async function act(itemId, eventType, recommendationId = undefined) {
   const event = { user_id: visitor, item_id: itemId, event_type: eventType, event_id: newEventId() };
   waiting.set(event.event_id, now());
-  noteDeed(itemId, eventType);
+  recordAction(itemId, eventType);
   shelf.mark(itemId);
   if (eventType === "add_to_cart") cart.add(itemId);
   if (eventType === "purchase") cart.drop(itemId);
   if (recommendationId !== undefined) event.recommendation_id = recommendationId;
   try {
-    const { recommendation } = await send(event, () => note(part("notes"), "Your click waits: Ouzel does not take it now."));
+    const { recommendation } = await send(event, () => note(part("notes"), "Click saved; it will be sent when Ouzel is reachable."));
     if (recommendation !== null) arrived(recommendation);
   } catch (problem) {
     waiting.delete(event.event_id);
-    note(part("notes"), `Your click was not taken: ${problem.message}.`);
+    note(part("notes"), `Click not recorded: ${problem.message}.${problem.isTemporary ? " Click again to retry." : ""}`);
   }
 }
 
@@ -65,12 +69,15 @@ function now() {
   return performance.timeOrigin + performance.now();
 }
 
-/** Tell how long it took, where a ranking is for a click of this page. It has just been put on the screen. */
+/**
+ * Show how long a ranking took, if a click on this page caused it. Call this right after the
+ * ranking was drawn.
+ */
 function time(ranking, answered) {
   const clicked = waiting.get(ranking.trigger_event_id);
   if (clicked === undefined) return;
   for (const eventId of [...waiting.keys()]) {
-    waiting.delete(eventId); // this one, and those before it: its ranking overtook theirs
+    waiting.delete(eventId); // Earlier events too: this ranking replaces theirs.
     if (eventId === ranking.trigger_event_id) break;
   }
   requestAnimationFrame(() => {
@@ -80,7 +87,10 @@ function time(ranking, answered) {
   });
 }
 
-/** Show a ranking, from wherever it comes first, unless it or a newer one is on the screen. */
+/**
+ * Show a ranking unless it or a newer one is on the screen already. The same ranking may arrive
+ * twice: as the answer to a click, and on the event stream.
+ */
 function arrived(ranking) {
   const known = current?.recommendation_id === ranking.recommendation_id && current.items.length === ranking.items.length;
   if (known || (current !== null && !replaces(ranking, current))) return;
@@ -94,18 +104,21 @@ function arrived(ranking) {
   learnNames(ranking);
 }
 
-/** What is made of a session stands above what is popular, whichever answer comes first; else the newer one stands. */
+/**
+ * A ranking of the session replaces a popular one, in whichever order they arrive; otherwise the
+ * newer one wins.
+ */
 function replaces(ranking, shown) {
   const [personal, shownPersonal] = [ranking.prefix.length > 0, shown.prefix.length > 0];
   return personal === shownPersonal ? ranking.generated_at >= shown.generated_at : personal;
 }
 
-/** What the ranking comes after. */
+/** The line beside the heading: which click the ranking answers. */
 function hint(itemId) {
-  return itemId === undefined ? "Popular with everybody now. Click something, and watch." : `Fresh after your last click: ${catalogue.nameOf(itemId)}`;
+  return itemId === undefined ? "Popular right now. Click a product to see these change." : `Updated after your click on ${catalogue.nameOf(itemId)}`;
 }
 
-/** Names that came later than the ranking are written into it. */
+/** Load names that the catalogue lacks, and write them into the ranking that is shown. */
 async function learnNames(ranking) {
   const ids = [...ranking.prefix, ...ranking.items.flatMap((item) => [item.item_id, item.because_item_id ?? item.item_id])];
   if ((await catalogue.learn(ids).catch(() => false)) && current === ranking) {
@@ -115,61 +128,64 @@ async function learnNames(ranking) {
   }
 }
 
-/** Tell who cannot see it, once it has settled. */
+/** Announce the new ranking to screen readers, once it has not changed for a moment. */
 function announce(ranking, moved) {
   clearTimeout(announcing);
   const first = ranking.items.find((item) => moved.has(item.item_id));
   if (first === undefined || ranking.prefix.length === 0) return;
   announcing = setTimeout(() => {
     const fresh = [...moved.values()].filter((places) => places === null).length;
-    const reason = inWords(first, (id) => catalogue.nameOf(id), deed);
-    part("announcer").textContent = `For you has changed, ${fresh} new. First: ${catalogue.nameOf(first.item_id)}, ${reason.before} ${reason.name}`.trim();
+    const reason = inWords(first, (id) => catalogue.nameOf(id), lastAction);
+    part("announcer").textContent = `Recommendations updated: ${fresh} new. First: ${catalogue.nameOf(first.item_id)}, ${reason.before} ${reason.name}`.trim();
   }, ANNOUNCE_AFTER_MS);
 }
 
-/** Delete this visitor, and look at what is left. */
+/** Ask Ouzel to delete this visitor, then show what Ouzel answers for them now. */
 async function forget() {
   knows.forget.disabled = true;
   try {
     const { partitions } = await ask(`/v1/users/${encodeURIComponent(visitor)}`, { method: "DELETE" });
-    forgetDeeds();
+    forgetActions();
     cart.empty();
     shelf.unmark();
     knows.clear();
-    await anew();
-    knows.forgotten.textContent = `Forgotten: the deletion is on all ${partitions} partitions, and ${current?.prefix.length ? "something is still known" : "nothing of you is left here"}.`;
+    await startOver();
+    knows.forgotten.textContent = `The deletion was sent to all ${partitions} partitions. ${current?.prefix.length ? "Your old ranking has not been removed yet." : "Ouzel knows nothing about you now."}`;
   } catch (problem) {
-    knows.forgotten.textContent = `Not forgotten: ${problem.message}.`;
+    knows.forgotten.textContent = `Not deleted: ${problem.message}.`;
   } finally {
     knows.forget.disabled = false;
   }
 }
 
-/** After a deletion, here or elsewhere. */
-async function anew() {
+/** Show the popular ranking again after a deletion, from this tab or from elsewhere. */
+async function startOver() {
   current = null;
   waiting.clear();
-  await cold();
+  await loadRanking();
 }
 
-/** The ranking as it stands: of this visitor, or of whoever nothing is known of. */
-async function cold() {
+/**
+ * Load the current ranking: this visitor's own, or the popular one if Ouzel knows nothing about
+ * them.
+ */
+async function loadRanking() {
   const ranking = await ask(`/v1/recommendations/${encodeURIComponent(visitor)}`).catch(() => null);
   if (ranking !== null && (ranking.items.length > 0 || ranking.prefix.length > 0)) arrived(ranking);
 }
 
-/** While nothing was clicked, what is popular changes by itself. */
-async function keepWarm() {
+/** Reload the popular ranking every few seconds until the first click: other visitors change it. */
+async function refreshPopular() {
   for (;;) {
-    if (!document.hidden && (current === null || current.prefix.length === 0)) await cold();
-    await new Promise((resolve) => setTimeout(resolve, current === null ? COLD_AGAIN_MS / 5 : COLD_AGAIN_MS));
+    if (!document.hidden && (current === null || current.prefix.length === 0)) await loadRanking();
+    await new Promise((resolve) => setTimeout(resolve, current === null ? REFRESH_POPULAR_MS / 5 : REFRESH_POPULAR_MS));
   }
 }
 
-function followMe() {
+function followVisitor() {
   return follow(`/v1/users/${encodeURIComponent(visitor)}/stream`, (name, data) => {
     if (name === "ranking") arrived(data);
-    if (name === "removed") anew();
+    if (name === "removed") startOver();
   });
 }
 
@@ -180,33 +196,33 @@ function askForKey() {
 
 function start() {
   startTheme(part("theme"));
-  const look = () => others.watch(tab === "tab-live" && !document.hidden);
+  const followOthers = () => others.watch(tab === "tab-live" && !document.hidden);
   startTabs([part("tab-shop"), part("tab-live")], (id) => {
     tab = id;
-    look();
+    followOthers();
     if (id === "tab-live") showOperations();
   });
-  let stopFollowing = followMe();
+  let stopFollowing = followVisitor();
   document.addEventListener("visibilitychange", () => {
-    look();
+    followOthers();
     stopFollowing();
-    if (!document.hidden) stopFollowing = followMe();
+    if (!document.hidden) stopFollowing = followVisitor();
   });
-  const fit = () => part("knows").toggleAttribute("open", WIDE.matches);
-  WIDE.addEventListener("change", fit);
-  fit();
+  const foldPanel = () => part("knows").toggleAttribute("open", WIDE.matches);
+  WIDE.addEventListener("change", foldPanel);
+  foldPanel();
 
-  let asked = false;
-  const connect = () => {
+  let askedForKey = false;
+  const updateConnection = () => {
     const state = stateOf(figures.trouble.value, figures.latest.value);
     showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner"), sentence: part("banner-words"), key: part("key-open") }, state);
-    if (state === "locked" && !asked) askForKey();
-    if (state === "live") part("key").close(); // an answer to the old key may have opened it again
-    asked ||= state === "locked";
+    if (state === "locked" && !askedForKey) askForKey();
+    if (state === "live") part("key").close(); // A late answer to the old key may have opened it again.
+    askedForKey ||= state === "locked";
   };
-  figures.trouble.follow(connect);
+  figures.trouble.follow(updateConnection);
   figures.latest.follow(() => {
-    connect();
+    updateConnection();
     knows.figures(figures);
     if (tab === "tab-live") showOperations();
   });
@@ -215,12 +231,12 @@ function start() {
   part("key-form").addEventListener("submit", () => {
     useKey(part("key-input").value.trim());
     part("key-input").value = "";
-    asked = false;
+    askedForKey = false;
     shelf.open();
   });
   figures.run();
   shelf.open();
-  keepWarm();
+  refreshPopular();
 }
 
 start();

@@ -1,4 +1,4 @@
-// The cart: a dialog. What goes in, out, and over the counter are events too.
+// The cart, a dialog. Adding, removing and buying a product each send an event.
 
 import { price } from "/page/catalogue.js";
 import { html } from "/page/element.js";
@@ -6,7 +6,10 @@ import { recall, remember } from "/page/memory.js";
 import { tile } from "/page/tile.js";
 
 export class Cart {
-  /** @param {Record<string, HTMLElement>} parts `act(itemId, eventType)` is called for what happens in it */
+  /**
+   * `act(itemId, eventType)` is called to send each event.
+   * @param {Record<string, HTMLElement>} parts
+   */
   constructor(parts, catalogue, act) {
     this.parts = parts;
     this.catalogue = catalogue;
@@ -30,7 +33,7 @@ export class Cart {
     if (!this.ids.includes(itemId)) this.#keep([...this.ids, itemId]);
   }
 
-  /** What was bought is no longer in it. */
+  /** Take an item out, for instance because it was bought. */
   drop(itemId) {
     this.#keep(this.ids.filter((id) => id !== itemId));
   }

@@ -1,22 +1,26 @@
-// What is known of items: names, categories, prices. A data set without any is no error: then the id is the name.
+// Caches names, categories and prices of items. Items without a catalogue entry are shown by their
+// id.
 
 import { ask } from "/page/api.js";
 
 const BATCH = 40;
 const ASK_AGAIN_MS = 30_000;
 
-/** @typedef {{item_id: string, item_name: string|null, categories: string[], brand: string|null, price: number|null, currency: string|null}} Item */
+/**
+ * @typedef {{item_id: string, item_name: string|null, categories: string[], brand: string|null,
+ *   price: number|null, currency: string|null}} Item
+ */
 
 export class Catalogue {
   #items = new Map();
   #asked = new Map();
 
-  /** Note items that an answer brought. @param {Item[]} items */
+  /** Store items that came with an answer. @param {Item[]} items */
   keep(items) {
     for (const item of items) this.#items.set(item.item_id, item);
   }
 
-  /** @returns {Item} whatever is known, if only the id */
+  /** @returns {Item} what the catalogue has; only the id if it has nothing */
   get(itemId) {
     return this.#items.get(itemId) ?? { item_id: itemId, item_name: null, categories: [], brand: null, price: null, currency: null };
   }
@@ -25,7 +29,7 @@ export class Catalogue {
     return this.get(itemId).item_name ?? `Item ${itemId}`;
   }
 
-  /** Ask for what is not known yet; true when something new came. @param {string[]} ids */
+  /** Load the items that are missing here; true if any arrived. @param {string[]} ids */
   async learn(ids) {
     const now = Date.now();
     const missing = [...new Set(ids)].filter((id) => !this.#items.has(id) && now - (this.#asked.get(id) ?? 0) > ASK_AGAIN_MS);
@@ -42,7 +46,7 @@ export class Catalogue {
   }
 }
 
-/** A price in the reader's way of writing; "" where there is none. */
+/** A price formatted for the visitor's locale; "" if the item has none. */
 export function price(item) {
   if (item.price === null || item.price === undefined) return "";
   if (!item.currency) return item.price.toFixed(2);

@@ -1,5 +1,5 @@
 /**
- * A value that others are told of when it changes.
+ * A value that calls its readers when it changes.
  * @template T
  */
 export class Cell {
@@ -22,7 +22,7 @@ export class Cell {
     for (const read of this.#readers) read(value, before);
   }
 
-  /** Told at once, and at each `set`. @param {(value: T, before: T) => void} read */
+  /** Call `read` now and at each `set`. @param {(value: T, before: T) => void} read */
   follow(read) {
     this.#readers.push(read);
     read(this.#value, this.#value);

@@ -1,4 +1,5 @@
-// A small line chart. Its numbers stand beside it in words, so the drawing itself is one image with a label.
+// A small line chart. The legend has its numbers as text, so the drawing is a single image with a
+// label.
 
 import { html, svg } from "/page/element.js";
 
@@ -8,10 +9,15 @@ const TOP = 6;
 const BOTTOM = 4;
 
 /**
- * @typedef {{name: string, values: (number|null)[], colour: string}} Series `colour` is a class of live.css
+ * `colour` is a class of live.css.
+ * @typedef {{name: string, values: (number|null)[], colour: string}} Series
  */
 export class Chart {
-  /** @param {{label: string, format: (value: number|null) => string, least?: number, area?: boolean}} options `least`: what its top is at least */
+  /**
+   * `least` is the smallest value that the top of the scale may have.
+   * @param {{label: string, format: (value: number|null) => string, least?: number,
+   *   area?: boolean}} options
+   */
   constructor(options) {
     this.options = options;
     this.marks = svg("g");
@@ -25,11 +31,11 @@ export class Chart {
     this.drawing.addEventListener("pointermove", (event) => this.#read(event));
     this.drawing.addEventListener("pointerleave", () => {
       this.at = null;
-      this.#tell();
+      this.#updateLegend();
     });
   }
 
-  /** @param {Series[]} series all equally long, the newest last */
+  /** @param {Series[]} series all of the same length, the newest value last */
   show(series) {
     this.series = series;
     const all = series.flatMap((one) => one.values).filter((value) => value !== null);
@@ -44,7 +50,7 @@ export class Chart {
       ...series.flatMap((one) => this.#line(one, x, y)),
     );
     this.top.textContent = this.options.format(top);
-    this.#tell();
+    this.#updateLegend();
   }
 
   #line(one, x, y) {
@@ -69,11 +75,11 @@ export class Chart {
     const box = this.drawing.getBoundingClientRect();
     const length = Math.max(this.series[0]?.values.length ?? 0, 30);
     this.at = Math.round((1 - (event.clientX - box.left) / box.width) * (length - 1));
-    this.#tell();
+    this.#updateLegend();
   }
 
-  /** The legend: the newest values, or those under the pointer. */
-  #tell() {
+  /** Show the newest values in the legend, or those under the pointer. */
+  #updateLegend() {
     const { format, label } = this.options;
     const back = this.at ?? 0;
     const length = Math.max(this.series[0]?.values.length ?? 0, 30);
@@ -81,15 +87,15 @@ export class Chart {
     this.reading.setAttribute("x1", x);
     this.reading.setAttribute("x2", x);
     this.reading.classList.toggle("on", this.at !== null);
-    const told = this.series.map((one) => ({ ...one, text: format(one.values.at(-1 - back) ?? null) }));
+    const entries = this.series.map((one) => ({ ...one, text: format(one.values.at(-1 - back) ?? null) }));
     this.legend.replaceChildren(
-      ...told.map((one) => html("li", {}, html("span", { class: `swatch ${one.colour}` }), html("span", {}, one.name), html("b", {}, one.text))),
+      ...entries.map((one) => html("li", {}, html("span", { class: `swatch ${one.colour}` }), html("span", {}, one.name), html("b", {}, one.text))),
     );
-    if (this.at === null) this.drawing.setAttribute("aria-label", `${label}: ${told.map((one) => `${one.name} ${one.text}`).join(", ")}`);
+    if (this.at === null) this.drawing.setAttribute("aria-label", `${label}: ${entries.map((one) => `${one.name} ${one.text}`).join(", ")}`);
   }
 }
 
-/** A round number at or above. */
+/** The next round number, at or above `value`. */
 export function nice(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));

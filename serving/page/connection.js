@@ -1,16 +1,17 @@
-// Whether Ouzel answers, in a word in the bar, and in a sentence where something is to be known.
+// Shows whether Ouzel answers: one word in the bar, and a banner with a sentence when something is
+// wrong.
 
 const STATES = {
-  starting: ["Waking up", "Ouzel is reading its topics. The page fills as soon as it has caught up."],
+  starting: ["Starting...", "Ouzel is reading its topics. Products and recommendations appear when it has caught up."],
   live: ["Live", ""],
-  away: ["Kafka is away", "What was ranked before is still shown. Your clicks wait, and are sent when Kafka is back."],
-  offline: ["Offline", "Ouzel does not answer. This page tries again by itself."],
-  locked: ["Locked", "This Ouzel wants a key."],
+  away: ["No Kafka", "Ouzel cannot reach Kafka. You see the last known recommendations; clicks are saved and sent when Kafka is back."],
+  offline: ["Offline", "Ouzel is unreachable. Reconnecting..."],
+  locked: ["Locked", "API key required."],
 };
 
 /**
- * @param {import("/page/api.js").Problem|null} trouble of the last asking
- * @param {any} live the last answer of GET /v1/live
+ * @param {import("/page/api.js").Problem|null} trouble why the last request failed, or null
+ * @param {any} live the latest answer of GET /v1/live
  */
 export function stateOf(trouble, live) {
   if (trouble?.status === 401 || trouble?.status === 403) return "locked";

@@ -1,10 +1,12 @@
-// Builds nodes. A child that is a string becomes a text node: nothing here, nor anywhere on the page, parses markup.
+// Builds HTML and SVG nodes. A string child becomes a text node: no part of the page ever parses
+// markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
+ * Build an element. Attributes that are functions become listeners; false and null are left out.
  * @param {string} tag
- * @param {Record<string, unknown>} [attributes] functions are listeners; false and null are left out
+ * @param {Record<string, unknown>} [attributes]
  * @param {...(Node|string|null|undefined)} children
  * @returns {HTMLElement}
  */
@@ -12,16 +14,16 @@ export function html(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/** Build an SVG element in the same way. */
 export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** An element of index.html. */
+/** An element of index.html, by its id. */
 export function part(id) {
-  const found = document.getElementById(id);
-  if (found === null) throw new Error(`no #${id} in the page`);
-  return found;
+  const element = document.getElementById(id);
+  if (element === null) throw new Error(`index.html has no element #${id}`);
+  return element;
 }
 
 function fill(node, attributes, children) {

@@ -1,4 +1,5 @@
-// Asks how it goes, once a second while somebody looks, and keeps the last minutes for the charts.
+// Polls GET /v1/live once a second while the page is visible, and keeps the last minutes for the
+// charts.
 
 import { ask } from "/page/api.js";
 import { Cell } from "/page/cell.js";
@@ -6,14 +7,15 @@ import { Cell } from "/page/cell.js";
 const EVERY_MS = 1000;
 const KEPT = 180;
 
-/** @typedef {{at: number, live: any}} Point one answer of GET /v1/live, with the time that it came */
-
 export class Figures {
-  /** The latest answer; null before the first. */
+  /** The latest answer, null before the first. */
   latest = new Cell(null);
-  /** Why there is none now; null while there is. @type {Cell<import("/page/api.js").Problem|null>} */
+  /**
+   * Why the latest request failed, null if it succeeded.
+   * @type {Cell<import("/page/api.js").Problem|null>}
+   */
   trouble = new Cell(null);
-  /** @type {any[]} */
+  /** The answers of the last minutes, the newest last. @type {any[]} */
   past = [];
 
   async run() {
@@ -36,7 +38,10 @@ export class Figures {
     this.latest.set(live);
   }
 
-  /** One figure over time, null where it was not known. @param {(live: any) => number|null|undefined} pick */
+  /**
+   * One figure over time, null where an answer lacks it.
+   * @param {(live: any) => number|null|undefined} pick
+   */
   series(pick) {
     return this.past.map((live) => pick(live) ?? null);
   }

@@ -1,14 +1,18 @@
-// First, last, invert, play: elements glide from where they were, by transforms alone.
+// Animates elements from their old to their new places by transforms alone (the FLIP technique:
+// first, last, invert, play).
 
 const EASE = { duration: 460, easing: "cubic-bezier(.2, .8, .2, 1)" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Where elements are now. @param {Iterable<HTMLElement>} elements */
+/** The current places of elements. @param {Iterable<HTMLElement>} elements */
 export function positions(elements) {
   return new Map(Array.from(elements, (element) => [element, element.getBoundingClientRect()]));
 }
 
-/** Play from those positions; an element that has none appears. @param {Iterable<HTMLElement>} elements */
+/**
+ * Move elements from their places in `before`; one without a place there fades in.
+ * @param {Iterable<HTMLElement>} elements
+ */
 export function play(before, elements) {
   if (calm.matches) return;
   for (const element of elements) {

@@ -1,13 +1,17 @@
-// The panel "What Ouzel knows": the session as the model sees it, the last ranking's freshness, and whether it is any good.
+// The panel "What Ouzel knows": the session as the model sees it, how long the latest ranking took,
+// and how accurate the model is.
 
 import { Chart } from "/page/chart.js";
 import { html } from "/page/element.js";
 import { duration, percent, rough, whole } from "/page/numbers.js";
 import { strategyInWords } from "/page/reasons.js";
 import { tile } from "/page/tile.js";
-import { deed } from "/page/visitor.js";
+import { lastAction } from "/page/visitor.js";
 
-/** @typedef {{clicked: number, generated: number, answered: number, drawn: number}} Timing epoch ms */
+/**
+ * Times in epoch ms.
+ * @typedef {{clicked: number, generated: number, answered: number, drawn: number}} Timing
+ */
 
 export class Knows {
   /** @param {{body: HTMLElement, brief: HTMLElement}} parts */
@@ -16,15 +20,15 @@ export class Knows {
     this.catalogue = catalogue;
     this.count = this.took = "";
     this.session = html("ol", { class: "session", id: "session" });
-    this.nothing = html("p", { class: "hint" }, "Nothing yet. Click a product, and it stands here.");
+    this.nothing = html("p", { class: "hint" }, "Nothing yet. Products you click appear here.");
     this.fresh = html("p", { class: "figure", id: "fresh" }, "–");
     this.freshHint = html("p", { class: "hint" }, "Measured at your next click.");
     this.split = html("div", { class: "split", "aria-hidden": "true" });
     this.splitWords = html("ul", { class: "legend" });
     this.model = html("p", { class: "hint" });
     this.bars = html("ul", { class: "bars" });
-    this.tested = html("p", { class: "hint" }, "Waiting for the first tests.");
-    this.rate = new Chart({ label: "Events a second", format: rough, area: true, least: 10 });
+    this.tested = html("p", { class: "hint" }, "Not measured yet.");
+    this.rate = new Chart({ label: "Events per second", format: rough, area: true, least: 10 });
     this.forget = html("button", { type: "button", class: "danger", id: "forget", click: forget }, "Forget me");
     this.forgotten = html("p", { class: "hint", id: "forgotten", role: "status" });
     parts.body.replaceChildren(
@@ -32,9 +36,9 @@ export class Knows {
         html("h3", {}, "Your session, as the model sees it"), this.nothing, this.session,
         html("div", { class: "forget" }, html("p", { class: "hint" }, "You are ", html("code", { id: "visitor" }, visitor)), this.forget),
         this.forgotten),
-      html("section", {}, html("h3", {}, "Your last ranking"), this.fresh, this.freshHint, this.split, this.splitWords, this.model),
-      html("section", {}, html("h3", {}, "Is it any good?"), this.bars, this.tested),
-      html("section", {}, html("h3", {}, "On the stream"), this.rate.node),
+      html("section", {}, html("h3", {}, "Your latest ranking"), this.fresh, this.freshHint, this.split, this.splitWords, this.model),
+      html("section", {}, html("h3", {}, "How good are the recommendations?"), this.bars, this.tested),
+      html("section", {}, html("h3", {}, "All visitors"), this.rate.node),
     );
   }
 
@@ -43,14 +47,14 @@ export class Knows {
     const newest = [...ranking.prefix].reverse();
     this.nothing.hidden = newest.length > 0;
     this.session.replaceChildren(...newest.map((id) => this.#entry(id)));
-    const version = ranking.model_version > 0 && newest.length > 0 ? `, after ${whole(ranking.model_version)} steps of learning` : "";
-    const seen = newest.length > 0 ? " What is in your session is left out of the strip." : "";
+    const version = ranking.model_version > 0 && newest.length > 0 ? ` (${whole(ranking.model_version)} learning steps)` : "";
+    const seen = newest.length > 0 ? " Products in your session are left out." : "";
     this.model.textContent = `${strategyInWords(ranking.strategy)}${version}.${seen}`;
-    this.count = newest.length ? `${newest.length} ${newest.length === 1 ? "item" : "items"}` : "nothing";
+    this.count = newest.length ? `${newest.length} ${newest.length === 1 ? "item" : "items"}` : "nothing yet";
     this.#brief();
   }
 
-  /** After everything was forgotten. */
+  /** Remove the measurements, after the visitor was deleted. */
   clear() {
     this.fresh.textContent = "–";
     this.took = "";
@@ -60,31 +64,35 @@ export class Knows {
   }
 
   #entry(id) {
-    const done = deed(id);
+    const action = lastAction(id);
     return html(
       "li",
       { "data-item": id },
       html("span", { class: "mini" }, tile(this.catalogue.get(id))),
       html("span", {}, this.catalogue.nameOf(id)),
-      done === null ? null : html("span", { class: "deed" }, done === "in your cart" ? "in cart" : done),
+      action === null ? null : html("span", { class: "action" }, action === "in your cart" ? "in cart" : action),
     );
   }
 
-  /** What stands beside the title, where the panel is folded. */
+  /** The summary beside the title while the panel is folded. */
   #brief() {
     this.parts.brief.textContent = [this.count, this.took].filter(Boolean).join(" · ");
   }
 
-  /** Where the time went. Only where the clocks of browser and worker agree: on one machine, say. @param {Timing} timing */
+  /**
+   * Show how long the latest ranking took. The time in Kafka and model is shown apart only if the
+   * clocks of browser and worker agree, as on one machine.
+   * @param {Timing} timing
+   */
   time(timing) {
     const whole = timing.drawn - timing.clicked;
     this.fresh.textContent = this.took = duration(whole);
     this.#brief();
-    this.freshHint.textContent = "from your click to the new strip on this screen";
+    this.freshHint.textContent = "from your click to the new ranking on this screen";
     const agree = timing.clicked <= timing.generated + 1 && timing.generated <= timing.answered + 1;
     const parts = agree
-      ? [["one", "click, Kafka, session, model", timing.generated - timing.clicked], ["two", "Kafka, back to this page", timing.answered - timing.generated], ["three", "drawn", timing.drawn - timing.answered]]
-      : [["one", "click, Kafka, model, and back", timing.answered - timing.clicked], ["three", "drawn", timing.drawn - timing.answered]];
+      ? [["one", "click to ranking (Kafka, model)", timing.generated - timing.clicked], ["two", "ranking to page (Kafka, HTTP)", timing.answered - timing.generated], ["three", "drawing", timing.drawn - timing.answered]]
+      : [["one", "click to ranking to page", timing.answered - timing.clicked], ["three", "drawing", timing.drawn - timing.answered]];
     this.split.replaceChildren(
       ...parts.map(([colour, , ms]) => {
         const piece = html("span", { class: colour });
@@ -106,7 +114,7 @@ export class Knows {
     const [model, popularity] = [of("model"), of("popularity")];
     if (model === null || popularity === null) return;
     this.bars.replaceChildren(bar("Ouzel's model", model, "one"), bar("Most popular items", popularity, "two"));
-    this.tested.textContent = `Recall@20, live: how often the next click was among the 20 that were recommended, over ${whole(live.tests)} clicks.`;
+    this.tested.textContent = `Live Recall@20: how often the next click was on one of the 20 recommended products, over ${whole(live.tests)} clicks.`;
   }
 }
 

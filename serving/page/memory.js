@@ -1,10 +1,11 @@
-// What this tab remembers until it is closed. Where there is no storage, until it is loaded again.
+// Values that last until this tab is closed, or only until it is reloaded if the browser has no
+// storage.
 
-const held = new Map();
+const values = new Map();
 
 /** @param {string} name */
 export function recall(name, otherwise = null) {
-  if (held.has(name)) return held.get(name);
+  if (values.has(name)) return values.get(name);
   try {
     const text = sessionStorage.getItem(`ouzel.${name}`);
     return text === null ? otherwise : JSON.parse(text);
@@ -14,10 +15,10 @@ export function recall(name, otherwise = null) {
 }
 
 export function remember(name, value) {
-  held.set(name, value);
+  values.set(name, value);
   try {
     sessionStorage.setItem(`ouzel.${name}`, JSON.stringify(value));
   } catch {
-    // In `held` alone, then.
+    // No storage: `values` still has it.
   }
 }

@@ -1,5 +1,6 @@
-// Patterns that a tile's category is drawn as. Each returns shapes for a field of 120 x 90; `next()` gives numbers in [0, 1).
-// Few shapes with long paths, not many small ones: a dozen tiles come at each click, and must be drawn with the next frame.
+// Patterns for tiles, one per category. Each returns shapes for a field of 120 x 90; `next()`
+// returns numbers in [0, 1). The patterns have few shapes with long paths, because each click draws
+// a dozen tiles within one frame.
 
 import { svg } from "/page/element.js";
 
@@ -10,7 +11,7 @@ function path(d, attributes) {
   return svg("path", { d, fill: "none", ...attributes });
 }
 
-/** A horizontal wave through `y`. */
+/** A path: a horizontal wave through `y`. */
 function wave(y, height, length, shift) {
   let d = `M${-length + shift} ${y}`;
   for (let x = -length + shift; x < WIDTH + length; x += length) {
@@ -100,7 +101,7 @@ function waves(next, paint) {
   return shapes;
 }
 
-/** A circle, as a part of a path. */
+/** A part of a path: a circle. */
 function disc(cx, cy, r) {
   return `M${cx - r} ${cy}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`;
 }
@@ -134,7 +135,7 @@ function shells(next, paint) {
 const OF_THE_SHOP = { Footwear: contours, Camping: peaks, Clothing: weave, Climbing: ropes, Cycling: wheels, Water: waves };
 const ANY = [shells, stones, weave, waves, contours, ropes];
 
-/** The pattern of a category; any other than the demo's gets one of its own by `number`. */
+/** The pattern of a category; one that the demo's shop does not have gets a pattern by `number`. */
 export function motif(category, number) {
   return Object.hasOwn(OF_THE_SHOP, category ?? "") ? OF_THE_SHOP[category] : ANY[number % ANY.length];
 }

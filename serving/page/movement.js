@@ -1,6 +1,7 @@
 /**
- * How each item moved between two rankings: places up, negative for down, null where it is new.
- * @param {string[]|null} before ids in order; null before the first ranking, when nothing counts as new
+ * How many places each item moved between two rankings: positive is up, negative is down, null is
+ * new. For the first ranking `before` is null, and no item counts as new.
+ * @param {string[]|null} before ids in order
  * @param {string[]} after
  * @returns {Map<string, number|null>}
  */

@@ -1,4 +1,4 @@
-// A short note in the corner, that goes by itself.
+// Shows a short note in the corner for five seconds.
 
 import { html } from "/page/element.js";
 

@@ -1,4 +1,4 @@
-// Numbers for people.
+// Formats numbers for people.
 
 const UNKNOWN = "–";
 
@@ -6,7 +6,7 @@ export function whole(value) {
   return value === null || value === undefined ? UNKNOWN : Math.round(value).toLocaleString();
 }
 
-/** With as many digits as matter. */
+/** About three significant digits. */
 export function rough(value) {
   if (value === null || value === undefined) return UNKNOWN;
   const size = Math.abs(value);

@@ -1,4 +1,4 @@
-// How the work goes, for those without Grafana: what GET /v1/live tells, over the last minutes.
+// System health without Grafana: charts and facts from GET /v1/live over the last minutes.
 
 import { Chart } from "/page/chart.js";
 import { html } from "/page/element.js";
@@ -10,7 +10,10 @@ function fixed(names) {
   return (figures) => names.map(([name, pick], place) => ({ name, values: figures.series(pick), colour: COLOURS[place] }));
 }
 
-/** Of the model, and whatever it is compared with, as they come. @param {"recall"|"mrr"} measure */
+/**
+ * One line for the model, and one for each method it is compared with.
+ * @param {"recall"|"mrr"} measure
+ */
 const accuracies = (measure) => (figures) => {
   const methods = [...new Set(figures.past.flatMap((live) => live.accuracy.map((one) => one.method)))];
   methods.sort((a, b) => Number(b === "model") - Number(a === "model"));
@@ -22,46 +25,50 @@ const accuracies = (measure) => (figures) => {
 };
 
 const CHARTS = [
-  { title: "Throughput", about: "events a second on Kafka", format: rough, area: true, least: 10, series: fixed([["events/s", (live) => live.events_per_second]]) },
+  { title: "Throughput", about: "events per second on Kafka", format: rough, area: true, least: 10, series: fixed([["events/s", (live) => live.events_per_second]]) },
   {
-    title: "Freshness", about: "from an event to its ranking, by Kafka's time", format: duration, least: 20,
+    title: "Freshness", about: "time from an event to its ranking, by Kafka timestamps", format: duration, least: 20,
     series: fixed([["p50", (live) => live.freshness_ms?.p50], ["p90", (live) => live.freshness_ms?.p90], ["p99", (live) => live.freshness_ms?.p99]]),
   },
-  { title: "Recall@20", about: "how often the next click was among the 20 shown, live", format: percent, least: 0.2, series: accuracies("recall") },
-  { title: "MRR@20", about: "how high it stood: 100% is always first", format: percent, least: 0.1, series: accuracies("mrr") },
+  { title: "Recall@20", about: "how often the next click was among the 20 recommended", format: percent, least: 0.2, series: accuracies("recall") },
+  { title: "MRR@20", about: "rank of the clicked product; 100% means always first", format: percent, least: 0.1, series: accuracies("mrr") },
   {
-    title: "Lag", about: "records that wait", format: whole, least: 10,
-    series: fixed([["events, to be ranked", (live) => live.lag], ["transitions, to be learned", (live) => live.learner_lag]]),
+    title: "Lag", about: "records waiting", format: whole, least: 10,
+    series: fixed([["events to rank", (live) => live.lag], ["transitions to learn", (live) => live.learner_lag]]),
   },
-  { title: "Loss", about: "of the net, while it learns", format: rough, series: fixed([["loss", (live) => live.loss]]) },
+  { title: "Loss", about: "training loss of the neural network", format: rough, series: fixed([["loss", (live) => live.loss]]) },
 ];
 
-/** @param {HTMLElement} charts @param {HTMLElement} facts @param {import("/page/figures.js").Figures} figures */
+/**
+ * @param {HTMLElement} charts
+ * @param {HTMLElement} facts
+ * @param {import("/page/figures.js").Figures} figures
+ */
 export function startOperations(charts, facts, figures) {
   const drawn = CHARTS.map((one) => ({ ...one, chart: new Chart({ label: one.title, ...one }) }));
   charts.replaceChildren(
     ...drawn.map((one) => html("section", { class: "card" }, html("h3", {}, one.title), html("p", { class: "hint" }, one.about), one.chart.node)),
   );
-  const told = new Map(FACTS.map(([name]) => [name, html("dd", {}, "–")]));
-  facts.replaceChildren(...FACTS.map(([name]) => html("div", {}, html("dt", {}, name), told.get(name))));
+  const values = new Map(FACTS.map(([name]) => [name, html("dd", {}, "–")]));
+  facts.replaceChildren(...FACTS.map(([name]) => html("div", {}, html("dt", {}, name), values.get(name))));
   return () => {
     const live = figures.latest.value;
     if (live === null) return;
     for (const one of drawn) one.chart.show(one.series(figures));
-    for (const [name, word, mood] of FACTS) {
-      told.get(name).textContent = word(live);
-      told.get(name).dataset.mood = mood?.(live) ?? "";
+    for (const [name, text, mood] of FACTS) {
+      values.get(name).textContent = text(live);
+      values.get(name).dataset.mood = mood?.(live) ?? "";
     }
   };
 }
 
 const FACTS = [
-  ["Workers ready", ({ workers }) => (workers.asked ? `${workers.ready} of ${workers.asked}` : "not asked"), ({ workers }) => (workers.ready < workers.asked ? "bad" : "good")],
-  ["Kafka", (live) => (live.kafka_available ? "connected" : "away"), (live) => (live.kafka_available ? "good" : "bad")],
+  ["Workers ready", ({ workers }) => (workers.asked ? `${workers.ready} of ${workers.asked}` : "not monitored"), ({ workers }) => (workers.ready < workers.asked ? "bad" : "good")],
+  ["Kafka", (live) => (live.kafka_available ? "connected" : "unreachable"), (live) => (live.kafka_available ? "good" : "bad")],
   ["Dead letters", (live) => whole(live.dead_letters), (live) => (live.dead_letters ? "bad" : "")],
   ["Newest ranking", (live) => (live.newest_ranking_age_ms === null ? "none yet" : `${duration(live.newest_ranking_age_ms)} ago`)],
-  ["Events a second", (live) => rough(live.events_per_second)],
+  ["Events per second", (live) => rough(live.events_per_second)],
   ["Users", (live) => whole(live.users)],
   ["Items", (live) => whole(live.items)],
-  ["Rankings tested", (live) => whole(live.tests)],
+  ["Rankings evaluated", (live) => whole(live.tests)],
 ];

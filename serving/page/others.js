@@ -1,4 +1,5 @@
-// The stream's other visitors, under a hash that means nothing elsewhere: what they look at, and what they are shown next.
+// Other visitors: what they view, and what is recommended to them. Their ids are hashes that exist
+// only on this page.
 
 import { html, svg } from "/page/element.js";
 import { follow } from "/page/stream.js";
@@ -19,16 +20,18 @@ export class Others {
     this.catalogue = catalogue;
     parts.pause.addEventListener("click", () => {
       this.#paused = !this.#paused;
-      parts.pause.textContent = this.#paused ? "Go on" : "Pause";
+      parts.pause.textContent = this.#paused ? "Resume" : "Pause";
       parts.pause.setAttribute("aria-pressed", String(this.#paused));
     });
   }
 
-  /** Only while somebody looks: a browser has few connections to one server. */
-  watch(looking) {
-    if (looking && this.#stop === null) {
+  /**
+   * Follow the stream only while the tab is visible: a browser opens few connections to one server.
+   */
+  watch(visible) {
+    if (visible && this.#stop === null) {
       this.#stop = follow("/v1/live/stream", (name, data) => name === "ranking" && this.#take(data));
-    } else if (!looking && this.#stop !== null) {
+    } else if (!visible && this.#stop !== null) {
       this.#stop();
       this.#stop = null;
     }
@@ -56,16 +59,16 @@ export class Others {
       html("div", { class: "visit-text" },
         html("p", {},
           html("span", { class: "visitor" }, sample.visitor), " ",
-          at === undefined ? "has just come" : "looks at ", at === undefined ? null : html("b", {}, name(at)),
+          at === undefined ? "just arrived" : "views ", at === undefined ? null : html("b", {}, name(at)),
           before === undefined ? null : html("span", { class: "hint" }, ` after ${name(before)}`)),
-        html("ul", { class: "picks", "aria-label": "Shown next" },
+        html("ul", { class: "picks", "aria-label": "Recommended next" },
           ...sample.items.slice(0, CHIPS).map((item) =>
             html("li", {}, html("span", { class: "mini" }, tile(this.catalogue.get(item.item_id))), html("span", { class: "chip-name" }, name(item.item_id)))))),
     );
   }
 }
 
-/** A face for a hash: a pattern of squares, the same on the left and the right. */
+/** A picture for a hash: a pattern of squares that is symmetric left to right. */
 function face(visitor) {
   const bits = hash(visitor);
   const squares = [];

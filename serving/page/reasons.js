@@ -1,51 +1,54 @@
-// Reasons in words. Their codes are those of models/experts/reasons.py, and of the fallbacks of serving/state/selection.py.
+// Reasons in words. The codes come from models/experts/reasons.py, and from the fallbacks in
+// serving/state/selection.py.
 
-const OF_AN_ITEM = {
+const KINDS = {
   __proto__: null,
-  markov: "often next",
-  rules: "often soon after",
-  cooccurrence: "often together",
-  repeat: "once more",
+  markov: "viewed next",
+  rules: "viewed soon after",
+  cooccurrence: "viewed together",
+  repeat: "viewed before",
 };
 const BECAUSE = {
   viewed: ["because you viewed", "because you viewed it before"],
   "in your cart": ["because of your cart:", "because it is in your cart"],
   bought: ["because you bought", "because you bought it before"],
 };
-const OF_NONE = {
+const WITHOUT_ITEM = {
   __proto__: null,
   gru: ["fits your whole session", "sequence model"],
-  recency: ["fits your last clicks", "sequence model"],
+  recency: ["fits your latest clicks", "sequence model"],
   popularity: ["popular right now", "trending"],
-  catalogue: ["new on the shelf", "not yet seen"],
+  catalogue: ["new in the shop", "no clicks yet"],
 };
 
 /**
- * @typedef {{before: string, name: string, kind: string}} Reason a sentence's beginning, the item that it names, and what sort it is
+ * Describe why an item is recommended: `before` starts the sentence, `name` is the item that it
+ * names, and `kind` is a short label.
+ * @typedef {{before: string, name: string, kind: string}} Reason
  * @param {{reason: string, because_item_id?: string}} item
  * @param {(itemId: string) => string} nameOf
- * @param {(itemId: string) => string|null} deedOf
+ * @param {(itemId: string) => string|null} actionOf
  * @returns {Reason}
  */
-export function inWords(item, nameOf, deedOf) {
+export function inWords(item, nameOf, actionOf) {
   const because = item.because_item_id;
   if (because !== undefined) {
     const again = item.reason === "repeat";
-    const before = BECAUSE[deedOf(because) ?? "viewed"][again ? 1 : 0];
-    return { before, name: again ? "" : nameOf(because), kind: OF_AN_ITEM[item.reason] ?? item.reason };
+    const before = BECAUSE[actionOf(because) ?? "viewed"][again ? 1 : 0];
+    return { before, name: again ? "" : nameOf(because), kind: KINDS[item.reason] ?? item.reason };
   }
-  const [before, kind] = OF_NONE[item.reason] ?? ["by the model", item.reason];
+  const [before, kind] = WITHOUT_ITEM[item.reason] ?? ["recommended by the model", item.reason];
   return { before, name: "", kind };
 }
 
 const STRATEGIES = {
   __proto__: null,
-  hybrid: "By the hybrid of experts and a neural net",
-  popularity: "What is popular, for nothing is known of you",
-  experts: "By the experts alone",
+  hybrid: "Ranked by the hybrid model",
+  popularity: "Showing popular items: we know nothing about you yet",
+  experts: "Ranked by the experts only",
 };
 
-/** How a ranking came about, as the beginning of a sentence. */
+/** Which strategy made a ranking, as a sentence without its full stop. */
 export function strategyInWords(strategy) {
-  return STRATEGIES[strategy] ?? `By ${strategy}`;
+  return STRATEGIES[strategy] ?? `Ranked by ${strategy}`;
 }

@@ -1,13 +1,14 @@
-// The shop's shelf: products by category, a page at a time. Without a catalogue, what is popular, by id.
+// The products by category, a page at a time. Without a catalogue it shows the ids of popular
+// items.
 
 import { ask } from "/page/api.js";
 import { price } from "/page/catalogue.js";
 import { html } from "/page/element.js";
 import { tile } from "/page/tile.js";
-import { deed } from "/page/visitor.js";
+import { lastAction } from "/page/visitor.js";
 
 const PAGE = 24;
-const LOOK_AGAIN_MS = 1500;
+const RETRY_MS = 1500;
 
 export class Shelf {
   #category = null;
@@ -16,7 +17,10 @@ export class Shelf {
   #turn = 0;
   #marks = new Map();
 
-  /** @param {Record<string, HTMLElement>} parts `act(itemId, eventType)` is called for each click */
+  /**
+   * `act(itemId, eventType)` is called for each click.
+   * @param {Record<string, HTMLElement>} parts
+   */
   constructor(parts, catalogue, act) {
     this.parts = parts;
     this.catalogue = catalogue;
@@ -25,27 +29,27 @@ export class Shelf {
     this.#wait();
   }
 
-  /** Fill it, again and again until there is something. */
+  /** Load the first page, and retry until there are products. */
   async open() {
     const turn = ++this.#turn;
     while (turn === this.#turn) {
       try {
         if ((await this.#fill(turn)) > 0) return;
-        if (turn === this.#turn) this.#say("The shelves are empty so far: neither items nor events have come.");
+        if (turn === this.#turn) this.#say("No products yet.");
       } catch {
-        if (turn === this.#turn) this.#say("The shelves cannot be read now. Trying again.");
+        if (turn === this.#turn) this.#say("Products could not be loaded. Retrying...");
       }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 
-  /** Show what was done with an item. */
+  /** Show on an item what the visitor did with it last. */
   mark(itemId) {
     const mark = this.#marks.get(itemId);
-    if (mark !== undefined) mark.textContent = deed(itemId) ?? "";
+    if (mark !== undefined) mark.textContent = lastAction(itemId) ?? "";
   }
 
-  /** After everything was forgotten. */
+  /** Remove all marks, after the visitor was deleted. */
   unmark() {
     for (const mark of this.#marks.values()) mark.textContent = "";
   }
@@ -60,8 +64,8 @@ export class Shelf {
     this.#marks.clear();
     this.parts.products.replaceChildren(...items.map((item) => this.#product(item)));
     this.#shown = items.length;
-    this.#tell(answer.total);
-    if (items.length && answer.total === 0) this.#say("No catalogue here, so these are the ids of what is popular.");
+    this.#showCount(answer.total);
+    if (items.length && answer.total === 0) this.#say("There is no catalogue. These are the ids of popular items.");
     return items.length;
   }
 
@@ -72,7 +76,7 @@ export class Shelf {
     try {
       answer = await ask(`/v1/items?${this.#query(before)}`);
     } catch {
-      if (turn === this.#turn) this.#say("No more could be read now. Try again.");
+      if (turn === this.#turn) this.#say("More products could not be loaded. Try again.");
       return;
     }
     if (turn !== this.#turn) return;
@@ -80,7 +84,7 @@ export class Shelf {
     const products = answer.items.map((item) => this.#product(item));
     this.parts.products.append(...products);
     this.#shown += products.length;
-    this.#tell(answer.total);
+    this.#showCount(answer.total);
     products[0]?.querySelector("button").focus({ preventScroll: true });
   }
 
@@ -95,9 +99,9 @@ export class Shelf {
     return items.map((item) => this.catalogue.get(item.item_id));
   }
 
-  #tell(total) {
+  #showCount(total) {
     this.parts.more.hidden = this.#shown >= total;
-    this.#say(total > 0 ? `${this.#shown.toLocaleString()} of ${total.toLocaleString()} shown. A click on a product is a view.` : "");
+    this.#say(total > 0 ? `Showing ${this.#shown.toLocaleString()} of ${total.toLocaleString()}. A click on a product counts as a view.` : "");
   }
 
   #say(words) {
@@ -119,7 +123,7 @@ export class Shelf {
         html(
           "button",
           { type: "button", class: "chip", "aria-pressed": String(name === this.#category), click: (event) => this.#choose(name, event.currentTarget) },
-          name ?? "Everything",
+          name ?? "All",
           items === null ? null : html("span", { class: "chip-count" }, items.toLocaleString()),
         ),
       ),
@@ -134,20 +138,20 @@ export class Shelf {
 
   #product(item) {
     const name = this.catalogue.nameOf(item.item_id);
-    const mark = html("span", { class: "mark" }, deed(item.item_id) ?? "");
+    const mark = html("span", { class: "mark" }, lastAction(item.item_id) ?? "");
     this.#marks.set(item.item_id, mark);
     const about = [item.categories[0], price(item)].filter(Boolean).join(" · ");
-    const does = (eventType) => () => this.act(item.item_id, eventType);
+    const send = (eventType) => () => this.act(item.item_id, eventType);
     return html(
       "li",
       { class: "product", "data-item": item.item_id, "data-category": item.categories[0] ?? "" },
-      html("button", { type: "button", class: "product-view", click: does("view") },
+      html("button", { type: "button", class: "product-view", click: send("view") },
         html("span", { class: "product-art" }, tile(item), mark),
         html("span", { class: "product-name" }, name),
         about ? html("span", { class: "product-about" }, about) : null),
       html("div", { class: "product-acts" },
-        html("button", { type: "button", "aria-label": `Add to cart: ${name}`, click: does("add_to_cart") }, "Add to cart"),
-        html("button", { type: "button", class: "buy", "aria-label": `Buy: ${name}`, click: does("purchase") }, "Buy")),
+        html("button", { type: "button", "aria-label": `Add to cart: ${name}`, click: send("add_to_cart") }, "Add to cart"),
+        html("button", { type: "button", class: "buy", "aria-label": `Buy: ${name}`, click: send("purchase") }, "Buy")),
     );
   }
 }

@@ -1,15 +1,16 @@
-// Server-sent events by fetch, because EventSource cannot send a key. Comes again after an end, with the last id.
+// Server-sent events by fetch, because EventSource cannot send an API key. Reconnects after the
+// stream ends, with the last event id.
 
 import { authorization, problem } from "/page/api.js";
 
-const FIRST_MS = 1000;
-const LONGEST_MS = 10_000;
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 10_000;
 
 /**
- * Events of a path, to `take(name, data)`, until `stop` is called.
+ * Pass the events of a path to `take(name, data)` until the returned function is called.
  * @param {string} path
  * @param {(name: string, data: any) => void} take
- * @returns {() => void} stop
+ * @returns {() => void} stops it
  */
 export function follow(path, take) {
   const ending = new AbortController();
@@ -19,14 +20,14 @@ export function follow(path, take) {
 
 async function run(path, take, signal) {
   let last = null;
-  let wait = FIRST_MS;
+  let wait = FIRST_RETRY_MS;
   while (!signal.aborted) {
     try {
       const headers = { ...authorization(), accept: "text/event-stream" };
       if (last !== null) headers["last-event-id"] = last;
       const answer = await fetch(path, { headers, signal });
       if (!answer.ok) throw await problem(answer);
-      wait = FIRST_MS;
+      wait = FIRST_RETRY_MS;
       for await (const event of events(answer.body)) {
         if (event.id) last = event.id;
         take(event.name, JSON.parse(event.data));
@@ -35,11 +36,14 @@ async function run(path, take, signal) {
       if (signal.aborted) return;
     }
     await new Promise((resolve) => setTimeout(resolve, wait));
-    wait = Math.min(wait * 2, LONGEST_MS);
+    wait = Math.min(wait * 2, LONGEST_RETRY_MS);
   }
 }
 
-/** Events as the WHATWG's HTML has them (9.2.6), as far as Ouzel writes them: one line of data each. */
+/**
+ * Events in the format of WHATWG HTML 9.2.6, limited to what Ouzel writes: one line of data per
+ * event.
+ */
 async function* events(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
@@ -56,7 +60,7 @@ async function* events(body) {
   }
 }
 
-/** @param {string} block lines of one event */
+/** @param {string} block the lines of one event */
 export function parse(block) {
   const event = { name: "message", id: "", data: "" };
   for (const line of block.split("\n")) {

@@ -1,11 +1,12 @@
-// The strip "For you": one card per place, reused by item, so that it can glide to its new place and keep the focus.
+// The strip "For you": one card per item. A card is reused while its item stays, so that it can
+// move to its new place and keep the focus.
 
 import { html } from "/page/element.js";
 import { play, positions } from "/page/flip.js";
 import { movementInWords, movements } from "/page/movement.js";
 import { inWords } from "/page/reasons.js";
 import { tile } from "/page/tile.js";
-import { deed } from "/page/visitor.js";
+import { lastAction } from "/page/visitor.js";
 
 export const SHOWN = 12;
 
@@ -21,7 +22,7 @@ export class Strip {
     this.wait();
   }
 
-  /** Grey cards, until there is something to show. */
+  /** Show grey cards until the first ranking. */
   wait() {
     this.list.replaceChildren(...Array.from({ length: 6 }, () => html("li", { class: "pick waiting", "aria-hidden": "true" })));
     this.#cards.clear();
@@ -29,9 +30,10 @@ export class Strip {
   }
 
   /**
-   * Show a ranking's first items but those of its session. Synchronous: it is on the screen with the next frame.
+   * Show the first items of a ranking, without those of its session. This is synchronous, so that
+   * the next frame shows them.
    * @param {{items: any[], prefix: string[]}} ranking
-   * @returns {Map<string, number|null>} how each moved
+   * @returns {Map<string, number|null>} how many places each item moved, see movement.js
    */
   show({ items, prefix }) {
     const shown = items.filter((item) => !prefix.includes(item.item_id)).slice(0, SHOWN);
@@ -56,7 +58,7 @@ export class Strip {
     return moved;
   }
 
-  /** Move those alone that are not in their place. */
+  /** Move only the nodes that are not in their place. */
   #arrange(nodes) {
     nodes.forEach((node, place) => {
       if (this.list.children[place] !== node) this.list.insertBefore(node, this.list.children[place] ?? null);
@@ -64,7 +66,7 @@ export class Strip {
     while (this.list.childElementCount > nodes.length) this.list.lastElementChild.remove();
   }
 
-  /** Write names again, after the catalogue has learned some. */
+  /** Write the names again after the catalogue has loaded some. */
   rename(items) {
     for (const item of items) {
       const card = this.#cards.get(item.item_id);
@@ -95,7 +97,7 @@ export class Strip {
 
   #write(card, item, moved) {
     const known = this.catalogue.get(item.item_id);
-    const reason = inWords(item, (id) => this.catalogue.nameOf(id), deed);
+    const reason = inWords(item, (id) => this.catalogue.nameOf(id), lastAction);
     if (card.drawn !== known) {
       card.art.replaceChildren(tile(known));
       card.drawn = known;

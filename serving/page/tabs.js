@@ -1,4 +1,4 @@
-// Two tabs, as ARIA has them: arrows move between them, the address keeps the choice.
+// Tabs by the ARIA tab pattern: arrow keys move between them, and the address stores the choice.
 
 /** @param {HTMLElement[]} tabs each with aria-controls @param {(id: string) => void} shown */
 export function startTabs(tabs, shown) {

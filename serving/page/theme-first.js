@@ -1,7 +1,8 @@
-// Before the first paint, so that nobody who chose dark sees a white flash. A classic script: modules come later.
+// Sets the chosen theme before the first paint; otherwise a dark page would flash white. It is a
+// classic script because modules run later.
 try {
   const chosen = localStorage.getItem("ouzel.theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 } catch {
-  // No storage: the system's choice stands.
+  // No storage: the system's theme applies.
 }

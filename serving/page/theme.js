@@ -1,4 +1,5 @@
-// The switch between the system's choice, light and dark. The colours themselves are in frame.css, by light-dark().
+// The switch between the system's theme, light and dark. The colours are in frame.css, by
+// light-dark().
 
 const ORDER = ["auto", "light", "dark"];
 
@@ -16,7 +17,7 @@ export function startTheme(button) {
     try {
       localStorage.setItem("ouzel.theme", now);
     } catch {
-      // Not kept beyond this page, then.
+      // No storage: the choice lasts until the page is left.
     }
     show();
   });

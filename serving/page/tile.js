@@ -1,4 +1,5 @@
-// An item's picture, since the catalogue has none: the pattern of its category, in the colour that its name says, as its id wills.
+// Draws a picture for an item, because the catalogue has none: the category chooses the pattern,
+// the last word of the name the colour, and the id the details.
 
 import { svg } from "/page/element.js";
 import { motif } from "/page/motifs.js";
@@ -7,14 +8,14 @@ const COLOURS = {
   slate: [205, 18], moss: [92, 30], rust: [14, 56], sand: [38, 42], navy: [222, 46], plum: [318, 30], chalk: [55, 10], amber: [36, 78],
 };
 
-/** FNV-1a, 32 bits. @param {string} text */
+/** The FNV-1a hash of a text, 32 bits. @param {string} text */
 export function hash(text) {
   let value = 0x811c9dc5;
   for (let place = 0; place < text.length; place += 1) value = Math.imul(value ^ text.charCodeAt(place), 0x01000193);
   return value >>> 0;
 }
 
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
+/** A source of numbers in [0, 1) that depend only on the seed (mulberry32). */
 function numbers(seed) {
   let state = seed;
   return () => {
@@ -34,7 +35,7 @@ function paint(name, number) {
 
 /**
  * @param {{item_id: string, item_name: string|null, categories: string[]}} item
- * @returns {SVGElement} decoration: whoever shows it says the name too
+ * @returns {SVGElement} decoration only: the caller shows the name beside it
  */
 export function tile(item) {
   const number = hash(item.item_id);

@@ -1,8 +1,9 @@
-// Who this tab is to Ouzel, and what was done in it.
+// The id of this visitor, one per browser tab, and what they did last with each item.
 
 import { recall, remember } from "/page/memory.js";
 
-const DEEDS = { view: "viewed", add_to_cart: "in your cart", purchase: "bought" };
+const KEY = "deeds";
+const WORDS = { view: "viewed", add_to_cart: "in your cart", purchase: "bought" };
 
 /** @returns {string} */
 export function visitorId() {
@@ -15,19 +16,19 @@ export function visitorId() {
   return id;
 }
 
-export function noteDeed(itemId, eventType) {
-  const { [itemId]: before, ...others } = recall("deeds", {});
-  if (eventType === "remove_from_cart") remember("deeds", before === "add_to_cart" ? { ...others, [itemId]: "view" } : recall("deeds", {}));
-  // To look at it again undoes nothing.
-  else remember("deeds", { ...others, [itemId]: eventType === "view" ? (before ?? eventType) : eventType });
+export function recordAction(itemId, eventType) {
+  const { [itemId]: before, ...others } = recall(KEY, {});
+  if (eventType === "remove_from_cart") remember(KEY, before === "add_to_cart" ? { ...others, [itemId]: "view" } : recall(KEY, {}));
+  // A view does not replace "in your cart" or "bought".
+  else remember(KEY, { ...others, [itemId]: eventType === "view" ? (before ?? eventType) : eventType });
 }
 
-/** What was done last with an item, in a word or two; null for nothing. */
-export function deed(itemId) {
-  const done = recall("deeds", {});
-  return Object.hasOwn(done, itemId) ? DEEDS[done[itemId]] : null;
+/** What the visitor did last with an item, in a word or two; null if nothing. */
+export function lastAction(itemId) {
+  const actions = recall(KEY, {});
+  return Object.hasOwn(actions, itemId) ? WORDS[actions[itemId]] : null;
 }
 
-export function forgetDeeds() {
-  remember("deeds", {});
+export function forgetActions() {
+  remember(KEY, {});
 }

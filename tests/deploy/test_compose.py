@@ -1,4 +1,4 @@
-"""compose.yaml: a valid Compose file whose parts fit each other, and which publishes nothing beyond this machine."""
+"""compose.yaml: it is valid, its parts fit each other, and it publishes ports on loopback only."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ TAG = re.compile(r"v?\d+\.\d+\.\d+")
 
 @pytest.fixture
 def compose() -> dict[str, Any]:
-    """The file as it stands, with its merges done."""
-    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
-    return found
+    """The file, with its YAML merges applied."""
+    content: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    return content
 
 
-def by_schema(path: Path) -> int:
+def check_schema(path: Path) -> int:
+    """The exit status of a check against the schema of the Compose specification."""
     program = Path(sys.executable).with_name("check-jsonschema")
     command = [program, "--builtin-schema", "vendor.compose-spec", path]
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
-def test_it_is_a_compose_file(tmp_path: Path) -> None:
-    assert by_schema(COMPOSE) == 0
+def test_it_is_a_valid_compose_file(tmp_path: Path) -> None:
+    assert check_schema(COMPOSE) == 0
     wrong = tmp_path / "compose.yaml"
     wrong.write_text(COMPOSE.read_text().replace("cap_drop", "drop_caps"))
-    assert by_schema(wrong) == 1
+    assert check_schema(wrong) == 1
 
 
-def test_compose_itself_takes_it() -> None:
+def test_docker_compose_accepts_it() -> None:
     plugin = shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
     if not plugin or plugin.returncode:
-        pytest.skip("there is no docker compose")
+        pytest.skip("docker compose is not installed")
     command = ["docker", "compose", "-f", COMPOSE, "--profile", "simulate", "--profile", "replay", "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -63,11 +64,11 @@ def test_images_have_versions(compose: dict[str, Any]) -> None:
     assert kafka.startswith("apache/kafka:4."), kafka
 
 
-def test_each_waits_for_what_it_needs(compose: dict[str, Any]) -> None:
+def test_each_service_waits_for_the_services_it_needs(compose: dict[str, Any]) -> None:
     services = compose["services"]
     for name, service in services.items():
-        for needed, how in service.get("depends_on", {}).items():
-            healthy = how["condition"] == "service_healthy"
+        for needed, condition in service.get("depends_on", {}).items():
+            healthy = condition["condition"] == "service_healthy"
             own = services[needed].get("healthcheck", {})
             of_image = services[needed]["image"].startswith("ouzel")  # deploy/Dockerfile has one
             assert not healthy or "test" in own or (of_image and not own.get("disable")), (name, needed)
@@ -77,7 +78,7 @@ def test_each_waits_for_what_it_needs(compose: dict[str, Any]) -> None:
     assert waits["simulate"] == waits["replay"] == {"worker-1", "worker-2"}
 
 
-def test_ours_are_locked_and_write_only_where_they_may(compose: dict[str, Any]) -> None:
+def test_containers_have_no_privileges_and_ours_have_a_read_only_root(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -86,13 +87,13 @@ def test_ours_are_locked_and_write_only_where_they_may(compose: dict[str, Any]) 
             assert "/tmp" in service["tmpfs"], name
 
 
-def test_each_worker_has_a_disk_of_its_own(compose: dict[str, Any]) -> None:
-    disks = [compose["services"][name]["volumes"] for name in ("worker-1", "worker-2")]
-    assert disks == [["worker-1:/var/lib/ouzel"], ["worker-2:/var/lib/ouzel"]]
+def test_each_worker_has_its_own_volume(compose: dict[str, Any]) -> None:
+    volumes = [compose["services"][name]["volumes"] for name in ("worker-1", "worker-2")]
+    assert volumes == [["worker-1:/var/lib/ouzel"], ["worker-2:/var/lib/ouzel"]]
     assert {"worker-1", "worker-2"} <= compose["volumes"].keys()
 
 
-def test_what_is_mounted_is_here(compose: dict[str, Any]) -> None:
+def test_every_mounted_path_exists(compose: dict[str, Any]) -> None:
     mounts = [mount for service in compose["services"].values() for mount in service.get("volumes", ()) if isinstance(mount, str)]
     paths = [mount.partition(":")[0] for mount in mounts if mount.startswith(".")]
     assert len(paths) >= 4
@@ -100,20 +101,20 @@ def test_what_is_mounted_is_here(compose: dict[str, Any]) -> None:
         assert (DEPLOY / path).exists(), path
 
 
-def test_prometheus_asks_the_services_that_there_are(compose: dict[str, Any]) -> None:
+def test_prometheus_scrapes_existing_services(compose: dict[str, Any]) -> None:
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     aliases = {
         alias
         for service in compose["services"].values()
         for alias in service.get("networks", {}).get("default", {}).get("aliases", ())
     }
-    asked = {job["job_name"]: job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job}
-    assert asked.keys() == {"ouzel-worker", "ouzel-serve"}
-    for names in asked.values():
+    scraped = {job["job_name"]: job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job}
+    assert scraped.keys() == {"ouzel-worker", "ouzel-serve"}
+    for names in scraped.values():
         assert set(names) <= aliases | compose["services"].keys()
 
 
-def test_grafana_finds_its_source_and_its_dashboards(compose: dict[str, Any]) -> None:
+def test_grafana_has_its_data_source_and_its_dashboards(compose: dict[str, Any]) -> None:
     provisioning = DEPLOY / "grafana" / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
     assert source["url"] == "http://prometheus:9090"

@@ -1,4 +1,4 @@
-"""The image: what can be held to rules without building it, and the program that tells Docker whether it is healthy."""
+"""The image: rules that can be checked without building it, and its health check."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ FOLLOWED = re.compile(r"\\\n\s*")
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Each instruction and its arguments, in order; continued lines joined, comments left out."""
+    """Each instruction with its arguments, in order, without comments."""
     lines = [line for line in DOCKERFILE.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
     joined = FOLLOWED.sub("", "\n".join(lines)).splitlines()
     return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined)]
 
 
 def last_stage() -> dict[str, str]:
-    """The last of each instruction of the image that is run."""
-    found = instructions()
-    begin = max(place for place, (word, _) in enumerate(found) if word == "FROM")
-    return dict(found[begin:])
+    """The last instruction of each kind in the final stage."""
+    every = instructions()
+    begin = max(place for place, (word, _) in enumerate(every) if word == "FROM")
+    return dict(every[begin:])
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_hadolint_reports_nothing() -> None:
     program = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([program, DOCKERFILE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_each_base_has_a_version() -> None:
+def test_each_base_image_has_a_version() -> None:
     bases = [arguments.split()[0] for word, arguments in instructions() if word == "FROM"]
     assert len(bases) == 2
     for base in bases:
         assert re.fullmatch(r"python:3\.11-\w+-\w+", base), base
 
 
-def test_it_runs_as_a_user_without_a_name_to_look_up() -> None:
+def test_it_runs_as_an_unprivileged_numeric_user() -> None:
     user, _, group = last_stage()["USER"].partition(":")
     assert int(user) > 0
     assert int(group) > 0
 
 
-def test_what_it_writes_is_in_a_volume_or_in_tmp() -> None:
-    told = dict(pair.split("=", 1) for pair in last_stage()["ENV"].split())
-    assert told["OUZEL_DATA_DIR"] == "/var/lib/ouzel"
-    assert told["NUMBA_CACHE_DIR"].startswith("/tmp/")
+def test_it_writes_only_to_the_volume_and_to_tmp() -> None:
+    variables = dict(pair.split("=", 1) for pair in last_stage()["ENV"].split())
+    assert variables["OUZEL_DATA_DIR"] == "/var/lib/ouzel"
+    assert variables["NUMBA_CACHE_DIR"].startswith("/tmp/")
 
 
-def test_what_it_copies_is_there_and_not_ignored() -> None:
+def test_every_copied_path_exists_and_is_not_ignored() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     copied = [
         source
@@ -74,7 +74,7 @@ def test_what_it_copies_is_there_and_not_ignored() -> None:
         assert f"!{source}" in ignored, source
 
 
-def test_what_it_installs_is_pinned() -> None:
+def test_torch_is_pinned() -> None:
     (torch,) = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")]
     assert f'"{torch}"' in (ROOT / "pyproject.toml").read_text()
 
@@ -83,6 +83,7 @@ def test_what_it_installs_is_pinned() -> None:
 
 
 def healthy(**ports: int) -> bool:
+    """Whether the health check succeeds with these ports as OUZEL_* variables."""
     program = [sys.executable, str(ROOT / "deploy" / "health.py")]
     env = {f"OUZEL_{name.upper()}": str(port) for name, port in ports.items()}
     return subprocess.run(program, env=env, check=False, timeout=10).returncode == 0
@@ -90,7 +91,7 @@ def healthy(**ports: int) -> bool:
 
 @pytest.fixture
 def worker() -> Iterator[tuple[Telemetry, int]]:
-    """A worker's metrics on a port."""
+    """The metrics of a worker, and their port."""
     telemetry = Telemetry(CollectorRegistry())
     server, thread = start_http_server(0, addr="127.0.0.1", registry=telemetry.registry)
     yield telemetry, server.server_port
@@ -101,7 +102,7 @@ def worker() -> Iterator[tuple[Telemetry, int]]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[int], int]]:
-    """Something that answers /health/ready with a status; gives its port."""
+    """A server that answers /health/ready with a given status; the function returns its port."""
     status = 200
 
     class Answer(BaseHTTPRequestHandler):
@@ -133,7 +134,7 @@ def test_a_worker_is_healthy_when_it_is_ready(worker: tuple[Telemetry, int]) -> 
     assert healthy(metrics_port=port)
 
 
-def test_serve_is_healthy_when_it_says_so(serve: Callable[[int], int]) -> None:
+def test_serve_is_healthy_when_it_answers_that_it_is_ready(serve: Callable[[int], int]) -> None:
     assert healthy(metrics_port=1, serve_port=serve(200))
     assert not healthy(metrics_port=1, serve_port=serve(503))
     assert not healthy(metrics_port=1, serve_port=1)

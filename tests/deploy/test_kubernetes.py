@@ -1,4 +1,7 @@
-"""The Kubernetes manifests: rendered by kustomize where it is installed, held to Kubernetes' own schemas and to a few rules."""
+"""The Kubernetes manifests, checked against Kubernetes' own schemas and a few rules.
+
+They are also checked as kustomize renders them, if it is installed.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,17 @@ from deploy.kubernetes.rules import MADE, SOURCES, prometheus_rule
 KUBERNETES = DEPLOY / "kubernetes"
 EXAMPLE = KUBERNETES / "overlays" / "example"
 OF_THE_OPERATOR = {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
-"""Kinds of the Prometheus Operator: there is no schema of them here."""
+"""Kinds of the Prometheus Operator; these tests have no schemas for them."""
 VERSION = "1.33"
 
 Manifest = dict[str, Any]
 
 
 def files() -> list[Path]:
-    """Every manifest, without kustomize's own."""
-    found = [path for path in KUBERNETES.rglob("*.yaml") if path.name != "kustomization.yaml"]
-    assert len(found) >= 7
-    return found
+    """Every manifest, without the kustomization files."""
+    manifests = [path for path in KUBERNETES.rglob("*.yaml") if path.name != "kustomization.yaml"]
+    assert len(manifests) >= 7
+    return manifests
 
 
 def kustomizations() -> list[Path]:
@@ -36,7 +39,10 @@ def kustomizations() -> list[Path]:
 
 
 def rendered(folder: Path) -> list[Manifest]:
-    """What kustomize makes of a folder; skips where neither it nor kubectl is installed."""
+    """The manifests that kustomize renders.
+
+    Skips the test if neither it nor kubectl is installed.
+    """
     if shutil.which("kustomize"):
         command = ["kustomize", "build"]
     elif shutil.which("kubectl"):
@@ -68,14 +74,14 @@ def test_each_file_is_valid() -> None:
     assert_valid(document for path in files() for document in documents(path.read_text()))
 
 
-def test_what_kustomize_makes_is_valid(example: list[Manifest]) -> None:
+def test_the_rendered_manifests_are_valid(example: list[Manifest]) -> None:
     assert_valid(example)
     assert {manifest["kind"] for manifest in example} >= OF_THE_OPERATOR | {
         "StatefulSet", "Deployment", "Job", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap", "Service", "ServiceAccount",
     }  # fmt: skip
 
 
-def test_the_check_can_fail() -> None:
+def test_an_unknown_field_is_not_valid() -> None:
     (worker, *_) = documents((KUBERNETES / "base" / "worker.yaml").read_text())
     worker["spec"]["replica"] = 2
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -83,11 +89,11 @@ def test_the_check_can_fail() -> None:
 
 
 def test_each_file_belongs_to_a_kustomization() -> None:
-    """What kustomize would find missing, for where it is not installed."""
+    """kustomize would report a missing file; this checks it if kustomize is not installed."""
     named = set()
     for path in kustomizations():
-        told = yaml.safe_load(path.read_text())
-        for entry in [*told.get("resources", ()), *told.get("components", ())]:
+        kustomization = yaml.safe_load(path.read_text())
+        for entry in [*kustomization.get("resources", ()), *kustomization.get("components", ())]:
             target = (path.parent / entry).resolve()
             assert target.is_file() or (target / "kustomization.yaml").is_file(), (path, entry)
             named.add(target)
@@ -101,7 +107,7 @@ def test_the_rules_are_those_of_prometheus() -> None:
     assert made
 
 
-def test_the_jobs_are_called_as_the_rules_want_them() -> None:
+def test_the_jobs_have_the_names_that_the_rules_use() -> None:
     monitors = documents((KUBERNETES / "monitoring" / "monitors.yaml").read_text())
     endpoints = [
         endpoint for one in monitors for key in ("podMetricsEndpoints", "endpoints") for endpoint in one["spec"].get(key, ())
@@ -118,7 +124,7 @@ def workloads(manifests: Iterable[Manifest]) -> list[Manifest]:
     return of_kind(manifests, "StatefulSet", "Deployment", "Job")
 
 
-def test_every_pod_is_locked(example: list[Manifest]) -> None:
+def test_every_pod_is_unprivileged_and_has_limits(example: list[Manifest]) -> None:
     pods = [template for manifest in workloads(example) for template in templates(manifest)]
     assert len(pods) == 3
     for pod in pods:
@@ -135,7 +141,7 @@ def test_every_pod_is_locked(example: list[Manifest]) -> None:
             assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
 
 
-def test_every_container_runs_a_command_with_settings_that_there_are(example: list[Manifest]) -> None:
+def test_every_container_runs_an_existing_command_with_existing_settings(example: list[Manifest]) -> None:
     resolved = {}
     for manifest in workloads(example):
         for template in templates(manifest):
@@ -148,7 +154,7 @@ def test_every_container_runs_a_command_with_settings_that_there_are(example: li
     assert VARIABLE.findall((EXAMPLE / "secrets.env.example").read_text())
 
 
-def test_what_refers_to_what_is_there(example: list[Manifest]) -> None:
+def test_every_reference_has_a_target(example: list[Manifest]) -> None:
     (config,) = of_kind(example, "ConfigMap")
     for manifest in workloads(example):
         for template in templates(manifest):
@@ -160,10 +166,10 @@ def test_what_refers_to_what_is_there(example: list[Manifest]) -> None:
         spec = manifest["spec"]
         selector = spec.get("podSelector", spec.get("selector", {}))
         wanted = selector.get("matchLabels", selector).items()
-        assert any(wanted <= found.items() for found in labels), manifest["metadata"]["name"]
+        assert any(wanted <= pod.items() for pod in labels), manifest["metadata"]["name"]
 
 
-def test_a_worker_has_its_name_its_disk_and_time_to_end(example: list[Manifest]) -> None:
+def test_a_worker_has_its_name_its_volume_and_time_to_stop(example: list[Manifest]) -> None:
     (worker,) = of_kind(example, "StatefulSet")
     (pod,) = templates(worker)
     (container,) = pod["containers"]

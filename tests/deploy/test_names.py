@@ -1,4 +1,4 @@
-"""Every setting and every command that deploy/ names is one."""
+"""Every setting and command that the files in deploy/ name exists."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ TEXTS = sorted(
 )
 
 
-def test_there_is_something_to_look_at() -> None:
+def test_the_files_are_found() -> None:
     names = {path.name for path in TEXTS}
     assert {"Dockerfile", "compose.yaml", "worker.yaml", "entrypoint.sh", "secrets.env.example"} <= names
 
 
-def test_each_variable_is_a_setting() -> None:
-    named = {(path.name, found) for path in TEXTS for found in VARIABLE.findall(path.read_text())}
+def test_every_variable_is_a_setting() -> None:
+    named = {(path.name, name) for path in TEXTS for name in VARIABLE.findall(path.read_text())}
     assert len(named) > 20
     assert {pair for pair in named if pair[1] not in settings()} == set()
 
 
-def test_each_command_of_compose_is_one() -> None:
+def test_every_command_in_compose_exists() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     ours = {name: service for name, service in services.items() if service["image"].startswith("ouzel")}
     resolved = {name: resolve(service["command"]) for name, service in ours.items() if "entrypoint" not in service}
@@ -40,5 +40,5 @@ def test_each_command_of_compose_is_one() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["worker", "--no-such-option"], ["topics", "forget"], ["sereve"]])
-def test_what_is_no_command_is_found(arguments: list[str]) -> None:
+def test_an_unknown_command_or_option_is_detected(arguments: list[str]) -> None:
     assert resolve(arguments) == ""

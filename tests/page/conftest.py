@@ -1,4 +1,4 @@
-"""A shop that is open: a broker, a worker that has learned, `ouzel serve`, a browser. Skipped where there is none."""
+"""A running shop for the page: a broker, a worker that has learned, and `ouzel serve`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEARNED = 1500
 
 @pytest.fixture(scope="module")
 def shop(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
-    """`ouzel serve` over a shop where the model has seen some shopping, and where others go on."""
+    """`ouzel serve`, with a model that has learned from some clicks, and simulated visitors."""
     folder = tmp_path_factory.mktemp("shop")
     settings = fresh_settings(embedded, folder, model="hybrid", encoder="recency", profile="fast", session_timeout_s=20.0)
     create_topics(settings)
@@ -31,7 +31,7 @@ def shop(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         worker.wait_ready(120)
         serve.wait_ready(120)
         subprocess.run([*simulate, "--events", str(LEARNED), "--rate", "0"], env=environment(settings), check=True)
-        wait_until(lambda: worker.metrics().get("ouzel_transitions_total", 0) >= LEARNED, "the shopping is learned", 120)
+        wait_until(lambda: worker.metrics().get("ouzel_transitions_total", 0) >= LEARNED, "the clicks are learned", 120)
         others = subprocess.Popen([*simulate, "--rate", "20"], env=environment(settings))
         yield serve
     finally:

@@ -17,66 +17,72 @@ from support.serve_process import ServeProcess
 from serving.state.keys import new_key, write_keys
 
 if not (chromium.CHROMIUM and chromium.DRIVER):
-    pytest.skip("no chromium or chromedriver here: Debian's packages chromium and chromium-driver", allow_module_level=True)
+    pytest.skip(
+        "chromium or chromedriver is not installed (on Debian: apt install chromium chromium-driver)", allow_module_level=True
+    )
 
 CARD, NAME, REASON, BECAUSE = "#strip .pick:not(.waiting)", ".pick-name", ".reason", ".because"
 
 
 @pytest.fixture(scope="module")
 def browser(shop: ServeProcess) -> Iterator[Page]:
-    """One browser for all tests."""
+    """One browser for all tests of this module."""
     with chromium.browsing(f"http://127.0.0.1:{shop.port}") as page:
         yield page
 
 
 @pytest.fixture
 def page(browser: Page) -> Iterator[Page]:
-    """The page of a new visitor. Whatever the console was told is a failure."""
+    """The page as a new visitor sees it. Any error or warning in the console fails the test."""
     browser.wide(1440)
     browser.prefer()
     browser.open("/")
     browser.run("sessionStorage.clear(); localStorage.clear()")
     browser.open("/")
-    browser.wait(lambda: len(browser.all("#products .product[data-item]")) >= 12, "products on the shelf")
-    browser.wait(lambda: len(browser.all(CARD)) >= 6, "a strip")
+    browser.wait(lambda: len(browser.all("#products .product[data-item]")) >= 12, "the products")
+    browser.wait(lambda: len(browser.all(CARD)) >= 6, "the strip has cards")
     yield browser
     assert browser.console() == []
 
 
 def strip(page: Page) -> list[str]:
-    """The items of the strip, in order."""
+    """The item ids of the strip, in order."""
     ids: list[str] = page.run("return [...document.querySelectorAll(arguments[0])].map(e => e.dataset.item)", CARD)
     return ids
 
 
 def act(page: Page, item_id: str, button: str = ".product-view") -> None:
-    """Click, and wait until the model's view of the session ends with the item."""
+    """Click a product, and wait until the session that the page shows ends with it."""
     page.click(f"#products [data-item='{item_id}'] {button}")
-    page.wait(lambda: page.all("#session li")[0].get_attribute("data-item") == item_id, "the session ends with what was clicked")
+    page.wait(lambda: page.all("#session li")[0].get_attribute("data-item") == item_id, "the session ends with the clicked item")
 
 
 def three_of_a_category(page: Page) -> list[str]:
-    """Choose the first category, and name three of its items."""
+    """Choose the first category, and return the ids of three of its items."""
     page.click("#categories button:nth-child(2)")
     chosen = page.run("return document.querySelector('#categories [aria-pressed=true]').firstChild.data")
-    page.wait(lambda: set(categories(page)) == {chosen}, "the shelf of one category")
+    page.wait(lambda: set(categories(page)) == {chosen}, "products of one category")
     ids: list[str] = page.run("return [...document.querySelectorAll('#products .product')].map(e => e.dataset.item)")
     return ids[:3]
 
 
 def categories(page: Page) -> list[str]:
-    found: list[str] = page.run("return [...document.querySelectorAll('#products .product')].map(e => e.dataset.category)")
-    return found
+    """The category of each product that is shown."""
+    shown: list[str] = page.run("return [...document.querySelectorAll('#products .product')].map(e => e.dataset.category)")
+    return shown
 
 
-def it_fits(page: Page, tab: str) -> None:
-    """In every width and theme, of which pictures are kept."""
+def assert_it_fits(page: Page, tab: str) -> None:
+    """Assert that nothing is wider than the screen, in every width and theme.
+
+    Keeps a picture of each.
+    """
     for width in chromium.WIDTHS:
         for theme in ("light", "dark"):
             page.wide(width)
             page.prefer(color_scheme=theme)
             page.run("scrollTo(0, 0)")
-            time.sleep(0.6)  # let the cards come to rest, for the picture alone
+            time.sleep(0.6)  # only for the picture: the cards stop moving
             page.driver.save_screenshot(str(chromium.screenshots() / f"{tab}-{theme}-{width}.png"))
             assert page.run("return document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
 
@@ -99,11 +105,11 @@ def test_the_strip_follows_three_clicks_and_names_them_as_reasons(page: Page) ->
     assert any(text.startswith("because you viewed ") for text in page.texts(f"{CARD} {REASON}"))
     assert any(word == "new" or word.startswith(("up ", "down ")) for word in page.texts(f"{CARD} .move"))
     assert page.texts("#session li span:nth-child(2)") == names[::-1]
-    page.wait(lambda: page.text("#announcer").startswith("For you has changed"), "it is told to who cannot see it")
-    page.wait(lambda: page.text("#fresh").endswith((" ms", " s")), "the freshness")
+    page.wait(lambda: page.text("#announcer").startswith("Recommendations updated: "), "the announcement for screen readers")
+    page.wait(lambda: page.text("#fresh").endswith((" ms", " s")), "the time that the ranking took")
     assert min(drawn) >= 0
-    (chromium.screenshots() / "drawn.json").write_text(json.dumps({"ms_from_answer_to_frame": drawn}))  # told, not judged
-    it_fits(page, "shop")
+    (chromium.screenshots() / "drawn.json").write_text(json.dumps({"ms_from_answer_to_frame": drawn}))  # reported, not asserted
+    assert_it_fits(page, "shop")
 
 
 def test_cart_and_purchase_are_events_of_the_session(page: Page) -> None:
@@ -111,7 +117,7 @@ def test_cart_and_purchase_are_events_of_the_session(page: Page) -> None:
     act(page, first, ".product-acts button")
     assert page.text("#cart-count") == "1"
     act(page, second, ".buy")
-    assert page.text(f"#session [data-item='{second}'] .deed") == "bought"
+    assert page.text(f"#session [data-item='{second}'] .action") == "bought"
     page.click("#cart-open")
     assert len(page.all("#cart-lines li")) == 1
     page.driver.save_screenshot(str(chromium.screenshots() / "cart-light-1440.png"))
@@ -120,16 +126,16 @@ def test_cart_and_purchase_are_events_of_the_session(page: Page) -> None:
     assert page.text("#cart-count") == "0"
     page.run("document.querySelector(arguments[0]).focus()", f"#products [data-item='{third}'] .product-view")
     page.driver.switch_to.active_element.send_keys("\ue007")
-    page.wait(lambda: page.all("#session li")[0].get_attribute("data-item") == third, "Enter is a click")
+    page.wait(lambda: page.all("#session li")[0].get_attribute("data-item") == third, "Enter works as a click")
 
 
-def test_forget_me_empties_the_panel_and_a_click_begins_anew(page: Page, shop: ServeProcess) -> None:
+def test_forget_me_empties_the_panel_and_the_next_click_starts_a_new_session(page: Page, shop: ServeProcess) -> None:
     first, second, _ = three_of_a_category(page)
     act(page, first)
     visitor = page.text("#visitor")
     assert shop.call("GET", f"/v1/users/{visitor}").status == 200
     page.click("#forget")
-    page.wait(lambda: "nothing of you is left" in page.text("#forgotten"), "the deletion is told")
+    page.wait(lambda: "Ouzel knows nothing about you now" in page.text("#forgotten"), "the page confirms the deletion")
     assert not page.all("#session li")
     assert page.texts(".mark") == [""] * len(page.all(".mark"))
     assert shop.call("GET", f"/v1/users/{visitor}").status == 404
@@ -141,22 +147,22 @@ def test_the_tab_live_shows_the_others_and_the_operations(page: Page) -> None:
     page.run("document.getElementById('tab-shop').focus()")
     page.driver.switch_to.active_element.send_keys("\ue014")  # the right arrow
     assert page.run("return document.getElementById('panel-shop').hidden && location.hash") == "#live"
-    page.wait(lambda: len(page.all("#others .visit")) >= 3, "other visitors come by")
+    page.wait(lambda: len(page.all("#others .visit")) >= 3, "other visitors appear")
     assert all(text for text in page.texts("#others .chip-name"))
     page.wait(lambda: "events/s" in (page.run("return document.querySelector('#charts svg').ariaLabel ?? ''")), "charts")
     page.wait(lambda: len(page.all("#charts .card:nth-child(3) .line")) >= 2, "Recall@20 of the model and of popularity")
     page.wait(lambda: page.texts("#facts dd")[0] == "1 of 1", "the worker")
     page.click("#pause")
-    time.sleep(1.0)  # one that is on its way may still come
+    time.sleep(1.0)  # one more may have been on its way
     shown = page.texts("#others .visitor")
-    time.sleep(2.5)  # others come each second
+    time.sleep(2.5)  # other visitors appear every second
     assert page.texts("#others .visitor") == shown
-    it_fits(page, "live")
+    assert_it_fits(page, "live")
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
-def test_nothing_that_axe_finds(page: Page, theme: str, width: int) -> None:
-    """Names, roles, landmarks and contrast of WCAG 2.1 A and AA, and axe's best practices, on both tabs."""
+def test_axe_reports_no_violations(page: Page, theme: str, width: int) -> None:
+    """Check both tabs by WCAG 2.1 A and AA (names, roles, landmarks, contrast) and best practices."""
     axe = (resources.files(importlib.import_module("axe_core_python")) / "axe.min.js").read_text()
     page.wide(width)
     page.prefer(color_scheme=theme, reduced_motion="reduce")
@@ -165,29 +171,29 @@ def test_nothing_that_axe_finds(page: Page, theme: str, width: int) -> None:
         page.click(f"#tab-{tab}")
         if tab == "live":
             page.wait(lambda: len(page.all("#others .visit")) >= 1, "another visitor")
-        found = page.run_async(axe + "; axe.run(document).then(arguments[arguments.length - 1])")
-        told = [f"{one['id']}: {[node['html'][:120] for node in one['nodes']][:3]}" for one in found["violations"]]
-        assert {"color-contrast", "button-name", "region"} <= {one["id"] for one in found["passes"]}
-        assert told == []
+        report = page.run_async(axe + "; axe.run(document).then(arguments[arguments.length - 1])")
+        violations = [f"{one['id']}: {[node['html'][:120] for node in one['nodes']][:3]}" for one in report["violations"]]
+        assert {"color-contrast", "button-name", "region"} <= {one["id"] for one in report["passes"]}
+        assert violations == []
 
 
-def test_it_says_that_ouzel_is_away_and_comes_back_by_itself(page: Page, shop: ServeProcess) -> None:
+def test_it_shows_that_ouzel_is_unreachable_and_reconnects(page: Page, shop: ServeProcess) -> None:
     item_id = three_of_a_category(page)[0]
     page.online(False)
     try:
-        page.wait(lambda: page.text("#connection-word") == "Offline", "it is told")
+        page.wait(lambda: page.text("#connection-word") == "Offline", "the state offline")
         page.click(f"#products [data-item='{item_id}'] .product-view")
-        page.wait(lambda: "waits" in "".join(page.texts("#notes .note")), "the click waits")
+        page.wait(lambda: "Click saved" in "".join(page.texts("#notes .note")), "the note that the click is saved")
         page.driver.save_screenshot(str(chromium.screenshots() / "offline-light-1440.png"))
     finally:
         page.online(True)
-    page.wait(lambda: page.text("#connection-word") == "Live", "it is live again")
-    page.wait(lambda: page.all("#session li")[0].get_attribute("data-item") == item_id, "the click came after all")
-    told = page.console()  # the browser itself tells of each request that failed
-    assert all("ERR_INTERNET_DISCONNECTED" in line for line in told), told
+    page.wait(lambda: page.text("#connection-word") == "Live", "the state live again")
+    page.wait(lambda: page.all("#session li")[0].get_attribute("data-item") == item_id, "the saved click was sent")
+    messages = page.console()  # the browser itself logs each failed request
+    assert all("ERR_INTERNET_DISCONNECTED" in line for line in messages), messages
 
 
-def test_with_keys_it_asks_for_one(browser: Page, shop: ServeProcess, tmp_path: Path) -> None:
+def test_it_asks_for_an_api_key_if_ouzel_has_keys(browser: Page, shop: ServeProcess, tmp_path: Path) -> None:
     text, kept = new_key("page", ["read", "events"], 0)
     write_keys(tmp_path / "keys.json", [kept])
     serve = ServeProcess(shop.settings, tmp_path / "serve.log", OUZEL_SERVE_KEYS=str(tmp_path / "keys.json"))
@@ -196,47 +202,49 @@ def test_with_keys_it_asks_for_one(browser: Page, shop: ServeProcess, tmp_path: 
         serve.wait_ready(120)
         browser.wide(1440)
         browser.driver.get(f"http://127.0.0.1:{serve.port}/")
-        browser.wait(browser.all("#key")[0].is_displayed, "it asks")
+        browser.wait(browser.all("#key")[0].is_displayed, "the dialog for the key")
         browser.driver.switch_to.active_element.send_keys("ouzel_00000000_wrong\n")
-        asks_again = "const d = document.getElementById('key'); return d.open && d.querySelector('input').value === ''"
-        browser.wait(lambda: browser.run(asks_again), "it asks again")
+        asked_again = "const d = document.getElementById('key'); return d.open && d.querySelector('input').value === ''"
+        browser.wait(lambda: browser.run(asked_again), "the dialog after a wrong key")
         browser.driver.save_screenshot(str(chromium.screenshots() / "locked-light-1440.png"))
         browser.click("#key-cancel")
         browser.click("#key-open")
         browser.driver.switch_to.active_element.send_keys(text + "\n")
-        browser.wait(lambda: browser.text("#connection-word") == "Live", "the key opens it")
-        browser.wait(lambda: len(browser.all("#products .product[data-item]")) >= 12, "products on the shelf")
+        browser.wait(lambda: browser.text("#connection-word") == "Live", "the state live with the right key")
+        browser.wait(lambda: len(browser.all("#products .product[data-item]")) >= 12, "the products")
         item_id = three_of_a_category(browser)[0]
         act(browser, item_id)
         browser.click("#forget")
-        browser.wait(lambda: browser.text("#forgotten").startswith("Not forgotten"), "that needs another scope")
-        told = browser.console()
+        browser.wait(lambda: browser.text("#forgotten").startswith("Not deleted"), "the refusal: the key lacks the scope admin")
+        messages = browser.console()
     finally:
-        browser.driver.get("about:blank")  # else the console would be told of the streams that end
+        browser.driver.get("about:blank")  # otherwise the console would report the streams that end
         serve.kill()
-    assert [line for line in told if " 401 " not in line and " 403 " not in line] == []
+    assert [line for line in messages if " 401 " not in line and " 403 " not in line] == []
 
 
-def test_nothing_that_an_item_is_called_is_markup(page: Page, shop: ServeProcess) -> None:
+def test_names_of_items_are_never_parsed_as_markup(page: Page, shop: ServeProcess) -> None:
     name = "<img src=x onerror=document.title='broken'>, \"rust\" & <b>bold</b>"
     assert shop.call("PUT", "/v1/items/0-evil", {"item_name": name, "categories": ["<i>Traps</i>"], "price": 1}).status == 200
     page.open("/")
-    page.wait(lambda: "<i>Traps</i>" in "".join(page.texts("#categories button")), "its category")
+    page.wait(lambda: "<i>Traps</i>" in "".join(page.texts("#categories button")), "the category by its literal name")
     page.run("[...document.querySelectorAll('#categories button')].find(b => b.textContent.includes('Traps')).click()")
-    page.wait(lambda: page.texts("#products .product-name") == [name], "its name as it is")
+    page.wait(lambda: page.texts("#products .product-name") == [name], "the item by its literal name")
     assert not page.all("#products img")
     assert "broken" not in page.driver.title
 
 
-def test_the_policy_is_in_force(page: Page) -> None:
-    """Else the console above could not tell of a violation."""
-    assert page.run("try { eval('1'); return 'ran' } catch (e) { return e.name }") == "ran", "the driver itself is above it"
+def test_the_content_security_policy_is_enforced(page: Page) -> None:
+    """Otherwise the checks of the console above could not detect a violation."""
+    assert page.run("try { eval('1'); return 'ran' } catch (e) { return e.name }") == "ran", (
+        "the policy does not apply to the driver"
+    )
     page.run("const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.head.append(s)")
     assert page.run("return window.ran") is None
     assert any("Content Security Policy" in line for line in page.console())
 
 
-def test_the_theme_is_kept(page: Page) -> None:
+def test_the_theme_survives_a_reload(page: Page) -> None:
     page.click("#theme")
     page.click("#theme")
     assert page.run("return getComputedStyle(document.body).colorScheme") == "dark"
@@ -247,16 +255,16 @@ def test_the_theme_is_kept(page: Page) -> None:
 
 
 def test_pure_modules(page: Page) -> None:
-    """Movements, words for reasons and the parser of server-sent events, in the engine that they run in."""
-    found = page.run_async(
+    """Modules without a view, such as the parser of server-sent events, tested in the browser."""
+    results = page.run_async(
         """
         const done = arguments[0];
         Promise.all(["movement", "reasons", "stream", "chart", "connection"].map((name) => import(`/page/${name}.js`))).then(
           ([{ movements, movementInWords }, { inWords }, { parse }, { nice }, { stateOf }]) => {
             const moved = movements(["a", "b", "c"], ["c", "d", "a"]);
             const why = (item, done) => {
-              const told = inWords(item, (id) => id.toUpperCase(), () => done);
-              return `${told.before} ${told.name}`.trim();
+              const reason = inWords(item, (id) => id.toUpperCase(), () => done);
+              return `${reason.before} ${reason.name}`.trim();
             };
             done({
               moved: [...moved.values()].map(movementInWords),
@@ -275,19 +283,21 @@ def test_pure_modules(page: Page) -> None:
           });
         """
     )
-    assert found["moved"] == ["up 2", "new", "down 2"]
-    assert found["first"] == [0, 0]
-    assert (found["viewed"], found["bought"]) == ("because you viewed X", "because you bought X")
-    assert (found["again"], found["net"]) == ("because you viewed it before", "fits your whole session")
-    assert found["unknown"] == "by the model"
-    assert found["event"] == {"name": "ranking", "id": "2-993", "data": '{"a": "b: c"}'}
-    assert found["heartbeat"]["data"] == ""
-    assert found["nice"] == [1, 8, 15, 300, pytest.approx(0.4)]
-    assert found["states"] == ["starting", "live", "away", "offline", "locked", "starting"]
+    assert results["moved"] == ["up 2", "new", "down 2"]
+    assert results["first"] == [0, 0]
+    assert (results["viewed"], results["bought"]) == ("because you viewed X", "because you bought X")
+    assert (results["again"], results["net"]) == ("because you viewed it before", "fits your whole session")
+    assert results["unknown"] == "recommended by the model"
+    assert results["event"] == {"name": "ranking", "id": "2-993", "data": '{"a": "b: c"}'}
+    assert results["heartbeat"]["data"] == ""
+    assert results["nice"] == [1, 8, 15, 300, pytest.approx(0.4)]
+    assert results["states"] == ["starting", "live", "away", "offline", "locked", "starting"]
 
 
-def test_a_stopped_server_is_told_and_the_streams_end(browser: Page, shop: ServeProcess, tmp_path: Path) -> None:
-    """SIGTERM ends the process though browsers hold streams open."""
+def test_the_page_shows_that_the_server_stopped_and_open_streams_do_not_delay_the_stop(
+    browser: Page, shop: ServeProcess, tmp_path: Path
+) -> None:
+    """SIGTERM ends the process even while browsers keep streams open."""
     serve = ServeProcess(shop.settings, tmp_path / "serve.log").start()
     try:
         serve.wait_ready(120)
@@ -295,7 +305,7 @@ def test_a_stopped_server_is_told_and_the_streams_end(browser: Page, shop: Serve
         browser.driver.get(f"http://127.0.0.1:{serve.port}/#live")
         browser.wait(lambda: len(browser.all("#others .visit")) >= 1, "another visitor")
         assert serve.stop(20) == 0, serve.tail()
-        browser.wait(lambda: browser.text("#connection-word") == "Offline", "it is told")
+        browser.wait(lambda: browser.text("#connection-word") == "Offline", "the state offline")
     finally:
         browser.driver.get("about:blank")
         browser.console()

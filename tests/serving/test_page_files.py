@@ -1,4 +1,4 @@
-"""The page's files, without a browser: what they name is there, and what they must not do they cannot."""
+"""The files of the page: every file they name exists, and they contain nothing forbidden."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMED = re.compile(r'"/page/([^"]*)"')
 MARKUP = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|\beval\b|new Function|javascript:")
 
 
-def test_whatever_is_named_is_there() -> None:
+def test_every_file_that_is_named_exists_and_none_is_unused() -> None:
     named = {name for path in FILES for name in NAMED.findall(path.read_text())}
     assert {"app.js", "frame.css", "ouzel.svg", "api.js"} <= named
     assert {name for name in named if not (PAGE / name).is_file()} == set()
@@ -29,14 +29,14 @@ def test_whatever_is_named_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_a_module_makes_no_markup_of_data_and_is_short(path: Path) -> None:
+def test_a_module_never_parses_markup_and_is_short(path: Path) -> None:
     text = path.read_text()
     assert MARKUP.findall(text) == []
     assert "https://" not in text.replace("http://www.w3.org", "")
     assert len(text.splitlines()) <= 300
 
 
-def test_the_first_page_needs_nothing_that_the_policy_forbids() -> None:
+def test_the_html_needs_nothing_that_the_content_security_policy_forbids() -> None:
     text = (PAGE / "index.html").read_text()
     assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?://", text) == []
 

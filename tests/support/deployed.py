@@ -1,4 +1,4 @@
-"""What the files in deploy/ ask for, as data: every container with its arguments and its OUZEL_* variables."""
+"""The files in deploy/ as data: YAML documents, pod templates, commands and settings."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ VARIABLE = re.compile(r"\bOUZEL_[A-Z0-9_]+")
 
 def documents(text: str) -> list[dict[str, Any]]:
     """The YAML documents in a text."""
-    return [found for found in yaml.safe_load_all(text) if found is not None]
+    return [document for document in yaml.safe_load_all(text) if document is not None]
 
 
 def settings() -> set[str]:
-    """Every variable that is one."""
+    """The names of every environment variable that is a setting."""
     return {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
 
 
 def resolve(arguments: list[str]) -> str:
-    """The command that these arguments of `ouzel` name; empty where there is none, or where it does not know an option."""
-    told = CliRunner().invoke(build(), [*arguments, "--help"], env={"COLUMNS": "200"}, prog_name="ouzel")
-    found = re.search(r"Usage: (ouzel[a-z -]*?) (\[|[A-Z]|$)", told.output, re.MULTILINE)
-    return found[1].strip() if found and told.exit_code == 0 else ""
+    """The command that these arguments run; empty if there is no such command or option."""
+    result = CliRunner().invoke(build(), [*arguments, "--help"], env={"COLUMNS": "200"}, prog_name="ouzel")
+    usage = re.search(r"Usage: (ouzel[a-z -]*?) (\[|[A-Z]|$)", result.output, re.MULTILINE)
+    return usage[1].strip() if usage and result.exit_code == 0 else ""
 
 
 def templates(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:

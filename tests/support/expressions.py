@@ -1,4 +1,4 @@
-"""What dashboards and rules ask Prometheus, and which metrics that needs."""
+"""The PromQL expressions of dashboards and rules, and the metrics that they read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 BOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
 OF_PROMETHEUS = re.compile(r"up|ALERTS|(process|python)_\w+")
-"""What Prometheus makes itself, and what its client library tells of every process."""
+"""Series of Prometheus itself, and those that its client library exports for every process."""
 METRIC = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \| [^|]* \| ([^|]*) \|", re.MULTILINE)
 
 
@@ -34,12 +34,12 @@ class PanelQuery:
 
 
 def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The panels of a dashboard, those of folded rows too, without the rows."""
+    """The panels of a dashboard, including those in folded rows, without the rows themselves."""
     for panel in board["panels"]:
         yield from panel["panels"] if panel["type"] == "row" else [panel]
 
 
-def asked_by_panels() -> list[PanelQuery]:
+def queries_of_panels() -> list[PanelQuery]:
     """Every query of every panel."""
     return [
         PanelQuery(path.stem, panel["title"], target["legendFormat"], target["expr"])
@@ -55,7 +55,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def with_variables(expression: str, window: str = "5m", length: str = "1h") -> str:
-    """An expression as Grafana sends it, with everything picked."""
+    """An expression as Grafana sends it when everything is selected."""
     values = {"$__rate_interval": window, "$__range": length, "$job": ".+", "$instance": ".+", "$domain": ".+"}
     for name, value in values.items():
         expression = expression.replace(name, value)
@@ -63,19 +63,19 @@ def with_variables(expression: str, window: str = "5m", length: str = "1h") -> s
 
 
 def selectors(expression: str) -> list[Any]:
-    """The series that an expression reads. Raises `ValueError` if it is no PromQL."""
-    found: list[Any] = []
+    """The series that an expression reads. Raises `ValueError` if it is not valid PromQL."""
+    selected: list[Any] = []
 
     def visit(node: Any) -> None:
         if isinstance(node, promql_parser.VectorSelector):
-            found.append(node)
+            selected.append(node)
 
     promql_parser.walk(promql_parser.parse(expression), visit)
-    return found
+    return selected
 
 
 def declared() -> dict[str, set[str]]:
-    """The series that the processes tell of their own, by name, with their labels: as the reference has them."""
+    """The series that Ouzel exports, by name, with their labels, as docs/metrics.md lists them."""
     series: dict[str, set[str]] = {}
     for name, kind, labels in METRIC.findall((DEPLOY.parent / "docs" / "metrics.md").read_text()):
         for suffix in ("_bucket", "_sum", "_count") if kind == "histogram" else ("",):

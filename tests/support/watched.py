@@ -1,4 +1,7 @@
-"""A whole Ouzel that Prometheus watches: Apache Kafka, two workers, serve, real clicks, and somebody who shops by HTTP."""
+"""A complete Ouzel watched by Prometheus.
+
+It has Apache Kafka, two workers, serve, a replay of real clicks, and a client that shops by HTTP.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ from serving.demo.processes import Child
 from streams.kafka.topics import create_topics
 
 FASTER = 30
-"""Rules' windows are divided by so much."""
+"""The windows of the rules are divided by this."""
 EVERY_S = 2
 RATE = 200
 """Clicks per second."""
 
 
 class Site:
-    """The processes; a context manager."""
+    """Starts and stops the processes; a context manager."""
 
     def __init__(self, kafka_home: Path, clicks: Path, folder: Path) -> None:
         self._kafka_home, self._clicks, self._folder = kafka_home, clicks, folder
@@ -66,36 +69,36 @@ class Site:
         self._stack.close()
 
     def ask(self, expression: str) -> list[dict[str, Any]]:
-        """What Prometheus has for an expression since the beginning, in steps of 2 s: series with values."""
+        """Series of an expression since the start, with a value every 2 s, from Prometheus."""
         answer = self.prometheus.ask("query_range", query=expression, start=f"{self.began}", end=f"{time.time()}", step="2")
         result: list[dict[str, Any]] = answer["result"]
         return result
 
     def has(self, expression: str) -> bool:
-        """Whether there is a number among them."""
+        """Whether an expression has had a number since the start."""
         return any(value != "NaN" for series in self.ask(expression) for _, value in series["values"])
 
     def firing(self) -> set[str]:
-        """Alerts that fire now."""
+        """The names of the alerts that fire now."""
         return {one["labels"]["alertname"] for one in self.prometheus.ask("alerts")["alerts"] if one["state"] == "firing"}
 
     def learner(self) -> WorkerProcess:
-        """The one worker that says so; in a hand-over two may, or none."""
-        found: list[WorkerProcess] = []
+        """Wait until exactly one worker is the learner; a hand-over may have none or two."""
+        learners: list[WorkerProcess] = []
 
         def one() -> bool:
-            found[:] = [worker for worker in self.workers if worker.alive and worker.metrics().get("ouzel_learner") == 1]
-            return len(found) == 1
+            learners[:] = [worker for worker in self.workers if worker.alive and worker.metrics().get("ouzel_learner") == 1]
+            return len(learners) == 1
 
         wait_until(one, "one learner", 30.0)
-        return found[0]
+        return learners[0]
 
     def pause_broker(self) -> None:
-        """Freeze Kafka."""
+        """Freeze the broker's process."""
         self._signal_broker(signal.SIGSTOP)
 
     def resume_broker(self) -> None:
-        """Let it go on."""
+        """Let the broker's process continue."""
         self._signal_broker(signal.SIGCONT)
 
     def _signal_broker(self, number: signal.Signals) -> None:

@@ -1,4 +1,7 @@
-"""Everything that dashboards and rules ask is asked of a real Prometheus that watches a real run; then things go wrong."""
+"""Runs every query of dashboards and rules on a real Prometheus that watches a real run.
+
+Then it causes failures, and checks that the right alerts fire.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.expressions import BOARDS, asked_by_panels, rules, with_variables
+from support.expressions import BOARDS, queries_of_panels, rules, with_variables
 from support.running import produce, wait_until
 from support.watched import Site
 
@@ -19,45 +22,48 @@ from deploy.watch import GRAPHS
 WINDOW, LENGTH = "10s", "60s"
 ALERTS_FIRED = "overview / Alerts that fired / {{alertname}}"
 EMPTY_IN_HEALTH = {
-    "pipeline / Dead letters by reason / {{reason}}": "every record is an event",
+    "pipeline / Dead letters by reason / {{reason}}": "every record is a valid event",
     "pipeline / Foreign keys / {{kind}}": "every key is its user's",
-    "serving / Failed writes / {{reason}}": "Kafka is there",
-    "serving / Refused for want of a key / {{reason}}": "no keys are set",
-    "serving / Connections cut / {{reason}}": "clients behave",
-    "serving / Refused records / {{topic}}": "the topics hold what they should",
-    "serving / Refused events / {{reason}}": "every event is one",
+    "serving / Failed writes / {{reason}}": "Kafka is available",
+    "serving / Refused keys / {{reason}}": "no keys are set",
+    "serving / Connections closed / {{reason}}": "every client behaves",
+    "serving / Refused records / {{topic}}": "the topics have valid records only",
+    "serving / Refused events / {{reason}}": "every event is valid",
 }
-"""Counters by a label that nothing has happened to; Grafana says "no data". What alerts fired is looked at when one did."""
+"""Panels without data in a healthy run, and why; Grafana shows "no data" for them.
+
+The panel of alerts is checked after an alert has fired.
+"""
 ANY_TIME = {
-    "OuzelFreshnessBudgetBurn": "a machine that is busy with other tests is slow",
-    "OuzelProcessingBudgetBurn": "with short windows the seconds of a rebalance are minutes",
-    "OuzelDiskFilling": "the disk is that of whoever runs the tests",
+    "OuzelFreshnessBudgetBurn": "a machine that runs other tests is slow",
+    "OuzelProcessingBudgetBurn": "the short windows turn the seconds of a rebalance into minutes",
+    "OuzelDiskFilling": "it depends on the disk of the test machine",
 }
-"""What may fire however Ouzel is."""
+"""Alerts that may fire at any time, and why."""
 NO_KAFKA = {"OuzelServeCannotWrite", "OuzelServingBudgetBurn", "OuzelCommitsFlat"}
 REMEMBERED = {"OuzelServingBudgetBurn"}
-"""What Kafka's absence has cost of a budget goes on to be told, as a warning."""
+"""Alerts that keep firing as a warning, for the error budget that was used without Kafka."""
 HANDED_OVER = {"OuzelNoLearner", "OuzelCommitsFlat"}
-"""Windows are short here: until another worker has the partitions and the learner's place, nobody commits and learns."""
+"""Alerts that may fire, with these short windows, until another worker has taken over."""
 
 
 @pytest.fixture
 def site(kafka_home: Path, data: Path, tmp_path: Path) -> Iterable[Site]:
-    """Ouzel, at work."""
+    """A running Ouzel with a Prometheus."""
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed (on Debian: apt install prometheus)")
     with Site(kafka_home, data / "rsc15", tmp_path) as running:
         yield running
 
 
-def test_panels_and_rules_tell_of_a_healthy_run_and_the_right_alerts_of_what_goes_wrong(site: Site) -> None:
+def test_panels_have_data_in_a_healthy_run_and_failures_fire_the_right_alerts(site: Site) -> None:
     every_panel_has_data(site)
     every_rule_works(site)
     every_variable_has_values(site)
-    assert site.firing() <= set(ANY_TIME), "in health"
+    assert site.firing() <= set(ANY_TIME), "in a healthy run"
 
     fires(site, "OuzelDeadLetterRatio", while_doing=lambda: flood(site))
-    assert site.has(next(one.expression for one in asked_by_panels() if str(one) == ALERTS_FIRED))
+    assert site.has(next(one.expression for one in queries_of_panels() if str(one) == ALERTS_FIRED))
     calms_down(site)
 
     site.pause_broker()
@@ -79,25 +85,25 @@ def test_panels_and_rules_tell_of_a_healthy_run_and_the_right_alerts_of_what_goe
 
 
 def every_panel_has_data(site: Site) -> None:
-    """Each query of each dashboard is answered, and with numbers."""
-    asked = {str(one): with_variables(one.expression, WINDOW, LENGTH) for one in asked_by_panels()}
-    asked |= {f"make watch / {number}": expression for number, expression in enumerate(GRAPHS)}
-    assert {ALERTS_FIRED, *EMPTY_IN_HEALTH} <= set(asked)
-    missing = set(asked) - set(EMPTY_IN_HEALTH) - {ALERTS_FIRED}
+    """Every query of every dashboard returns numbers."""
+    queries = {str(one): with_variables(one.expression, WINDOW, LENGTH) for one in queries_of_panels()}
+    queries |= {f"make watch / {number}": expression for number, expression in enumerate(GRAPHS)}
+    assert {ALERTS_FIRED, *EMPTY_IN_HEALTH} <= set(queries)
+    missing = set(queries) - set(EMPTY_IN_HEALTH) - {ALERTS_FIRED}
 
     def all_filled() -> bool:
-        missing.difference_update([name for name in missing if site.has(asked[name])])
+        missing.difference_update([name for name in missing if site.has(queries[name])])
         return not missing
 
     with suppress(AssertionError):
         wait_until(all_filled, "data for every panel", timeout_s=90.0, every_s=2.0)
-    assert not missing, "\n".join(f"{name}: {asked[name]}" for name in sorted(missing))
+    assert not missing, "\n".join(f"{name}: {queries[name]}" for name in sorted(missing))
     for name in EMPTY_IN_HEALTH:
-        assert not site.has(asked[name]), f"{name} is not empty"
+        assert not site.has(queries[name]), f"{name} is not empty"
 
 
 def every_rule_works(site: Site) -> None:
-    """As it is written, and shortened inside of Prometheus; what is recorded is there."""
+    """Every rule works as written, and with short windows in Prometheus; recorded series exist."""
     for rule in rules():
         answer = site.prometheus.ask("query", query=rule["expr"])
         assert answer["resultType"] == "vector"
@@ -110,7 +116,7 @@ def every_rule_works(site: Site) -> None:
 
 
 def every_variable_has_values(site: Site) -> None:
-    """What can be picked above the dashboards."""
+    """Every selection above the dashboards has values."""
     for variable in json.loads(BOARDS[0].read_text())["templating"]["list"][1:]:
         of = with_variables(variable["definition"]).removeprefix("label_values(").rsplit(",", 1)[0]
         values = site.prometheus.ask(f"label/{variable['name']}/values", **{"match[]": of})
@@ -121,7 +127,7 @@ def every_variable_has_values(site: Site) -> None:
 def fires(
     site: Site, alert: str, beside: Collection[str] = (), while_doing: Callable[[], object] = lambda: None, within_s: float = 60.0
 ) -> None:
-    """The alert fires, and until then none but those that may."""
+    """Wait until the alert fires; until then only the alerts in ``beside`` may fire."""
     seen: set[str] = set()
 
     def fired() -> bool:
@@ -134,7 +140,7 @@ def fires(
 
 
 def calms_down(site: Site, still: Collection[str] = ()) -> None:
-    """What fired stops by itself."""
+    """Wait until every alert except those in ``still`` has stopped firing."""
     for _ in range(120):
         loud = site.firing() - {*ANY_TIME, *still}
         if not loud:
@@ -144,6 +150,6 @@ def calms_down(site: Site, still: Collection[str] = ()) -> None:
 
 
 def flood(site: Site) -> None:
-    """Records that are no events."""
+    """Send records that are not valid events."""
     produce(site.settings, [(b"k", b"{no json") for _ in range(200)])
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The rules of Prometheus: sound, tested one by one, and each alert with a runbook."""
+"""The Prometheus rules: they are valid, and every alert has unit tests and a runbook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALERTS = [rule for rule in rules() if "alert" in rule]
 
 
 def promtool(*arguments: str | Path) -> str:
-    """What promtool says; the test is skipped where there is none."""
+    """Run promtool and return its output. Skips the test if it is not installed."""
     program = shutil.which("promtool")
     if program is None:
         pytest.skip("promtool is not installed (on Debian: apt install prometheus)")
@@ -29,12 +29,12 @@ def promtool(*arguments: str | Path) -> str:
     return ran.stdout
 
 
-def test_promtool_takes_the_configuration_with_its_rules() -> None:
-    said = promtool("check", "config", PROMETHEUS / "prometheus.yml")
-    assert f"{len(RULES)} rule files found" in said
+def test_promtool_accepts_the_configuration_with_its_rules() -> None:
+    output = promtool("check", "config", PROMETHEUS / "prometheus.yml")
+    assert f"{len(RULES)} rule files found" in output
 
 
-def test_promtool_takes_the_rules_also_shortened(tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules_and_their_shortened_form(tmp_path: Path) -> None:
     promtool("check", "rules", *RULES, *(shortened(path, 30, tmp_path) for path in RULES))
 
 
@@ -55,12 +55,12 @@ def test_the_unit_tests_pass(path: Path) -> None:
 def test_every_alert_has_a_unit_test_that_fires_and_one_that_stays_silent() -> None:
     names = [case["name"] for path in UNIT_TESTS for case in yaml.safe_load(path.read_text())["tests"]]
     wanted = {f"{alert['alert']} {alert['labels']['severity']} {verb}" for alert in ALERTS for verb in ("fires", "stays silent")}
-    found = {match.group() for name in names if (match := re.match(r"\w+ \w+ (fires|stays silent)", name))}
-    assert found == wanted
+    tested = {match.group() for name in names if (match := re.match(r"\w+ \w+ (fires|stays silent)", name))}
+    assert tested == wanted
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: f"{alert['alert']}-{alert['labels']['severity']}")
-def test_an_alert_says_what_is_wrong_and_where_to_read_on(alert: Mapping[str, Mapping[str, str]]) -> None:
+def test_an_alert_has_a_summary_a_description_and_a_runbook(alert: Mapping[str, Mapping[str, str]]) -> None:
     assert set(alert["labels"]) == {"severity"}
     assert alert["labels"]["severity"] in {"critical", "warning"}
     notes = alert["annotations"]

@@ -1,4 +1,4 @@
-"""The brokers Ouzel starts: they answer, stop, and never outlive their parent."""
+"""The brokers that Ouzel starts: they answer, stop, and never outlive their parent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serving.demo.brokers import ApacheBroker, BrokerError, EmbeddedBroker
 from streams.kafka.topics import check_topics, create_topics
 
 
-def test_a_record_goes_in_and_comes_out(broker: str, tmp_path: Path) -> None:
+def test_a_record_can_be_written_and_read(broker: str, tmp_path: Path) -> None:
     settings = fresh_settings(broker, tmp_path)
     create_topics(settings)
     assert check_topics(settings) == []
@@ -55,7 +55,7 @@ with EmbeddedBroker() as broker:
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the parent's death is signalled on Linux only")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent ends")
 def test_the_broker_dies_with_a_killed_parent() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
@@ -63,16 +63,16 @@ def test_the_broker_dies_with_a_killed_parent() -> None:
         os.kill(child, 0)
         parent.send_signal(signal.SIGKILL)
 
-    wait_until(lambda: not _runs(child), "broker gone", 15)
+    wait_until(lambda: not _runs(child), "the broker has ended", 15)
 
 
-def test_a_wrong_kafka_home_is_told() -> None:
+def test_a_wrong_kafka_home_is_an_error_that_names_it() -> None:
     with pytest.raises(BrokerError, match="KAFKA_HOME"), ApacheBroker(Path("nowhere")):
         pass
 
 
 def _runs(pid: int) -> bool:
-    """Whether the process runs; a zombie that nobody reaps does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -1,4 +1,4 @@
-"""When the demo takes a run for done: a consistent look at topics, counters and the source of events."""
+"""When the demo considers a run finished: what it reads from topics, counters and the source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READ = {"events": 2, "transitions": 2, "recommendations": 2, "dead-letters": 0}
 
 
 class Run:
-    """A run on a Kafka, as far as `Watch` sees it, with a clock that is set by hand."""
+    """Stand-ins for what `Watch` sees of a run on Apache Kafka, with a clock that the test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -28,8 +28,8 @@ class Run:
         self.tally = SimpleNamespace(counts=Counts(), lock=threading.Lock(), failure=None, reached=lambda ends: True)
         stage: Any = SimpleNamespace(source=self.source, metrics=lambda: self.metrics, settings=None, check=lambda: None)
         tally: Any = self.tally
-        self.asked_for_ends = lambda: None
-        monkeypatch.setattr(demo, "end_positions", lambda settings: self.asked_for_ends())
+        self.before_end_offsets = lambda: None
+        monkeypatch.setattr(demo, "end_positions", lambda settings: self.before_end_offsets())
         self.watch = demo.Watch(DemoOptions(broker="k:9092"), Console(), stage, tally, lambda: self.now)
 
     def finished(self, at: float) -> bool:
@@ -42,32 +42,32 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return Run(monkeypatch)
 
 
-def test_it_is_done_a_second_after_the_last_that_happened(run: Run) -> None:
+def test_a_run_is_finished_one_second_after_the_last_change(run: Run) -> None:
     assert not run.finished(0.0)
-    assert not run.finished(5.0), "there is a source"
+    assert not run.finished(5.0), "the source still runs"
     run.source.returncode = 0
-    assert not run.finished(5.5), "what it sent last may not have been read yet"
+    assert not run.finished(5.5), "the last events of the source may not have been read yet"
     run.metrics, run.tally.counts.records = DONE, dict(READ)
     assert not run.finished(6.0)
     assert not run.finished(6.9)
     assert run.finished(7.1)
 
 
-def test_what_comes_while_the_ends_are_asked_for_is_waited_for(run: Run) -> None:
+def test_records_that_arrive_while_the_end_offsets_are_read_are_waited_for(run: Run) -> None:
     run.source.returncode = 0
 
-    def come() -> None:
+    def arrive() -> None:
         run.tally.counts.records = dict(READ)
 
-    run.asked_for_ends = come
+    run.before_end_offsets = arrive
     assert not run.finished(0.0)
-    assert not run.finished(2.0), "the counters are older than what was read"
+    assert not run.finished(2.0), "the counters are older than the records"
     run.metrics = DONE
     assert not run.finished(2.2)
     assert run.finished(3.3)
 
 
-def test_counters_that_differ_for_long_end_it_too(run: Run) -> None:
+def test_a_run_also_ends_when_counters_differ_for_ten_seconds(run: Run) -> None:
     run.source.returncode = 0
     run.metrics, run.tally.counts.records = DONE, READ | {"transitions": 1}
     assert not run.finished(0.0)

@@ -1,4 +1,4 @@
-"""What the demo shows and writes."""
+"""The texts, tables and JSON of the demo."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOMENT = Moment(
     freshness_p99_ms=11.0,
     recall=0.4321,
     popularity_recall=0.1,
-    latest="ada saw Blue Mug: show Tea Pot [bold]",
+    latest="ada viewed Blue Mug. Recommended: Tea Pot [bold]",
 )
 
 
@@ -98,14 +98,15 @@ WORKER = WorkerMetrics(
 )
 
 
-def shown(thing: Any) -> str:
+def printed(thing: Any) -> str:
+    """The text that rich prints for an object."""
     console = Console(file=io.StringIO(), width=100)
     console.print(thing)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def test_the_summary_has_exactly_its_fields_and_counts_what_was_read(tmp_path: Path) -> None:
+def test_the_summary_has_exactly_its_fields_and_the_counts_of_the_records(tmp_path: Path) -> None:
     write_json(tmp_path / "out.json", summarise(counted(), WORKER))
     written = json.loads((tmp_path / "out.json").read_text())
     assert list(written) == KEYS
@@ -121,14 +122,14 @@ def test_the_summary_has_exactly_its_fields_and_counts_what_was_read(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
 
 
-def test_nothing_measured_is_null_and_not_a_number(tmp_path: Path) -> None:
+def test_a_figure_that_was_not_measured_is_null(tmp_path: Path) -> None:
     write_json(tmp_path / "out.json", summarise(Counts(), WorkerMetrics()))
     written = json.loads((tmp_path / "out.json").read_text())
     assert written["recall_at_20"] is written["freshness_p50_ms"] is written["events_per_second"] is None
-    assert "not measured" in shown(summary_table(summarise(Counts(), WorkerMetrics())))
+    assert "not measured" in printed(summary_table(summarise(Counts(), WorkerMetrics())))
 
 
-def test_agreement_is_silent_and_a_difference_is_named() -> None:
+def test_only_differences_are_listed() -> None:
     counts = counted()
     assert disagreements(counts, WORKER) == []
     counts.take("transitions", record(4, 1005, source(3)))
@@ -141,20 +142,22 @@ def test_a_recommendation_in_words() -> None:
     catalogue = Catalogue()
     for item, name in (("m", "Blue Mug"), ("t", "Tea Pot")):
         catalogue.apply(item.encode(), json.dumps({"item_id": item, "item_name": name}).encode())
-    assert in_words(recommendation(), catalogue) == ("ada saw Blue Mug > x: show Tea Pot (because of Blue Mug); y (popular)")
+    assert in_words(recommendation(), catalogue) == (
+        "ada viewed Blue Mug > x. Recommended: Tea Pot (because of Blue Mug); y (popular)"
+    )
     assert in_words(recommendation(user_id=None, session_id="s1", prefix=[], items=[]), catalogue) == (
-        "session s1 saw nothing yet: show nothing"
+        "session s1 viewed nothing yet. Recommended: nothing"
     )
     assert in_words(None, catalogue) == "no recommendation yet"
 
 
-def test_the_view_shows_each_figure_and_takes_names_literally() -> None:
-    text = shown(panel(MOMENT))
+def test_the_view_shows_each_figure_and_prints_names_literally() -> None:
+    text = printed(panel(MOMENT))
     for figure in ("1,500 of 20,000", "250 per second, 3 waiting", "4 ms / 11 ms", "0.432", "0.100", "[bold]"):
         assert figure in text, text
 
 
-def test_the_line_is_one_line_and_bears_missing_figures() -> None:
+def test_the_line_is_one_line_and_shows_missing_figures_as_dashes() -> None:
     missing = replace(MOMENT, recall=None, freshness_p50_ms=None, expected=None)
     assert "model - popularity 0.100" in line(missing)
     assert "events 1500  250/s" in line(missing)

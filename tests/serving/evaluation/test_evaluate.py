@@ -23,37 +23,37 @@ def ouzel(*arguments: str, cwd: Path | None = None, **extra: str) -> subprocess.
 
 @pytest.fixture(scope="module")
 def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """600 clicks of sessions of six, each on the item after the last."""
+    """600 clicks in sessions of six, each click on the item after the previous one."""
     path = tmp_path_factory.mktemp("clicks") / "clicks.txt"
     lines = [f"{n // 6}\t{1_700_000_000 + n}\ti{(n // 6 * 5 + n % 6) % 40}\n" for n in range(600)]
     path.write_text("SessionId\tTime\tItemId\n" + "".join(lines))
     return path
 
 
-def test_it_prints_a_table_and_writes_the_result_and_the_page(clicks: Path, tmp_path: Path) -> None:
+def test_it_prints_a_table_and_writes_the_result_and_the_report(clicks: Path, tmp_path: Path) -> None:
     ran = ouzel(
         "evaluate", str(clicks), "--method", "popularity,markov,hybrid", "--json", "out/r.json", "--report", "page", cwd=tmp_path
     )
     assert ran.returncode == 0, ran.stderr
     assert "600 events, 500 predictions" in ran.stdout
-    found = json.loads((tmp_path / "out/r.json").read_text())
-    assert (found["dataset"], found["events"], found["predictions"], found["items"]) == ("clicks.txt", 600, 500, 40)
-    assert list(found["methods"]) == ["popularity", "markov", "hybrid"]
-    for told in found["methods"].values():
-        assert told["recall@20"] >= told["recall@5"] >= told["recall@1"] == told["mrr@1"]
-        assert told["recall@20_low"] <= told["recall@20"] <= told["recall@20_high"]
-        assert told["events_per_second"] > 0
-        assert told["peak_memory_mb"] > 50
-    assert found["methods"]["markov"]["mrr@20"] > 0.7 > found["methods"]["popularity"]["mrr@20"]
-    shares = [share for _, share in found["methods"]["hybrid"]["gate"]]
+    result = json.loads((tmp_path / "out/r.json").read_text())
+    assert (result["dataset"], result["events"], result["predictions"], result["items"]) == ("clicks.txt", 600, 500, 40)
+    assert list(result["methods"]) == ["popularity", "markov", "hybrid"]
+    for measures in result["methods"].values():
+        assert measures["recall@20"] >= measures["recall@5"] >= measures["recall@1"] == measures["mrr@1"]
+        assert measures["recall@20_low"] <= measures["recall@20"] <= measures["recall@20_high"]
+        assert measures["events_per_second"] > 0
+        assert measures["peak_memory_mb"] > 50
+    assert result["methods"]["markov"]["mrr@20"] > 0.7 > result["methods"]["popularity"]["mrr@20"]
+    shares = [share for _, share in result["methods"]["hybrid"]["gate"]]
     assert sum(shares) == pytest.approx(1)
     page = (tmp_path / "page/index.html").read_text()
     assert "markov" in page
     assert "<svg" in page
 
 
-def test_what_cannot_be_evaluated_is_told_in_one_line(clicks: Path) -> None:
-    for arguments, told in (
+def test_a_wrong_option_is_an_error_of_one_line(clicks: Path) -> None:
+    for arguments, message in (
         (["--method", "oracle"], "no method oracle"),
         (["--encoder", "bert"], "no encoder bert"),
         (["--profile", "slow"], "no profile slow"),
@@ -65,14 +65,14 @@ def test_what_cannot_be_evaluated_is_told_in_one_line(clicks: Path) -> None:
         ran = ouzel("evaluate", str(clicks), *arguments)
         assert ran.returncode == 2, arguments
         assert ran.stderr.startswith("ouzel: ")
-        assert told in ran.stderr
+        assert message in ran.stderr
         assert len(ran.stderr.splitlines()) == 1
     ran = ouzel("evaluate", str(clicks), "--columns", "user_id=nobody,item_id=ItemId,timestamp=Time")
     assert "no column nobody" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-def test_a_warm_up_leaves_nothing_to_compile(tmp_path: Path) -> None:
+def test_after_a_warm_up_there_is_nothing_to_compile(tmp_path: Path) -> None:
     cache = {"NUMBA_CACHE_DIR": str(tmp_path), "OUZEL_ENCODER": "recency", "OUZEL_PROFILE": "fast"}
     first, second = ouzel("warmup", **cache), ouzel("warmup", **cache)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
@@ -83,16 +83,16 @@ def test_a_warm_up_leaves_nothing_to_compile(tmp_path: Path) -> None:
 @needs_data
 @pytest.mark.parametrize(("method", "recall", "mrr"), [("hybrid", 0.61, 0.36), ("fixed_sum", 0.59, 0.34)])
 def test_on_real_clicks(tmp_path: Path, method: str, recall: float, mrr: float) -> None:
-    """The first 20,000 of rsc15; the whole is in docs/model.md."""
+    """On the first 20,000 clicks of rsc15; docs/model.md has the figures for all of it."""
     ran = ouzel("evaluate", f"{DATA}/rsc15", "--limit", "20000", "--method", method, "--json", str(tmp_path / "r.json"))
     assert ran.returncode == 0, ran.stderr
-    found = json.loads((tmp_path / "r.json").read_text())["methods"][method]
-    assert found["recall@20"] > recall
-    assert found["mrr@20"] > mrr
+    measures = json.loads((tmp_path / "r.json").read_text())["methods"][method]
+    assert measures["recall@20"] > recall
+    assert measures["mrr@20"] > mrr
 
 
 @needs_data
-def test_with_real_items_shuffled_over_events_recall_is_that_of_a_static_list(tmp_path: Path) -> None:
+def test_recall_is_no_better_than_popularity_if_items_are_shuffled_over_the_events(tmp_path: Path) -> None:
     import random
 
     lines = [line for path in sorted(Path(f"{DATA}/rsc15").glob("*.txt")) for line in path.read_text().splitlines()[1:]]
@@ -103,5 +103,5 @@ def test_with_real_items_shuffled_over_events_recall_is_that_of_a_static_list(tm
     path.write_text("SessionId\tTime\tItemId\n" + "".join(f"{r[0]}\t{r[2]}\t{i}\n" for r, i in zip(rows, items, strict=True)))
     ran = ouzel("evaluate", str(path), "--method", "popularity,hybrid", "--json", str(tmp_path / "r.json"))
     assert ran.returncode == 0, ran.stderr
-    found = json.loads((tmp_path / "r.json").read_text())["methods"]
-    assert found["hybrid"]["recall@20"] < found["popularity"]["recall@20"] + 0.014
+    methods = json.loads((tmp_path / "r.json").read_text())["methods"]
+    assert methods["hybrid"]["recall@20"] < methods["popularity"]["recall@20"] + 0.014

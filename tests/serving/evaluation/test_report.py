@@ -1,4 +1,4 @@
-"""The page of an evaluation is whole, escaped and says what the result says."""
+"""The report of an evaluation is complete, escaped, and shows the figures of the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VOID = {"meta", "line", "path", "circle", "rect"}
 
 
 class Page(HTMLParser):
-    """Checks that tags are balanced, and gathers text by tag."""
+    """Checks that tags are balanced, and collects the texts by tag."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Page(HTMLParser):
         return [text for inside, text in self.texts if inside == tag]
 
 
-def told(recall: float, **more: Any) -> dict[str, Any]:
+def measures(recall: float, **more: Any) -> dict[str, Any]:
     cuts = {f"{kind}@{k}": recall * k / 20 for kind in ("recall", "precision", "f1", "mrr", "ndcg") for k in (1, 20)}
     shares = {f"{name}@20": 0.25 for name in ("coverage", "long_tail", "repeat")}
     return {
@@ -56,38 +56,38 @@ def result(**methods: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_best_comes_first_and_in_bold() -> None:
-    page = Page(render(result(poor=told(0.2), good=told(0.6))))
+    page = Page(render(result(poor=measures(0.2), good=measures(0.6))))
     assert [text for text in page.of("td") if text in ("poor", "good")][:2] == ["good", "poor"]
     assert "0.6000" in page.of("b")
     assert "0.2000" not in page.of("b")
-    assert "–" in page.of("td"), "no prediction, no recall"
+    assert "–" in page.of("td"), "without predictions there is no recall"
 
 
-def test_what_users_named_is_escaped() -> None:
-    text = render(result(**{"<script>": told(0.5)}))
+def test_names_of_files_and_methods_are_escaped() -> None:
+    text = render(result(**{"<script>": measures(0.5)}))
     page = Page(text)
     assert "<script" not in text
     assert "a<b>.txt" in page.of("h1")
 
 
-def test_every_chart_is_there_and_nothing_from_elsewhere() -> None:
-    text = render(result(plain=told(0.4), hybrid=told(0.5, gate=[["markov", 0.75], ["age", 0.25]])))
+def test_the_report_has_every_chart_and_loads_no_other_file() -> None:
+    text = render(result(plain=measures(0.4), hybrid=measures(0.5, gate=[["markov", 0.75], ["age", 0.25]])))
     page = Page(text)
     assert page.of("h2")[:4] == [
-        "Over the stream",
-        "By place in the session",
-        "By popularity of the item",
-        "What the gate relies on",
+        "Recall over the stream",
+        "Recall by position in the session",
+        "Recall by popularity of the item",
+        "Feature importance in the hybrid model",
     ]
     assert text.count("<svg") == 4
     assert "75.0 %" in page.of("text")
-    assert not {"2", "2\n0"} & set(page.of("text")), "a group without predictions has no place"
+    assert not {"2", "2\n0"} & set(page.of("text")), "a group without predictions is not drawn"
     assert "http" not in text.replace("http-equiv", "")
 
 
-def test_a_method_without_gate_or_curve_has_none() -> None:
-    text = render(result(plain=told(0.4, curve=[])))
-    assert Page(text).of("h2")[0] == "By place in the session"
+def test_a_method_without_a_gate_or_a_curve_has_no_chart_of_them() -> None:
+    text = render(result(plain=measures(0.4, curve=[])))
+    assert Page(text).of("h2")[0] == "Recall by position in the session"
     assert text.count("<svg") == 2
 
 

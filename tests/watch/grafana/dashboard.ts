@@ -1,4 +1,5 @@
-// What a dashboard may hold, for make.sh: Grafana's own types, with each kind of panel's own options instead of "anything".
+// The type of a dashboard, for make.sh: Grafana's own types, but with the options of each kind of
+// panel instead of "any".
 import * as dashboard from './node_modules/@grafana/schema/dist/types/raw/dashboard/x/types.gen';
 import * as bargauge from './bargauge';
 import * as heatmap from './heatmap';
@@ -6,7 +7,7 @@ import * as stat from './stat';
 import * as statetimeline from './statetimeline';
 import * as timeseries from './timeseries';
 
-/** Of the Prometheus data source, a plugin whose types are elsewhere. */
+/** A query of the Prometheus data source. It is a plugin, whose types are not in this package. */
 interface PromQuery {
   refId: string;
   expr: string;
@@ -48,7 +49,7 @@ interface Row extends Omit<dashboard.RowPanel, 'panels'> {
   panels: Panel[];
 }
 
-/** With how Prometheus' annotations are shown, which the data source reads. */
+/** An annotation, with the fields that the Prometheus data source reads to show it. */
 interface Annotation extends Omit<dashboard.AnnotationQuery, 'target'> {
   target: PromQuery;
   titleFormat?: string;
@@ -57,7 +58,7 @@ interface Annotation extends Omit<dashboard.AnnotationQuery, 'target'> {
   useValueForTime?: boolean;
 }
 
-/** With what Grafana's editor (definition) and its SDK (auto...) write beside. */
+/** A variable, with the fields that Grafana's editor (definition) and its SDK (auto...) add. */
 interface Variable extends dashboard.VariableModel {
   definition?: string;
   auto?: boolean;

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Makes schema.json of Grafana's types (@grafana/schema, Apache-2.0); needs npm. Not part of any build.
+# Generates schema.json from Grafana's types (@grafana/schema, Apache-2.0). Needs npm. No build runs
+# it.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 npm install --silent --no-save @grafana/schema@12.4.0 ts-json-schema-generator@2.10.0
-for panel in bargauge heatmap stat statetimeline timeseries; do # each calls its own types Options and FieldConfig
+for panel in bargauge heatmap stat statetimeline timeseries; do # each names its types Options and FieldConfig
   sed "s/\bOptions\b\( extends\| {\|>\)/${panel^}Options\1/; s/\bFieldConfig\b\( extends\| {\|>\)/${panel^}Custom\1/" \
     "node_modules/@grafana/schema/dist/types/raw/composable/$panel/panelcfg/x/types.gen.d.ts" > "$panel.d.ts"
 done
