@@ -6,7 +6,6 @@ Then it causes failures, and checks that the right alerts fire.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -48,10 +47,8 @@ HANDED_OVER = {"OuzelNoLearner", "OuzelCommitsFlat"}
 
 
 @pytest.fixture
-def site(kafka_home: Path, data: Path, tmp_path: Path) -> Iterable[Site]:
+def site(kafka_home: Path, data: Path, prometheus: Path, tmp_path: Path) -> Iterable[Site]:
     """A running Ouzel with a Prometheus."""
-    if shutil.which("prometheus") is None:
-        pytest.skip("prometheus is not installed (on Debian: apt install prometheus)")
     with Site(kafka_home, data / "rsc15", tmp_path) as running:
         yield running
 

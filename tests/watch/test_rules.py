@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,23 +18,20 @@ OPERATIONS = DEPLOY.parent / "docs" / "operations.md"
 ALERTS = [rule for rule in rules() if "alert" in rule]
 
 
-def promtool(*arguments: str | Path) -> str:
-    """Run promtool and return its output. Skips the test if it is not installed."""
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("promtool is not installed (on Debian: apt install prometheus)")
-    ran = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+def output(*command: str | Path) -> str:
+    """Run a command that must succeed, and return its output."""
+    ran = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 
 
-def test_promtool_accepts_the_configuration_with_its_rules() -> None:
-    output = promtool("check", "config", PROMETHEUS / "prometheus.yml")
-    assert f"{len(RULES)} rule files found" in output
+def test_promtool_accepts_the_configuration_with_its_rules(promtool: Path) -> None:
+    checked = output(promtool, "check", "config", PROMETHEUS / "prometheus.yml")
+    assert f"{len(RULES)} rule files found" in checked
 
 
-def test_promtool_accepts_the_rules_and_their_shortened_form(tmp_path: Path) -> None:
-    promtool("check", "rules", *RULES, *(shortened(path, 30, tmp_path) for path in RULES))
+def test_promtool_accepts_the_rules_and_their_shortened_form(promtool: Path, tmp_path: Path) -> None:
+    output(promtool, "check", "rules", *RULES, *(shortened(path, 30, tmp_path) for path in RULES))
 
 
 def test_shortening_divides_every_window_and_nothing_else(tmp_path: Path) -> None:
@@ -48,8 +44,8 @@ def test_shortening_divides_every_window_and_nothing_else(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.stem)
-def test_the_unit_tests_pass(path: Path) -> None:
-    assert "SUCCESS" in promtool("test", "rules", path)
+def test_the_unit_tests_pass(promtool: Path, path: Path) -> None:
+    assert "SUCCESS" in output(promtool, "test", "rules", path)
 
 
 def test_every_alert_has_a_unit_test_that_fires_and_one_that_stays_silent() -> None:

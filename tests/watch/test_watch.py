@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +35,8 @@ def test_the_address_has_every_graph() -> None:
     assert all(selectors(expression) for expression in GRAPHS)
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed (on Debian: apt install prometheus)")
+@pytest.mark.broker
+@pytest.mark.usefixtures("prometheus")
 def test_it_watches_the_demo_until_ctrl_c_and_stops_every_process(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as out:

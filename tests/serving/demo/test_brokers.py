@@ -31,6 +31,7 @@ def test_a_record_can_be_written_and_read(broker: str, tmp_path: Path) -> None:
     assert (record.key, record.value) == (b"u", b"v")
 
 
+@pytest.mark.broker
 def test_leaving_the_context_stops_the_process_and_removes_its_files() -> None:
     with EmbeddedBroker() as broker:
         assert broker.alive
@@ -39,6 +40,7 @@ def test_leaving_the_context_stops_the_process_and_removes_its_files() -> None:
     assert not folder.exists()
 
 
+@pytest.mark.broker
 def test_two_brokers_run_side_by_side() -> None:
     with EmbeddedBroker() as one, EmbeddedBroker() as other:
         assert one.bootstrap != other.bootstrap
@@ -56,6 +58,7 @@ with EmbeddedBroker() as broker:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent ends")
+@pytest.mark.broker
 def test_the_broker_dies_with_a_killed_parent() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None

@@ -17,7 +17,10 @@ from support.running import wait_until
 
 from serving.demo.browser import has_browser
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find processes")
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find processes"),
+]
 
 
 @contextmanager

@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-DATA = os.environ.get("OUZEL_TEST_DATA")
-needs_data = pytest.mark.skipif(not DATA, reason="OUZEL_TEST_DATA is not set: no real clicks")
-
 
 def ouzel(*arguments: str, cwd: Path | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serving.cli", *arguments]
@@ -30,6 +27,7 @@ def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_it_prints_a_table_and_writes_the_result_and_the_report(clicks: Path, tmp_path: Path) -> None:
     ran = ouzel(
         "evaluate", str(clicks), "--method", "popularity,markov,hybrid", "--json", "out/r.json", "--report", "page", cwd=tmp_path
@@ -72,6 +70,7 @@ def test_a_wrong_option_is_an_error_of_one_line(clicks: Path) -> None:
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.slow
 def test_after_a_warm_up_there_is_nothing_to_compile(tmp_path: Path) -> None:
     cache = {"NUMBA_CACHE_DIR": str(tmp_path), "OUZEL_ENCODER": "recency", "OUZEL_PROFILE": "fast"}
     first, second = ouzel("warmup", **cache), ouzel("warmup", **cache)
@@ -80,22 +79,20 @@ def test_after_a_warm_up_there_is_nothing_to_compile(tmp_path: Path) -> None:
     assert "nothing to compile" in second.stdout
 
 
-@needs_data
 @pytest.mark.parametrize(("method", "recall", "mrr"), [("hybrid", 0.61, 0.36), ("fixed_sum", 0.59, 0.34)])
-def test_on_real_clicks(tmp_path: Path, method: str, recall: float, mrr: float) -> None:
+def test_on_real_clicks(data: Path, tmp_path: Path, method: str, recall: float, mrr: float) -> None:
     """On the first 20,000 clicks of rsc15; docs/model.md has the figures for all of it."""
-    ran = ouzel("evaluate", f"{DATA}/rsc15", "--limit", "20000", "--method", method, "--json", str(tmp_path / "r.json"))
+    ran = ouzel("evaluate", str(data / "rsc15"), "--limit", "20000", "--method", method, "--json", str(tmp_path / "r.json"))
     assert ran.returncode == 0, ran.stderr
     measures = json.loads((tmp_path / "r.json").read_text())["methods"][method]
     assert measures["recall@20"] > recall
     assert measures["mrr@20"] > mrr
 
 
-@needs_data
-def test_recall_is_no_better_than_popularity_if_items_are_shuffled_over_the_events(tmp_path: Path) -> None:
+def test_recall_is_no_better_than_popularity_if_items_are_shuffled_over_the_events(data: Path, tmp_path: Path) -> None:
     import random
 
-    lines = [line for path in sorted(Path(f"{DATA}/rsc15").glob("*.txt")) for line in path.read_text().splitlines()[1:]]
+    lines = [line for path in sorted((data / "rsc15").glob("*.txt")) for line in path.read_text().splitlines()[1:]]
     rows = sorted((line.split("\t") for line in lines), key=lambda row: float(row[2]))[:15_000]
     items = [row[1] for row in rows]
     random.Random(0).shuffle(items)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -156,12 +155,10 @@ def test_the_pages_are_strict(served: ServeProcess) -> None:
     assert served.call("GET", "/openapi.json").body["openapi"] == "3.1.0"
 
 
-def test_promtool_accepts_the_metrics(served: ServeProcess) -> None:
-    if not shutil.which("promtool"):
-        pytest.skip("promtool is not installed")
+def test_promtool_accepts_the_metrics(served: ServeProcess, promtool: Path) -> None:
     served.call("GET", "/v1/recommendations/x")
     metrics = served.call("GET", "/metrics").body
-    checked = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, check=False)
+    checked = subprocess.run([promtool, "check", "metrics"], input=metrics, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
     assert b"_created" not in metrics
 
