@@ -13,7 +13,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from models.recommender import Recommender
-from models.snapshot import Frozen, SnapshotError, config_of, encode, manifest, restore
+from models.snapshot import Frozen, SnapshotError, config_of, encode, read_header, restore
 from streams.delivery.publisher import Publisher
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import bounds, read_range
@@ -59,7 +59,7 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
     for place, snapshot in enumerate(stored):
         try:
             data = await asyncio.to_thread(snapshot.load)
-            told = manifest(data)
+            told = read_header(data)
             if (told.model, told.config) != (settings.model, config_of(fresh)):
                 raise SnapshotRefused(f"it is of another model, {told.model} {told.config}")
             model = await asyncio.to_thread(restore, data)
