@@ -1,4 +1,4 @@
-"""Drift: the Page-Hinkley test on the hit rate (Page, *Continuous inspection schemes*, Biometrika 1954; Gama et al., 2014)."""
+"""Drift detection: the Page-Hinkley test on the hit rate (Page, *Continuous inspection schemes*, 1954; Gama et al., 2014)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 
 class PageHinkley:
-    """Raises an alarm when the mean of what is added falls.
+    """Raises an alarm when the mean of a series falls.
 
-    The sum of (mean so far - value - ``delta``) grows while values lie below the mean by more than delta; an alarm is raised
-    when it is ``threshold`` above its least so far, and all starts again.
+    The sum of (mean so far - value - ``delta``) grows while values are more than ``delta`` below the
+    mean. The alarm is raised when the sum exceeds its lowest value so far by more than ``threshold``,
+    but not before the value number ``at_least``. Then the test starts again.
     """
 
     def __init__(self, threshold: float = 40.0, delta: float = 0.1, at_least: int = 30) -> None:
@@ -19,7 +20,7 @@ class PageHinkley:
         self.mean = self.total = self.least = 0.0
 
     def add(self, value: float) -> bool:
-        """Whether this value raises the alarm."""
+        """Add a value; returns whether it raises the alarm."""
         self.count += 1
         self.mean += (value - self.mean) / self.count
         self.total += self.mean - value - self.delta
@@ -30,10 +31,10 @@ class PageHinkley:
         return True
 
     def state(self) -> NDArray[np.float64]:
-        """Everything that changes."""
+        """All state, float64[4]."""
         return np.array([self.count, self.mean, self.total, self.least], np.float64)
 
     def restore(self, state: NDArray[np.float64]) -> None:
-        """Become what another was."""
+        """Take the state of another test."""
         count, self.mean, self.total, self.least = state.tolist()
         self.count = int(count)

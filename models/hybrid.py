@@ -1,12 +1,16 @@
 """The online hybrid: sparse experts and an online net propose and describe candidates, a learned gate ranks them.
 
-Read `Hybrid.test` first. One step takes a few transitions, in order:
+Read `Hybrid._learn` first. One learning step takes a few transitions, in order:
 
-1. the net scores every item for each prefix, with the weights from before the step;
-2. one by one: the experts describe the prefix's candidates, and only then count the transition (nothing of the answer is in
-   the features);
-3. the gate scores the candidates: that ranking is what is tested;
-4. the gate learns from the queries whose answer is among the candidates; 5. the net learns from the new examples.
+1. The net scores every item for each prefix, with the weights from before the step.
+2. One transition at a time, the experts describe the prefix's candidates, and only then count the
+   transition. So nothing of the answer is in the features.
+3. The gate scores the candidates. This ranking is the one that is tested.
+4. The gate learns from the queries whose answer is among the candidates.
+5. The net learns from the new examples and some old ones.
+
+In the shapes, B is the number of transitions or queries, A that of those with a known item in their
+prefix, N that of all their candidates, F = 36 that of features, and d = 64 the length of vectors.
 """
 
 from __future__ import annotations
@@ -25,11 +29,13 @@ from models.experts.columns import Columns
 from models.experts.memory import MAX_ITEMS, Memory
 from models.experts.reasons import REASONS
 from models.experts.rows import soften
-from models.gate.candidates import NOTHING_OUT, Buffers, Found, best, choose, describe_batch, new_buffers, new_chosen
-from models.gate.features import FEATURES, MOVING, new_scratch
+from models.gate.batch import NONE_PER_QUERY, Candidates, Excluded, NetScores, new_chosen
+from models.gate.candidates import best, choose, describe_batch
+from models.gate.features import FEATURES, MOVING
 from models.gate.gate import Gate
 from models.gate.per_expert import per_expert
 from models.gate.shortlist import Shortlist
+from models.gate.workspace import Workspace
 from models.kernels.numerics import Floats, Ints, f4
 from models.kernels.topk import ABSENT, top_scores
 from models.net.ghosts import Ghost, ghosts
@@ -37,24 +43,25 @@ from models.net.guard import Guard
 from models.net.net import Net
 from models.net.trained import Trained
 from models.profile import PROFILES
-from models.ranked import allowed_rows, may_have, own_first, ranked_by, rankings_of
+from models.ranked import may_have, rank_cold, rankings_of
 from models.recommender import POPULAR, TESTED_K, Parameters, Query, QueryLike, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
 
 RANKED_AT_ONCE = 64
 EXACT_ITEMS = 100_000
-"""Up to so many items the net scores all of them; beyond, it scores the experts' candidates and what is popular."""
+"""Up to this many items the net scores all of them; above, only the experts' candidates and popular items."""
 STRATEGY = "hybrid"
 SOFT_RESET = 0.1
 _NOTHING = Ranking([], [], [], [], POPULAR)
 
 
 class Hybrid(Trained):
-    """`Recommender` by the hybrid.
+    """The hybrid `Recommender`.
 
-    ``profile`` is a name in `PROFILES`. ``frozen`` leaves out the features that mean something else once learning has
-    stopped: for a model that is to serve without learning. Beyond ``max_items`` those unseen for longest are forgotten.
+    ``profile`` is a name in `PROFILES`. A ``frozen`` model leaves out the features whose meaning changes
+    once learning has stopped: use it to rank without learning. At most ``max_items`` items are known;
+    those unseen for longest are evicted.
     """
 
     def __init__(
@@ -74,114 +81,170 @@ class Hybrid(Trained):
         p = self.profile = PROFILES[profile]
         self.step_size, self.steps, self.drifts = p.step_size, 0, 0
         self.memory = Memory(p.slots, max_items)
-        self.net = Net(
-            make_encoder(encoder, seed), seed, capacity=self.memory.capacity, most=p.step_size, replayed=p.net_replayed,
-            negatives=p.negatives,
-        )  # fmt: skip
-        self.gate = Gate(
-            seed, kept=p.gate_kept, at_random=p.gate_at_random, replayed=p.gate_replayed, steps=p.gate_steps, most=p.step_size
-        )
-        self.memory.tell(self._grown, self._forgotten, self.net.add)
+        self.net = Net(make_encoder(encoder, seed), seed, self.memory.capacity, p)
+        self.gate = Gate(seed, p)
+        self.memory.subscribe(self._grow, self._evict, self.net.add)
         self._drift, self._shortlist = PageHinkley(), Shortlist()
         self._left_out = [FEATURES.index(name) for name in MOVING] if frozen else []
         self._exact_items = exact_items
-        self._grown(0)
-        self._buffers: Buffers | None = None
+        self._work = Workspace(p, self.memory.capacity)
 
-    @property
-    def skipped_steps(self) -> int:
-        return self.net.skipped + self.gate.skipped
+    def learn(self, batch: Transitions) -> None:
+        columns, new_rows = self.memory.register(batch)
+        self._learn(columns, new_rows, TESTED_K)
 
-    def _guards(self) -> list[Guard]:
-        return [self.net.guard, self.gate.guard]
+    def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
+        columns, new_rows = self.memory.register(batch)
+        warm = columns.warm  # [A]
+        candidates, scores, top, counts = self._learn(columns, new_rows, k)
+        rankings, names = [_NOTHING] * len(columns.target), cast(list[str], self.memory.vocabulary.items)
+        if not len(warm):
+            return rankings
+        rows, values = candidates.ids[top].tolist(), scores[top].tolist()  # [A, >= k] each
+        for q, (place, count) in enumerate(zip(warm.tolist(), counts.tolist(), strict=True)):
+            n = min(count, k)
+            items = [names[row] for row in rows[q][:n]]
+            rankings[place] = Ranking(items, values[q][:n], [STRATEGY] * n, [None] * n, STRATEGY)
+        return rankings
 
-    def warmup(self) -> None:
-        """Compile, and prepare the thread that will own the model: denormals cost 10 to 100 times as much."""
-        torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
-        rehearsal, batch = Hybrid(**(self.config | {"max_items": 16})), Transitions()
-        for offset in range(2 * self.step_size):
-            batch.append(0, offset, [str(n) for n in range(offset % 7)], str(offset % 23), "view", 1.0, 0)
-        for begin in (0, self.step_size):
-            rehearsal.test_then_learn(batch.take(range(begin, begin + self.step_size)))
-        rehearsal.rank([Query(["1", "new", "2"], frozenset({"3"}), per_expert=True), Query([])], TESTED_K, {"4"})
-        rehearsal.follow(batch)
-        rehearsal.soft_reset()
+    def _learn(self, columns: Columns, new_rows: Mapping[int, int], k: int) -> tuple[Candidates, Floats, Ints, Ints]:
+        """Take one step on B transitions; ``new_rows`` has the transition that each new item came with.
+
+        Returns the candidates, their scores [N], the indices of each query's best candidates [A, >= k],
+        and how many of these there are [A].
+        """
+        warm = columns.warm  # [A]
+        unknown = [(row, warm <= place) for row, place in new_rows.items()]  # an item does not exist until its transition
+        net = self._score_items(columns.window[warm], self._work.blocked, unknown, learn=True)  # step 1
+        candidates = self._describe(columns, net, Excluded(self._work.blocked, NONE_PER_QUERY), learn=True)  # step 2
+        scores = self.gate.scores(candidates.features)  # [N] step 3
+        top = np.full((len(warm), max(k, TESTED_K)), -1, np.int32)  # [A, >= k]
+        counts = np.zeros(len(warm), np.int32)  # [A]
+        best(scores, candidates.starts, top, counts, self._work.scratch.keys)
+        fresh = self.gate.keep(candidates, scores, columns.weight[warm], self._work.scratch.keys)
+        self.gate.learn(fresh)  # step 4
+        trained = warm[columns.weight[warm] > 0]  # [<= A]
+        examples = columns.window[trained], columns.target[trained], columns.weight[trained]
+        self.net.learn(*examples, self.memory.vocabulary.height)  # step 5
+        self.net.count(columns.target)
+        self.steps += 1
+        answers = np.where(candidates.answers >= 0, candidates.starts[:-1] + candidates.answers, -2)  # [A]
+        hits = (top[:, :TESTED_K] == answers[:, None]).any(1)  # [A]
+        alarms = [self._drift.add(hit) for hit in hits.tolist()]
+        if True in alarms:
+            self.soft_reset()
+        return candidates, scores, top, counts
+
+    def _score_items(
+        self, windows: Ints, blocked: NDArray[np.uint8], unknown: Sequence[tuple[int, NDArray[np.bool_]]], *,
+        learn: bool = False, depth: int = 0, any_blocked: bool = False,
+    ) -> NetScores:  # fmt: skip
+        """The net's scores for ``windows`` int32[A, 10], with at least its best ``depth`` items.
+
+        ``blocked`` [capacity] marks items to leave out of the best ones; it is read if ``any_blocked``.
+        ``unknown`` are rows, each with the queries bool[A] for which the item does not exist.
+        """
+        memory, items, queries = self.memory, self.net.items, len(windows)
+        depth, height = max(depth, self.profile.net_candidates), memory.vocabulary.height
+        buffers = self._work.reserve(queries, depth)
+        vectors = self.net.queries(windows)  # [A, d]
+        if height <= self._exact_items:
+            logits = buffers.logits[:queries]  # [A, capacity]
+            self.net.logits(vectors, height, logits)
+            for row, blind in unknown:
+                logits[blind, row] = ABSENT
+            top_scores(logits, items.bias, height, blocked, any_blocked, depth, buffers.top, self._work.top_scratch)
+            vectors = vectors[:0]  # [0, d] as every item has its score
+        else:
+            if learn:
+                self._shortlist.refresh(memory, self.steps, depth)
+            self._shortlist.score(memory, self.net, vectors, depth, buffers)
+        return NetScores(vectors, items.embedding, items.bias, buffers.logits, buffers.top)
+
+    def _describe(self, columns: Columns, net: NetScores, excluded: Excluded, *, learn: bool = False) -> Candidates:
+        """Gather and describe the candidates of each query with a known item.
+
+        With ``learn``, each of the B transitions is counted right after its query is described.
+        """
+        buffers, queries = self._work.buffers, len(columns.warm)
+        starts, answers = np.zeros(queries + 1, np.int32), np.full(queries, -1, np.int32)  # [A + 1], [A]
+        room = Candidates(buffers.ids, buffers.features, starts, answers)
+        total = describe_batch(columns, learn, self.memory.counts, net, excluded, self.profile, self._work.scratch, room)  # N
+        if learn:
+            self.memory.events += len(columns.target)
+        features = buffers.features[:total]  # [N, F]
+        if self._left_out:
+            features[:, self._left_out] = 0
+        return Candidates(buffers.ids[:total], features, starts, answers)
+
+    def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
+        columns, vocabulary = self.memory.look_up(queries), self.memory.vocabulary
+        hidden_rows = vocabulary.rows(hidden)
+        self._work.blocked[hidden_rows] = 1
+        rankings: list[Ranking] = [_NOTHING] * len(queries)
+        for q in np.flatnonzero(columns.window[:, 0] < 0).tolist():
+            rankings[q] = rank_cold(queries[q], self.memory, self._work.blocked, hidden, k)
+        warm = columns.warm.tolist()
+        with ghosts(self.memory, self.net, queries, columns) as added:
+            blocked = self._work.blocked  # [capacity] another array than before if the ghosts needed more room
+            for ghost in added:
+                blocked[ghost.row] = not may_have(queries[ghost.query], ghost.item, hidden)
+            unrestricted = [q for q in warm if queries[q].allowed is None]
+            for begin in range(0, len(unrestricted), RANKED_AT_ONCE):
+                places = unrestricted[begin : begin + RANKED_AT_ONCE]
+                self._rank_some(columns, places, queries, added, k, blocked, rankings)
+            for q in warm:
+                if (allowed := queries[q].allowed) is not None:
+                    others = np.ones_like(blocked)  # [capacity] 0 for the allowed items
+                    rows = vocabulary.rows(allowed) + [ghost.row for ghost in added if ghost.query == q]
+                    others[rows] = blocked[rows]
+                    self._rank_some(columns, [q], queries, added, k, others, rankings)
+            blocked[[ghost.row for ghost in added]] = 0
+        self._work.blocked[hidden_rows] = 0
+        return rankings
+
+    def _rank_some(
+        self, columns: Columns, places: Sequence[int], queries: Sequence[QueryLike], added: Sequence[Ghost], k: int,
+        blocked: NDArray[np.uint8], rankings: list[Ranking],
+    ) -> None:  # fmt: skip
+        """Write the rankings of the A queries at ``places``, each of which has a known item."""
+        memory, encoder, columns = self.memory, self.config["encoder"], columns.take(places)
+        excluded_rows = [memory.vocabulary.rows(queries[q].excluded) for q in places]
+        per_query = np.full((len(places), max(map(len, excluded_rows))), -1, np.int32)  # [A, X]
+        for at, rows in enumerate(excluded_rows):
+            per_query[at, : len(rows)] = rows
+        excluded, at_places = Excluded(blocked, per_query), np.array(places, np.int32)  # [A]
+        unknown = [(ghost.row, at_places != ghost.query) for ghost in added]  # a ghost exists for its own query only
+        depth, any_blocked = k + per_query.shape[1], bool(blocked.any())
+        net = self._score_items(columns.window, blocked, unknown, depth=depth, any_blocked=any_blocked)
+        candidates = self._describe(columns, net, excluded)
+        scores = self.gate.scores(candidates.features)  # [N]
+        chosen = new_chosen(len(places), k)  # [A, k]
+        choose(columns.window, candidates, scores, net, excluded, memory.rows, self._work.scratch, chosen)
+        compared = [at for at, q in enumerate(places) if queries[q].per_expert]
+        parts = per_expert(columns.window, compared, memory, net, excluded, self._work.scratch, encoder)
+        names, reasons = cast(list[str], memory.vocabulary.items), (*REASONS, encoder)
+        rankings_at = rankings_of(chosen, names, reasons, STRATEGY, map(parts.get, range(len(places))))
+        for place, ranking in zip(places, rankings_at, strict=True):
+            rankings[place] = ranking
 
     def follow(self, batch: Transitions) -> None:
-        columns = self.memory.see(batch)[0]
+        columns, _ = self.memory.register(batch)
         self.memory.count(columns)
         self.net.count(columns.target)
         if self.memory.vocabulary.height > self._exact_items:
             self._shortlist.follow(self.memory, self.profile.net_candidates)
 
-    def learn(self, batch: Transitions) -> None:
-        columns, born = self.memory.see(batch)
-        self._learn(columns, born, TESTED_K)
+    def soft_reset(self) -> None:
+        """Trust the past less after a drift: shrink the experts' counts to a tenth, and drop everything stored for replay."""
+        soften(self.memory.rows, f4(SOFT_RESET))
+        self.net.flush()
+        self.gate.flush()
+        self.drifts += 1
 
-    def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
-        """Learn; the returned rankings of each prefix are by the model as it was before, without reasons."""
-        columns, born = self.memory.see(batch)
-        asked = columns.warm
-        found, scores, top, counts = self._learn(columns, born, k)
-        rankings, names = [_NOTHING] * len(columns.target), cast(list[str], self.memory.vocabulary.items)
-        if not len(asked):
-            return rankings
-        tops, values = found.ids[top].tolist(), scores[top].tolist()
-        for q, (place, count) in enumerate(zip(asked.tolist(), counts.tolist(), strict=True)):
-            n = min(count, k)
-            items = [names[row] for row in tops[q][:n]]
-            rankings[place] = Ranking(items, values[q][:n], [STRATEGY] * n, [None] * n, STRATEGY)
-        return rankings
-
-    def _learn(self, columns: Columns, born: Mapping[int, int], k: int) -> tuple[Found, Floats, Ints, Ints]:
-        asked = columns.warm
-        unseen = [(row, asked <= place) for row, place in born.items()]
-        found = self._describe(columns, asked, self._blocked, unseen, learn=True)
-        scores = self.gate.scores(found.features)
-        top, counts = np.full((len(asked), max(k, TESTED_K)), -1, np.int32), np.zeros(len(asked), np.int32)
-        best(scores, found.starts, top, counts, self._scratch.keys)
-        fresh = self.gate.keep(found, scores, columns.weight[asked], self._scratch.keys)
-        self.gate.learn(fresh)
-        trained = asked[columns.weight[asked] > 0]
-        of_trained = columns.window[trained], columns.target[trained], columns.weight[trained]
-        self.net.learn(*of_trained, self.memory.vocabulary.height)
-        self.net.count(columns.target)
-        self.steps += 1
-        places = np.where(found.answers >= 0, found.starts[:-1] + found.answers, -2)
-        alarms = [self._drift.add(hit) for hit in (top[:, :TESTED_K] == places[:, None]).any(1).tolist()]
-        if True in alarms:
-            self.soft_reset()
-        return found, scores, top, counts
-
-    def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
-        columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
-        veiled = vocabulary.rows(hidden)
-        self._blocked[veiled] = 1
-        rankings: list[Ranking] = [_NOTHING] * len(queries)
-        for q in np.flatnonzero(columns.window[:, 0] < 0).tolist():
-            among = allowed_rows(vocabulary, queries[q].allowed, self._blocked)
-            excluded = vocabulary.rows(queries[q].excluded)
-            popular = ranked_by(self.memory.popular(), vocabulary, among, excluded, k, POPULAR)
-            rankings[q] = own_first(queries[q], hidden, popular, k)
-        asked = columns.warm.tolist()
-        with ghosts(self.memory, self.net, queries, columns) as found:
-            blocked = self._blocked  # ghosts may have made more room
-            for ghost in found:
-                blocked[ghost.row] = not may_have(queries[ghost.query], ghost.item, hidden)
-            plain = [q for q in asked if queries[q].allowed is None]
-            for begin in range(0, len(plain), RANKED_AT_ONCE):
-                places = plain[begin : begin + RANKED_AT_ONCE]
-                self._rank_some(columns, places, queries, found, k, blocked, rankings)
-            for q in asked:
-                if (allowed := queries[q].allowed) is not None:
-                    others = np.ones_like(blocked)
-                    rows = vocabulary.rows(allowed) + [ghost.row for ghost in found if ghost.query == q]
-                    others[rows] = blocked[rows]
-                    self._rank_some(columns, [q], queries, found, k, others, rankings)
-            blocked[[ghost.row for ghost in found]] = 0
-        self._blocked[veiled] = 0
-        return rankings
+    @property
+    def skipped_steps(self) -> int:
+        return self.net.skipped + self.gate.skipped
 
     def apply(self, parameters: Parameters) -> None:
         drifted = parameters.drifts > self.drifts
@@ -192,16 +255,6 @@ class Hybrid(Trained):
     def rollback(self, good: State) -> None:
         super().rollback(good)
         self.gate.rollback(part(good, "gate"))
-
-    def _blocks(self) -> dict[str, Floats]:
-        return super()._blocks() | {"gate": self.gate.optimiser.served}
-
-    def soft_reset(self) -> None:
-        """Trust the past less: table weights shrink to a tenth, and nothing old is replayed."""
-        soften(self.memory.rows, f4(SOFT_RESET))
-        self.net.flush()
-        self.gate.flush()
-        self.drifts += 1
 
     def state(self) -> dict[str, NDArray[Any]]:
         numbers = {"steps": scalar(self.steps), "drifts": scalar(self.drifts), "drift": self._drift.state()}
@@ -216,85 +269,28 @@ class Hybrid(Trained):
         self._drift.restore(state["drift"])
         self._shortlist.rows = state["shortlist"].copy()
 
-    def _describe(
-        self, columns: Columns, asked: Ints, blocked: NDArray[np.uint8], unseen: Sequence[tuple[int, NDArray[np.bool_]]], *,
-        learn: bool = False, out: Ints = NOTHING_OUT, depth: int = 0, veiled: bool = False,
-    ) -> Found:  # fmt: skip
-        """Net, then experts; with ``learn`` each transition is counted after its query is described.
+    def warmup(self) -> None:
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)  # denormal numbers cost 10 to 100 times as much
+        rehearsal, batch = Hybrid(**(self.config | {"max_items": 16})), Transitions()
+        for offset in range(2 * self.step_size):
+            batch.append(0, offset, [str(n) for n in range(offset % 7)], str(offset % 23), "view", 1.0, 0)
+        for begin in (0, self.step_size):
+            rehearsal.test_then_learn(batch.take(range(begin, begin + self.step_size)))
+        rehearsal.rank([Query(["1", "new", "2"], frozenset({"3"}), per_expert=True), Query([])], TESTED_K, {"4"})
+        rehearsal.follow(batch)
+        rehearsal.soft_reset()
 
-        ``unseen`` are rows with the queries (bool[A]) that must not know of them. ``out``: see `describe_batch`. ``depth`` is
-        how many of
-        the net's best to find, if more than it proposes.
-        """
-        p, memory, items = self.profile, self.memory, self.net.items
-        depth, height = max(depth, p.net_candidates), memory.vocabulary.height
-        buffers = self._get_buffers(len(asked), depth)
-        vectors = self.net.queries(np.ascontiguousarray(columns.window[asked]))
-        if height <= self._exact_items:
-            self.net.logits(vectors, height, buffers.logits)
-            for row, blind in unseen:
-                buffers.logits[: len(asked)][blind, row] = ABSENT
-            top_scores(
-                buffers.logits, items.bias, height, blocked, veiled, depth, buffers.net_top, buffers.net_count[: len(asked)],
-                buffers.log_norm, buffers.block_max, self._scratch.keys,
-            )  # fmt: skip
-            vectors = vectors[:0]
-        else:
-            if learn:
-                self._shortlist.refresh(memory, self.steps, depth)
-            self._shortlist.score(memory, self.net, vectors, depth, buffers)
-        starts, answers = np.zeros(len(asked) + 1, np.int32), np.full(len(asked), -1, np.int32)
-        total = describe_batch(
-            columns, asked, learn, memory.events, memory.rows, memory.statistics, buffers, vectors, items.embedding, items.bias,
-            blocked, out, p.sparse_candidates, p.net_candidates, self._scratch, starts, answers,
-        )  # fmt: skip
-        if learn:
-            memory.events += len(columns.target)
-        features = buffers.features[:total]
-        if self._left_out:
-            features[:, self._left_out] = 0
-        return Found(buffers.ids[:total], features, starts, answers)
+    def _guards(self) -> list[Guard]:
+        return [self.net.guard, self.gate.guard]
 
-    def _rank_some(
-        self, columns: Columns, places: Sequence[int], queries: Sequence[QueryLike], found: Sequence[Ghost], k: int,
-        blocked: NDArray[np.uint8], rankings: list[Ranking],
-    ) -> None:  # fmt: skip
-        """Write the rankings of the queries at ``places``."""
-        asked, vocabulary = np.array(places, np.int32), self.memory.vocabulary
-        excluded = [vocabulary.rows(queries[q].excluded) for q in places]
-        out = np.full((len(columns.target), max(map(len, excluded))), -1, np.int32)
-        for q, rows in zip(places, excluded, strict=True):
-            out[q, : len(rows)] = rows
-        unseen = [(ghost.row, asked != ghost.query) for ghost in found]
-        candidates = self._describe(columns, asked, blocked, unseen, out=out, depth=k + out.shape[1], veiled=bool(blocked.any()))
-        scores = self.gate.scores(candidates.features)
-        chosen = new_chosen(len(asked), k)
-        assert self._buffers is not None
-        choose(
-            columns.window, asked, candidates.ids, scores, candidates.starts, self._buffers, blocked, out, self.memory.rows,
-            self._scratch, chosen,
-        )  # fmt: skip
-        compared = [(q, at) for at, q in enumerate(places) if queries[q].per_expert]
-        parts = per_expert(
-            columns.window, compared, self.memory, self._buffers, blocked, out, self._scratch, self.config["encoder"]
-        )
-        names, told = cast(list[str], vocabulary.items), (*REASONS, self.config["encoder"])
-        for place, ranking in zip(places, rankings_of(chosen, names, told, STRATEGY, map(parts.get, places)), strict=True):
-            rankings[place] = ranking
+    def _blocks(self) -> dict[str, Floats]:
+        return super()._blocks() | {"gate": self.gate.optimiser.served}
 
-    def _get_buffers(self, queries: int, depth: int) -> Buffers:
-        held, capacity = self._buffers, self.memory.capacity
-        if held is None or not held.fits(queries, capacity, depth):
-            most = self.profile.sparse_candidates + self.profile.net_candidates
-            self._buffers = held = new_buffers(max(queries, self.step_size), capacity, depth, most)
-        return held
+    def _evict(self, gone: NDArray[np.bool_]) -> None:
+        self.net.evict(gone)
+        self._shortlist.evict(gone)
 
-    def _forgotten(self, gone: NDArray[np.bool_]) -> None:
-        self.net.forget(gone)
-        self._shortlist.forget(gone)
-
-    def _grown(self, more: int) -> None:
-        if more:
-            self.net.grow(more)
-        self._scratch = new_scratch(self.memory.capacity)
-        self._blocked = np.zeros(self.memory.capacity, np.uint8)
+    def _grow(self, more: int) -> None:
+        self.net.grow(more)
+        self._work.grow(self.memory.capacity)

@@ -1,7 +1,8 @@
-"""The sparse experts by themselves: counts that follow the log, ranked by a fixed sum and told apart by reason.
+"""The sparse experts by themselves: counts that follow the log, and rankings by their fixed sum, with reasons.
 
-No net and no gate, so it is cheap to follow, and it needs no learner. For whoever has to rank beside the workers: what is
-similar, what is popular, and what fills up a published ranking of which a filter left too little.
+A panel has neither net nor gate, so following is cheap and needs no learner. `ouzel serve` ranks with
+it: similar items, popular items, and items that fill a published ranking after a filter removed too
+many.
 """
 
 from __future__ import annotations
@@ -23,25 +24,25 @@ from models.state import State
 from models.transition import Transitions
 
 EXPERTS = "experts"
-"""The strategy of what the experts rank."""
+"""The strategy of rankings by the experts."""
 HALF_LIFE = HALF_LIVES[1]
 
 
 class Panel:
-    """Counts, and rankings from them. Not safe for threads: one thread owns it."""
+    """Counts, and rankings from them. It is not safe for threads: one thread owns it and calls every method."""
 
     def __init__(self, max_items: int = MAX_ITEMS, slots: int = Profile().slots) -> None:
         self.memory = Memory(slots, max_items)
 
     @classmethod
     def restored(cls, memory: State, max_items: int = MAX_ITEMS) -> Panel:
-        """From the counts in a snapshot of a model that has a `Memory`."""
+        """A panel with the counts of a model that has a `Memory`: the part "memory" of its state."""
         panel = cls(max_items, memory["rows.item"].shape[1])
         panel.memory.restore(memory)
         return panel
 
     def warmup(self) -> None:
-        """Compile, and change nothing."""
+        """Compile every kernel on the calling thread; no count changes."""
         rehearsal, batch = Panel(16), Transitions()
         batch.append(0, 0, [], "a", "view", 1.0, 0)
         batch.append(0, 1, ["a"], "b", "view", 1.0, 0)
@@ -49,26 +50,26 @@ class Panel:
         rehearsal.rank(Query(["a"]), 2)
 
     def follow(self, batch: Transitions) -> None:
-        """Count transitions; those that were counted already are skipped."""
-        columns, _ = self.memory.see(batch)
+        """Count the transitions that were not counted before."""
+        columns, _ = self.memory.register(batch)
         self.memory.count(columns)
 
     def knows(self, item: str) -> bool:
-        """Whether there is anything to say about an item."""
+        """Whether the item is in the vocabulary."""
         return self.memory.vocabulary.row(item) is not None
 
     def rank(self, query: Query, k: int, hidden: AbstractSet[str] = frozenset()) -> Ranking:
-        """At most ``k`` items that came with those of the prefix, each with its reason. None for a prefix that says nothing."""
+        """Rank at most ``k`` items that occurred with those of the prefix, with reasons; none if no prefix item is known."""
         memory = self.memory
-        window = memory.ask([query]).window[0]
-        scores = np.zeros(memory.vocabulary.height, np.float32)
-        shares = np.array([FixedSum.shares.get(name, 0) for name in (*experts.EXPERTS, "repeats")], np.float32)
+        window = memory.look_up([query]).window[0]  # [10]
+        scores = np.zeros(memory.vocabulary.height, np.float32)  # [height]
+        shares = np.array([FixedSum.shares.get(name, 0) for name in (*experts.EXPERTS, "repeats")], np.float32)  # [7]
         weigh(window, memory.rows, shares, scores)
         ranking = self._among(scores, query, k, hidden, EXPERTS)
-        rows = np.array(memory.vocabulary.rows(ranking.items), np.int32)
-        places = np.full(memory.capacity, -1, np.int32)
+        rows = np.array(memory.vocabulary.rows(ranking.items), np.int32)  # [N]
+        places = np.full(memory.capacity, -1, np.int32)  # [capacity]
         places[rows] = np.arange(len(rows), dtype=np.int32)
-        reasons, because = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int32)
+        reasons, because = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int32)  # [N] each
         explain(window, memory.rows, places, rows, reasons, because)
         names = (*REASONS, EXPERTS)
         return Ranking(
@@ -80,15 +81,16 @@ class Panel:
         )
 
     def popular(self, query: Query, k: int, hidden: AbstractSet[str] = frozenset(), half_life: int = HALF_LIFE) -> Ranking:
-        """At most ``k`` items by how often they were seen, which halves every so many events: one of `HALF_LIVES`."""
+        """Rank at most ``k`` items by popularity with this half-life in events, one of `HALF_LIVES`."""
         statistics, place = self.memory.statistics, HALF_LIVES.index(half_life)
-        counts = statistics.decayed[: self.memory.vocabulary.height, place]
-        scores = np.asarray(counts / np.float32(statistics.increment[place]), np.float32)
+        counts = statistics.decayed[: self.memory.vocabulary.height, place]  # [height]
+        scores = np.asarray(counts / np.float32(statistics.increment[place]), np.float32)  # [height]
         return self._among(scores, query, k, hidden, POPULAR)
 
     def _among(self, scores: Floats, query: Query, k: int, hidden: AbstractSet[str], strategy: str) -> Ranking:
+        """Rank the items with a positive score that the query allows."""
         vocabulary = self.memory.vocabulary
-        blocked = np.zeros(vocabulary.height, np.uint8)
+        blocked = np.zeros(vocabulary.height, np.uint8)  # [height]
         blocked[vocabulary.rows(hidden)] = 1
         among: Rows = allowed_rows(vocabulary, query.allowed, blocked)
         return ranked_by(scores, vocabulary, among[scores[among] > 0], vocabulary.rows(query.excluded), k, strategy)

@@ -1,4 +1,4 @@
-"""The constants that trade accuracy for speed. One set for all data; docs/model.md has what each is worth."""
+"""The constants that trade accuracy for speed. They are the same for all data; docs/model.md has their effect."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ from typing import NamedTuple
 
 
 class Profile(NamedTuple):
-    """How much of everything."""
+    """Sizes of a model and of its learning step."""
 
     step_size: int = 16
-    """Transitions in a learning step, at most."""
+    """Most transitions of a learning step."""
     slots: int = 64
-    """Other items in an item's row of the experts."""
+    """Most other items in an item's row of the experts."""
     sparse_candidates: int = 80
+    """Most candidates of a query that the experts propose."""
     net_candidates: int = 40
+    """Most candidates of a query that the net proposes."""
     negatives: int = 256
+    """Negative items that the examples of the net's step share."""
     net_replayed: int = 48
-    """Old examples that the net learns from again, per step."""
+    """Old examples in each step of the net."""
     gate_kept: int = 40
-    """Candidates of a query that the gate's ring stores, `gate_at_random` of them at random."""
+    """Candidates of a query that the gate stores for replay."""
     gate_at_random: int = 8
+    """How many of the stored candidates are chosen at random; the others are the best by score."""
     gate_replayed: int = 3
-    """Old queries per new one that the gate learns from again, per step of its own."""
+    """Old queries per new one in each step of the gate."""
     gate_steps: int = 2
+    """Steps of the gate per learning step."""
 
 
 PROFILES = {

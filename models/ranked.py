@@ -1,4 +1,4 @@
-"""From a score per item to a ranking."""
+"""From scores by row to rankings of items."""
 
 from __future__ import annotations
 
@@ -9,49 +9,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.experts.columns import WINDOW
+from models.experts.memory import Memory
 from models.experts.vocabulary import Vocabulary
-from models.gate.candidates import Chosen
+from models.gate.batch import Chosen
 from models.kernels.numerics import Floats
-from models.recommender import QueryLike, Ranking
+from models.recommender import POPULAR, QueryLike, Ranking
 
 Rows = NDArray[np.int64]
 
 
 def allowed_rows(vocabulary: Vocabulary, allowed: AbstractSet[str] | None, blocked: NDArray[np.uint8]) -> Rows:
-    """The rows in use that are not blocked, ascending: of all items, or of those ``allowed``."""
+    """The rows [N] of all items, or of those ``allowed``, that ``blocked`` uint8[>= height] does not mark; ascending."""
     if allowed is None:
-        rows = np.arange(vocabulary.height)
+        rows = np.arange(vocabulary.height)  # [height]
         rows = np.delete(rows, vocabulary.free) if vocabulary.free else rows
     else:
-        rows = np.array(sorted(vocabulary.rows(allowed)), np.int64)
-    allowed_: Rows = rows[blocked[rows] == 0]
-    return allowed_
+        rows = np.array(sorted(vocabulary.rows(allowed)), np.int64)  # [allowed and known]
+    unblocked: Rows = rows[blocked[rows] == 0]
+    return unblocked
 
 
 def ranked_by(scores: Floats, vocabulary: Vocabulary, among: Rows, excluded: Sequence[int], k: int, strategy: str) -> Ranking:
-    """The k best of the rows ``among``, less those excluded; equal scores by ascending row."""
+    """Rank the k best of the rows ``among`` [N] that are not excluded. ``scores`` [height] are by row; ties go by row."""
     if excluded:
         among = among[~np.isin(among, excluded)]
-    values = scores[among]
+    values = scores[among]  # [N]
     if len(among) > k:
         least = np.partition(values, len(values) - k)[len(values) - k]
         kept = values >= least
         among, values = among[kept], values[kept]
-    order = np.argsort(-values, kind="stable")[:k]
+    order = np.argsort(-values, kind="stable")[:k]  # [<= k]
     items = [vocabulary.name(row) for row in among[order].tolist()]
     return Ranking(items, values[order].tolist(), [strategy] * len(items), [None] * len(items), strategy)
 
 
 def rankings_of(
-    chosen: Chosen, names: Sequence[str], told: Sequence[str], strategy: str, per_expert: Iterable[Mapping[str, list[str]] | None]
-) -> Iterator[Ranking]:
-    """The rankings of rows that were chosen: ``names`` by row, ``told`` the reasons by number, ``per_expert`` as in `Ranking`."""
-    columns = (chosen.found, chosen.row, chosen.score, chosen.reason, chosen.because)
+    chosen: Chosen, names: Sequence[str], reason_names: Sequence[str], strategy: str,
+    per_expert: Iterable[Mapping[str, list[str]] | None],
+) -> Iterator[Ranking]:  # fmt: skip
+    """The rankings of A queries from their chosen rows.
+
+    ``names`` are the items by row, ``reason_names`` the reasons by number. ``per_expert`` has an entry for
+    each query, as in `Ranking`.
+    """
+    columns = (chosen.counts, chosen.row, chosen.score, chosen.reason, chosen.because)
     for parts, n, rows, values, reasons, because in zip(per_expert, *(array.tolist() for array in columns), strict=True):
         yield Ranking(
             [names[row] for row in rows[:n]],
             values[:n],
-            [told[reason] for reason in reasons[:n]],
+            [reason_names[reason] for reason in reasons[:n]],
             [names[row] if row >= 0 else None for row in because[:n]],
             strategy,
             parts,
@@ -63,8 +69,19 @@ def may_have(query: QueryLike, item: str, hidden: AbstractSet[str]) -> bool:
     return not (item in query.excluded or item in hidden or (query.allowed is not None and item not in query.allowed))
 
 
+def rank_cold(query: QueryLike, memory: Memory, blocked: NDArray[np.uint8], hidden: AbstractSet[str], k: int) -> Ranking:
+    """The ranking of a query without a known item: its own items, then the popular ones.
+
+    ``blocked`` uint8[>= height] marks the rows of the ``hidden`` items.
+    """
+    vocabulary = memory.vocabulary
+    among = allowed_rows(vocabulary, query.allowed, blocked)  # [N]
+    excluded = vocabulary.rows(query.excluded)
+    return own_first(query, hidden, ranked_by(memory.popular(), vocabulary, among, excluded, k, POPULAR), k)
+
+
 def own_first(query: QueryLike, hidden: AbstractSet[str], popular: Ranking, k: int) -> Ranking:
-    """Before what is popular, the items of the prefix, the last one first: for whoever has only unknown ones."""
+    """Put the items of the query's own prefix, the last one first, before the popular ones."""
     own = [item for item in dict.fromkeys(reversed(query.prefix[-WINDOW:])) if may_have(query, item, hidden)][:k]
     if not own:
         return popular

@@ -1,4 +1,4 @@
-"""The small interface behind which every model lives."""
+"""The protocol of every model, with its queries, rankings and parameters."""
 
 from __future__ import annotations
 
@@ -16,33 +16,55 @@ from models.transition import NO_DWELL, Transitions
 TESTED_K = 20
 """Length of the rankings that prequential tests look at."""
 POPULAR = "popularity"
-"""The strategy for whoever has no known item."""
+"""The strategy of a ranking for a session without a known item."""
 
 
 class QueryLike(Protocol):
-    """What a ranking is asked for; `Query` is the plain one, and says what each means."""
+    """A session to rank items for.
+
+    Streams builds one for every event that triggers a ranking, on its event loop: its `Trigger` has
+    these fields, so that no copy is made. Serving and evaluation build a `Query`. The model reads the
+    fields during `Recommender.rank`, on the thread that owns the model. A query must not change until
+    `rank` returns; `rank` does not change it and does not keep it.
+
+    Example::
+
+        query: QueryLike = Query(["phone", "case"], excluded={"charger"}, length=7)
+    """
 
     @property
-    def prefix(self) -> Sequence[str]: ...
+    def prefix(self) -> Sequence[str]:
+        """The session's last items, oldest first; may be empty. Items that the model does not know are allowed."""
+        ...
+
     @property
-    def excluded(self) -> AbstractSet[str]: ...
+    def excluded(self) -> AbstractSet[str]:
+        """Items that the ranking must not contain."""
+        ...
+
     @property
-    def length(self) -> int | None: ...
+    def length(self) -> int | None:
+        """How many interactions the session has, the last one included; ``None``: as many as the prefix."""
+        ...
+
     @property
-    def dwell(self) -> float: ...
+    def dwell(self) -> float:
+        """Seconds between the session's last two interactions; -1 if there are fewer than two."""
+        ...
+
     @property
-    def allowed(self) -> AbstractSet[str] | None: ...
+    def allowed(self) -> AbstractSet[str] | None:
+        """The only items that the ranking may contain, such as those of a category; ``None`` allows all."""
+        ...
+
     @property
-    def per_expert(self) -> bool: ...
+    def per_expert(self) -> bool:
+        """Whether the ranking must also say what each expert of a mixture would have ranked by itself."""
+        ...
 
 
 class Query(NamedTuple):
-    """What a ranking is asked for: a session's last items, oldest first, items it must not contain, and the only ones it may.
-
-    ``allowed`` names the items of a category, say; ``None`` allows all. ``length`` and ``dwell`` are as in `Transitions`, with
-    the last interaction counted; no length is that of the prefix. ``per_expert`` asks what each expert
-    would have ranked by itself.
-    """
+    """The plain `QueryLike`, which explains each field."""
 
     prefix: Sequence[str]
     excluded: AbstractSet[str] = frozenset()
@@ -54,9 +76,10 @@ class Query(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The answer: items with descending scores, and per item a reason and the prefix item it is because of, if any.
+    """Items by descending score. Each has a reason, and the item of the prefix that it is recommended for, if any.
 
-    ``per_expert`` holds the first 20 items of each expert, by its name, where a mixture was asked for them.
+    ``per_expert`` has the first 20 items of each expert by its name, if the query asked for it and the
+    model is a mixture.
     """
 
     items: list[str]
@@ -68,10 +91,10 @@ class Ranking:
 
 
 class Parameters(NamedTuple):
-    """What was trained, in absolute values: what a follower lacks to rank as its learner does.
+    """Trained parameters as absolute values: what a follower needs to rank as its learner does.
 
-    ``rows`` float32[N, d + 1] are embeddings and biases of ``items``; ``blocks`` are whole arrays by name. ``steps`` and
-    ``drifts`` are the learner's.
+    ``rows`` float32[N, d + 1] are the embeddings and biases of ``items``. ``blocks`` are whole arrays by
+    name. ``steps`` and ``drifts`` are those of the learner.
     """
 
     steps: int
@@ -82,19 +105,36 @@ class Parameters(NamedTuple):
 
 
 class Recommender(Protocol):
-    """A model that ranks now and learns online. Not safe for threads: one thread owns it.
+    """A model that ranks items and learns online.
 
-    Its state is a function of the transitions log: per source partition it holds the highest source offset applied, and
-    skips what is not above it.
+    A model is not safe for threads: one thread owns it and calls every method. In a worker that is the
+    model thread of streams (`ModelThread`); in `ouzel train` and `ouzel evaluate` it is the main
+    thread. Only the properties that are single numbers, and `diverged` and `healthy`, may be read on
+    another thread: during a step they may have the value from before it.
+
+    State is a function of the transitions log. Per source partition, the model keeps the highest source
+    offset that it has applied, and it skips transitions at or below it. A transition that is sent
+    twice therefore counts once.
+
+    Example::
+
+        model = build("hybrid", seed=0)
+        model.warmup()
+        model.learn(batch)  # or model.follow(batch), on a replica that does not train
+        (ranking,) = model.rank([Query(["phone", "case"])], k=20)
     """
 
     @property
     def position(self) -> Mapping[int, int]:
-        """Highest source offset applied, per source partition."""
+        """The highest source offset applied, per source partition."""
         ...
 
     def reposition(self, position: Mapping[int, int]) -> None:
-        """Go on as if these were the highest source offsets applied: for a model that begins on another log."""
+        """Continue as if these were the highest source offsets applied.
+
+        `ouzel model import` calls it, in the main thread while no worker runs, for a model that learned
+        from another log. The next batches must start after this position.
+        """
         ...
 
     @property
@@ -104,27 +144,27 @@ class Recommender(Protocol):
 
     @property
     def step_size(self) -> int:
-        """A learning step closes at this many transitions; 0 for a model that does not learn."""
+        """The number of transitions that closes a learning step; 0 for a model that does not learn."""
         ...
 
     @property
     def vocabulary_size(self) -> int:
-        """Items known."""
+        """The number of known items."""
         ...
 
     @property
     def evicted_items(self) -> int:
-        """Items forgotten because the vocabulary was full."""
+        """Items evicted so far because the vocabulary was full."""
         ...
 
     @property
     def skipped_steps(self) -> int:
-        """Steps of the optimisers left out because the loss was not finite."""
+        """Optimiser steps skipped because their loss or gradient was not finite."""
         ...
 
     @property
     def drifts(self) -> int:
-        """Soft resets after the hit rate fell."""
+        """Soft resets so far: one after each fall of the hit rate."""
         ...
 
     @property
@@ -134,59 +174,106 @@ class Recommender(Protocol):
 
     @property
     def gradient_norm(self) -> float:
-        """Norm of the last step's gradient of the items' embeddings; NaN before the first, and after a restart."""
+        """Norm of the last step's gradient of the item embeddings; NaN before the first, and after a restart."""
         ...
 
     @property
     def diverged(self) -> bool:
-        """Whether training has gone wrong, so that the parameters are to be given up: see `rollback`."""
+        """Whether training has diverged. The learner reads it ten times a second and then calls `rollback`."""
         ...
 
     @property
     def healthy(self) -> bool:
-        """Whether the parameters may be kept, to go back to."""
+        """Whether the parameters are worth a snapshot. The learner reads it before it writes one."""
         ...
 
     def head(self, share: float) -> frozenset[str]:
-        """The fewest items that have this share of the recent interactions: the last 20,000, fading."""
+        """The fewest items that together have this share of recent interactions (half-life 20,000 events).
+
+        Streams calls it in the model thread, now and then, to tell popular items from the long tail.
+        It changes nothing.
+        """
         ...
 
     def warmup(self) -> None:
-        """Compile whatever compiles, on the thread that will own the model, and change nothing."""
+        """Compile every kernel and prepare the calling thread.
+
+        A worker calls it once in the model thread, on a new model, before it restores a snapshot;
+        `ouzel warmup`, `train` and `evaluate` call it in the main thread. It changes no state.
+        Afterwards no model of the same settings compiles anything in this process.
+        """
         ...
 
     def follow(self, batch: Transitions) -> None:
-        """Apply counts and vocabulary, without training."""
+        """Apply the counts and the vocabulary of a batch, without training.
+
+        A replica that is not the learner's calls it in the model thread, for each step of the log in
+        order. Afterwards `position` includes the batch; `steps` is unchanged.
+        """
         ...
 
     def learn(self, batch: Transitions) -> None:
-        """Take one learning step."""
+        """Take one learning step: count the batch and train on it.
+
+        The learner's replica calls it in the model thread, for each step of the log in order. A batch
+        has at most `step_size` transitions. Afterwards `position` includes the batch and `steps` is one
+        higher.
+        """
         ...
 
     def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
-        """Take the same step; returns the k items that the model ranked for each prefix before it. Skipped rows rank nothing."""
+        """Rank k items for each prefix of the batch, then take the same step as `learn`.
+
+        Prequential evaluation calls it in the main thread; workers call `learn`. The rankings are those
+        of the model from before the step, one for each transition that was not skipped, in order.
+        """
         ...
 
     def changes(self, since: int) -> tuple[Parameters, int]:
-        """Copies of the parameters that changed since a mark, and the next mark. Mark 0 is before everything."""
+        """Copies of the parameters that changed since a mark, and the next mark; mark 0 gives all.
+
+        The learner calls it in the model thread between two steps, at most once a second, and publishes
+        the result.
+        """
         ...
 
     def apply(self, parameters: Parameters) -> None:
-        """Take a learner's parameters; items that are not known here are passed over."""
+        """Take the learner's parameters; items that this model does not know are ignored.
+
+        A follower calls it in the model thread between two steps. Raises ``ValueError``, before it
+        changes anything, if the parameters have the wrong shape.
+        """
         ...
 
     def rollback(self, good: State) -> None:
-        """Take the parameters of an earlier state of such a model. Position and counts stay."""
+        """Take the parameters of an earlier state of a model of the same kind and settings.
+
+        The learner calls it in the model thread once `diverged`. Counts and `position` stay as they
+        are; afterwards `diverged` is false.
+        """
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that the next step or ranking depends on, by name. Arrays may be the model's own: copy what must last."""
+        """All arrays that the next step or ranking depends on, by name.
+
+        `models.snapshot.freeze` calls it between two steps on the owner's thread. The arrays may be
+        the model's own: copy them before the next step.
+        """
         ...
 
     def restore(self, state: State) -> None:
-        """Become the model that `state` was taken of; only for a new model of the same kind and settings."""
+        """Take the state of another model of the same kind and settings.
+
+        `models.snapshot.restore` calls it once on a new model that no thread owns yet. Afterwards the
+        model ranks and learns bit for bit as the other would have.
+        """
         ...
 
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
-        """Rank per query the k best of the known items, and of its own, that it may have. Never changes the model."""
+        """Rank the k best items for each query, out of the known items and those of its own prefix.
+
+        The journey calls it in the model thread with all triggers of a unit of work; evaluation of a
+        frozen model calls it in the main thread. ``hidden`` are items that no ranking may contain. It
+        never changes the state. A ranking has at most k items.
+        """
         ...

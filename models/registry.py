@@ -1,4 +1,4 @@
-"""The methods by name. Each is imported when it is built: numba and torch take seconds."""
+"""The methods by name. A method's module is imported when the method is built, because numba and torch take seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.recommender import Recommender
 
 
 class Method(NamedTuple):
-    """Where a method is, what is fixed of it, and which options it takes beside ``seed`` and ``max_items``."""
+    """The class of a method, its fixed arguments, and its options besides ``seed`` and ``max_items``."""
 
     module: str
     name: str
@@ -37,17 +37,17 @@ METHODS = {
     "gru_alone": Method("models.baselines.net_alone", "NetAlone", {"encoder": "gru"}, ("profile",)),
     "hybrid": Method("models.hybrid", "Hybrid", {}, ("encoder", "profile", "frozen", "exact_items")),
 }
-"""Every method that learns, the simple ones first."""
+"""Every method that learns, the simplest first."""
 
 
 def build(name: str, seed: int = 0, **options: Any) -> Recommender:
-    """Make the model of this name; it takes those of the options that it knows. Raises ``ValueError`` for an unknown name."""
+    """Make the model of this name. Options that it does not have are ignored; an unknown name raises ``ValueError``."""
     if name == "null":
         from models.baselines.null import NullRecommender  # noqa: PLC0415
 
         return NullRecommender()
     if name not in METHODS:
-        raise ValueError(f"no method named {name}: there are {', '.join(METHODS)}")
+        raise ValueError(f"unknown method {name!r}; choose one of {', '.join(METHODS)}")
     method = METHODS[name]
     known = {key: value for key, value in options.items() if key in ("max_items", *method.options)}
     made: Recommender = getattr(import_module(method.module), method.name)(seed=seed, **method.fixed, **known)

@@ -1,4 +1,4 @@
-"""A model as bytes and back: one safetensors file whose header says what it is and what its hash must be. Never pickle."""
+"""A model as bytes and back: one safetensors file with a header of version, settings and hash. Never pickle."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LENGTH = struct.Struct("<Q")
 
 
 class SnapshotError(Exception):
-    """Bytes that are no snapshot that this program reads; one line."""
+    """The bytes are not a snapshot that this program can read. The message is one line."""
 
 
-class Manifest(NamedTuple):
-    """What a snapshot says of itself."""
+class SnapshotHeader(NamedTuple):
+    """The description of the model in a snapshot, with the hash of description and arrays."""
 
     version: int
     model: str
@@ -35,7 +35,7 @@ class Manifest(NamedTuple):
 
 
 class Frozen(NamedTuple):
-    """A model's state, copied: the model may go on while it is written."""
+    """A copy of a model's state, which can be encoded while the model continues to learn."""
 
     model: str
     config: dict[str, Any]
@@ -43,7 +43,7 @@ class Frozen(NamedTuple):
 
 
 def freeze(name: str, model: Recommender) -> Frozen:
-    """Copy the state of a model that `build` makes under this name."""
+    """Copy the state of a model that `build` made under this name. Call it on the thread that owns the model."""
     return Frozen(name, config_of(model), {key: np.array(array, order="C") for key, array in model.state().items()})
 
 
@@ -54,57 +54,58 @@ def config_of(model: Recommender) -> dict[str, Any]:
 
 
 def take(name: str, model: Recommender) -> bytes:
-    """The snapshot of a model that `build` makes under this name."""
+    """The snapshot of a model that `build` made under this name."""
     return encode(freeze(name, model))
 
 
 def encode(frozen: Frozen) -> bytes:
-    """The snapshot's bytes."""
+    """The bytes of a snapshot."""
     arrays = frozen.arrays
-    told = {"format": FORMAT, "version": VERSION, "model": frozen.model, "config": frozen.config}
-    header = json.dumps(told | {"sha256": _digest(told, arrays)}, sort_keys=True)
-    return save(arrays, {FORMAT: header})  # one key: safetensors orders several as it likes
+    description = {"format": FORMAT, "version": VERSION, "model": frozen.model, "config": frozen.config}
+    header = json.dumps(description | {"sha256": _digest(description, arrays)}, sort_keys=True)
+    return save(arrays, {FORMAT: header})  # one key, because safetensors does not keep the order of several
 
 
-def manifest(data: bytes) -> Manifest:
-    """What a snapshot says of itself; its hash is not checked. Raises `SnapshotError`."""
+def read_header(data: bytes) -> SnapshotHeader:
+    """The header of a snapshot, without a check of its hash. Raises `SnapshotError`."""
     try:
         (length,) = _LENGTH.unpack_from(data)
-        told = json.loads(json.loads(data[_LENGTH.size : _LENGTH.size + length])["__metadata__"][FORMAT])
-        found = Manifest(int(told["version"]), str(told["model"]), dict(told["config"]), str(told["sha256"]))
+        fields = json.loads(json.loads(data[_LENGTH.size : _LENGTH.size + length])["__metadata__"][FORMAT])
+        header = SnapshotHeader(int(fields["version"]), str(fields["model"]), dict(fields["config"]), str(fields["sha256"]))
     except (KeyError, TypeError, ValueError, struct.error, OverflowError) as error:
-        raise SnapshotError(f"no snapshot: {type(error).__name__}") from error
-    if found.version != VERSION:
-        raise SnapshotError(f"a snapshot of version {found.version}, this program reads {VERSION}")
-    return found
+        raise SnapshotError(f"not a model snapshot: its header cannot be read ({type(error).__name__})") from error
+    if header.version != VERSION:
+        raise SnapshotError(f"the snapshot has version {header.version}; this program reads version {VERSION}")
+    return header
 
 
-def read(data: bytes) -> tuple[Manifest, dict[str, NDArray[Any]]]:
-    """What a snapshot says of itself, and its arrays. Raises `SnapshotError` where a byte of it has changed."""
-    found = manifest(data)
+def read(data: bytes) -> tuple[SnapshotHeader, dict[str, NDArray[Any]]]:
+    """The header and arrays of a snapshot. Raises `SnapshotError`, also if the contents do not match the hash."""
+    header = read_header(data)
     try:
         arrays = load(data)
     except SafetensorError as error:
-        raise SnapshotError(f"no whole snapshot: {error}") from error
-    told = {"format": FORMAT, "version": found.version, "model": found.model, "config": found.config}
-    if _digest(told, arrays) != found.sha256:
-        raise SnapshotError("the snapshot's contents are not those that its hash was taken of")
-    return found, arrays
+        raise SnapshotError(f"the snapshot is incomplete or damaged: {error}") from error
+    description = {"format": FORMAT, "version": header.version, "model": header.model, "config": header.config}
+    if _digest(description, arrays) != header.sha256:
+        raise SnapshotError("the snapshot is damaged: its contents do not match the hash in its header")
+    return header, arrays
 
 
 def restore(data: bytes) -> Recommender:
-    """The model that a snapshot was taken of. Raises `SnapshotError` as `read` does, and where no such model is known."""
-    found, arrays = read(data)
+    """The model of a snapshot. Raises `SnapshotError` as `read` does, and if this program has no such model."""
+    header, arrays = read(data)
     try:
-        model = build(found.model, **found.config)
+        model = build(header.model, **header.config)
     except (TypeError, ValueError) as error:
-        raise SnapshotError(f"no model of this program: {error}") from error
+        raise SnapshotError(f"the snapshot is of a model that this program does not have: {error}") from error
     model.restore(arrays)
     return model
 
 
-def _digest(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+def _digest(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 of a description and the arrays with their names, types and shapes."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())

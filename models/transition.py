@@ -12,11 +12,12 @@ NO_DWELL = -1.0
 class Transitions:
     """Transitions in learning order, one list per column, all of equal length.
 
-    ``prefix[i]`` holds the session's last items before ``item[i]``, oldest first, at most 20; it is empty for the first
-    interaction of a session, which feeds counts and vocabulary and trains nothing, as does a weight of 0.
-    ``timestamp`` is event time in ms, ``length`` counts the session's interactions before this one, ``dwell`` is the time in
-    seconds between the last two of them, -1 before there are two. ``source_partition`` and ``source_offset`` name the event that
-    made the transition.
+    ``prefix[i]`` has the session's last items before ``item[i]``, oldest first, at most 20. It is empty
+    for the first interaction of a session. A transition with an empty prefix or a weight of 0 feeds the
+    vocabulary and counts but trains nothing. ``timestamp`` is event time in ms. ``length`` counts the
+    session's interactions before this one. ``dwell`` is the time in seconds between the last two of
+    them, -1 if there are fewer. ``source_partition`` and ``source_offset`` identify the event that made
+    the transition.
     """
 
     source_partition: list[int] = field(default_factory=list)
@@ -44,7 +45,7 @@ class Transitions:
         length: int | None = None,
         dwell: float = NO_DWELL,
     ) -> None:
-        """Add one transition at the end; the session is as long as its prefix unless ``length`` says otherwise."""
+        """Add one transition at the end. By default the session is as long as its prefix."""
         self.source_partition.append(source_partition)
         self.source_offset.append(source_offset)
         self.prefix.append(prefix)
@@ -56,7 +57,7 @@ class Transitions:
         self.dwell.append(dwell)
 
     def take(self, rows: Sequence[int]) -> Transitions:
-        """The transitions at these positions, in this order."""
+        """A batch of the transitions at these indices, in this order."""
         return Transitions(
             [self.source_partition[i] for i in rows],
             [self.source_offset[i] for i in rows],

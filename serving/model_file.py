@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.recommender import Recommender
-from models.snapshot import SnapshotError, config_of, manifest, restore
+from models.snapshot import SnapshotError, config_of, read_header, restore
 from serving.commands import CliError
 from streams.learning.model import new_model
 from streams.settings import Settings
@@ -37,7 +37,7 @@ def read_model(settings: Settings, path: Path) -> Recommender:
     """The model in a file. Raises `CliError` where it is none, is damaged, or is not the one that the settings ask for."""
     try:
         data = path.read_bytes()
-        told = manifest(data)
+        told = read_header(data)
         wanted = (settings.model, config_of(new_model(settings)))
         if (told.model, told.config) != wanted:
             raise CliError(

@@ -1,4 +1,4 @@
-"""What every baseline that counts has in common: it is a score of every item, for a query."""
+"""The base class of baselines that only count: each is defined by its score of every item for a query."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ _NOTHING = Ranking([], [], [], [], POPULAR)
 
 
 class Counting(Remembering, ABC):
-    """A `Recommender` that learns by counting, one transition at a time, and has no loss."""
+    """A `Recommender` that learns by counting, one transition at a time, and has no loss.
+
+    A subclass sets ``strategy`` and implements `_scores`. If it keeps counts of its own, it also overrides
+    `_count_own` and `_evict`.
+    """
 
     strategy: str
     step_size = 1
@@ -34,22 +38,21 @@ class Counting(Remembering, ABC):
 
     def __init__(self, seed: int = 0, *, max_items: int = MAX_ITEMS) -> None:
         self.memory = Memory(SLOTS, max_items)
-        self.memory.tell(on_forget=self._forgotten)
+        self.memory.subscribe(on_evict=self._evict)
         self.config: dict[str, Any] = {"seed": seed, "max_items": max_items}
         self.steps = 0
 
     @abstractmethod
     def _scores(self, columns: Columns, q: int) -> Floats:
-        """A score for every row of the vocabulary; what has none gets 0."""
+        """The score [height] of every row for query ``q``; 0 for an item without one."""
 
-    def _counted(self, columns: Columns) -> None:
-        """Count what the memory does not, before the memory counts."""
+    def _count_own(self, columns: Columns) -> None:
+        """Count transitions in the arrays of the subclass, before the memory counts them."""
 
-    def _forgotten(self, gone: NDArray[np.bool_]) -> None:
-        """Forget these rows where more is kept than the memory's."""
+    def _evict(self, gone: NDArray[np.bool_]) -> None:
+        """Clear the rows marked in ``gone`` bool[capacity] in the arrays of the subclass."""
 
     def warmup(self) -> None:
-        """Compile."""
         rehearsal, batch = type(self)(), Transitions()
         batch.append(0, 0, [], "a", "view", 1.0, 0)
         batch.append(0, 1, ["a"], "b", "view", 1.0, 0)
@@ -57,7 +60,7 @@ class Counting(Remembering, ABC):
 
     def follow(self, batch: Transitions) -> None:
         for n in range(len(batch)):
-            self._count(self.memory.see(batch.take([n]))[0])
+            self._count(self.memory.register(batch.take([n]))[0])
 
     def learn(self, batch: Transitions) -> None:
         self.follow(batch)
@@ -68,7 +71,7 @@ class Counting(Remembering, ABC):
         for n in range(len(batch)):
             one = batch.take([n])
             (ranking,) = self.rank([Query(one.prefix[0], length=one.length[0])], k) if one.prefix[0] else [_NOTHING]
-            columns, _ = self.memory.see(one)
+            columns, _ = self.memory.register(one)
             if len(columns.target):
                 rankings.append(ranking)
                 self._count(columns)
@@ -76,8 +79,8 @@ class Counting(Remembering, ABC):
         return rankings
 
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
-        columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
-        blocked = np.zeros(vocabulary.height, np.uint8)
+        columns, vocabulary = self.memory.look_up(queries), self.memory.vocabulary
+        blocked = np.zeros(vocabulary.height, np.uint8)  # [height]
         blocked[vocabulary.rows(hidden)] = 1
         rankings, popular = [], self.memory.popular()
         for q, query in enumerate(queries):
@@ -95,7 +98,7 @@ class Counting(Remembering, ABC):
         self.steps = parameters.steps
 
     def rollback(self, good: State) -> None:
-        """Nothing is trained."""
+        """Do nothing: counting has no parameters."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {"steps": scalar(self.steps)} | nested(memory=self.memory.state())
@@ -105,5 +108,5 @@ class Counting(Remembering, ABC):
         self.memory.restore(part(state, "memory"))
 
     def _count(self, columns: Columns) -> None:
-        self._counted(columns)
+        self._count_own(columns)
         self.memory.count(columns)

@@ -1,4 +1,4 @@
-"""One sparse expert alone, and the fixed sum of some: the hybrid without net and gate."""
+"""Single sparse experts, and the fixed sum of some of them: the hybrid without net and gate."""
 
 from __future__ import annotations
 
@@ -16,76 +16,80 @@ REPEATS = len(EXPERTS)
 
 
 class Expert(Counting):
-    """Scores by the experts' rows; ``shares`` weighs them by name, and ``repeats``."""
+    """Scores items by the experts' rows. ``shares`` has the weight of each expert by name, and that of ``repeats``."""
 
     shares: ClassVar[dict[str, float]]
 
     def _scores(self, columns: Columns, q: int) -> Floats:
-        scores = np.zeros(self.memory.vocabulary.height, np.float32)
+        scores = np.zeros(self.memory.vocabulary.height, np.float32)  # [height]
         weigh(columns.window[q], self.memory.rows, self._shares(), scores)
         return scores
 
     @classmethod
     def _shares(cls) -> Floats:
+        """The weights [7] in the order of the experts, then that of repeats."""
         return np.array([cls.shares.get(name, 0) for name in (*EXPERTS, "repeats")], np.float32)
 
 
 class Markov(Expert):
-    """What came right after the last item."""
+    """Items that came right after the last item."""
 
     strategy, shares = "markov", {"markov": 1}
 
 
 class FastMarkov(Expert):
-    """The same, forgetting."""
+    """As `Markov`, with older counts fading."""
 
     strategy, shares = "fast_markov", {"fast_markov": 1}
 
 
 class Rules(Expert):
-    """What came after the last ten items, up to ten steps later."""
+    """Items that came up to ten steps after the last ten items."""
 
     strategy, shares = "rules", {"rules": 1}
 
 
 class FastRules(Expert):
-    """The same, forgetting."""
+    """As `Rules`, with older counts fading."""
 
     strategy, shares = "fast_rules", {"fast_rules": 1}
 
 
 class Cooccurrence(Expert):
-    """What came within ten steps of the last ten items."""
+    """Items that came within ten steps of the last ten items, before or after."""
 
     strategy, shares = "cooccurrence", {"cooccurrence": 1}
 
 
 class Backward(Expert):
-    """What came before the last ten items."""
+    """Items that came up to ten steps before the last ten items."""
 
     strategy, shares = "backward", {"backward": 1}
 
 
 class Repeats(Expert):
-    """The last ten items again, the last one first."""
+    """The last ten items again, the most recent first."""
 
     strategy, shares = "repeats", {"repeats": 1}
 
 
 class FixedSum(Expert):
-    """What the hybrid takes its candidates by."""
+    """The sum by which the hybrid selects the experts' candidates."""
 
     strategy, shares = "fixed_sum", {"markov": 1, "rules": 1, "cooccurrence": 1, "repeats": 0.2}
 
 
 @njit(**KERNEL)
 def weigh(window, rows, shares, scores):  # type: ignore[no-untyped-def]
-    """Add every named item's score into ``scores`` [height]; the scores are those of `models.gate.features`."""
+    """Add the weighted scores of the items that the experts name to ``scores`` [height].
+
+    ``window`` is int32[10], ``shares`` [7]. The scores are the same as in `models.gate.features`.
+    """
     size, norm = 0, ZERO
     while size < window.shape[0] and window[size] >= 0:
         norm += ONE / f4(1 + size)
         size += 1
-    scale = np.zeros(6, np.float32)
+    scale = np.zeros(6, np.float32)  # [6]
     for recency in range(size):
         source = window[recency]
         share, total = ONE / f4(1 + recency) / norm, rows.total[source]

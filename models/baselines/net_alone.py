@@ -1,4 +1,4 @@
-"""The net without experts and gate: what an encoder is worth by itself."""
+"""The net without experts and gate: the accuracy of an encoder by itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOTHING = Ranking([], [], [], [], POPULAR)
 
 
 class NetAlone(Trained):
-    """A `Recommender` that ranks by the net's logits."""
+    """A `Recommender` that ranks every item by the net's logits."""
 
     drifts = 0
 
@@ -33,31 +33,27 @@ class NetAlone(Trained):
         p = PROFILES[profile]
         self.strategy, self.step_size, self.steps = encoder, p.step_size, 0
         self.memory = Memory(1, max_items)
-        self.net = Net(
-            make_encoder(encoder, seed), seed, capacity=self.memory.capacity, most=p.step_size, replayed=p.net_replayed,
-            negatives=p.negatives,
-        )  # fmt: skip
-        self.memory.tell(self.net.grow, self.net.forget, self.net.add)
+        self.net = Net(make_encoder(encoder, seed), seed, self.memory.capacity, p)
+        self.memory.subscribe(self.net.grow, self.net.evict, self.net.add)
 
     @property
     def skipped_steps(self) -> int:
         return self.net.skipped
 
     def warmup(self) -> None:
-        """Compile."""
         rehearsal, batch = NetAlone(encoder=self.strategy, **self.config), Transitions()
         for offset in range(8):
             batch.append(0, offset, [str(n) for n in range(offset)], str(offset), "view", 1.0, 0)
         rehearsal.test_then_learn(batch)
 
     def follow(self, batch: Transitions) -> None:
-        columns, _ = self.memory.see(batch)
+        columns, _ = self.memory.register(batch)
         self.memory.count(columns)
         self.net.count(columns.target)
 
     def learn(self, batch: Transitions) -> None:
-        columns, _ = self.memory.see(batch)
-        trained = columns.warm[columns.weight[columns.warm] > 0]
+        columns, _ = self.memory.register(batch)
+        trained = columns.warm[columns.weight[columns.warm] > 0]  # [F]
         height = self.memory.vocabulary.height
         self.net.learn(columns.window[trained], columns.target[trained], columns.weight[trained], height)
         self.memory.count(columns)
@@ -73,10 +69,10 @@ class NetAlone(Trained):
         return [ranking if batch.prefix[n] else _NOTHING for n, ranking in zip(fresh, rankings, strict=True)]
 
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
-        columns, vocabulary = self.memory.ask(queries), self.memory.vocabulary
-        blocked = np.zeros(vocabulary.height, np.uint8)
+        columns, vocabulary = self.memory.look_up(queries), self.memory.vocabulary
+        blocked = np.zeros(vocabulary.height, np.uint8)  # [height]
         blocked[vocabulary.rows(hidden)] = 1
-        scores = self._scores(columns.window)
+        scores = self._scores(columns.window)  # [B, height]
         rankings, popular = [], self.memory.popular()
         for q, query in enumerate(queries):
             among, excluded = allowed_rows(vocabulary, query.allowed, blocked), vocabulary.rows(query.excluded)
@@ -96,11 +92,12 @@ class NetAlone(Trained):
         self.net.restore(part(state, "net"))
 
     def _scores(self, windows: NDArray[np.int32]) -> Floats:
+        """The net's scores [B, height] for windows int32[B, 10]; 0 for a window without an item."""
         height = self.memory.vocabulary.height
-        scores = np.zeros((len(windows), height), np.float32)
-        warm = np.flatnonzero(windows[:, 0] >= 0)
+        scores = np.zeros((len(windows), height), np.float32)  # [B, height]
+        warm = np.flatnonzero(windows[:, 0] >= 0)  # [A]
         if len(warm):
-            part_ = np.zeros((len(warm), height), np.float32)
-            self.net.logits(self.net.queries(windows[warm]), height, part_)
-            scores[warm] = part_ + self.net.items.bias[:height]
+            logits = np.zeros((len(warm), height), np.float32)  # [A, height]
+            self.net.logits(self.net.queries(windows[warm]), height, logits)
+            scores[warm] = logits + self.net.items.bias[:height]
         return scores

@@ -1,4 +1,4 @@
-"""A model that knows nothing: the plumbing's cost without a model."""
+"""A model that ranks nothing: it measures the cost of everything but the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTHING = Ranking([], [], [], [], "null")
 
 
 class NullRecommender:
-    """Ranks nothing, and counts what it is given."""
+    """A `Recommender` that ranks nothing and only advances its position."""
 
     step_size = 0
     evicted_items = skipped_steps = drifts = 0
@@ -41,7 +41,7 @@ class NullRecommender:
         return frozenset()
 
     def warmup(self) -> None:
-        """Nothing to compile."""
+        """Do nothing: there are no kernels."""
 
     def follow(self, batch: Transitions) -> None:
         for partition, offset in zip(batch.source_partition, batch.source_offset, strict=True):
@@ -62,7 +62,7 @@ class NullRecommender:
         self.steps = parameters.steps
 
     def rollback(self, good: State) -> None:
-        """Nothing is trained."""
+        """Do nothing: there are no parameters."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         partitions = sorted(self._position)

@@ -1,4 +1,4 @@
-"""The same list for everybody: what was seen most often, of all time or of late."""
+"""The same ranking for every session: the most popular items of all time, or of recent events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from models.kernels.numerics import Floats
 
 
 class Popularity(Counting):
-    """By the number of interactions."""
+    """Ranks items by their number of interactions."""
 
     strategy = "popularity"
 
@@ -17,7 +17,7 @@ class Popularity(Counting):
 
 
 class DecayedPopularity(Counting):
-    """By the number of interactions, which halves every 2,000 events."""
+    """Ranks items by their number of interactions, with a half-life of 2,000 events."""
 
     strategy = "decayed_popularity"
 

@@ -1,4 +1,4 @@
-"""The interface of encoders: what turns a prefix into a query vector, and learns from that vector's gradient."""
+"""The protocol of encoders: an encoder turns a prefix into a query vector, and learns from that vector's gradient."""
 
 from __future__ import annotations
 
@@ -16,34 +16,62 @@ LAST = 5
 
 
 class Encoder(Protocol):
-    """Holds its own weights and their optimiser.
+    """Turns windows of items into query vectors. It owns its weights and their optimiser.
 
-    ``places`` int32[R, >= 5]: rows of ``embedded`` [U, 64], most recent item first, -1 padded.
+    Only the `Net` that owns the encoder calls it, on the thread that owns the model: in a worker the
+    model thread of streams, in evaluation the main thread. A new encoder is a module of this package
+    and a line in `registry.py`.
+
+    ``embedded`` float32[U, 64] are embeddings of items. ``places`` int32[R, >= 5] are R windows: the
+    rows in ``embedded`` of the last items, most recent first, -1 padded. Each window has at least one
+    item.
+
+    Example, one training step::
+
+        queries = encoder.forward(embedded, places)  # [R, 64]
+        ...  # compute the loss and its gradients
+        finite = encoder.backward(gradient, embedded_gradient)  # [R, 64], [U, 64]
     """
 
     def encode(self, embedded: Floats, places: Ints) -> Floats:
-        """Query vectors [R, 64], to serve. What is returned is overwritten by the next call."""
+        """Query vectors [R, 64] for ranking, and for testing before a step.
+
+        `Net.queries` calls it with the table of all items as ``embedded``. It changes no weight. The
+        result is valid until the next call.
+        """
         ...
 
     def forward(self, embedded: Floats, places: Ints) -> Floats:
-        """The same, remembering what `backward` needs."""
+        """Query vectors [R, 64], as `encode`, keeping what `backward` needs.
+
+        `Net.learn` calls it once per step. The caller must not change the arguments before `backward`.
+        """
         ...
 
     def backward(self, gradient: Floats, embedded_gradient: Floats) -> bool:
-        """Take one step for the last `forward`, given the gradient [R, 64] at its result; adds to the embeddings' gradient.
+        """Take one optimiser step for the last `forward`; returns whether the encoder's gradient was finite.
 
-        Returns whether its own gradient was finite; if not, it took no step.
+        `Net.learn` calls it at most once after each `forward`, with no `encode` between them. ``gradient``
+        [R, 64] is that of the loss by the result of `forward`. The gradient by the embeddings is added
+        to ``embedded_gradient`` [U, 64]. If the encoder's own gradient is not finite, it takes no step.
         """
         ...
 
     def parameters(self) -> dict[str, Floats]:
-        """The arrays that `encode` reads, by name: the encoder's own, to copy from and to."""
+        """The arrays that `encode` reads, by name: the encoder's own.
+
+        The learner copies them for its followers, and a follower overwrites their values, both between
+        two steps.
+        """
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything, by name."""
+        """All arrays by name, optimiser included, for a snapshot; called between two steps."""
         ...
 
     def restore(self, state: State) -> None:
-        """Become what another was."""
+        """Copy the state of another encoder of the same kind into this one's arrays.
+
+        Called for a new model, and between two steps for a rollback.
+        """
         ...

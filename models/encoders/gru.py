@@ -1,9 +1,10 @@
-"""The default encoder: q = s (P h + the recency sum), h the state of a GRU over the last five items.
+"""The default encoder: q = s (P h + the recency sum), where h is the state of a GRU over the last five items.
 
-Cho et al., *Learning phrase representations using RNN encoder-decoder*, 2014, as in Hidasi et al., *Session-based
-recommendations with recurrent neural networks*, ICLR 2016. Forward and backward are written by hand over BLAS and small kernels,
-three to four times as fast as autograd at these sizes; a test holds them equal to `torch.nn.GRU`. P begins at zero. Decoupled
-weight decay 3 on GRU and P keeps it from overfitting the replay.
+Cho et al., *Learning phrase representations using RNN encoder-decoder*, 2014, as in Hidasi et al.,
+*Session-based recommendations with recurrent neural networks*, ICLR 2016. Forward and backward are
+written by hand over BLAS and small kernels. At these sizes that is three to four times as fast as
+autograd; a test checks that outputs and gradients equal those of `torch.nn.GRU`. P starts at zero.
+Decoupled weight decay of 3 on GRU and P prevents overfitting of the replay.
 """
 
 from __future__ import annotations
@@ -26,48 +27,75 @@ SIZES = (D * 3 * D, D * 3 * D, 3 * D, 3 * D, D * D)
 
 
 class GRUWeights(NamedTuple):
-    """Views into one flat vector; gates in PyTorch's order: reset, update, new."""
+    """Views into one flat vector. The 3d columns are the gates in PyTorch's order: reset, update, new."""
 
     input: Floats  # [d, 3d]
     hidden: Floats  # [d, 3d]
     input_bias: Floats  # [3d]
     hidden_bias: Floats  # [3d]
-    project: Floats  # [d, d]
+    project: Floats  # [d, d] P
 
 
 def views(flat: Floats) -> GRUWeights:
-    """The parts of a flat vector of weights or of their gradient."""
+    """Views of the parts of a flat vector of weights, or of their gradient."""
     a, b, c, d, e = np.split(flat, np.cumsum(SIZES)[:-1])
     return GRUWeights(a.reshape(D, 3 * D), b.reshape(D, 3 * D), c, d, e.reshape(D, D))
 
 
-class Packed:
-    """Buffers of one run. Rows are sorted by the length of their window, longest first, and step t, of the (5 - t)-th last items,
-    has only the ``active[t]`` rows that have begun. Each array holds the steps one after the other, step t from ``start[t]``.
+class Gates(NamedTuple):
+    """Gate activations of A rows."""
+
+    reset: Floats  # [A, d]
+    update: Floats  # [A, d]
+    new: Floats  # [A, d]
+    inner: Floats  # [A, d] what the reset gate multiplies: the hidden state's part of the new gate
+
+
+class Packed(NamedTuple):
+    """Buffers of one run over R windows, whose rows are sorted by the length of the window, longest first.
+
+    Step t reads the (5 - t)-th last items, so it has only the first ``active[t]`` rows. The arrays with
+    5R rows contain the steps one after the other, step t from row ``start[t]``.
     """
 
-    def __init__(self, rows: int) -> None:
-        self.active, self.start = np.zeros(LAST, np.int64), np.zeros(LAST + 1, np.int64)
-        self.order = np.zeros(rows, np.int64)
-        self.x, self.h = (np.zeros((LAST * rows, D), np.float32) for _ in range(2))
-        self.from_input, self.from_hidden = (np.zeros((LAST * rows, 3 * D), np.float32) for _ in range(2))
-        self.reset, self.update, self.new, self.inner = (np.zeros((LAST * rows, D), np.float32) for _ in range(4))
+    active: NDArray[np.int64]  # [5]
+    start: NDArray[np.int64]  # [6]
+    order: NDArray[np.int64]  # [R] the window that each row is of
+    x: Floats  # [5R, d] embeddings
+    h: Floats  # [5R, d] states after the step
+    from_input: Floats  # [5R, 3d] x @ input weights; in backward their gradient
+    from_hidden: Floats  # [5R, 3d] h @ hidden weights; in backward their gradient
+    gates: Gates  # of 5R rows
+
+
+def new_packed(rows: int) -> Packed:
+    """Buffers for so many windows."""
+    return Packed(
+        np.zeros(LAST, np.int64),  # [5]
+        np.zeros(LAST + 1, np.int64),  # [6]
+        np.zeros(rows, np.int64),  # [R]
+        np.zeros((LAST * rows, D), np.float32),  # [5R, d]
+        np.zeros((LAST * rows, D), np.float32),  # [5R, d]
+        np.zeros((LAST * rows, 3 * D), np.float32),  # [5R, 3d]
+        np.zeros((LAST * rows, 3 * D), np.float32),  # [5R, 3d]
+        Gates(*(np.zeros((LAST * rows, D), np.float32) for _ in Gates._fields)),  # [5R, d] each
+    )
 
 
 class GRU:
-    """An `Encoder`."""
+    """The GRU `Encoder`."""
 
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed + 5)
-        flat = np.zeros(sum(SIZES), np.float32)
+        flat = np.zeros(sum(SIZES), np.float32)  # [P]
         flat[: -D * D] = rng.uniform(-1 / 8, 1 / 8, len(flat) - D * D)
         self.recency = Adam(initial_weights(), RATE)
         self.optimiser = Adam(flat, RATE, decay=DECAY)
         self.weights = views(flat)
-        self._gradient = np.zeros_like(flat)
+        self._gradient = np.zeros_like(flat)  # [P]
         self._parts = views(self._gradient)
-        self._recency_gradient = np.zeros(LAST + 1, np.float32)
-        self._packed, self._rows = Packed(0), 0
+        self._recency_gradient = np.zeros(LAST + 1, np.float32)  # [6]
+        self._packed = new_packed(0)
         self._last: tuple[Floats, Ints, Floats] | None = None
 
     def encode(self, embedded: Floats, places: Ints) -> Floats:
@@ -78,41 +106,12 @@ class GRU:
         self._last = embedded, places, unscaled
         return scaled(unscaled, self.recency.weights[LAST])
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        return nested(gru=self.optimiser.state(), recency=self.recency.state())
-
-    def restore(self, state: State) -> None:
-        self.optimiser.restore(part(state, "gru"))
-        self.recency.restore(part(state, "recency"))
-
-    def _run(self, embedded: Floats, places: Ints) -> Floats:
-        w, s = self.weights, self._buffers(len(places))
-        pack(embedded, places, s.x, s.order, s.active, s.start)
-        end = s.start[LAST]
-        multiply(s.x[:end], w.input, s.from_input[:end])  # [sum of active, 3d]
-        before = s.h[:0]
-        for t in range(LAST):
-            now = slice(s.start[t], s.start[t + 1])
-            from_hidden = s.from_hidden[s.start[t] - len(before) : s.start[t]]  # at the place of the state that it is of
-            if len(before):
-                multiply(before, w.hidden, from_hidden)  # [active before, 3d]
-            cell(
-                s.from_input[now], from_hidden, w.input_bias, w.hidden_bias, before,
-                s.h[now], s.reset[now], s.update[now], s.new[now], s.inner[now],
-            )  # fmt: skip
-            before = s.h[now]
-        projected = multiply(before, w.project, np.empty((len(places), D), np.float32))
-        queries = np.empty((len(places), D), np.float32)
-        recency_sum(embedded, places, self.recency.weights[:LAST], queries)
-        queries[s.order[: len(places)]] += projected
-        return queries
-
     def backward(self, gradient: Floats, embedded_gradient: Floats) -> bool:
-        assert self._last is not None, "backward follows forward"
+        assert self._last is not None, "call forward before backward"
         embedded, places, unscaled = self._last
         recency, own = self.recency.weights, self._recency_gradient
         own[:LAST], own[LAST] = 0, np.vdot(gradient, unscaled)
-        gradient = gradient * recency[LAST]
+        gradient = gradient * recency[LAST]  # [R, d]
         recency_sum_gradient(embedded, places, recency[:LAST], gradient, embedded_gradient, own)
         self._back_through_time(gradient, places, embedded_gradient)
         finite = clip(MAX_NORM, self._gradient, own)
@@ -124,37 +123,66 @@ class GRU:
     def parameters(self) -> dict[str, Floats]:
         return {"gru": self.optimiser.weights, "recency": self.recency.weights}
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        return nested(gru=self.optimiser.state(), recency=self.recency.state())
+
+    def restore(self, state: State) -> None:
+        self.optimiser.restore(part(state, "gru"))
+        self.recency.restore(part(state, "recency"))
+
+    def _run(self, embedded: Floats, places: Ints) -> Floats:
+        """The unscaled query vectors [R, d]; leaves in the buffers what the gradient needs."""
+        w, s = self.weights, self._buffers(len(places))
+        pack(embedded, places, s.x, s.order, s.active, s.start)
+        end = s.start[LAST]
+        multiply(s.x[:end], w.input, s.from_input[:end])  # [sum of active, d] @ [d, 3d]
+        before = s.h[:0]  # [0, d]
+        for t in range(LAST):
+            now = slice(s.start[t], s.start[t + 1])
+            from_hidden = s.from_hidden[s.start[t] - len(before) : s.start[t]]  # [active before, 3d] beside its states
+            if len(before):
+                multiply(before, w.hidden, from_hidden)  # [active before, d] @ [d, 3d]
+            gates = Gates(*(array[now] for array in s.gates))  # [active, d] each
+            cell(s.from_input[now], from_hidden, w.input_bias, w.hidden_bias, before, s.h[now], gates)
+            before = s.h[now]  # [active, d]
+        projected = multiply(before, w.project, np.empty((len(places), D), np.float32))  # [R, d] @ [d, d]
+        queries = np.empty((len(places), D), np.float32)  # [R, d]
+        recency_sum(embedded, places, self.recency.weights[:LAST], queries)
+        queries[s.order[: len(places)]] += projected
+        return queries
+
     def _back_through_time(self, gradient: Floats, places: Ints, embedded_gradient: Floats) -> None:
+        """Write the gradient by the weights, and add that by the embeddings."""
         w, g, s = self.weights, self._parts, self._buffers(len(places))
-        gradient = gradient[s.order[: len(places)]]
-        multiply(s.h[s.start[LAST - 1] : s.start[LAST]].T, gradient, g.project)
-        dh = multiply(gradient, w.project.T, np.empty_like(gradient))  # [R, d]
+        gradient = gradient[s.order[: len(places)]]  # [R, d] in the order of the packed rows
+        multiply(s.h[s.start[LAST - 1] : s.start[LAST]].T, gradient, g.project)  # [d, R] @ [R, d]
+        dh = multiply(gradient, w.project.T, np.empty_like(gradient))  # [R, d] @ [d, d]
         g.input_bias[:], g.hidden_bias[:], g.hidden[:] = 0, 0, 0
         for t in range(LAST - 1, -1, -1):
             now, carried = slice(s.start[t], s.start[t + 1]), s.active[t - 1] if t else 0
             before = slice(s.start[t] - carried, s.start[t])
+            gates = Gates(*(array[now] for array in s.gates))  # [active, d] each
             cell_gradient(
-                dh[: s.active[t]], s.h[before], s.reset[now], s.update[now], s.new[now], s.inner[now],
-                s.from_input[now], s.from_hidden[before], g.input_bias, g.hidden_bias,
-            )  # fmt: skip
+                dh[: s.active[t]], s.h[before], gates, s.from_input[now], s.from_hidden[before], g.input_bias, g.hidden_bias
+            )
             if carried:
-                add_product(s.from_hidden[before], w.hidden.T, dh[:carried])
+                add_product(s.from_hidden[before], w.hidden.T, dh[:carried])  # [carried, 3d] @ [3d, d]
         end, last = s.start[LAST], s.start[LAST - 1]
-        multiply(s.x[:end].T, s.from_input[:end], g.input)
+        multiply(s.x[:end].T, s.from_input[:end], g.input)  # [d, sum of active] @ [sum of active, 3d]
         if last:
-            multiply(s.h[:last].T, s.from_hidden[:last], g.hidden)
+            multiply(s.h[:last].T, s.from_hidden[:last], g.hidden)  # [d, last] @ [last, 3d]
         multiply(s.from_input[:end], w.input.T, s.x[:end])  # x becomes its gradient
         unpack(s.x, places, s.order, s.active, embedded_gradient)
 
     def _buffers(self, rows: int) -> Packed:
-        if rows > self._rows:
-            self._packed, self._rows = Packed(rows), rows
+        if rows > len(self._packed.order):
+            self._packed = new_packed(rows)
         return self._packed
 
 
 @njit(**KERNEL)
 def pack(embedded, places, x, order, active, start):  # type: ignore[no-untyped-def]
-    """Sort rows by length and gather the embeddings of their items, step by step, the oldest item first."""
+    """Fill a `Packed`: sort windows by length and gather their items' embeddings by step, the oldest item first."""
     last, rows = active.shape[0], places.shape[0]
     n = 0
     for length in range(last, 0, -1):
@@ -176,7 +204,7 @@ def pack(embedded, places, x, order, active, start):  # type: ignore[no-untyped-
 
 @njit(**KERNEL)
 def unpack(gradient, places, order, active, embedded_gradient):  # type: ignore[no-untyped-def]
-    """Add the gradient of `pack`'s x to that of the embeddings."""
+    """Add the gradient by the packed x [5R, d] to that by the embeddings [U, d]."""
     last, at = active.shape[0], 0
     for t in range(last):
         for i in range(active[t]):
@@ -187,11 +215,16 @@ def unpack(gradient, places, order, active, embedded_gradient):  # type: ignore[
 
 
 @njit(**KERNEL)
-def cell(gi, gh, input_bias, hidden_bias, h, after, reset, update, new, inner):  # type: ignore[no-untyped-def]
-    """One step [R, d]; the first rows carry the states ``h``, of which ``gh`` is, the others begin from zero.
+def cell(gi, gh, input_bias, hidden_bias, h, after, gates):  # type: ignore[no-untyped-def]
+    """One step of the GRU: write the states ``after`` [A, d] and the ``gates`` of A rows.
 
-    One short loop each: with more arrays in a loop, or a branch, LLVM does not vectorise, and the cell takes five times as long.
+    ``gi`` [A, 3d] comes from the inputs. The first rows continue from the states ``h`` [C, d], of which
+    ``gh`` [C, 3d] comes; the other rows start from zero.
+
+    Each loop is short, because LLVM does not vectorise a loop with more arrays or with a branch: the
+    cell would take five times as long.
     """
+    reset, update, new, inner = gates.reset, gates.update, gates.new, gates.inner  # [A, d] each
     carried, size = h.shape[0], after.shape[1]
     for i in range(after.shape[0]):
         if i < carried:
@@ -219,8 +252,13 @@ def cell(gi, gh, input_bias, hidden_bias, h, after, reset, update, new, inner): 
 
 
 @njit(**KERNEL)
-def cell_gradient(dh, h, reset, update, new, inner, gi, gh, input_bias, hidden_bias):  # type: ignore[no-untyped-def]
-    """From dL/dh after a step to dL/dh before it, in place; gi and gh become the gradients at the gates' inputs."""
+def cell_gradient(dh, h, gates, gi, gh, input_bias, hidden_bias):  # type: ignore[no-untyped-def]
+    """The gradient of `cell`: ``dh`` [A, d], by the states after the step, becomes that by the states before it.
+
+    ``gi`` [A, 3d] and ``gh`` [C, 3d] become the gradients by the gates' inputs. Those by the biases
+    [3d] are added to ``input_bias`` and ``hidden_bias``.
+    """
+    reset, update, new, inner = gates.reset, gates.update, gates.new, gates.inner  # [A, d] each
     carried, size = h.shape[0], dh.shape[1]
     for i in range(dh.shape[0]):
         g, r, z, n = dh[i], reset[i], update[i], new[i]

@@ -1,6 +1,6 @@
-"""The weighted recency sum: q = s * sum over r < 5 of w_r e(r-th last item). The fast encoder, as good as most alone.
+"""The weighted recency sum: q = s * sum over r < 5 of w_r e(r-th last item). The fast encoder.
 
-w_r begins at 1 / (1 + r) and the scale s at 4.
+w_r starts at 1 / (1 + r), the scale s at 4. Alone, it is as accurate as the GRU.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SCALE = 4.0
 
 
 class RecencySum:
-    """An `Encoder` of six weights."""
+    """An `Encoder` with six weights."""
 
     def __init__(self, seed: int = 0) -> None:
         self.optimiser = Adam(initial_weights(), RATE)
-        self._gradient = np.zeros(LAST + 1, np.float32)
+        self._gradient = np.zeros(LAST + 1, np.float32)  # [6]
         self._last: tuple[Floats, Ints, Floats] | None = None
 
     def encode(self, embedded: Floats, places: Ints) -> Floats:
@@ -39,11 +39,11 @@ class RecencySum:
         return scaled(unscaled, self.optimiser.weights[LAST])
 
     def backward(self, gradient: Floats, embedded_gradient: Floats) -> bool:
-        assert self._last is not None, "backward follows forward"
+        assert self._last is not None, "call forward before backward"
         embedded, places, unscaled = self._last
         weights, own = self.optimiser.weights, self._gradient
         own[:LAST], own[LAST] = 0, np.vdot(gradient, unscaled)
-        gradient = gradient * weights[LAST]
+        gradient = gradient * weights[LAST]  # [R, d]
         recency_sum_gradient(embedded, places, weights[:LAST], gradient, embedded_gradient, own)
         finite = clip(MAX_NORM, own)
         if finite:
@@ -60,23 +60,23 @@ class RecencySum:
         self.optimiser.restore(state)
 
     def _sum(self, embedded: Floats, places: Ints) -> Floats:
-        queries = np.empty((len(places), D), np.float32)
+        queries = np.empty((len(places), D), np.float32)  # [R, d]
         recency_sum(embedded, places, self.optimiser.weights[:LAST], queries)
         return queries
 
 
 def initial_weights() -> Floats:
-    """The recency weights, then the scale."""
+    """The five recency weights, then the scale: [6]."""
     return np.array([*(1 / (1 + r) for r in range(LAST)), SCALE], np.float32)
 
 
 def scaled(queries: Floats, scale: np.float32) -> Floats:
-    """The query vectors times the scale."""
+    """The query vectors [R, d] times the scale."""
     return np.multiply(queries, scale, dtype=np.float32)
 
 
 def clip(most: float, *gradients: Floats) -> bool:
-    """Scale gradients in place so that their joint norm is at most ``most``; returns whether it was finite."""
+    """Scale gradients in place to a joint norm of at most ``most``; returns whether the norm was finite."""
     norm = math.sqrt(sum(float(gradient @ gradient) for gradient in gradients))
     if norm > most:
         for gradient in gradients:
@@ -86,7 +86,7 @@ def clip(most: float, *gradients: Floats) -> bool:
 
 @njit(**KERNEL)
 def recency_sum(embedded, places, weights, queries):  # type: ignore[no-untyped-def]
-    """Write the sums into ``queries`` [R, d]."""
+    """Write the weighted sums of each window's embeddings into ``queries`` [R, d]."""
     for i in range(queries.shape[0]):
         for d in range(queries.shape[1]):
             queries[i, d] = ZERO
@@ -100,7 +100,7 @@ def recency_sum(embedded, places, weights, queries):  # type: ignore[no-untyped-
 
 @njit(**KERNEL)
 def recency_sum_gradient(embedded, places, weights, gradient, embedded_gradient, weights_gradient):  # type: ignore[no-untyped-def]
-    """Add to the gradients of embeddings and weights."""
+    """Add the gradients by embeddings [U, d] and weights [5], given that by the sums: ``gradient`` [R, d]."""
     for i in range(gradient.shape[0]):
         for r in range(weights.shape[0]):
             u = places[i, r]

@@ -1,4 +1,4 @@
-"""A recorded stream of transitions, and what becomes of each when a method is evaluated on it."""
+"""A recorded stream of transitions, and which of them an evaluation predicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.transition import Transitions
 
 @dataclass
 class Stream:
-    """Transitions in order, each with its session, and whether it is of the test file."""
+    """T transitions in order, each with the number of its session, and whether it comes from the test file."""
 
     transitions: Transitions = field(default_factory=Transitions)
     session: list[int] = field(default_factory=list)
@@ -23,21 +23,21 @@ class Stream:
         return len(self.transitions)
 
     def predicted(self, only_test_file: bool) -> NDArray[np.bool_]:
-        """Which transitions are predicted: those with a prefix that were not late, of the test file or of all."""
+        """Which transitions [T] are predicted: those with a prefix and a weight, so not late, of the test file or of all."""
         batch = self.transitions
         warm = np.array(
             [bool(prefix) and weight > 0 for prefix, weight in zip(batch.prefix, batch.weight, strict=True)], np.bool_
-        )
+        )  # [T]
         return warm & np.array(self.of_test_file, np.bool_) if only_test_file else warm
 
     def seen_before(self, learned: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """How often each transition's item came before it, in those that are learned."""
-        counts, before = Counter[str](), np.zeros(len(self), np.int64)
+        """How often each transition's item occurred before it, [T], counting only ``learned`` transitions bool[T]."""
+        counts, before = Counter[str](), np.zeros(len(self), np.int64)  # [T]
         for n, item in enumerate(self.transitions.item):
             before[n] = counts[item]
             counts[item] += bool(learned[n])
         return before
 
     def items(self) -> Counter[str]:
-        """Every item, and how often it came."""
+        """Every item, and how often it occurs."""
         return Counter(self.transitions.item)

@@ -1,4 +1,4 @@
-"""A batch of queries in columns: the form in which kernels read sessions."""
+"""Queries as columns of numbers: the form in which kernels read sessions."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ import numpy as np
 from models.kernels.numerics import Floats, Ints
 
 WINDOW = 10
-"""Items of a prefix that are looked at."""
+"""How many items of a prefix the experts use: the last ten."""
 
 
 class Columns(NamedTuple):
-    """One row per query; ``target`` and ``weight`` are of the transition, where the query belongs to one."""
+    """B queries. ``target`` and ``weight`` are those of the transition, if the query belongs to one."""
 
-    window: Ints  # [B, 10] rows of the last items, most recent first, -1 padded
+    window: Ints  # [B, 10] rows of the last known items, most recent first, -1 padded
     length: Ints  # [B] interactions in the session
-    dwell: Floats  # [B] seconds between the last two of them, -1 for none
-    target: Ints  # [B] row of the item that came, or -1
-    weight: Floats  # [B]
+    dwell: Floats  # [B] seconds between the last two of them, -1 if there are fewer
+    target: Ints  # [B] row of the next item, or -1
+    weight: Floats  # [B] weight of the event type
 
     @property
     def warm(self) -> Ints:
-        """The queries with a known item, by place."""
+        """Indices [A] of the queries with at least one known item."""
         return np.flatnonzero(self.window[:, 0] >= 0).astype(np.int32)
+
+    def take(self, places: Sequence[int]) -> Columns:
+        """The queries at these ascending indices."""
+        if len(places) == len(self.target):
+            return self
+        window, length, dwell, target, weight = self
+        return Columns(window[places], length[places], dwell[places], target[places], weight[places])
 
 
 def columns(
@@ -35,11 +42,11 @@ def columns(
     targets: Sequence[int],
     weights: Sequence[float],
 ) -> Columns:
-    """One query per place; every window is padded to its full length."""
+    """Make columns of lists with one entry per query; every window has ten entries."""
     return Columns(
-        np.array(windows, np.int32).reshape(-1, WINDOW),
-        np.array(lengths, np.int32),
-        np.array(dwells, np.float32),
-        np.array(targets, np.int32),
-        np.array(weights, np.float32),
+        np.array(windows, np.int32).reshape(-1, WINDOW),  # [B, 10]
+        np.array(lengths, np.int32),  # [B]
+        np.array(dwells, np.float32),  # [B]
+        np.array(targets, np.int32),  # [B]
+        np.array(weights, np.float32),  # [B]
     )

@@ -1,12 +1,13 @@
-"""What every method that counts keeps: the vocabulary, and per item a row of pairs and statistics.
+"""The memory of every method that counts: the vocabulary, and for each item a row of pairs and statistics.
 
-It follows the transitions log: per source partition it holds the highest source offset applied, and skips what is not above it.
+It follows the transitions log. Per source partition it keeps the highest source offset applied, and
+it skips transitions at or below it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakMethod
 
 import numpy as np
@@ -14,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.experts.columns import WINDOW, Columns, columns
-from models.experts.rows import Rows, forget_items, learn_item, new_rows
+from models.experts.rows import Rows, evict_items, learn_item, new_rows
 from models.experts.statistics import Statistics, count_item, new_statistics
 from models.experts.vocabulary import Vocabulary
 from models.kernels.numerics import KERNEL, Ints
@@ -25,15 +26,22 @@ from models.transition import Transitions
 MAX_ITEMS = 250_000
 FIRST_CAPACITY = 1024
 PADDING = [[-1] * (WINDOW - n) for n in range(WINDOW + 1)]
-FORGOTTEN_AT_ONCE = 64
-"""A full vocabulary forgets this fraction of itself at a time, as forgetting one item reads every row."""
+EVICTED_AT_ONCE = 64
+"""A full vocabulary evicts 1/64 of its items at a time, because evicting even one reads every row."""
+
+
+class Counts(NamedTuple):
+    """All that is counted, as kernels read and change it."""
+
+    rows: Rows  # pairs of items
+    statistics: Statistics  # single items
+    events: int  # transitions counted so far
 
 
 class Memory:
-    """Vocabulary and counts. ``events`` are the transitions counted; ``evicted`` the items forgotten.
+    """Vocabulary and counts. ``events`` is the number of transitions counted, ``evicted`` that of evicted items.
 
-    Whoever keeps more per item is told by ``on_grow(more)``, ``on_forget(gone)`` and ``on_add(row, window)``: room for so many
-    more items, rows to clear (bool[capacity]), and a new item with the window that it came after.
+    A model that keeps more arrays per item subscribes to changes of the rows: see `subscribe`.
     """
 
     def __init__(self, slots: int, max_items: int = MAX_ITEMS) -> None:
@@ -45,27 +53,44 @@ class Memory:
         self.position: dict[int, int] = {}
         self.events = self.evicted = 0
         self._on_grow: Callable[[int], None] = _ignore
-        self._on_forget: Callable[[NDArray[np.bool_]], None] = _ignore
+        self._on_evict: Callable[[NDArray[np.bool_]], None] = _ignore
         self._on_add: Callable[[int, Ints], None] = _ignore
 
-    def tell(
+    @property
+    def counts(self) -> Counts:
+        """The present arrays: they are replaced when the memory grows."""
+        return Counts(self.rows, self.statistics, self.events)
+
+    def subscribe(
         self,
         on_grow: Callable[[int], None] | None = None,
-        on_forget: Callable[[NDArray[np.bool_]], None] | None = None,
+        on_evict: Callable[[NDArray[np.bool_]], None] | None = None,
         on_add: Callable[[int, Ints], None] | None = None,
     ) -> None:
-        """Methods to call. Their objects are held weakly, so that a model that is given up is gone at once."""
+        """Set the methods that `register` and `reserve` call.
+
+        ``on_grow(more)`` follows a growth of the capacity by ``more`` rows. ``on_evict(gone)`` follows an
+        eviction; it must clear the rows marked in ``gone`` bool[capacity]. ``on_add(row, window)`` follows
+        the registration of a new item; ``window`` int32[10] has the rows of the prefix before it.
+
+        The methods' objects are referenced weakly, so that a model without other references is freed at
+        once.
+        """
         if on_grow is not None:
             self._on_grow = _weakly(on_grow)
-        if on_forget is not None:
-            self._on_forget = _weakly(on_forget)
+        if on_evict is not None:
+            self._on_evict = _weakly(on_evict)
         if on_add is not None:
             self._on_add = _weakly(on_add)
 
-    def see(self, batch: Transitions) -> tuple[Columns, dict[int, int]]:
-        """The fresh transitions of a batch in columns, and the rows of new items, each with the place that it came at."""
+    def register(self, batch: Transitions) -> tuple[Columns, dict[int, int]]:
+        """Give the new items of a batch rows, and advance `position`.
+
+        Returns the transitions that were not applied before as columns, and for the row of each new item
+        the index of the transition that it came with.
+        """
         fresh = self._fresh(batch)
-        self._forget(batch, fresh)
+        self._evict(batch, fresh)
         vocabulary, windows, targets, born = self.vocabulary, list[list[int]](), list[int](), dict[int, int]()
         for q, n in enumerate(fresh):
             windows.append(self._window(batch.prefix[n]))
@@ -87,37 +112,37 @@ class Memory:
             born,
         )
 
-    def ask(self, queries: Sequence[QueryLike]) -> Columns:
-        """Queries in columns; nothing is registered."""
+    def look_up(self, queries: Sequence[QueryLike]) -> Columns:
+        """Queries as columns, without their unknown items. Nothing is registered."""
         lengths = [len(query.prefix) if query.length is None else query.length for query in queries]
         none, one = [-1] * len(queries), [1.0] * len(queries)
         return columns([self._window(query.prefix) for query in queries], lengths, [query.dwell for query in queries], none, one)
 
     def count(self, counted: Columns) -> None:
-        """Count transitions, in order."""
-        count_all(counted, self.events, self.rows, self.statistics)
+        """Count registered transitions, in order."""
+        count_all(counted, self.counts)
         self.events += len(counted.target)
 
     def popular(self) -> NDArray[np.float32]:
-        """Popularity [height], decayed with a half-life of 2,000 events."""
-        scores = self.statistics.decayed[: self.vocabulary.height, 1] / np.float32(self.statistics.increment[1])
+        """Popularity [height] by row, with a half-life of 2,000 events."""
+        scores = self.statistics.decayed[: self.vocabulary.height, 1] / np.float32(self.statistics.increment[1])  # [height]
         return np.asarray(scores, np.float32)
 
     def head(self, share: float) -> frozenset[str]:
-        """The fewest items that together have this share of the events, which fade with a half-life of 20,000."""
-        counts = self.statistics.decayed[: self.vocabulary.height, 2]
-        order = np.argsort(-counts, kind="stable")
-        reached = np.cumsum(counts[order], dtype=np.float64)
+        """The fewest items that together have this share of the events, which have a half-life of 20,000."""
+        counts = self.statistics.decayed[: self.vocabulary.height, 2]  # [height]
+        order = np.argsort(-counts, kind="stable")  # [height]
+        reached = np.cumsum(counts[order], dtype=np.float64)  # [height]
         size = int(np.searchsorted(reached, share * reached[-1])) + 1 if len(counts) else 0
         return frozenset(self.vocabulary.name(row) for row in order[:size].tolist() if counts[row] > 0)
 
     def reserve(self, height: int) -> None:
-        """Have room for so many rows."""
+        """Grow until there is room for so many rows."""
         while self.capacity < height:
             self._grow()
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything, by name."""
+        """All arrays, by name."""
         height = self.vocabulary.height
         partitions = sorted(self.position)
         numbers = {
@@ -133,7 +158,7 @@ class Memory:
         return numbers | nested(items=text_array(self.vocabulary.items), rows=rows, statistics=statistics)
 
     def restore(self, state: State) -> None:
-        """Become what another was, of the same slots."""
+        """Take the state of another memory with the same number of slots."""
         self.reserve(len(state["rows.used"]))
         self.events, self.evicted = int(state["events"][0]), int(state["evicted"][0])
         self.position = dict(zip(state["partitions"].tolist(), state["offsets"].tolist(), strict=True))
@@ -142,6 +167,7 @@ class Memory:
         copy_rows(self.statistics, Statistics._fields, part(state, "statistics"))
 
     def _fresh(self, batch: Transitions) -> list[int]:
+        """The indices of the transitions that were not applied before; advances the position."""
         fresh, position = [], self.position
         for n, (partition, offset) in enumerate(zip(batch.source_partition, batch.source_offset, strict=True)):
             if offset > position.get(partition, -1):
@@ -150,12 +176,13 @@ class Memory:
         return fresh
 
     def _window(self, prefix: Sequence[str]) -> list[int]:
+        """The rows of the known ones of the last ten items, most recent first, -1 padded."""
         rows = self.vocabulary.rows(prefix[-WINDOW:])
         rows.reverse()
         return rows + PADDING[len(rows)]
 
-    def _forget(self, batch: Transitions, fresh: Sequence[int]) -> None:
-        """Before a batch: make place for its new items by forgetting those unseen for longest, but none of the batch's own."""
+    def _evict(self, batch: Transitions, fresh: Sequence[int]) -> None:
+        """Evict the items unseen for longest, but none of the batch, until there is room for the batch's new ones."""
         vocabulary = self.vocabulary
         if len(vocabulary) + len(fresh) <= self.max_items:
             return
@@ -163,83 +190,76 @@ class Memory:
         needed = len(vocabulary) + sum(vocabulary.row(item) is None for item in items) - self.max_items
         if needed <= 0:
             return
-        last = self.statistics.last[: vocabulary.height].astype(np.int64)
+        last = self.statistics.last[: vocabulary.height].astype(np.int64)  # [height]
         last[last < 0] = np.iinfo(np.int64).max
         last[vocabulary.rows(items)] = np.iinfo(np.int64).max
-        oldest = np.argsort(last, kind="stable")[: max(needed, self.max_items // FORGOTTEN_AT_ONCE)]
+        oldest = np.argsort(last, kind="stable")[: max(needed, self.max_items // EVICTED_AT_ONCE)]  # [E]
         oldest = oldest[last[oldest] < np.iinfo(np.int64).max]
-        gone = np.zeros(self.capacity, np.bool_)
+        gone = np.zeros(self.capacity, np.bool_)  # [capacity]
         gone[oldest] = True
-        forget_items(self.rows, gone)
+        evict_items(self.rows, gone)
         for name, array in zip(Statistics._fields, self.statistics, strict=True):
             if name != "increment":
                 array[gone] = -1 if name == "last" else 0
         vocabulary.remove(oldest.tolist())
         self.evicted += len(oldest)
-        self._on_forget(gone)
+        self._on_evict(gone)
 
     def _grow(self) -> None:
-        """Twice the room."""
+        """Double the capacity."""
         more = self.capacity
         self.rows = Rows(*(np.concatenate(pair) for pair in zip(self.rows, new_rows(more, self.slots), strict=True)))
-        fresh, old = new_statistics(more), self.statistics
+        pairs = zip(Statistics._fields, self.statistics, new_statistics(more), strict=True)
         self.statistics = Statistics(
-            *(
-                held if name == "increment" else np.concatenate([held, added])
-                for name, held, added in zip(Statistics._fields, old, fresh, strict=True)
-            )
+            *(old if name == "increment" else np.concatenate([old, added]) for name, old, added in pairs)
         )
         self.capacity += more
         self._on_grow(more)
 
 
 class Remembering:
-    """What any method with a memory tells of it."""
+    """The part of `Recommender` that a memory answers."""
 
     memory: Memory
 
     @property
     def position(self) -> Mapping[int, int]:
-        """Highest source offset applied, per source partition."""
         return self.memory.position
 
     def reposition(self, position: Mapping[int, int]) -> None:
-        """Go on as if these were the highest source offsets applied."""
         self.memory.position = dict(position)
 
     @property
     def vocabulary_size(self) -> int:
-        """Items known."""
         return len(self.memory.vocabulary)
 
     @property
     def evicted_items(self) -> int:
-        """Items forgotten because the vocabulary was full."""
         return self.memory.evicted
 
     def head(self, share: float) -> frozenset[str]:
-        """The fewest items that have this share of the recent interactions: the last 20,000, fading."""
         return self.memory.head(share)
 
 
 def _weakly(method: Callable[..., None]) -> Callable[..., None]:
-    held = WeakMethod(method)
+    """The method, by a weak reference to its object; it does nothing once the object is gone."""
+    reference = WeakMethod(method)
 
     def call(*arguments: Any) -> None:
-        found = held()
-        if found is not None:
-            found(*arguments)
+        target = reference()
+        if target is not None:
+            target(*arguments)
 
     return call
 
 
 def _ignore(*_: Any) -> None:
-    """Nobody keeps more per item."""
+    """No model subscribed."""
 
 
 @njit(**KERNEL)
-def count_all(columns, event, rows, statistics):  # type: ignore[no-untyped-def]
-    """Count transitions without asking for anything."""
+def count_all(columns, counts):  # type: ignore[no-untyped-def]
+    """Count B transitions, in order."""
     for n in range(columns.target.shape[0]):
-        learn_item(rows, columns.window[n], columns.target[n], columns.weight[n])
-        count_item(statistics, columns.target[n], event + n)
+        learn_item(counts.rows, columns.window[n], columns.target[n], columns.weight[n])
+        count_item(counts.statistics, columns.target[n], counts.events + n)

@@ -1,4 +1,4 @@
-"""Why an item is in a ranking: the expert and the item of the prefix that gave the most to its fixed sum."""
+"""The reason for each ranked item: the expert and the item of the prefix that contributed most to its fixed sum."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from models.experts.rows import COOCCURRENCE, MARKOV, RULES
 from models.kernels.numerics import KERNEL, ONE, ZERO, f4
 
 REASONS = ("markov", "rules", "cooccurrence", "repeat")
-"""After these comes the encoder: no expert has anything to say for the item."""
+"""Reasons by number. The next number stands for the encoder: no expert named the item."""
 _MARKOV, _RULES, _COOCCURRENCE, _REPEAT, _ENCODER = range(5)
 
 
 @njit(**KERNEL)
 def explain(window, rows, place_of, items, reasons, because):  # type: ignore[no-untyped-def]
-    """Write a reason and a source row (-1 for none) for each ranked item.
+    """Write a reason and a source row (-1 for none) for each of the N ranked ``items`` int32[N].
 
-    ``window`` int32[10] is the prefix, most recent first, -1 padded; ``place_of`` int32[capacity] is the place in ``items`` of a
-    ranked item, -1 of any other.
+    ``window`` int32[10] has the rows of the prefix, most recent first, -1 padded. ``place_of``
+    int32[capacity] is the index in ``items`` of each ranked item, and -1 for any other. The results go
+    to ``reasons`` int32[N], numbered as `REASONS`, and ``because`` int32[N].
     """
-    most = [ZERO] * items.shape[0]
+    most = [ZERO] * items.shape[0]  # [N]
     for place in range(items.shape[0]):
         reasons[place], because[place] = _ENCODER, -1
     size, norm = 0, ZERO

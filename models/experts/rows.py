@@ -1,17 +1,19 @@
-"""The sparse experts' memory: per item one bounded row of the items seen with it, with a count for each expert.
+"""The sparse experts: each item has one bounded row of the items seen with it, with a count for each expert.
 
-One row serves six experts, so an event touches each of its pairs once. A pair of the item `source` and another item that came
-`recency` steps later or earlier in a session (0: adjacent) adds weight / (1 + recency) to
+One row serves six experts, so an event touches each of its pairs once. A pair of the item `source`
+and another item that came `recency` steps later or earlier in a session (0: adjacent) adds
+weight / (1 + recency) to
 
-- MARKOV: what comes right after `source` (recency 0 only),
-- RULES: what comes within ten steps after it (Kamehkhosh et al., *A comparison of frequent pattern techniques and a deep
-  learning method for session-based recommendation*, 2017: sequential rules),
-- COOCCURRENCE: what comes within ten steps of it, before or after,
-- FAST_RULES, FAST_MARKOV: the same as RULES and MARKOV, forgetting: each adjacent pair makes the row's later increments 1/0.95
-  times as large, which is as if all earlier counts shrank,
-- BACKWARD: what came before it.
+- MARKOV: the other item comes right after `source` (recency 0 only);
+- RULES: it comes within ten steps after `source` (sequential rules: Kamehkhosh et al., *A comparison
+  of frequent pattern techniques and a deep learning method for session-based recommendation*, 2017);
+- COOCCURRENCE: it comes within ten steps of `source`, before or after;
+- FAST_RULES, FAST_MARKOV: as RULES and MARKOV, but older counts fade. Each adjacent pair makes the
+  row's later increments 1/0.95 times as large, which has the effect of shrinking earlier counts;
+- BACKWARD: it comes before `source`.
 
-A full row gives up the slot of the smallest COOCCURRENCE. A slot is 28 bytes, a row of 64 slots 1.8 kB.
+A full row drops the slot with the smallest COOCCURRENCE. A slot is 28 bytes, a row of 64 slots
+1.8 kB.
 """
 
 from __future__ import annotations
@@ -30,29 +32,29 @@ _RESCALE_AT = f4(1e6)
 
 
 class Rows(NamedTuple):
-    """Rows of capacity items with M slots each; arrays that kernels change in place."""
+    """The rows of all items, with M slots each, in arrays that kernels change in place."""
 
     item: Ints  # [capacity, M] the other item of a slot
-    weight: Floats  # [capacity, M, 6]
+    weight: Floats  # [capacity, M, 6] the slot's count for each expert
     total: Floats  # [capacity, 6] sum over the row's slots
     used: Ints  # [capacity] slots in use
-    increment: Floats  # [capacity] what an adjacent pair adds to the fast experts now
+    increment: Floats  # [capacity] what the next adjacent pair adds to the fast experts
 
 
 def new_rows(capacity: int, slots: int) -> Rows:
     """Empty rows."""
     return Rows(
-        np.full((capacity, slots), -1, np.int32),
-        np.zeros((capacity, slots, 6), np.float32),
-        np.zeros((capacity, 6), np.float32),
-        np.zeros(capacity, np.int32),
-        np.ones(capacity, np.float32),
+        np.full((capacity, slots), -1, np.int32),  # [capacity, M]
+        np.zeros((capacity, slots, 6), np.float32),  # [capacity, M, 6]
+        np.zeros((capacity, 6), np.float32),  # [capacity, 6]
+        np.zeros(capacity, np.int32),  # [capacity]
+        np.ones(capacity, np.float32),  # [capacity]
     )
 
 
 @njit(**KERNEL)
 def learn_pair(rows, source, other, recency, forward, weight):  # type: ignore[no-untyped-def]
-    """Count that ``other`` came ``recency`` steps after ``source`` (``forward``), or before it."""
+    """Count in the row of ``source`` that ``other`` came ``recency`` steps after it (``forward``) or before it."""
     slot = _slot(rows, source, other)
     counts, total = rows.weight[source, slot], rows.total[source]
     gain = weight / f4(1 + recency)
@@ -80,7 +82,7 @@ def learn_pair(rows, source, other, recency, forward, weight):  # type: ignore[n
 
 @njit(inline="always", **KERNEL)
 def _slot(rows, source, other):  # type: ignore[no-untyped-def]
-    """The slot of ``other`` in the row of ``source``; makes one where there is none."""
+    """The slot of ``other`` in the row of ``source``; it is made if there is none."""
     items, used = rows.item[source], rows.used[source]
     for slot in range(used):
         if items[slot] == other:
@@ -104,7 +106,7 @@ def _slot(rows, source, other):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def _rescale(rows, source):  # type: ignore[no-untyped-def]
-    """Divide the fast experts' counts by the increment, before they leave single precision."""
+    """Divide the fast experts' counts by the increment, before they exceed single precision."""
     scale = ONE / rows.increment[source]
     for slot in range(rows.used[source]):
         rows.weight[source, slot, FAST_RULES] *= scale
@@ -116,7 +118,7 @@ def _rescale(rows, source):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def learn_item(rows, window, item, weight):  # type: ignore[no-untyped-def]
-    """Count a new interaction with ``item`` after the items of ``window`` (most recent first, -1 padded); no weight, no count."""
+    """Count an interaction with ``item`` after the items of ``window`` int32[10]; a weight of 0 counts nothing."""
     if weight == ZERO:
         return
     for recency in range(window.shape[0]):
@@ -129,8 +131,8 @@ def learn_item(rows, window, item, weight):  # type: ignore[no-untyped-def]
 
 
 @njit(**KERNEL)
-def forget_items(rows, gone):  # type: ignore[no-untyped-def]
-    """Empty the rows of items that are ``gone`` (bool[capacity]) and take their slots out of all other rows."""
+def evict_items(rows, gone):  # type: ignore[no-untyped-def]
+    """Empty the rows marked in ``gone`` bool[capacity], and remove these items from all other rows."""
     for source in range(rows.used.shape[0]):
         if gone[source]:
             rows.used[source] = 0
@@ -153,7 +155,7 @@ def forget_items(rows, gone):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def soften(rows, scale):  # type: ignore[no-untyped-def]
-    """Multiply every count by ``scale``: what a soft reset after a drift does."""
+    """Multiply every count by ``scale``: the experts' part of a soft reset."""
     for source in range(rows.used.shape[0]):
         for expert in range(6):
             rows.total[source, expert] *= scale

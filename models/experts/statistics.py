@@ -1,4 +1,4 @@
-"""What is counted of each item: how often and how recently it was seen."""
+"""Statistics of each item: how often and how recently it was seen."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from numba import njit
 from models.kernels.numerics import KERNEL, ONE, Floats, Ints, f4
 
 HALF_LIVES = (500, 2000, 20_000)
-"""Of the decayed popularities, in events."""
-_GROWTH = np.array([2 ** (1 / half_life) for half_life in HALF_LIVES])
+"""Half-lives of the decayed popularities, in events."""
+_GROWTH = np.array([2 ** (1 / half_life) for half_life in HALF_LIVES])  # [3]
 _RESCALE_AT = 1e30
 
 
 class Statistics(NamedTuple):
-    """Counts per item; arrays that kernels change in place.
+    """Statistics by row, in arrays that kernels change in place.
 
-    A decayed count is kept without touching any other item: instead of shrinking all counts, what one event adds grows.
-    Divide ``decayed`` by ``increment`` to read it.
+    A decayed count touches no other item: instead of shrinking all counts with each event, the
+    increment of an event grows. The decayed popularity is ``decayed`` divided by ``increment``.
     """
 
-    popularity: Floats  # [capacity]
-    decayed: Floats  # [capacity, 3]
-    increment: np.ndarray  # float64[3]
-    first: Ints  # [capacity] number of the event that the item was first seen in
-    last: Ints  # [capacity] and last; -1 for never
+    popularity: Floats  # [capacity] interactions
+    decayed: Floats  # [capacity, 3] interactions that count less as they age, one column per half-life
+    increment: np.ndarray  # float64[3] what the next event adds to `decayed`
+    first: Ints  # [capacity] number of the event in which the item was first seen
+    last: Ints  # [capacity] number of the event in which it was last seen, -1 for never
 
 
 def new_statistics(capacity: int) -> Statistics:
-    """Nothing counted."""
+    """Statistics in which no item was seen."""
     return Statistics(
-        np.zeros(capacity, np.float32),
-        np.zeros((capacity, 3), np.float32),
-        np.ones(3),
-        np.zeros(capacity, np.int32),
-        np.full(capacity, -1, np.int32),
+        np.zeros(capacity, np.float32),  # [capacity]
+        np.zeros((capacity, 3), np.float32),  # [capacity, 3]
+        np.ones(3),  # [3]
+        np.zeros(capacity, np.int32),  # [capacity]
+        np.full(capacity, -1, np.int32),  # [capacity]
     )
 
 

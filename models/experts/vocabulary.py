@@ -1,4 +1,4 @@
-"""The open, bounded vocabulary: an item gets a row at its first sight and loses it when it was unseen for longest."""
+"""The vocabulary: which item has which row of the arrays. Items are added at first sight and can be removed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 class Vocabulary:
-    """Items by row and rows by item. Rows are given in order; what was given up is given again before new ones."""
+    """Items by row and rows by item. A new item gets a free row of a removed item, or else the next row."""
 
     def __init__(self) -> None:
         self.items: list[str | None] = []
@@ -18,15 +18,15 @@ class Vocabulary:
 
     @property
     def height(self) -> int:
-        """Rows ever given: every known item's is below."""
+        """The number of rows ever used: every row of an item is below it."""
         return len(self.items)
 
     def row(self, item: str) -> int | None:
-        """The item's row, if it is known."""
+        """The row of an item; ``None`` if the item is unknown."""
         return self._rows.get(item)
 
     def rows(self, items: Iterable[str]) -> list[int]:
-        """The rows of those items that are known, in order."""
+        """The rows of the known ones of these items, in order."""
         known = self._rows
         return [known[item] for item in items if item in known]
 
@@ -48,13 +48,13 @@ class Vocabulary:
         return row
 
     def remove(self, rows: Iterable[int]) -> None:
-        """Forget the items of these rows."""
+        """Remove the items of these rows; the rows become free."""
         for row in rows:
             del self._rows[self.name(row)]
             self.items[row] = None
             self.free.append(row)
 
     def restore(self, items: Sequence[str | None], free: Sequence[int]) -> None:
-        """Become what another was."""
+        """Take the items, by row, and free rows of another vocabulary."""
         self.items, self.free = list(items), list(free)
         self._rows = {item: row for row, item in enumerate(items) if item is not None}

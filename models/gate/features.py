@@ -1,7 +1,8 @@
-"""A query's candidates, and what the gate is told of each.
+"""The candidates of one query, and the 36 features by which the gate scores each.
 
-Candidates are the best by the fixed sum of the sparse experts, markov + rules + cooccurrence + 0.2 repeat, and the best of the
-net. Of the prefix the last ten items count, the r-th last with weight 1 / (1 + r) over the sum of these weights.
+Candidates are the best items by the fixed sum of the sparse experts, markov + rules + cooccurrence +
+0.2 repeat, and the best items of the net. The experts use the last ten items of the prefix; the r-th
+last has the weight 1 / (1 + r), divided by the sum of these weights.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ FEATURES = (
     "support", "unique_items", "net_log_probability", "in_session", "is_last", "net_x_length", "rules_x_length",
     "in_session_x_length", "in_net_top", "trend", "fast_minus_rules", "markov_x_total", "bias",
 )  # fmt: skip
-"""The columns. The first 25 go through log(scale * x + shift) * factor."""
+"""Columns of the feature matrix. The first 25 are transformed by log(scale * x + shift) * factor."""
 MOVING = ("fast_rules", "fast_markov", "popularity_500", "popularity_2000", "since_seen", "trend", "fast_minus_rules")
-"""Columns that mean something else once learning has stopped: the frozen profile leaves them out."""
+"""Features whose meaning changes once learning has stopped: a frozen model leaves them out."""
 LOGGED = 25
 (
     _MARKOV, _RULES, _COOCCURRENCE, _FAST_RULES, _FAST_MARKOV, _COSINE, _BACKWARD, _REPEAT, FIXED_SUM,
@@ -35,6 +36,7 @@ LOGGED = 25
 
 
 def _transform() -> tuple[Floats, Floats, Floats]:
+    """Scale, shift and factor [25 each] of the logarithmic features."""
     scale, shift, factor = (np.full(LOGGED, value, np.float32) for value in (1.0, 1.0, 0.5))
     scale[:FIXED_SUM], factor[:FIXED_SUM] = 1e4, 1 / 3
     shift[FIXED_SUM], factor[FIXED_SUM] = 1e-4, 1
@@ -49,76 +51,93 @@ _LEAST_LOG_PROBABILITY = f4(-15)
 _NEVER = f4(1e6)
 
 
+class Session(NamedTuple):
+    """The session of one query."""
+
+    window: Ints  # [10] rows of the last items, most recent first, -1 padded; at least one
+    length: int  # interactions
+    dwell: float  # seconds between the last two interactions, -1 if there are fewer
+    now: int  # number of the next event
+
+
+class QueryScores(NamedTuple):
+    """What the net says of one query."""
+
+    vector: Floats  # [>= 1, d] the query vector first; [0, d] if `logits` already has the score of every item
+    embedding: Floats  # [capacity, d]
+    bias: Floats  # [capacity]
+    logits: Floats  # [capacity]
+    log_norm: float  # log of the sum over all items of e ** logit
+    top: Ints  # [g] rows of the best items, best first
+
+
 class Scratch(NamedTuple):
-    """What kernels note per item while they describe one query; ``tag`` tells which query an entry is of."""
+    """Working memory per item, while one query is described. ``tag`` says which query an item's entries belong to."""
 
     tag: Keys  # [capacity]
     score: Floats  # [capacity, 8] markov, rules, cooccurrence, fast rules, fast markov, cosine, backward, support
     repeat: Floats  # [capacity]
-    times: Ints  # [capacity]
-    position: Ints  # [capacity]
-    row: Ints  # [capacity] the candidate's place in the feature matrix
-    found: Ints  # [capacity]
+    times: Ints  # [capacity] how often the item is in the prefix
+    position: Ints  # [capacity] its last position in the prefix, counted from the end; 0 for none
+    row: Ints  # [capacity] the item's row in the feature matrix, or index in a ranking; -1 for none
+    named: Ints  # [capacity] the items that the experts name
     keys: Keys  # [capacity + 16]
-    query: Keys  # [1] queries described
+    query: Keys  # [1] queries described so far
 
 
 def new_scratch(capacity: int) -> Scratch:
     """Scratch for so many items."""
     return Scratch(
-        np.full(capacity, -1, np.int64),
-        np.zeros((capacity, 8), np.float32),
-        np.zeros(capacity, np.float32),
-        np.zeros(capacity, np.int32),
-        np.zeros(capacity, np.int32),
-        np.full(capacity, -1, np.int32),
-        np.zeros(capacity, np.int32),
-        np.zeros(capacity + 16, np.int64),
-        np.zeros(1, np.int64),
+        np.full(capacity, -1, np.int64),  # [capacity]
+        np.zeros((capacity, 8), np.float32),  # [capacity, 8]
+        np.zeros(capacity, np.float32),  # [capacity]
+        np.zeros(capacity, np.int32),  # [capacity]
+        np.zeros(capacity, np.int32),  # [capacity]
+        np.full(capacity, -1, np.int32),  # [capacity]
+        np.zeros(capacity, np.int32),  # [capacity]
+        np.zeros(capacity + 16, np.int64),  # [capacity + 16]
+        np.zeros(1, np.int64),  # [1]
     )
 
 
 @njit(**KERNEL)
-def describe(  # type: ignore[no-untyped-def]
-    window, length, dwell, now, rows, statistics, logits, log_norm, vector, embedding, bias, net_top, blocked, sparse_limit,
-    scratch, ids, features,
-):  # fmt: skip
-    """Gather one query's candidates into ``ids`` and describe them in ``features`` [<=, 36]; returns how many.
+def describe(session, counts, net, blocked, sparse_limit, scratch, ids, features):  # type: ignore[no-untyped-def]
+    """Write one query's candidates into ``ids`` [N] and their features into ``features`` [N, 36]; returns how many.
 
-    ``window`` int32[10]: the last items, most recent first, -1 padded, at least one. ``length``: interactions in the session.
-    ``dwell``: seconds between the last two of them, -1 for none. ``now``: number of the event to come. ``logits`` float32
-    [capacity], ``log_norm`` and ``net_top`` int32[g] are the net's. ``blocked`` uint8[capacity]: never a candidate. Where the
-    logits hold not every item's score, ``vector`` [1, d] is the query's, and candidates are scored here; else it is empty.
+    ``net`` is a `QueryScores`. ``blocked`` uint8[capacity] marks items that must not be candidates. At
+    most ``sparse_limit`` candidates are the experts', the others are the net's best. If the net has not
+    scored every item, the candidates are scored here.
     """
+    statistics = counts.statistics
     scratch.query[0] += 1
     tag = scratch.query[0]
-    found, unique = expert_scores(window, rows, statistics, scratch, tag)
-    count = _best_by_experts(found, blocked, sparse_limit, scratch, ids)
+    named, unique = expert_scores(session.window, counts, scratch, tag)
+    count = _best_by_experts(named, blocked, sparse_limit, scratch, ids)
     sparse = count
-    for place in range(net_top.shape[0]):
-        x = net_top[place]
+    for place in range(net.top.shape[0]):
+        x = net.top[place]
         if scratch.tag[x] != tag or scratch.row[x] < 0:
             if scratch.tag[x] != tag:
                 _clear(scratch, x, tag)
             scratch.row[x] = count
             ids[count] = x
             count += 1
-    for q in range(count if vector.shape[0] else 0):
-        x, logit = ids[q], bias[ids[q]]
-        for d in range(embedding.shape[1]):
-            logit += vector[0, d] * embedding[x, d]
-        logits[x] = logit
-    net_absent = f4(net_top.shape[0] + 50)
+    for q in range(count if net.vector.shape[0] else 0):
+        x, logit = ids[q], net.bias[ids[q]]
+        for d in range(net.embedding.shape[1]):
+            logit += net.vector[0, d] * net.embedding[x, d]
+        net.logits[x] = logit
+    net_absent = f4(net.top.shape[0] + 50)
     for q in range(count):
         features[q, _NET_RANK] = net_absent
-    for place in range(net_top.shape[0]):
-        features[scratch.row[net_top[place]], _NET_RANK] = f4(1 + place)
-    last = window[0]
+    for place in range(net.top.shape[0]):
+        features[scratch.row[net.top[place]], _NET_RANK] = f4(1 + place)
+    last = session.window[0]
     scale_500, scale_2000 = f4(2 / statistics.increment[0]), f4(1 / statistics.increment[1])
     scale_20000 = f4(1 / statistics.increment[2])
     for q in range(count):
-        x, f = ids[q], features[q]
-        a = scratch.score[x]
+        x, f = ids[q], features[q]  # [36]
+        a = scratch.score[x]  # [8]
         times = scratch.times[x]
         f[_MARKOV], f[_RULES], f[_COOCCURRENCE], f[_FAST_RULES], f[_FAST_MARKOV] = a[0], a[1], a[2], a[3], a[4]
         f[_COSINE] = a[5] / np.sqrt(statistics.popularity[x] + f4(3))
@@ -131,15 +150,15 @@ def describe(  # type: ignore[no-untyped-def]
         if statistics.last[x] < 0:
             f[_SINCE_SEEN], f[_AGE] = _NEVER, ZERO
         else:
-            f[_SINCE_SEEN], f[_AGE] = f4(now - statistics.last[x]), f4(now - statistics.first[x])
-        f[_SESSION_LENGTH] = f4(length)
-        f[_LAST_MARKOV_TOTAL] = rows.total[last, MARKOV]
+            f[_SINCE_SEEN], f[_AGE] = f4(session.now - statistics.last[x]), f4(session.now - statistics.first[x])
+        f[_SESSION_LENGTH] = f4(session.length)
+        f[_LAST_MARKOV_TOTAL] = counts.rows.total[last, MARKOV]
         f[_LAST_POPULARITY] = statistics.popularity[last]
-        f[_DWELL] = dwell + ONE if dwell >= 0 else ZERO
+        f[_DWELL] = session.dwell + ONE if session.dwell >= 0 else ZERO
         f[_SPARSE_RANK] = f4(q + 1) if q < sparse else f4(sparse_limit + 50)
         f[_TIMES_IN_PREFIX], f[_POSITION_FROM_END] = f4(times), f4(scratch.position[x])
         f[_UNIQUE_ITEMS] = f4(unique)
-        f[NET_LOG_PROBABILITY] = max(logits[x] - log_norm, _LEAST_LOG_PROBABILITY) * f4(0.3)
+        f[NET_LOG_PROBABILITY] = max(net.logits[x] - net.log_norm, _LEAST_LOG_PROBABILITY) * f4(0.3)
         f[_IN_SESSION] = ONE if times > 0 else ZERO
         f[_IS_LAST] = ONE if scratch.position[x] == 1 else ZERO
         f[_IN_NET_TOP] = ONE if f[_NET_RANK] < net_absent else ZERO
@@ -161,6 +180,7 @@ def describe(  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def _clear(scratch, x, tag):  # type: ignore[no-untyped-def]
+    """Begin the entries of an item for the query ``tag``."""
     scratch.tag[x] = tag
     for n in range(8):
         scratch.score[x, n] = ZERO
@@ -171,13 +191,17 @@ def _clear(scratch, x, tag):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", **KERNEL)
-def expert_scores(window, rows, statistics, scratch, tag):  # type: ignore[no-untyped-def]
-    """Every expert's score of every item that any of them names; returns how many items, and how many of the prefix differ."""
+def expert_scores(window, counts, scratch, tag):  # type: ignore[no-untyped-def]
+    """Write every expert's score of each item that any of them names into ``scratch``, for the query ``tag``.
+
+    Returns how many items are named, and how many different items are in ``window`` int32[10].
+    """
+    rows, statistics = counts.rows, counts.statistics
     size, norm = 0, ZERO
     while size < window.shape[0] and window[size] >= 0:
         norm += ONE / f4(1 + size)
         size += 1
-    found = 0
+    named = 0
     for recency in range(size):
         source = window[recency]
         share = ONE / f4(1 + recency) / norm
@@ -190,13 +214,13 @@ def expert_scores(window, rows, statistics, scratch, tag):  # type: ignore[no-un
         together = share / (total[COOCCURRENCE] + ONE)
         cosine = share / np.sqrt(statistics.popularity[source] + f4(3))
         backward = share / (total[BACKWARD] + ONE)
-        items, weights = rows.item[source], rows.weight[source]
+        items, weights = rows.item[source], rows.weight[source]  # [M], [M, 6]
         for slot in range(rows.used[source]):
             x, w = items[slot], weights[slot]
             if scratch.tag[x] != tag:
                 _clear(scratch, x, tag)
-                scratch.found[found] = x
-                found += 1
+                scratch.named[named] = x
+                named += 1
             a = scratch.score[x]
             a[0] += markov * w[MARKOV]
             a[1] += rules * w[RULES]
@@ -208,8 +232,8 @@ def expert_scores(window, rows, statistics, scratch, tag):  # type: ignore[no-un
             a[7] += ONE
         if scratch.tag[source] != tag:
             _clear(scratch, source, tag)
-            scratch.found[found] = source
-            found += 1
+            scratch.named[named] = source
+            named += 1
     unique = 0
     for recency in range(size - 1, -1, -1):
         x = window[recency]
@@ -218,15 +242,15 @@ def expert_scores(window, rows, statistics, scratch, tag):  # type: ignore[no-un
         scratch.repeat[x] += ONE / f4(1 + recency) / norm
         scratch.times[x] += 1
         scratch.position[x] = i4(recency + 1)
-    return found, unique
+    return named, unique
 
 
 @njit(inline="always", **KERNEL)
-def _best_by_experts(found, blocked, limit, scratch, ids):  # type: ignore[no-untyped-def]
-    """The first candidates: the best by the fixed sum, best first."""
+def _best_by_experts(named, blocked, limit, scratch, ids):  # type: ignore[no-untyped-def]
+    """Write the best of the named items by the fixed sum into ``ids``, best first; returns how many."""
     keys, n = scratch.keys, 0
-    for m in range(found):
-        x = scratch.found[m]
+    for m in range(named):
+        x = scratch.named[m]
         if not blocked[x]:
             a = scratch.score[x]
             keys[n] = descending(a[0] + a[1] + a[2] + _REPEAT_SHARE * scratch.repeat[x], x)

@@ -1,31 +1,68 @@
-"""The ring of queries that the gate learns from: stored once their answer came, and replayed."""
+"""The ring of queries that the gate learns from: a query is stored once its answer is known, and replayed later."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numba import njit
 
+from models.gate.batch import F
 from models.kernels.numerics import KERNEL, ZERO, Floats, Ints, below, descending, index_of, select
 
 
 class Ring(NamedTuple):
-    """The last queries with an answer: the features of some candidates, the answer among them."""
+    """The last queries whose answer was among their candidates, each with the features of some candidates."""
 
     features: Floats  # [size, kept, F]
-    candidates: Ints  # [size] how many candidates a query has
-    answer: Ints  # [size] which of them came
+    candidates: Ints  # [size] how many candidates the query has
+    answer: Ints  # [size] index of the answer among them
     weight: Floats  # [size] of the transition
 
 
+class Replayed(NamedTuple):
+    """Queries to learn from: Q queries with R candidates in all, one query after the other."""
+
+    features: Floats  # [R, F]
+    candidates: Ints  # [Q] how many candidates each query has
+    answers: Ints  # [Q] index of the answer among them
+    weights: Floats  # [Q]
+
+
+def new_ring(size: int, kept: int) -> Ring:
+    """An empty ring of so many queries with at most ``kept`` candidates each."""
+    return Ring(
+        np.zeros((size, kept, F), np.float32),  # [size, kept, F]
+        np.zeros(size, np.int32),  # [size]
+        np.zeros(size, np.int32),  # [size]
+        np.zeros(size, np.float32),  # [size]
+    )
+
+
+def new_replayed(queries: int, kept: int) -> Replayed:
+    """Room for so many queries with at most ``kept`` candidates each."""
+    return Replayed(
+        np.zeros((queries * kept, F), np.float32),  # [R, F]
+        np.zeros(queries, np.int32),  # [Q]
+        np.zeros(queries, np.int32),  # [Q]
+        np.zeros(queries, np.float32),  # [Q]
+    )
+
+
 @njit(**KERNEL)
-def keep(ring, stored, features, scores, answers, starts, weights, at_random, random, keys):  # type: ignore[no-untyped-def]
-    """See `Gate.keep`."""
+def keep(ring, stored, candidates, scores, weights, at_random, random, keys):  # type: ignore[no-untyped-def]
+    """Store queries with a weight whose answer is among their kept candidates; returns how many.
+
+    ``candidates`` is a `Candidates` of A queries, ``scores`` [N] are theirs, ``weights`` [A] those of the
+    transitions. The kept candidates are the best by score, and ``at_random`` others. ``stored`` is the
+    number of queries stored before, ``keys`` is scratch.
+    """
     size, kept = ring.features.shape[0], ring.features.shape[1]
     added = 0
-    for b in range(answers.shape[0]):
-        start, n = starts[b], starts[b + 1] - starts[b]
-        if answers[b] < 0 or weights[b] <= ZERO:
+    for b in range(candidates.answers.shape[0]):
+        start, n = candidates.starts[b], candidates.starts[b + 1] - candidates.starts[b]
+        answer = candidates.answers[b]
+        if answer < 0 or weights[b] <= ZERO:
             continue
         for q in range(n):
             keys[q] = descending(scores[start + q], q)
@@ -37,7 +74,7 @@ def keep(ring, stored, features, scores, answers, starts, weights, at_random, ra
             keys[m], keys[other] = keys[other], keys[m]
         place = -1
         for m in range(count):
-            if index_of(keys[m]) == answers[b]:
+            if index_of(keys[m]) == answer:
                 place = m
         if place < 0:
             continue
@@ -45,27 +82,30 @@ def keep(ring, stored, features, scores, answers, starts, weights, at_random, ra
         ring.candidates[slot], ring.answer[slot], ring.weight[slot] = count, place, weights[b]
         for m in range(count):
             q = start + index_of(keys[m])
-            for column in range(features.shape[1]):
-                ring.features[slot, m, column] = features[q, column]
+            for column in range(candidates.features.shape[1]):
+                ring.features[slot, m, column] = candidates.features[q, column]
         added += 1
     return added
 
 
 @njit(**KERNEL)
-def gather(ring, stored, fresh, replayed, random, x, counts, answers, weights):  # type: ignore[no-untyped-def]
-    """Copy the last ``fresh`` queries and ``replayed`` others, drawn from all in the ring; returns queries and rows."""
+def gather(ring, stored, fresh, replayed, random, batch):  # type: ignore[no-untyped-def]
+    """Copy the last ``fresh`` queries, and ``replayed`` drawn from the whole ring, into ``batch``; returns Q and R.
+
+    ``batch`` is a `Replayed`; copying stops when it is full.
+    """
     size = ring.answer.shape[0]
     oldest = max(0, stored - size)
     queries, rows = 0, 0
     for j in range(fresh + replayed):
-        if queries == counts.shape[0]:
+        if queries == batch.candidates.shape[0]:
             break
         slot = (stored - 1 - j if j < fresh else oldest + below(random, stored - oldest)) % size
         n = ring.candidates[slot]
         for q in range(n):
-            for column in range(x.shape[1]):
-                x[rows + q, column] = ring.features[slot, q, column]
-        counts[queries], answers[queries], weights[queries] = n, ring.answer[slot], ring.weight[slot]
+            for column in range(batch.features.shape[1]):
+                batch.features[rows + q, column] = ring.features[slot, q, column]
+        batch.candidates[queries], batch.answers[queries], batch.weights[queries] = n, ring.answer[slot], ring.weight[slot]
         queries += 1
         rows += n
     return queries, rows

@@ -1,6 +1,7 @@
-"""Matrix products through PyTorch's BLAS, on numpy arrays, into arrays that are there already.
+"""Matrix products of numpy arrays by PyTorch's BLAS, written into existing arrays.
 
-numpy's own BLAS slows down on the tall, narrow products that we have, and takes every core, whatever PyTorch was told.
+numpy's own BLAS is slow on the tall, narrow products of this model, and it uses every core whatever
+number of threads PyTorch is set to.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from models.kernels.numerics import Floats
 
 
 def multiply(a: Floats, b: Floats, out: Floats) -> Floats:
-    """out = a @ b, of matrices."""
+    """out = a @ b of two matrices; returns ``out``."""
     torch.mm(torch.from_numpy(a), torch.from_numpy(b), out=torch.from_numpy(out))
     return out
 
 
 def add_product(a: Floats, b: Floats, out: Floats) -> Floats:
-    """out += a @ b, of a matrix and a matrix or a vector."""
+    """out += a @ b of a matrix and a matrix or vector; returns ``out``."""
     into = torch.from_numpy(out)
     if b.ndim == 1:
         into.addmv_(torch.from_numpy(a), torch.from_numpy(b))

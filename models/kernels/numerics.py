@@ -1,7 +1,8 @@
 """Small numeric kernels in single precision: exp, log, selection, sorting, random numbers.
 
-numba has no vectorised exp and log of its own, so these are polynomials that LLVM vectorises (relative error below 2e-5).
-Every constant is a float32: numba widens a literal, or an int32 times a float32, to float64, and half of the speed is gone.
+numba has no vectorised exp and log, so these are polynomials that LLVM vectorises (relative error
+below 2e-5). Every constant is a float32: numba widens a literal, or the product of an int32 and a
+float32, to float64, which halves the speed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Ints = NDArray[np.int32]
 Keys = NDArray[np.int64]
 
 KERNEL: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True, "error_model": "numpy", "boundscheck": False}
-"""Options of every kernel. With ``fastmath`` no NaN or infinity may come in: an absent score is -1e9, not -inf."""
+"""Options of every kernel. ``fastmath`` assumes that inputs are finite: an absent score is -1e9, not -inf."""
 
 f4, i4 = np.float32, np.int32
 ZERO, ONE = f4(0), f4(1)
@@ -28,6 +29,8 @@ _INSERTION = 16
 
 
 def _bits_(typing: Any, value: Any) -> Any:
+    """Compile to: the bits of a float32 as an int32."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.IntType(32))
 
@@ -35,6 +38,8 @@ def _bits_(typing: Any, value: Any) -> Any:
 
 
 def _from_bits_(typing: Any, value: Any) -> Any:
+    """Compile to: the float32 that has the bits of an int32."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
 
@@ -47,7 +52,7 @@ _from_bits: Any = intrinsic(_from_bits_)
 
 @njit(inline="always", **KERNEL)
 def exp(x):  # type: ignore[no-untyped-def]
-    """e ** x for |x| <= 80, beyond which x is cut."""
+    """e ** x; x is clipped to [-80, 80]."""
     t = max(min(x, f4(80)), f4(-80)) * _LOG2_E
     n = i4(t + f4(126.5)) - i4(126)
     f = t - f4(n)
@@ -61,7 +66,7 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def log(x):  # type: ignore[no-untyped-def]
-    """Natural logarithm of a positive, normal number."""
+    """Natural logarithm of a positive number that is not denormal."""
     bits = _bits(x)
     exponent = f4(i4(bits >> 23) - i4(127))
     mantissa = _from_bits(i4(i4(bits & 0x7FFFFF) | i4(0x3F800000)))
@@ -85,7 +90,10 @@ def tanh(x):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def descending(score, index):  # type: ignore[no-untyped-def]
-    """A key whose ascending order is that of descending scores, equal ones by ascending index; the index is its low half."""
+    """An int64 key that sorts by descending score, then by ascending index.
+
+    The index is the lower half of the key: see `index_of`.
+    """
     bits = _bits(score)
     if bits < 0:
         bits = i4(bits ^ i4(0x7FFFFFFF))
@@ -94,13 +102,13 @@ def descending(score, index):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def index_of(key):  # type: ignore[no-untyped-def]
-    """The index in a key of `descending`."""
+    """The index that `descending` put into a key."""
     return key & 0x7FFFFFFF
 
 
 @njit(**KERNEL)
 def select(keys, n, k):  # type: ignore[no-untyped-def]
-    """Move the k smallest of the first n keys to the front, in no order (Hoare's quickselect)."""
+    """Move the k smallest of the first n keys to the front, unordered (Hoare's quickselect)."""
     low, high = 0, n - 1
     while high - low > _INSERTION:
         a, b, c = keys[low], keys[(low + high) >> 1], keys[high]
@@ -126,7 +134,7 @@ def select(keys, n, k):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def sort(keys, n):  # type: ignore[no-untyped-def]
-    """Sort the first n keys, ascending."""
+    """Sort the first n keys in ascending order."""
     stack = np.empty(128, np.int64)
     stack[0], stack[1], depth = 0, n - 1, 2
     while depth:
@@ -165,7 +173,10 @@ def _insertion_sort(keys, low, high):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def below(random, n):  # type: ignore[no-untyped-def]
-    """A random integer in [0, n). ``random`` is uint64[1], not zero (Marsaglia's xorshift64, 2003)."""
+    """A random integer in [0, n); advances ``random``, a uint64[1] that is not zero.
+
+    The generator is Marsaglia's xorshift64 (2003).
+    """
     x = random[0]
     x ^= x << np.uint64(13)
     x ^= x >> np.uint64(7)

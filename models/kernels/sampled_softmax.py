@@ -1,34 +1,72 @@
-"""The net's loss: a softmax over the step's targets and shared negatives, corrected for how likely each was drawn.
+"""The net's loss: a softmax over a step's targets and shared negatives, corrected for how likely each was drawn.
 
-logQ correction: Bengio and Senecal, *Adaptive importance sampling to accelerate training of a neural probabilistic language
-model*, 2008, as used by Yi et al., *Sampling-bias-corrected neural modeling for large corpus item recommendations*, RecSys 2019.
+The correction (logQ) is that of Bengio and Senecal, *Adaptive importance sampling to accelerate
+training of a neural probabilistic language model*, 2008, as used by Yi et al., *Sampling-bias-
+corrected neural modeling for large corpus item recommendations*, RecSys 2019.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
-from models.kernels.numerics import KERNEL, ONE, ZERO, below, exp, f4, log
+from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Ints, below, exp, f4, log
+
+
+class TrainingBatch(NamedTuple):
+    """R examples over U distinct items. The first C of these are the candidates of the softmax.
+
+    The arrays are buffers for the largest step, so a step uses the first R, U and C entries of them.
+    """
+
+    examples: Ints  # [R, 6] rows of the last five items, most recent first, -1 padded; then the target
+    weights: Floats  # [R]
+    used: Ints  # [U] rows of the distinct items, the candidates first
+    targets: Ints  # [R] index of the target in `used`
+    places: Ints  # [R, 5] indices of the last five items in `used`, -1 padded
+    shift: Floats  # [C] the bias less the log of the probability of being a candidate
+
+
+class Replay(NamedTuple):
+    """A ring of old examples."""
+
+    examples: Ints  # [size, 6] as in `TrainingBatch`; a target of -1 marks a forgotten example
+    weights: Floats  # [size]
+    stored: int  # examples stored so far; the ring keeps the last `size` of them
+
+
+class Recent(NamedTuple):
+    """A ring of the items of the last events."""
+
+    items: Ints  # [size] rows, -1 for a forgotten item
+    events: int  # events so far
+
+
+class Draws(NamedTuple):
+    """What a step consists of."""
+
+    fresh: int  # new examples, already at the front of the batch
+    replayed: int  # old examples to draw
+    negatives: int  # negative items to draw: half from recent events, half from all items
+    height: int  # rows in use: negatives are drawn from below it
 
 
 @njit(**KERNEL)
-def assemble(  # type: ignore[no-untyped-def]
-    examples, weights, fresh, replayed, old_examples, old_weights, trained, recent, events, height, negatives, items, random,
-    used, targets, places, shift,
-):  # fmt: skip
-    """Draw replayed examples and negatives; returns rows, candidates and items used.
+def assemble(batch, draws, replay, recent, items, random):  # type: ignore[no-untyped-def]
+    """Draw old examples and negatives into ``batch``; returns the sizes R, C and U.
 
-    ``used`` lists items, the candidates first; ``targets`` and ``places`` point into it; ``shift`` is each candidate's bias less
-    the log of how likely it was to be among the candidates.
+    ``items`` is the net's item table; its ``mark`` is -1 everywhere before and after.
     """
-    rows, size = fresh, old_weights.shape[0]
-    for _ in range(replayed):
-        slot = below(random, min(trained, size))
-        if old_examples[slot, old_examples.shape[1] - 1] >= 0:
+    examples, used, fresh, negatives, height = batch.examples, batch.used, draws.fresh, draws.negatives, draws.height
+    rows, size = fresh, replay.weights.shape[0]
+    for _ in range(draws.replayed):
+        slot = below(random, min(replay.stored, size))
+        if replay.examples[slot, replay.examples.shape[1] - 1] >= 0:
             for column in range(examples.shape[1]):
-                examples[rows, column] = old_examples[slot, column]
-            weights[rows] = old_weights[slot]
+                examples[rows, column] = replay.examples[slot, column]
+            batch.weights[rows] = replay.weights[slot]
             rows += 1
     mark, count = items.mark, 0
     last = examples.shape[1] - 1
@@ -38,31 +76,31 @@ def assemble(  # type: ignore[no-untyped-def]
             mark[x] = count
             used[count] = x
             count += 1
-        targets[i] = mark[x]
+        batch.targets[i] = mark[x]
     from_recent = negatives // 2
-    held = min(events, recent.shape[0])
+    events = min(recent.events, recent.items.shape[0])
     for n in range(negatives):
-        x = recent[below(random, held)] if n < from_recent and held > 0 else below(random, height)
+        x = recent.items[below(random, events)] if n < from_recent and events > 0 else below(random, height)
         if x >= 0 and mark[x] < 0:
             mark[x] = count
             used[count] = x
             count += 1
     candidates = count
     for c in range(candidates):
-        share = items.recent[used[c]] / f4(max(held, 1))
+        share = items.recent[used[c]] / f4(max(events, 1))
         expected = f4(from_recent + rows) * share + f4(negatives - from_recent) / f4(max(height, 1))
-        shift[c] = items.bias[used[c]] - log(max(ONE - exp(-expected), f4(1e-6)))
+        batch.shift[c] = items.bias[used[c]] - log(max(ONE - exp(-expected), f4(1e-6)))
     for i in range(rows):
         for r in range(last):
             x = examples[i, r]
             if x < 0:
-                places[i, r] = -1
+                batch.places[i, r] = -1
                 continue
             if mark[x] < 0:
                 mark[x] = count
                 used[count] = x
                 count += 1
-            places[i, r] = mark[x]
+            batch.places[i, r] = mark[x]
     for n in range(count):
         mark[used[n]] = -1
     return rows, candidates, count
@@ -70,7 +108,7 @@ def assemble(  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def take(embedding, used, out):  # type: ignore[no-untyped-def]
-    """out[u] = embedding[used[u]]."""
+    """out[u] = embedding[used[u]], for ``out`` [U, d]."""
     for u in range(out.shape[0]):
         for d in range(out.shape[1]):
             out[u, d] = embedding[used[u], d]
@@ -78,7 +116,10 @@ def take(embedding, used, out):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def softmax(logits, shift, targets, weights, bias_gradient):  # type: ignore[no-untyped-def]
-    """Mean weighted cross-entropy; the logits [R, C], to which ``shift`` is added, become its gradient."""
+    """Mean weighted cross-entropy of R targets among C candidates; the logits [R, C] become its gradient.
+
+    ``shift`` [C] is added to the logits first. The gradient of the bias goes to ``bias_gradient`` [C].
+    """
     bias_gradient[:] = ZERO
     loss, share = ZERO, ONE / f4(logits.shape[0])
     for i in range(logits.shape[0]):

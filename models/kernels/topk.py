@@ -1,60 +1,98 @@
-"""Exact top-K of long score rows, and the log of their softmax's denominator."""
+"""Exact top-k of long rows of scores, and the logarithm of their softmax's denominator."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from models.kernels.numerics import KERNEL, ZERO, descending, exp, f4, index_of, select, sort
+from models.kernels.numerics import KERNEL, ZERO, Floats, Ints, Keys, descending, exp, f4, index_of, select, sort
 
 BLOCK = 16
 ABSENT = f4(-1e9)
-_LEAST = f4(-1e30)
-_THERE = f4(-5e8)
+"""The score of an item that does not exist."""
+_LOWEST = f4(-1e30)
+_LOWEST_PRESENT = f4(-5e8)
+
+
+class Top(NamedTuple):
+    """The best items of B rows of scores, and the softmax norm of each row."""
+
+    items: Ints  # [B, depth] columns of the best scores, best first
+    counts: Ints  # [B] how many of a row's `items` are valid
+    log_norm: Floats  # [B] log of the sum of e ** score over all items
+
+
+class TopScratch(NamedTuple):
+    """Working memory of `top_scores`."""
+
+    block_max: Floats  # [capacity / 16 + 1] the largest score of each block of 16
+    keys: Keys  # [capacity + 16]
+
+
+def new_top(rows: int, depth: int) -> Top:
+    """Allocate a `Top` for the ``depth`` best of each of so many rows."""
+    return Top(
+        np.zeros((rows, depth), np.int32),  # [B, depth]
+        np.zeros(rows, np.int32),  # [B]
+        np.zeros(rows, np.float32),  # [B]
+    )
+
+
+def new_top_scratch(capacity: int, keys: Keys | None = None) -> TopScratch:
+    """Working memory for rows of so many scores; ``keys`` may be shared with other kernels."""
+    return TopScratch(
+        np.zeros(capacity // BLOCK + 1, np.float32),  # [capacity / 16 + 1]
+        np.zeros(capacity + BLOCK, np.int64) if keys is None else keys,  # [capacity + 16]
+    )
 
 
 @njit(**KERNEL)
-def top_scores(scores, bias, n, blocked, any_blocked, k, top, count, log_norm, block_max, keys):  # type: ignore[no-untyped-def]
-    """Add the bias to each row of scores, and find its k best items that are there and not blocked, best first.
+def top_scores(scores, bias, n, blocked, any_blocked, k, top, scratch):  # type: ignore[no-untyped-def]
+    """Add the bias to each row of scores, and write its k best items into ``top``, best first.
 
-    ``scores`` [B, capacity] float32 is changed in place; only its first n columns count, and no item is there whose score is
-    `ABSENT`. ``blocked`` is uint8[capacity], looked at if ``any_blocked``. Results: ``top`` int32[B, >=k], ``count`` int32[B],
-    ``log_norm`` float32[B] over all items. Scratch: ``block_max`` float32[capacity / 16], ``keys`` int64[capacity + 16].
+    ``scores`` float32[B, capacity] is changed in place. Only its first n columns count, and a score
+    of `ABSENT` means that there is no such item. ``blocked`` uint8[capacity] marks items to leave
+    out; it is read only if ``any_blocked``.
 
-    The k-th largest maximum of a block of 16 is a floor under the k-th largest score, so few scores remain to be sorted.
+    The k-th largest maximum of a block of 16 is a lower bound of the k-th largest score, so few
+    scores remain to be sorted.
     """
-    for q in range(count.shape[0]):
-        row = scores[q]
+    for q in range(scores.shape[0]):
+        row = scores[q]  # [capacity]
         blocks = (n + BLOCK - 1) // BLOCK
         for x in range(n):
             row[x] = row[x] + bias[x]
         for x in range(n, min(blocks * BLOCK, row.shape[0])):
             row[x] = ABSENT
-        largest = _LEAST
+        largest = _LOWEST
         for block in range(blocks):
-            best, start = _LEAST, block * BLOCK
+            best, start = _LOWEST, block * BLOCK
             for x in range(BLOCK):
                 best = max(best, row[start + x])
-            block_max[block] = best
+            scratch.block_max[block] = best
             largest = max(largest, best)
         total = ZERO
         for x in range(n):
             total += exp(row[x] - largest)
-        log_norm[q] = largest + f4(np.log(total)) if n else ZERO
-        count[q] = _best(row, n, blocks, blocked, any_blocked, k, top[q], block_max, keys)
+        top.log_norm[q] = largest + f4(np.log(total)) if n else ZERO
+        top.counts[q] = _best(row, n, blocked, any_blocked, k, top.items[q], scratch)
 
 
 @njit(inline="always", **KERNEL)
-def _best(row, n, blocks, blocked, any_blocked, k, top, block_max, keys):  # type: ignore[no-untyped-def]
-    wanted = min(k, n)
-    if any_blocked:  # blocks whose best item is blocked are measured again
+def _best(row, n, blocked, any_blocked, k, best_items, scratch):  # type: ignore[no-untyped-def]
+    """Write the k best items of one row; returns how many there are."""
+    block_max, keys = scratch.block_max, scratch.keys
+    wanted, blocks = min(k, n), (n + BLOCK - 1) // BLOCK
+    if any_blocked:  # the maximum of a block may belong to a blocked item: compute it without those
         for block in range(blocks):
-            best = _LEAST
+            best = _LOWEST
             for x in range(block * BLOCK, min(block * BLOCK + BLOCK, n)):
                 if not blocked[x]:
                     best = max(best, row[x])
             block_max[block] = best
-    floor = _THERE
+    floor = _LOWEST_PRESENT
     if blocks > wanted:
         for block in range(blocks):
             keys[block] = descending(block_max[block], block)
@@ -62,18 +100,18 @@ def _best(row, n, blocks, blocked, any_blocked, k, top, block_max, keys):  # typ
         floor = block_max[index_of(keys[0])]
         for place in range(1, wanted):
             floor = min(floor, block_max[index_of(keys[place])])
-        floor = max(floor, _THERE)
-    found = 0
+        floor = max(floor, _LOWEST_PRESENT)
+    size = 0
     for block in range(blocks):
         if block_max[block] >= floor:
             for x in range(block * BLOCK, min(block * BLOCK + BLOCK, n)):
                 if row[x] >= floor and not (any_blocked and blocked[x]):
-                    keys[found] = descending(row[x], x)
-                    found += 1
-    if found > wanted:
-        select(keys, found, wanted)
-        found = wanted
-    sort(keys, found)
-    for place in range(found):
-        top[place] = index_of(keys[place])
-    return found
+                    keys[size] = descending(row[x], x)
+                    size += 1
+    if size > wanted:
+        select(keys, size, wanted)
+        size = wanted
+    sort(keys, size)
+    for place in range(size):
+        best_items[place] = index_of(keys[place])
+    return size

@@ -1,4 +1,4 @@
-"""The guard of online training: whether what learns still does better than knowing nothing."""
+"""The guard of online training: it detects that a model predicts worse than a uniform guess."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ SUSPECT = 4.0
 
 
 class Guard:
-    """Follows the excess of a softmax's loss over that of a guess among its candidates, in nats per example.
+    """Follows the excess of a softmax's loss over that of a uniform guess among its candidates, in nats per example.
 
-    What has learned anything lies below 0. ``diverged`` once the mean over some 50 steps is above 2, or a parameter is not
-    finite; it stays so until `reset`. A step that had to be skipped counts as 10 nats.
+    A model that has learned anything has an excess below 0. Training has ``diverged`` once the mean
+    over some 50 steps is above 2, or a parameter is not finite. It stays so until `reset`. A skipped
+    step counts as 10 nats.
     """
 
     def __init__(self) -> None:
@@ -27,33 +28,33 @@ class Guard:
 
     @property
     def diverged(self) -> bool:
-        """Whether the parameters are to be given up."""
+        """Whether the parameters must be given up."""
         return self._broken or self._level > MOST_EXCESS
 
     @property
     def healthy(self) -> bool:
-        """Whether the parameters may be kept to go back to: neither of late nor just now far worse than a guess."""
+        """Whether the parameters are worth a snapshot: neither their mean excess nor the last one is high."""
         return not self._broken and self._level < MOST_HEALTHY and self._last < SUSPECT
 
     def step(self, loss: float, weight: float, candidates: float) -> None:
-        """A step was taken with this loss, of examples of this mean weight, each among so many candidates."""
+        """Record a step: its mean loss, the mean weight of its examples, and how many candidates each had."""
         self._add(loss / max(weight, 1e-6) - math.log(max(candidates, 1.0)))
 
     def skip(self, *parameters: NDArray[np.float32]) -> None:
-        """A step was left out because its loss or gradient was not finite, perhaps as one of these parameters is not."""
+        """Record a step that was skipped because its loss or gradient was not finite; check these parameters."""
         self._broken = not all(finite(array) for array in parameters)
         self._add(WORST)
 
     def reset(self) -> None:
-        """Good parameters have been put in place."""
+        """Start again with good parameters."""
         self._level, self._last, self._broken = BEST, BEST, False
 
     def state(self) -> NDArray[np.float64]:
-        """Everything that changes."""
+        """All state, float64[2]."""
         return np.array([self._level, self._broken], np.float64)
 
     def restore(self, state: NDArray[Any] | None) -> None:
-        """Become what another was; older snapshots have no guard."""
+        """Take the state of another guard; ``None`` comes from older snapshots, which have none."""
         self._last = BEST
         self._level, self._broken = (BEST, False) if state is None else (float(state[0]), bool(state[1]))
 
@@ -63,11 +64,14 @@ class Guard:
 
 
 def finite(array: NDArray[Any]) -> bool:
-    """Whether every number is."""
+    """Whether every number in the array is finite."""
     return bool(np.isfinite(array).all())
 
 
 def norm(array: NDArray[np.float32]) -> float:
-    """The Euclidean norm; not finite where a number, or the sum of their squares, is not. Half as dear as `finite`."""
+    """The Euclidean norm, at half the cost of `finite`.
+
+    It is not finite where a number, or the sum of the squares, is not finite.
+    """
     flat = array.reshape(-1)
     return math.sqrt(float(flat @ flat))

@@ -1,4 +1,4 @@
-"""What a model with a net tells its followers, takes from its learner, and goes back to when training went wrong."""
+"""The parameters of a model with a net: how a learner publishes them, a follower applies them, and both roll back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from models.state import State, part, texts
 
 
 class Trained(Remembering):
-    """The part of `Recommender` about parameters. Counts are no parameters: every replica has them from the log."""
+    """The part of `Recommender` that concerns parameters.
+
+    Counts are not parameters: every replica derives them from the log.
+    """
 
     net: Net
     steps: int
@@ -22,59 +25,54 @@ class Trained(Remembering):
 
     @property
     def diverged(self) -> bool:
-        """Whether the parameters are to be given up."""
         return any(guard.diverged for guard in self._guards())
 
     @property
     def loss(self) -> float:
-        """Mean training loss per example of the last step, in nats; NaN before the first."""
         return self.net.loss
 
     @property
     def gradient_norm(self) -> float:
-        """Norm of the last step's gradient of the items' embeddings; NaN before the first."""
         return self.net.gradient_norm
 
     @property
     def healthy(self) -> bool:
-        """Whether the parameters may be kept, to go back to."""
         return all(guard.healthy for guard in self._guards())
 
     def changes(self, since: int) -> tuple[Parameters, int]:
-        """Copies of the rows that changed since a mark, and of all blocks; the next mark. Mark 0 is before everything."""
         net, items = self.net, self.memory.vocabulary.items
-        rows = np.flatnonzero(net.touched[: len(items)] > since)
+        rows = np.flatnonzero(net.touched[: len(items)] > since)  # [N]
         rows = rows[[items[row] is not None for row in rows.tolist()]]
-        values = np.concatenate([net.items.embedding[rows], net.items.bias[rows, None]], axis=1)
+        values = np.concatenate([net.items.embedding[rows], net.items.bias[rows, None]], axis=1)  # [N, d + 1]
         blocks = {name: block.copy() for name, block in self._blocks().items()}
         return Parameters(self.steps, self.drifts, [str(items[row]) for row in rows.tolist()], values, blocks), net.clock
 
     def apply(self, parameters: Parameters) -> None:
-        """Take a learner's parameters; items that are not known here are passed over. Raises ``ValueError`` for other shapes."""
         blocks = {name: block for name, block in self._blocks().items() if name in parameters.blocks}
-        if any(len(parameters.blocks[name]) != len(block) for name, block in blocks.items()):
-            raise ValueError("a block of another size")
-        if parameters.items and parameters.rows.shape != (len(parameters.items), D + 1):
-            raise ValueError("rows of another size")
+        for name, block in blocks.items():
+            if len(parameters.blocks[name]) != len(block):
+                raise ValueError(f"block {name} has {len(parameters.blocks[name])} values, this model needs {len(block)}")
+        expected = (len(parameters.items), D + 1)
+        if parameters.items and parameters.rows.shape != expected:
+            raise ValueError(f"rows have the shape {parameters.rows.shape}, this model needs {expected}")
         rows = [self.memory.vocabulary.row(item) for item in parameters.items]
         known = [place for place, row in enumerate(rows) if row is not None]
         if known:
-            to, values = [row for row in rows if row is not None], parameters.rows[known]
+            to, values = [row for row in rows if row is not None], parameters.rows[known]  # [K], [K, d + 1]
             self.net.items.embedding[to], self.net.items.bias[to] = values[:, :D], values[:, D]
         for name, block in blocks.items():
             block[:] = parameters.blocks[name]
         self.steps, self.drifts = parameters.steps, parameters.drifts
 
     def rollback(self, good: State) -> None:
-        """Take the parameters of an earlier state of such a model; position and counts stay, later items begin anew."""
-        then = {item: row for row, item in enumerate(texts(part(good, "memory.items"))) if item is not None}
-        pairs = [(row, then.get(item, -1)) for row, item in enumerate(self.memory.vocabulary.items) if item is not None]
-        self.net.rollback(np.array(pairs, np.int32).reshape(-1, 2), part(good, "net"))
+        earlier = {item: row for row, item in enumerate(texts(part(good, "memory.items"))) if item is not None}
+        pairs = [(row, earlier.get(item, -1)) for row, item in enumerate(self.memory.vocabulary.items) if item is not None]
+        self.net.rollback(np.array(pairs, np.int32).reshape(-1, 2), part(good, "net"))  # [N, 2]
 
     def _guards(self) -> list[Guard]:
-        """What watches the training."""
+        """The guards that watch the training."""
         return [self.net.guard]
 
     def _blocks(self) -> dict[str, Floats]:
-        """What is dense, by name: the arrays themselves."""
+        """The dense parameters by name: the model's own arrays."""
         return self.net.encoder.parameters()

@@ -15,7 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
-from models.snapshot import SnapshotError, manifest, restore, take
+from models.snapshot import SnapshotError, read_header, restore, take
 from serving.commands import CliError
 from serving.groups import refuse_while_live
 from serving.model_file import read_model, write_whole
@@ -90,7 +90,7 @@ def inspect(file: Annotated[Path | None, typer.Argument(help="A file; without on
     if file is not None:
         try:
             data = file.read_bytes()
-            told = manifest(data)
+            told = read_header(data)
             model = restore(data)
         except OSError as error:
             raise CliError(f"{file}: {error.strerror}") from error

@@ -13,7 +13,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from models.recommender import Recommender
-from models.snapshot import Frozen, SnapshotError, config_of, encode, manifest, restore
+from models.snapshot import Frozen, SnapshotError, config_of, encode, read_header, restore
 from streams.delivery.publisher import Publisher
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import bounds, read_range
@@ -62,9 +62,9 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
     for place, snapshot in enumerate(newest_first):
         try:
             data = await asyncio.to_thread(snapshot.load)
-            inner = manifest(data)
-            if (inner.model, inner.config) != (settings.model, config_of(fresh)):
-                raise SnapshotRefused(f"it is of another model, {inner.model} {inner.config}")
+            header = read_header(data)
+            if (header.model, header.config) != (settings.model, config_of(fresh)):
+                raise SnapshotRefused(f"it is of another model, {header.model} {header.config}")
             model = await asyncio.to_thread(restore, data)
         except (SnapshotRefused, SnapshotError) as error:
             refused.append(f"snapshot {snapshot.manifest.snapshot}: {error}")

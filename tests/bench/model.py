@@ -62,7 +62,7 @@ class Stages:
     def __init__(self, model: Hybrid) -> None:
         self.seconds = Counter[str]()
         for owner, name, stage in (
-            (model.memory, "see", "columns"),
+            (model.memory, "register", "columns"),
             (model.net, "queries", "encode"),
             (model.net, "logits", "score"),
             (module, "top_scores", "top"),

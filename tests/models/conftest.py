@@ -1,4 +1,4 @@
-"""Models prepare the thread they live on; here that is the one of every other test."""
+"""Models change settings of the thread that they run on; here that is the thread of all tests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 
 @pytest.fixture(autouse=True)
 def a_models_thread() -> Iterator[None]:
-    """One torch thread, as `warmup` leaves it: with more, some processors add in another order each time.
+    """Use one torch thread, as `warmup` does: with more, some processors add in a different order each time.
 
-    `warmup` also flushes denormals, and Hypothesis rightly refuses to make floats on such a thread.
+    `warmup` also flushes denormals; that is undone, because Hypothesis refuses to make floats on such a
+    thread.
     """
     torch.set_num_threads(1)
     yield

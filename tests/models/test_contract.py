@@ -1,4 +1,4 @@
-"""What every method must do, whatever it is."""
+"""The contract of `Recommender`, tested for every method."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.snapshot import restore, take
 
 STATIC = ("popularity", "decayed_popularity")
 BLIND = (*STATIC, "repeats", "backward")
-"""They cannot see what comes next."""
+"""Methods that cannot predict the next item of the ring."""
 
 
 @pytest.fixture(scope="module", params=list(METHODS))
@@ -27,8 +27,8 @@ def method(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def taught(method: str) -> Recommender:
-    """A model that has seen the ring many times; tests only rank with it."""
+def trained(method: str) -> Recommender:
+    """A model that has learned the ring many times over; tests only rank with it."""
     model = build(method)
     model.warmup()
     learned(model, ring(3000))
@@ -51,15 +51,15 @@ def test_learning_helps(method: str) -> None:
     assert (model.position, model.vocabulary_size) == ({0: 2999}, ITEMS)
 
 
-def test_a_model_that_is_given_up_is_gone_at_once(method: str) -> None:
-    """Large arrays in a cycle wait for a collector that counts objects, not bytes."""
+def test_a_model_without_references_is_freed_at_once(method: str) -> None:
+    """In a reference cycle, large arrays would wait for the garbage collector, which counts objects, not bytes."""
     model = build(method)
     learned(model, ring(64))
-    gone = weakref.ref(model)
+    reference = weakref.ref(model)
     gc.disable()
     try:
         del model
-        assert gone() is None
+        assert reference() is None
     finally:
         gc.enable()
 
@@ -69,16 +69,16 @@ def test_the_same_seed_gives_the_same_rankings(method: str) -> None:
     assert learned(build(method, seed=1), batch) == learned(build(method, seed=1), batch)
 
 
-def test_what_comes_later_changes_no_earlier_ranking(method: str) -> None:
+def test_a_later_transition_changes_no_earlier_ranking(method: str) -> None:
     batch = ring(400)
     whole = learned(build(method), batch)
     assert learned(build(method), batch.take(range(208))) == whole[:208]
     changed = batch.take(range(400))
     changed.item[207] = "i1" if batch.item[207] != "i1" else "i2"
-    assert learned(build(method), changed)[:208] == whole[:208], "within a step too"
+    assert learned(build(method), changed)[:208] == whole[:208], "not even within a step"
 
 
-def test_an_item_that_was_never_seen_is_in_no_ranking(method: str) -> None:
+def test_an_item_is_in_no_ranking_before_its_first_transition(method: str) -> None:
     batch = ring(400)
     for n in range(0, 400, 5):
         batch.item[n] = f"new {n}"
@@ -86,7 +86,7 @@ def test_an_item_that_was_never_seen_is_in_no_ranking(method: str) -> None:
         assert not item.startswith("new") or item not in ranking.items
 
 
-def test_with_items_shuffled_over_events_it_is_no_better_than_a_static_list(method: str) -> None:
+def test_on_shuffled_items_it_is_no_better_than_a_static_list(method: str) -> None:
     rng, batch = random.Random(3), ring(3000)
     rng.shuffle(batch.item)
     for n in range(len(batch)):
@@ -95,21 +95,21 @@ def test_with_items_shuffled_over_events_it_is_no_better_than_a_static_list(meth
     assert recall(rankings[1000:], batch.take(range(1000, 3000))) < 5 / ITEMS + 0.04
 
 
-def test_a_snapshot_goes_on_as_if_nothing_had_been(method: str) -> None:
+def test_a_restored_model_ranks_and_learns_as_the_original(method: str) -> None:
     batch = ring(800)
     model = build(method, seed=2)
     learned(model, batch.take(range(400)))
-    again = restore(take(method, model))
-    assert again is not model
-    assert (again.steps, again.position, again.vocabulary_size) == (model.steps, model.position, model.vocabulary_size)
+    restored = restore(take(method, model))
+    assert restored is not model
+    assert (restored.steps, restored.position, restored.vocabulary_size) == (model.steps, model.position, model.vocabulary_size)
     queries = [Query([f"i{n}", f"i{n + 3}"]) for n in range(20)] + [Query(())]
-    assert again.rank(queries, 20) == model.rank(queries, 20)
+    assert restored.rank(queries, 20) == model.rank(queries, 20)
     rest = batch.take(range(400, 800))
-    assert learned(again, rest) == learned(model, rest)
-    assert take(method, again) == take(method, model), "to the last bit"
+    assert learned(restored, rest) == learned(model, rest)
+    assert take(method, restored) == take(method, model), "bit for bit"
 
 
-def test_a_full_vocabulary_forgets_what_was_unseen_for_longest(method: str) -> None:
+def test_a_full_vocabulary_evicts_the_items_unseen_for_longest(method: str) -> None:
     model = build(method, max_items=64)
     learned(model, ring(300, items=40))
     later = ring(300, first=300, items=60)
@@ -125,10 +125,10 @@ def test_a_full_vocabulary_forgets_what_was_unseen_for_longest(method: str) -> N
     learned(fresh, later)
     if method in ("markov", "rules", "cooccurrence", "fixed_sum"):
         (clean,) = fresh.rank([Query(["later i3"])], 5)
-        assert ranking.scores[:5] == pytest.approx(clean.scores), "no trace of the items whose rows were reused"
+        assert ranking.scores[:5] == pytest.approx(clean.scores), "the items whose rows were reused left no trace"
 
 
-def test_what_was_learned_already_is_skipped(method: str) -> None:
+def test_transitions_that_were_learned_before_are_skipped(method: str) -> None:
     model = build(method)
     learned(model, ring(64))
     before = model.rank([Query(["i3"])], 10)
@@ -137,22 +137,22 @@ def test_what_was_learned_already_is_skipped(method: str) -> None:
 
 
 def test_ranking_changes_nothing(method: str) -> None:
-    asked, silent = build(method), build(method)
-    for step in steps(asked, ring(320)):
-        assert asked.test_then_learn(step) == silent.test_then_learn(step)
-        asked.rank(
+    ranking, silent = build(method), build(method)
+    for step in steps(ranking, ring(320)):
+        assert ranking.test_then_learn(step) == silent.test_then_learn(step)
+        ranking.rank(
             [Query(["i1", "i2"], {"i3"}, per_expert=True), Query([]), Query(["i1", "new"]), Query(["new"])] * 3, 30, {"i4"}
         )
-    assert take(method, asked) == take(method, silent)
+    assert take(method, ranking) == take(method, silent)
 
 
 @pytest.mark.parametrize("k", [1, 10, 58])
-def test_a_ranking_has_k_distinct_allowed_items_by_descending_score(taught: Recommender, method: str, k: int) -> None:
+def test_a_ranking_has_k_distinct_allowed_items_by_descending_score(trained: Recommender, method: str, k: int) -> None:
     category = frozenset({"i3", "i5", "i8", "i40", "i41", "unknown"})
     queries = [Query([f"i{n}", f"i{n + 1}"], frozenset({f"i{n + 2}"})) for n in range(0, 50, 7)]
     queries += [Query([]), Query(["new"]), Query(["i1"], allowed=category), Query([], allowed=category)]
     queries += [Query(["i40"], frozenset({"i40", "i41"}), allowed=category), Query(["i1"], allowed=frozenset())]
-    for query, ranking in zip(queries, taught.rank(queries, k, {"i5", "unknown"}), strict=True):
+    for query, ranking in zip(queries, trained.rank(queries, k, {"i5", "unknown"}), strict=True):
         out = {"i5"} | query.excluded
         among = {f"i{n}" for n in range(ITEMS)} if query.allowed is None else query.allowed - {"unknown"}
         if method == "hybrid" and query.allowed is None:
@@ -164,25 +164,25 @@ def test_a_ranking_has_k_distinct_allowed_items_by_descending_score(taught: Reco
         assert len(ranking.items) == len(ranking.scores) == len(ranking.reasons) == len(ranking.because)
 
 
-def test_what_is_hidden_once_comes_back(taught: Recommender) -> None:
-    before = taught.rank([Query(["i3"])], 60)
-    taught.rank([Query(["i3"], frozenset({"i9"})), Query(["i3"], allowed=frozenset({"i8"}))], 60, {"i4"})
-    assert taught.rank([Query(["i3"])], 60) == before
+def test_an_item_hidden_in_one_call_is_ranked_in_the_next(trained: Recommender) -> None:
+    before = trained.rank([Query(["i3"])], 60)
+    trained.rank([Query(["i3"], frozenset({"i9"})), Query(["i3"], allowed=frozenset({"i8"}))], 60, {"i4"})
+    assert trained.rank([Query(["i3"])], 60) == before
 
 
-def test_whoever_has_no_known_item_gets_what_is_popular(taught: Recommender, method: str) -> None:
-    empty, unknown = taught.rank([Query([]), Query(["never seen"])], 5)
+def test_a_query_without_a_known_item_gets_popular_items(trained: Recommender, method: str) -> None:
+    empty, unknown = trained.rank([Query([]), Query(["never seen"])], 5)
     assert empty.strategy == unknown.strategy == "popularity"
     assert unknown.items[method == "hybrid" :] == empty.items[: 4 if method == "hybrid" else 5]
     assert build(method).rank([Query([])], 5)[0].items == []
     assert build(method).rank([Query(["i1"])], 5)[0].items == (["i1"] if method == "hybrid" else [])
 
 
-def test_a_query_is_ranked_alike_alone_and_among_others(taught: Recommender) -> None:
+def test_a_query_gets_the_same_ranking_alone_and_in_a_batch(trained: Recommender) -> None:
     queries = [Query([f"i{n}", f"i{(n * 7) % ITEMS}"]) for n in range(ITEMS)] * 3
-    together = taught.rank(queries, 20)
+    together = trained.rank(queries, 20)
     for n in (0, 63, 64, 179):
-        (alone,) = taught.rank([queries[n]], 20)
+        (alone,) = trained.rank([queries[n]], 20)
         assert together[n].items == alone.items
 
 
@@ -193,7 +193,7 @@ def test_following_counts_and_does_not_train(method: str) -> None:
     assert model.rank([Query(["i3"])], 1)[0].items
 
 
-def test_a_late_event_trains_nothing_and_is_known(method: str) -> None:
+def test_a_transition_without_weight_trains_nothing_but_its_item_is_known(method: str) -> None:
     model, batch = build(method), ring(64)
     batch.weight = [0.0] * 64
     learned(model, batch)
@@ -201,7 +201,7 @@ def test_a_late_event_trains_nothing_and_is_known(method: str) -> None:
     assert math.isnan(model.loss)
 
 
-def test_there_is_room_for_more_items_than_at_first(method: str) -> None:
+def test_the_arrays_grow_with_the_vocabulary(method: str) -> None:
     model, batch = build(method), ring(0)
     for offset in range(2600):
         batch.append(0, offset, [f"n{offset - 1}"] if offset % 2 else [], f"n{offset}", "view", 1.0, 0)

@@ -1,4 +1,4 @@
-"""What is the hybrid's own; what it has in common with every method is in test_contract.py."""
+"""Behaviour of the hybrid alone; test_contract.py has what it shares with every method."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pytest
 from support.models_streams import ITEMS, learned, recall, ring, steps
 
 from models.drift import PageHinkley
-from models.experts.rows import COOCCURRENCE, MARKOV, forget_items, learn_item, new_rows
+from models.experts.rows import COOCCURRENCE, MARKOV, evict_items, learn_item, new_rows
 from models.hybrid import Hybrid
-from models.kernels.topk import ABSENT, top_scores
+from models.kernels.topk import ABSENT, new_top, new_top_scratch, top_scores
 from models.recommender import Query
 from models.snapshot import restore, take
 from models.transition import Transitions
 
 
 @pytest.fixture(scope="module")
-def taught() -> Hybrid:
-    """A model that has seen the ring many times; tests only rank with it."""
+def trained() -> Hybrid:
+    """A model that has learned the ring many times over; tests only rank with it."""
     model = Hybrid(0)
     learned(model, ring(3000))
     return model
@@ -32,14 +32,14 @@ def taught() -> Hybrid:
     [Hybrid(0, "recency", "fast"), Hybrid(0, frozen=True), Hybrid(0, exact_items=20)],
     ids=["fast", "frozen", "short list"],
 )
-def test_every_kind_of_it_learns_what_comes_next(model: Hybrid) -> None:
+def test_every_variant_learns_to_predict_the_next_item(model: Hybrid) -> None:
     batch = ring(3000)
     rankings = learned(model, batch)
     assert recall(rankings[:300], batch.take(range(300))) < 0.6
     assert recall(rankings[2000:], batch.take(range(2000, 3000))) > 0.7
 
 
-def test_learning_without_the_tested_rankings_is_the_same_learning() -> None:
+def test_learn_and_test_then_learn_take_the_same_step() -> None:
     tested, silent = Hybrid(0), Hybrid(0)
     for step in steps(tested, ring(320)):
         tested.test_then_learn(step)
@@ -51,19 +51,19 @@ def test_another_seed_gives_other_rankings() -> None:
     assert learned(Hybrid(1), ring(400)) != learned(Hybrid(2), ring(400))
 
 
-def test_a_reason_names_an_item_of_the_prefix(taught: Hybrid) -> None:
-    (ranking,) = taught.rank([Query(["i20", "i30"])], 40)
+def test_a_reason_names_an_item_of_the_prefix(trained: Hybrid) -> None:
+    (ranking,) = trained.rank([Query(["i20", "i30"])], 40)
     at = ranking.items.index("i31")
     assert (ranking.reasons[at], ranking.because[at]) == ("markov", "i30")
-    told = set(zip(ranking.reasons, [because is None for because in ranking.because], strict=True))
-    assert all((reason == "gru") == nothing for reason, nothing in told)
+    named = set(zip(ranking.reasons, [because is None for because in ranking.because], strict=True))
+    assert all((reason == "gru") == nothing for reason, nothing in named)
     assert set(ranking.because) <= {None, "i20", "i30"}
 
 
-def test_an_item_whose_first_event_is_not_learned_yet_counts_as_if_it_were(taught: Hybrid) -> None:
+def test_an_item_whose_first_transition_is_not_learned_yet_is_ranked_as_if_it_were(trained: Hybrid) -> None:
     """The ranking for an event comes before its transition is learned."""
-    (before,) = taught.rank([Query(["i3", "i4", "new"])], 20)
-    model, batch = restore(take("hybrid", taught)), Transitions()
+    (before,) = trained.rank([Query(["i3", "i4", "new"])], 20)
+    model, batch = restore(take("hybrid", trained)), Transitions()
     batch.append(0, 3000, ["i3", "i4"], "new", "view", 1.0, 0)
     model.follow(batch)
     (after,) = model.rank([Query(["i3", "i4", "new"])], 20)
@@ -72,42 +72,42 @@ def test_an_item_whose_first_event_is_not_learned_yet_counts_as_if_it_were(taugh
     assert (before.reasons[before.items.index("new")], before.because[before.items.index("new")]) == ("repeat", "new")
 
 
-def test_a_query_of_unknown_items_alone_gets_them_before_what_is_popular(taught: Hybrid) -> None:
-    popular, own = taught.rank([Query([]), Query(["new", "newer", "new"])], 4)
+def test_a_query_of_only_unknown_items_gets_these_before_popular_ones(trained: Hybrid) -> None:
+    popular, own = trained.rank([Query([]), Query(["new", "newer", "new"])], 4)
     assert own.items == ["new", "newer", *popular.items[:2]]
     assert own.because == ["new", "newer", None, None]
     assert own.reasons[:2] == ["repeat"] * 2
     assert own.scores == sorted(own.scores, reverse=True)
 
 
-def test_what_is_not_learned_yet_stays_in_its_own_query_and_can_be_left_out(taught: Hybrid) -> None:
+def test_an_item_that_is_not_learned_yet_is_ranked_for_its_own_query_only_and_can_be_excluded(trained: Hybrid) -> None:
     queries = [
         Query(["i3", "new"]), Query(["i3"]), Query(["i3", "new"], frozenset({"new"})), Query(["i3", "other"]),
         Query(["i3", "new"], allowed=frozenset({"i9", "new"})), Query(["i3", "new"], allowed=frozenset({"i9"})),
         Query(["new"], frozenset({"new"})), Query(["i3", "new", "i5", "new"]),
     ]  # fmt: skip
-    together = taught.rank(queries, 70)
+    together = trained.rank(queries, 70)
     for query, ranking in zip(queries, together, strict=True):
-        may = "new" in query.prefix and "new" not in query.excluded and (query.allowed is None or "new" in query.allowed)
-        assert ("new" in ranking.items) == may
+        expected = "new" in query.prefix and "new" not in query.excluded and (query.allowed is None or "new" in query.allowed)
+        assert ("new" in ranking.items) == expected
         assert ("other" in ranking.items) == ("other" in query.prefix)
-        (alone,) = taught.rank([query], 70)
+        (alone,) = trained.rank([query], 70)
         assert alone.items[:20] == ranking.items[:20]
-    assert not any("new" in ranking.items for ranking in taught.rank(queries, 70, {"new"}))
-    assert taught.vocabulary_size == ITEMS
+    assert not any("new" in ranking.items for ranking in trained.rank(queries, 70, {"new"}))
+    assert trained.vocabulary_size == ITEMS
 
 
-def test_more_unknown_items_than_there_is_room_for(taught: Hybrid) -> None:
-    before = taught.rank([Query(["i3"])], 60)
+def test_a_batch_can_have_more_unknown_items_than_there_are_free_rows(trained: Hybrid) -> None:
+    before = trained.rank([Query(["i3"])], 60)
     queries = [Query(["i3", *(f"new {n} {m}" for m in range(8))]) for n in range(200)]
-    assert taught.memory.capacity < 1600
-    for n, ranking in enumerate(taught.rank(queries, 10)):
+    assert trained.memory.capacity < 1600
+    for n, ranking in enumerate(trained.rank(queries, 10)):
         assert all(item.startswith(("i", f"new {n} ")) for item in ranking.items)
-    assert taught.rank([Query(["i3"])], 60) == before
+    assert trained.rank([Query(["i3"])], 60) == before
 
 
-def test_a_heavier_event_type_teaches_more() -> None:
-    """Of two items that follow equally often, the one that was bought comes first."""
+def test_an_event_type_with_more_weight_counts_more() -> None:
+    """Of two items that follow equally often, the one that was bought ranks first."""
     model, batch, rng = Hybrid(0), Transitions(), random.Random(0)
     for offset in range(0, 1200, 2):
         bought = rng.random() < 0.5
@@ -119,7 +119,7 @@ def test_a_heavier_event_type_teaches_more() -> None:
     assert ranking.items == ["bought", "viewed"]
 
 
-def test_after_a_sudden_change_it_resets_softly_once_and_recovers_sooner() -> None:
+def test_after_a_sudden_change_one_soft_reset_speeds_up_recovery() -> None:
     before, after = ring(4000), ring(3000, seed=1, first=4000)
     order = list(range(ITEMS))
     random.Random(5).shuffle(order)
@@ -132,22 +132,22 @@ def test_after_a_sudden_change_it_resets_softly_once_and_recovers_sooner() -> No
         learned(each, before)
         assert each.drifts == 0
     half = after.take(range(1500))
-    found, other = recall(learned(model, half), half, 20), recall(learned(stubborn, half), half, 20)
+    with_reset, without = recall(learned(model, half), half, 20), recall(learned(stubborn, half), half, 20)
     assert (model.drifts, stubborn.drifts) == (1, 0)
-    assert found > other
+    assert with_reset > without
 
 
-def test_page_hinkley_hears_a_fall_and_nothing_else() -> None:
+def test_page_hinkley_raises_an_alarm_only_after_a_fall() -> None:
     rng = random.Random(0)
     quiet = PageHinkley()
     assert not any(quiet.add(rng.random() < 0.65) for _ in range(50_000))
-    assert not any(quiet.add(rng.random() < 0.9) for _ in range(5_000)), "a rise is no alarm"
+    assert not any(quiet.add(rng.random() < 0.9) for _ in range(5_000)), "a rise raises no alarm"
     alarms = [n for n in range(1000) if quiet.add(rng.random() < 0.2)]
     assert alarms
     assert alarms[0] < 300
 
 
-def test_a_step_whose_loss_is_not_finite_is_left_out_and_counted() -> None:
+def test_a_step_whose_loss_is_not_finite_is_skipped_and_counted() -> None:
     model = Hybrid(0)
     learned(model, ring(320))
     model.net.items.bias[:] = np.nan
@@ -157,36 +157,34 @@ def test_a_step_whose_loss_is_not_finite_is_left_out_and_counted() -> None:
     np.testing.assert_array_equal(model.net.encoder.state()["gru.weights"], weights)
 
 
-def test_a_prefix_is_looked_at_to_its_last_ten_items_and_its_length_counts(taught: Hybrid) -> None:
+def test_a_ranking_depends_on_the_last_ten_items_and_the_session_length(trained: Hybrid) -> None:
     long = [f"i{n}" for n in range(30)]
-    (all_of_it,) = taught.rank([Query(long, length=30)], 20)
-    (its_end,) = taught.rank([Query(long[-10:], length=30)], 20)
-    (short,) = taught.rank([Query(long[-10:], length=10)], 20)
+    (all_of_it,) = trained.rank([Query(long, length=30)], 20)
+    (its_end,) = trained.rank([Query(long[-10:], length=30)], 20)
+    (short,) = trained.rank([Query(long[-10:], length=10)], 20)
     assert all_of_it == its_end
     assert its_end.scores != short.scores
 
 
-def test_the_best_scores_are_those_of_a_full_sort() -> None:
+def test_the_top_scores_are_those_of_a_full_sort() -> None:
     rng = np.random.default_rng(0)
     for known in (0, 1, 15, 16, 17, 300, 1000):
-        logits = rng.integers(-50, 50, (3, 1024)).astype(np.float32) / 10
+        logits = rng.integers(-50, 50, (3, 1024)).astype(np.float32) / 10  # [3, 1024]
         logits[:, 5] = ABSENT
         bias, blocked = rng.normal(0, 1, 1024).astype(np.float32), (rng.random(1024) < 0.3).astype(np.uint8)
         expected = logits + bias
-        top, count, log_norm = np.zeros((3, 40), np.int32), np.zeros(3, np.int32), np.zeros(3, np.float32)
-        top_scores(
-            logits, bias, known, blocked, True, 40, top, count, log_norm, np.zeros(65, np.float32), np.zeros(1040, np.int64)
-        )
+        top = new_top(3, 40)
+        top_scores(logits, bias, known, blocked, True, 40, top, new_top_scratch(1024))
         for q in range(3):
             allowed = np.flatnonzero(blocked[:known] == 0)
             allowed = allowed[allowed != 5]
             best = allowed[np.lexsort((allowed, -expected[q, allowed]))][:40]
-            assert top[q, : count[q]].tolist() == best.tolist()
+            assert top.items[q, : top.counts[q]].tolist() == best.tolist()
             if known:
-                assert log_norm[q] == pytest.approx(float(np.log(np.exp(expected[q, :known]).sum())), rel=1e-4)
+                assert top.log_norm[q] == pytest.approx(float(np.log(np.exp(expected[q, :known]).sum())), rel=1e-4)
 
 
-def test_a_full_row_gives_up_its_least_and_forgetting_leaves_no_trace() -> None:
+def test_a_full_row_drops_its_smallest_slot_and_eviction_leaves_no_trace() -> None:
     rows = new_rows(8, 2)
     for item, times in ((1, 3), (2, 1), (3, 1)):
         for _ in range(times):
@@ -195,7 +193,7 @@ def test_a_full_row_gives_up_its_least_and_forgetting_leaves_no_trace() -> None:
     assert rows.total[0, MARKOV] == rows.weight[0, :, MARKOV].sum() == 4
     gone = np.zeros(8, np.bool_)
     gone[1] = True
-    forget_items(rows, gone)
+    evict_items(rows, gone)
     assert rows.item[0, : rows.used[0]].tolist() == [3]
     assert rows.total[0, COOCCURRENCE] == 1
     assert rows.used[1] == 0
@@ -205,7 +203,6 @@ SIGNATURES = """
 import sys
 from models.hybrid import Hybrid
 from models.recommender import Query
-from models.snapshot import restore, take
 from models.snapshot import restore, take
 from support.models_streams import learned, ring
 
@@ -237,9 +234,9 @@ assert compiled() == before, compiled() - before
 
 
 @pytest.mark.parametrize(("encoder", "profile"), [("gru", "balanced"), ("recency", "fast")])
-def test_nothing_is_compiled_after_the_warm_up(encoder: str, profile: str) -> None:
-    ran = subprocess.run(
+def test_nothing_is_compiled_after_warmup(encoder: str, profile: str) -> None:
+    process = subprocess.run(
         [sys.executable, "-c", SIGNATURES, encoder, profile],
         env={"PYTHONPATH": ".:tests", "PATH": ""}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
+    assert process.returncode == 0, process.stderr

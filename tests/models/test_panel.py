@@ -1,4 +1,4 @@
-"""The experts by themselves: counted like a hybrid's, restored from its snapshot, and able to say why."""
+"""The panel counts like a hybrid, is restored from its snapshot, and gives reasons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.transition import Transitions
 
 
 def walk(count: int, seed: int = 0, begin: int = 0) -> Transitions:
-    """Sessions that mostly go from item n to n + 1."""
+    """Sessions in which item n + 1 mostly follows item n."""
     rng, batch, prefix = random.Random(seed), Transitions(), list[str]()
     for offset in range(begin, begin + count):
         if not prefix or rng.random() < 0.2:
@@ -32,14 +32,14 @@ def parts(batch: Transitions, size: int) -> list[Transitions]:
     return [batch.take(range(begin, min(begin + size, len(batch)))) for begin in range(0, len(batch), size)]
 
 
-def test_it_goes_on_from_a_hybrids_snapshot_as_if_it_had_followed_the_whole_log() -> None:
+def test_a_panel_restored_from_a_hybrids_snapshot_equals_one_that_followed_the_whole_log() -> None:
     log = walk(600)
     hybrid, whole = Hybrid(), Panel()
     for batch in parts(log.take(range(320)), 16):
         hybrid.learn(batch)
     arrays = read(take("hybrid", hybrid))[1]
     panel = Panel.restored(part(arrays, "memory"))
-    for batch in parts(log.take(range(200, 600)), 50):  # what was counted already comes again
+    for batch in parts(log.take(range(200, 600)), 50):  # some of these were counted before
         panel.follow(batch)
     for batch in parts(log, 75):
         whole.follow(batch)
@@ -53,7 +53,7 @@ def test_it_goes_on_from_a_hybrids_snapshot_as_if_it_had_followed_the_whole_log(
         assert (left.reasons[0], left.because[0]) == ("markov", f"i{item}")
 
 
-def test_filters_hold_and_nothing_is_said_of_what_is_not_known() -> None:
+def test_filters_apply_and_an_unknown_item_has_no_ranking() -> None:
     panel = Panel()
     panel.follow(walk(400))
     query = Query(["i3"], frozenset({"i4"}), allowed=frozenset({"i4", "i5", "i6", "never"}))
@@ -66,7 +66,7 @@ def test_filters_hold_and_nothing_is_said_of_what_is_not_known() -> None:
     assert not panel.knows("never")
 
 
-def test_what_is_popular_depends_on_the_half_life() -> None:
+def test_popularity_depends_on_the_half_life() -> None:
     panel, batch = Panel(), Transitions()
     for offset in range(4000):
         batch.append(0, offset, [], "old" if offset < 3000 else "new", "view", 1.0, offset)
@@ -75,7 +75,7 @@ def test_what_is_popular_depends_on_the_half_life() -> None:
     assert panel.popular(Query(()), 2, half_life=20_000).items == ["old", "new"]
 
 
-def test_a_snapshot_with_a_changed_byte_is_not_read() -> None:
+def test_a_snapshot_with_a_changed_byte_is_refused() -> None:
     data = bytearray(take("hybrid", Hybrid()))
     data[-5] ^= 1
     with pytest.raises(SnapshotError):

@@ -1,4 +1,4 @@
-"""A snapshot that is not whole, not ours or not of this version is refused."""
+"""Snapshots that are incomplete, damaged, of another program or of another version are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 from support.models_streams import learned, ring
 
 from models.registry import build
-from models.snapshot import FORMAT, SnapshotError, manifest, restore, take
+from models.snapshot import FORMAT, SnapshotError, read_header, restore, take
 
 SETTINGS = {"encoder": "recency", "profile": "fast", "max_items": 5000}
 
@@ -24,21 +24,21 @@ def data() -> bytes:
     return take("hybrid", model)
 
 
-def test_it_says_what_it_is_of(data: bytes) -> None:
-    told = manifest(data)
-    assert (told.version, told.model) == (1, "hybrid")
-    assert told.config | {"seed": 3, **SETTINGS} == told.config
+def test_the_header_describes_the_model(data: bytes) -> None:
+    header = read_header(data)
+    assert (header.version, header.model) == (1, "hybrid")
+    assert header.config | {"seed": 3, **SETTINGS} == header.config
     assert restore(data).position == {0: 199}
 
 
 def test_safetensors_reads_it(data: bytes, tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "model.safetensors").write_bytes(data)
-    with safe_open(str(tmp_path / "model.safetensors"), "numpy") as found:
-        assert "gate.adam.weights" in set(found.keys())
+    with safe_open(str(tmp_path / "model.safetensors"), "numpy") as file:
+        assert "gate.adam.weights" in set(file.keys())
 
 
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_a_changed_bit_is_found(data: bytes, at: float, bit: int) -> None:
+def test_a_changed_bit_is_detected(data: bytes, at: float, bit: int) -> None:
     changed = bytearray(data)
     changed[int(at * len(data))] ^= 1 << bit
     with pytest.raises(SnapshotError):
@@ -46,27 +46,32 @@ def test_a_changed_bit_is_found(data: bytes, at: float, bit: int) -> None:
 
 
 @given(kept=st.floats(0, 1, exclude_max=True))
-def test_a_cut_one_is_found(data: bytes, kept: float) -> None:
+def test_a_truncated_snapshot_is_refused(data: bytes, kept: float) -> None:
     with pytest.raises(SnapshotError):
         restore(data[: int(kept * len(data))])
 
 
 def with_header(data: bytes, **changes: object) -> bytes:
     length = int.from_bytes(data[:8], "little")
-    told = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][FORMAT])
-    return save(load(data), {FORMAT: json.dumps(told | changes)})
+    fields = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][FORMAT])
+    return save(load(data), {FORMAT: json.dumps(fields | changes)})
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
-    [({"version": 2}, "version 2"), ({"model": "oracle"}, "hash"), ({"config": {}}, "hash"), ({"config": None}, "no snapshot")],
+    ("changes", "message"),
+    [
+        ({"version": 2}, "version 2"),
+        ({"model": "oracle"}, "hash"),
+        ({"config": {}}, "hash"),
+        ({"config": None}, "not a model snapshot"),
+    ],
 )
-def test_another_header_is_refused(data: bytes, changes: dict[str, object], told: str) -> None:
-    with pytest.raises(SnapshotError, match=told):
+def test_a_changed_header_is_refused(data: bytes, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SnapshotError, match=message):
         restore(with_header(data, **changes))
 
 
 @pytest.mark.parametrize("other", [b"", b"{}", b"\x80\x04pickle", b"\xff" * 64, save({}, {"format": "pt"})])
-def test_what_is_no_snapshot_is_refused(other: bytes) -> None:
+def test_other_bytes_are_refused(other: bytes) -> None:
     with pytest.raises(SnapshotError):
         restore(other)

@@ -13,7 +13,7 @@ import msgspec
 from support.models_streams import learned, recall, ring
 
 from models.recommender import Query
-from models.snapshot import manifest, restore
+from models.snapshot import read_header, restore
 from streams.learning.model_log import SnapshotLog
 from streams.sessions.changelog import ours, source_offset
 from streams.sessions.deletion import deleted_at
@@ -51,7 +51,7 @@ def test_a_snapshot_of_version_1_is_read_and_its_model_learns_on() -> None:
         "version": 1, "transitions_offset": 96, "epoch": 7, "created_at": 1_700_000_000_000,
     } == msgspec.structs.asdict(stored.manifest)  # fmt: skip
     data = stored.load()
-    assert (manifest(data).version, manifest(data).model) == (1, "hybrid")
+    assert (read_header(data).version, read_header(data).model) == (1, "hybrid")
     model = restore(data)
     assert (dict(model.position), model.steps, model.vocabulary_size) == ({0: 95}, stored.manifest.steps, 12)
     (ranking,) = model.rank([Query(["i3", "i4"])], 5)

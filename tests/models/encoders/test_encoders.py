@@ -1,4 +1,4 @@
-"""The hand-written encoders against PyTorch's autograd."""
+"""The hand-written encoders compared with PyTorch's autograd."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def windows(rng: np.random.Generator) -> Ints:
 def reference(
     places: Ints, embedded: torch.Tensor, recency: torch.Tensor, net: torch.nn.GRU, project: torch.Tensor
 ) -> torch.Tensor:
-    """The query vectors by torch.nn.GRU."""
+    """The query vectors computed with torch.nn.GRU."""
     queries = []
     for row in places:
         items = torch.tensor([u for u in row if u >= 0], dtype=torch.long)
@@ -39,7 +39,7 @@ def reference(
     return torch.stack(queries)
 
 
-def test_the_gru_equals_torch_in_outputs_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_and_gradients_of_the_gru_equal_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     encoder, places = GRU(0), windows(rng)
     encoder.weights.project[:] = rng.normal(0, 0.1, (D, D))
@@ -75,7 +75,7 @@ def test_the_gru_equals_torch_in_outputs_and_gradients(monkeypatch: pytest.Monke
     np.testing.assert_allclose(taken[1], recency.grad.numpy(), atol=1e-5)
 
 
-def test_the_recency_sum_equals_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_and_gradients_of_the_recency_sum_equal_those_of_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     encoder, places = RecencySum(), windows(rng)
     embedded: Floats = rng.normal(0, 1 / 8, (ITEMS, D)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The harness: what is predicted from what, and the arithmetic of the metrics."""
+"""Evaluation: which transitions are predicted from which state, and the arithmetic of the metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.registry import build
 
 
 def stream(count: int = 300, test_from: int | None = None) -> Stream:
-    """The ring; every twenty transitions are one session."""
+    """The ring, with twenty transitions to a session."""
     batch = ring(count)
     tests = [test_from is not None and n >= test_from for n in range(count)]
     return Stream(batch, [n // 20 for n in range(count)], tests)
@@ -24,49 +24,49 @@ def stream(count: int = 300, test_from: int | None = None) -> Stream:
 
 def evaluated(method: str, on: Stream, *, only_test_file: bool = False, frozen: bool = False) -> Predictions:
     done: list[int] = []
-    found = run(build(method), on, 20, only_test_file=only_test_file, frozen=frozen, progress=done.append)
+    predictions = run(build(method), on, 20, only_test_file=only_test_file, frozen=frozen, progress=done.append)
     assert done == sorted(done)
     assert done[-1] == len(on) or frozen
-    return found
+    return predictions
 
 
 @pytest.mark.parametrize("method", ["markov", "hybrid"])
-def test_prequential_ranks_are_those_of_the_rankings_that_the_model_gave(method: str) -> None:
+def test_the_ranks_are_those_of_the_models_rankings(method: str) -> None:
     on = stream()
-    found = evaluated(method, on)
+    predictions = evaluated(method, on)
     rankings = learned(build(method), on.transitions)
     expected = [
         ranking.items.index(item) if item in ranking.items else MISS
         for ranking, item, prefix in zip(rankings, on.transitions.item, on.transitions.prefix, strict=True)
         if prefix
     ]
-    assert found.rank.tolist() == expected
-    assert found.row.tolist() == [n for n, prefix in enumerate(on.transitions.prefix) if prefix]
-    assert (found.learned, found.known_items) == (300, len(set(on.transitions.item)))
+    assert predictions.rank.tolist() == expected
+    assert predictions.row.tolist() == [n for n, prefix in enumerate(on.transitions.prefix) if prefix]
+    assert (predictions.learned, predictions.known_items) == (300, len(set(on.transitions.item)))
 
 
 @pytest.mark.parametrize("method", ["markov", "hybrid"])
-def test_the_test_files_predictions_are_those_of_the_whole_run(method: str) -> None:
+def test_predictions_of_the_test_file_are_those_of_the_whole_run(method: str) -> None:
     on = stream(test_from=200)
     whole, part = evaluated(method, on), evaluated(method, on, only_test_file=True)
     assert part.row.tolist() == [row for row in whole.row.tolist() if row >= 200]
     assert part.rank.tolist() == whole.rank[whole.row >= 200].tolist()
 
 
-def test_frozen_learns_nothing_of_the_test_file() -> None:
+def test_a_frozen_evaluation_learns_nothing_from_the_test_file() -> None:
     on = stream(test_from=200)
-    found = evaluated("markov", on, only_test_file=True, frozen=True)
-    assert found.learned == 200
+    predictions = evaluated("markov", on, only_test_file=True, frozen=True)
+    assert predictions.learned == 200
     model = build("markov")
     learned(model, on.transitions.take(range(200)))
     other = stream(test_from=200)
     other.transitions.item[250] = other.transitions.item[251]
-    again = evaluated("markov", other, only_test_file=True, frozen=True)
-    same = found.row != 250
-    assert found.rank[same].tolist() == again.rank[same].tolist()
+    changed = evaluated("markov", other, only_test_file=True, frozen=True)
+    same = predictions.row != 250
+    assert predictions.rank[same].tolist() == changed.rank[same].tolist()
 
 
-def test_a_late_event_and_the_first_of_a_session_are_not_predicted() -> None:
+def test_late_events_and_the_first_of_a_session_are_not_predicted() -> None:
     on = stream()
     late = next(n for n, prefix in enumerate(on.transitions.prefix) if prefix)
     on.transitions.weight[late] = 0.0
@@ -79,16 +79,16 @@ def ranks(values: Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     return np.array(values, np.int16)
 
 
-def test_metrics_of_four_predictions_by_hand() -> None:
-    found = at_cuts(ranks([0, 1, 9, MISS]), [1, 5, 10])
-    assert (found["recall@1"], found["recall@5"], found["recall@10"]) == (0.25, 0.5, 0.75)
-    assert (found["precision@5"], found["f1@5"]) == (0.1, pytest.approx(2 * 0.5 / 6))
-    assert found["mrr@10"] == pytest.approx((1 + 1 / 2 + 1 / 10) / 4)
-    assert found["ndcg@10"] == pytest.approx((1 + 1 / math.log2(3) + 1 / math.log2(11)) / 4)
-    assert found["mrr@5"] == pytest.approx(1.5 / 4)
+def test_metrics_of_four_predictions_computed_by_hand() -> None:
+    metrics = at_cuts(ranks([0, 1, 9, MISS]), [1, 5, 10])
+    assert (metrics["recall@1"], metrics["recall@5"], metrics["recall@10"]) == (0.25, 0.5, 0.75)
+    assert (metrics["precision@5"], metrics["f1@5"]) == (0.1, pytest.approx(2 * 0.5 / 6))
+    assert metrics["mrr@10"] == pytest.approx((1 + 1 / 2 + 1 / 10) / 4)
+    assert metrics["ndcg@10"] == pytest.approx((1 + 1 / math.log2(3) + 1 / math.log2(11)) / 4)
+    assert metrics["mrr@5"] == pytest.approx(1.5 / 4)
 
 
-def test_intervals_are_about_the_mean_and_wider_where_sessions_are_fewer() -> None:
+def test_intervals_contain_the_mean_and_are_wider_with_fewer_sessions() -> None:
     rng = np.random.default_rng(0)
     rank = np.where(rng.random(4000) < 0.6, 0, MISS).astype(np.int16)
     many = intervals(rank, np.arange(4000), 20)
@@ -101,41 +101,43 @@ def test_intervals_are_about_the_mean_and_wider_where_sessions_are_fewer() -> No
 
 def test_a_summary_counts_cold_items_cold_sessions_the_tail_and_repeats() -> None:
     on = stream(400)
-    found = evaluated("popularity", on)
+    predictions = evaluated("popularity", on)
     before = on.seen_before(np.ones(400, np.bool_))
-    told = summary(found, on, 20, seen_before=before)
-    cold = [n for n in found.row.tolist() if on.transitions.item[:n].count(on.transitions.item[n]) < 10]
-    assert told["cold_item_predictions"] == len(cold)
-    assert told["cold_session_predictions"] == sum(length == 1 for length in on.transitions.length)
-    assert sum(n for _, n, _ in told["by_position"]) == sum(n for _, n, _ in told["by_popularity"]) == len(found.row)
-    new, count, recall = told["by_popularity"][0]
+    figures = summary(predictions, on, 20, seen_before=before)
+    cold = [n for n in predictions.row.tolist() if on.transitions.item[:n].count(on.transitions.item[n]) < 10]
+    assert figures["cold_item_predictions"] == len(cold)
+    assert figures["cold_session_predictions"] == sum(length == 1 for length in on.transitions.length)
+    assert sum(n for _, n, _ in figures["by_position"]) == sum(n for _, n, _ in figures["by_popularity"]) == len(predictions.row)
+    new, count, recall = figures["by_popularity"][0]
     assert (new, recall) == ("new", 0.0)
-    assert count == int((before[found.row] == 0).sum())
-    assert 0 < told["coverage@20"] <= 1
-    assert told["long_tail@20"] + sum(
-        times for item, times in found.recommended.items() if item in dict(on.items().most_common(12))
-    ) / found.shown == pytest.approx(1)
-    assert told["recall@20"] == pytest.approx(sum(hits * n for _, n, hits in told["by_position"] if n) / len(found.row))
+    assert count == int((before[predictions.row] == 0).sum())
+    assert 0 < figures["coverage@20"] <= 1
+    assert figures["long_tail@20"] + sum(
+        times for item, times in predictions.recommended.items() if item in dict(on.items().most_common(12))
+    ) / predictions.shown == pytest.approx(1)
+    assert figures["recall@20"] == pytest.approx(
+        sum(hits * n for _, n, hits in figures["by_position"] if n) / len(predictions.row)
+    )
 
 
 def test_a_summary_of_no_predictions_has_no_shares() -> None:
     on = stream(3)
     on.transitions.prefix = [[], [], []]
-    told = summary(evaluated("markov", on), on, 20, seen_before=on.seen_before(np.ones(3, np.bool_)))
-    assert (told["recall@20"], told["cold_item_recall@20"], told["curve"]) == (0.0, None, [])
+    figures = summary(evaluated("markov", on), on, 20, seen_before=on.seen_before(np.ones(3, np.bool_)))
+    assert (figures["recall@20"], figures["cold_item_recall@20"], figures["curve"]) == (0.0, None, [])
 
 
-def test_the_curve_is_of_windows_of_the_stream() -> None:
+def test_the_curve_has_the_recall_of_each_window() -> None:
     rows = np.arange(0, 400, 2)
     points = curve(rows, rows >= 200, 400)
     assert [at for at, _ in points] == list(range(10, 401, 10))
     assert [recall for _, recall in points] == [0.0] * 20 + [1.0] * 20
 
 
-def test_recovery_is_when_the_recall_is_back() -> None:
+def test_recovery_counts_events_until_the_recall_is_back() -> None:
     rows = np.arange(20_000)
     hit = rows % 2 == 0
     hit[10_000:13_000] = False
-    assert recovery(rows, hit, 10_000) == pytest.approx(2900, abs=5), "of a window of 1000, 900 are good again"
+    assert recovery(rows, hit, 10_000) == pytest.approx(2900, abs=5), "900 of a window of 1000 are hits again"
     hit[10_000:] = False
     assert recovery(rows, hit, 10_000) is None

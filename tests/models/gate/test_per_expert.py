@@ -1,4 +1,4 @@
-"""The experts of the mixture, each alone, rank as the baselines of the same names do."""
+"""Each expert of the mixture, by itself, ranks like the baseline of the same name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HIDDEN = {"i3", "i20"}
 
 @pytest.fixture(scope="module")
 def hybrid() -> Hybrid:
-    """One that has seen the ring; tests only rank with it."""
+    """A model that has learned the ring; tests only rank with it."""
     model = Hybrid()
     model.warmup()
     learned(model, ring(1200))
@@ -28,7 +28,7 @@ def hybrid() -> Hybrid:
 
 @pytest.fixture(scope="module")
 def rankings(hybrid: Hybrid) -> list[Ranking]:
-    """Rankings for all queries in one batch, longer than what is compared."""
+    """The rankings of all queries in one batch, longer than those of the experts."""
     return hybrid.rank(QUERIES, 50, HIDDEN)
 
 
@@ -44,7 +44,7 @@ def test_each_expert_ranks_as_its_baseline(expert: str, rankings: list[Ranking])
 
 
 def test_the_encoder_ranks_by_its_own_scores(hybrid: Hybrid, rankings: list[Ranking]) -> None:
-    columns, vocabulary, height = hybrid.memory.ask(QUERIES), hybrid.memory.vocabulary, hybrid.memory.vocabulary.height
+    columns, vocabulary, height = hybrid.memory.look_up(QUERIES), hybrid.memory.vocabulary, hybrid.memory.vocabulary.height
     scores = np.zeros((len(QUERIES), height), np.float32)
     hybrid.net.logits(hybrid.net.queries(columns.window), height, scores)
     scores += hybrid.net.items.bias[:height]
@@ -54,7 +54,7 @@ def test_the_encoder_ranks_by_its_own_scores(hybrid: Hybrid, rankings: list[Rank
         assert ranking.per_expert["gru"] == [item for item in order if item not in query.excluded | HIDDEN][:20]
 
 
-def test_who_does_not_ask_gets_the_same_ranking_without(hybrid: Hybrid, rankings: list[Ranking]) -> None:
+def test_a_query_that_does_not_compare_experts_gets_the_same_ranking(hybrid: Hybrid, rankings: list[Ranking]) -> None:
     plain = hybrid.rank([query._replace(per_expert=False) for query in QUERIES], 50, HIDDEN)
     assert [ranking.items for ranking in plain] == [ranking.items for ranking in rankings]
     assert {ranking.per_expert for ranking in plain} == {None}
@@ -62,10 +62,10 @@ def test_who_does_not_ask_gets_the_same_ranking_without(hybrid: Hybrid, rankings
     assert [ranking.per_expert for ranking in mixed] == [None, rankings[1].per_expert, None]
 
 
-def test_the_head_is_the_fewest_items_with_that_share_of_the_events() -> None:
+def test_the_head_is_the_fewest_items_with_the_share_of_events() -> None:
     memory, batch = Memory(8), Transitions()
     for offset, item in enumerate("a" * 50 + "b" * 35 + "c" * 10 + "d" * 5):
         batch.append(0, offset, [], item, "view", 1.0, 0)
     assert memory.head(0.8) == set()
-    memory.count(memory.see(batch)[0])
+    memory.count(memory.register(batch)[0])
     assert (memory.head(0.1), memory.head(0.8), memory.head(0.99)) == ({"a"}, {"a", "b"}, {"a", "b", "c", "d"})

@@ -1,4 +1,4 @@
-"""What a learner tells its followers, and how it goes back when training went wrong."""
+"""Parameters: what a learner publishes to its followers, and how a model rolls back after divergence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRAINED = ("hybrid", "gru_alone", "recency_alone")
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_follower_with_the_learners_parameters_ranks_as_it_does(method: str) -> None:
+def test_a_follower_with_the_learners_parameters_ranks_like_the_learner(method: str) -> None:
     learner, follower = build(method, max_items=256), build(method, max_items=256)
     mark, batch = 0, ring(640, items=60)
     for number, step in enumerate(steps(learner, batch)):
@@ -31,7 +31,7 @@ def test_a_follower_with_the_learners_parameters_ranks_as_it_does(method: str) -
 
 
 @pytest.mark.parametrize("method", TRAINED)
-def test_only_what_changed_is_told(method: str) -> None:
+def test_changes_has_only_the_rows_that_changed(method: str) -> None:
     model = build(method)
     learned(model, ring(320, items=100))
     everything, mark = model.changes(0)
@@ -46,7 +46,7 @@ def test_only_what_changed_is_told(method: str) -> None:
     assert len(different) > 0
 
 
-def test_parameters_of_unknown_items_are_passed_over() -> None:
+def test_parameters_of_unknown_items_are_ignored() -> None:
     learner, follower = build("hybrid"), build("hybrid")
     learned(learner, ring(64, items=40))
     follower.follow(ring(8, items=40))
@@ -54,7 +54,7 @@ def test_parameters_of_unknown_items_are_passed_over() -> None:
     assert follower.vocabulary_size < 40
 
 
-def test_a_soft_reset_is_told_to_followers() -> None:
+def test_a_follower_repeats_the_learners_soft_reset_once() -> None:
     learner, follower = Hybrid(), Hybrid()
     learned(learner, ring(320))
     follower.follow(ring(320))
@@ -67,7 +67,7 @@ def test_a_soft_reset_is_told_to_followers() -> None:
 
 
 @pytest.mark.parametrize("method", TRAINED)
-def test_a_parameter_that_is_not_finite_is_found_and_rolled_back(method: str) -> None:
+def test_a_parameter_that_is_not_finite_is_detected_and_rolled_back(method: str) -> None:
     model = build(method)
     learned(model, ring(640, items=30))
     good = {name: array.copy() for name, array in model.state().items()}
@@ -81,16 +81,16 @@ def test_a_parameter_that_is_not_finite_is_found_and_rolled_back(method: str) ->
     assert not model.diverged
     assert position != dict(model.position)
     assert all(source >= position[partition] for partition, source in model.position.items())
-    held = model.state()
-    assert all(np.isfinite(array).all() for name, array in held.items() if "loss" not in name)
-    assert np.array_equal(held["net.items.embedding"][:30], good["net.items.embedding"])
-    assert len(model.changes(0)[0].items) == model.vocabulary_size > 30, "followers get all of it"
+    state = model.state()
+    assert all(np.isfinite(array).all() for name, array in state.items() if "loss" not in name)
+    assert np.array_equal(state["net.items.embedding"][:30], good["net.items.embedding"])
+    assert len(model.changes(0)[0].items) == model.vocabulary_size > 30, "followers get every row"
     learned(model, ring(64, first=768, items=30))
     assert not model.diverged
     assert [len(ranking.items) for ranking in model.rank(QUERIES, 10)] == [len(ranking.items) for ranking in before]
 
 
-def test_a_learning_rate_a_hundred_times_too_large_is_divergence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_learning_rate_a_hundred_times_too_large_makes_the_model_diverge(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Hybrid()
     learned(model, ring(960))
     assert not model.diverged
@@ -103,42 +103,47 @@ def test_a_learning_rate_a_hundred_times_too_large_is_divergence(monkeypatch: py
     assert model.diverged
 
 
-def test_the_guard_by_hand() -> None:
+def test_the_guard_on_losses_chosen_by_hand() -> None:
     guard = Guard()
     for _ in range(500):
         guard.step(3.0, 1.0, 320)
     assert not guard.diverged
     guard.skip(np.zeros(3, np.float32))
-    assert not guard.diverged, "one bad step is skipped, and that is all"
-    assert not guard.healthy, "but nothing is kept right after it"
+    assert not guard.diverged, "one bad step is only skipped"
+    assert not guard.healthy, "but no snapshot is taken right after it"
     guard.step(3.0, 1.0, 320)
     assert guard.healthy
     for _ in range(60):
         guard.step(45.0, 5.0, 320)
-    assert guard.diverged, "9 nats an example, where a guess has 5.8"
+    assert guard.diverged, "9 nats per example, where a uniform guess has 5.8"
     assert not guard.healthy
-    again = Guard()
-    again.restore(guard.state())
-    assert again.diverged
+    restored = Guard()
+    restored.restore(guard.state())
+    assert restored.diverged
     guard.reset()
     for _ in range(500):
         guard.step(6.2, 1.0, 320)
-    assert guard.healthy, "a stream with nothing in it to learn is no reason to keep no snapshot"
+    assert guard.healthy, "a stream that cannot be predicted is healthy too"
     guard.reset()
     assert not guard.diverged
     guard.skip(np.array([np.inf], np.float32))
     assert guard.diverged
 
 
-def test_parameters_of_another_shape_are_refused_before_anything_is_taken() -> None:
+def test_parameters_of_another_shape_are_refused_and_change_nothing() -> None:
     model = build("hybrid")
     learned(model, ring(64))
-    told, _ = model.changes(0)
+    parameters, _ = model.changes(0)
     before = model.rank(QUERIES, 10)
-    short = {name: block[:-1] for name, block in told.blocks.items()}
-    for bad in (told._replace(blocks=short), told._replace(rows=told.rows[:, :-1]), told._replace(rows=told.rows[:-1])):
-        with pytest.raises(ValueError, match="another size"):
+    short = {name: block[:-1] for name, block in parameters.blocks.items()}
+    fewer_columns, fewer_rows = parameters.rows[:, :-1], parameters.rows[:-1]
+    for bad in (
+        parameters._replace(blocks=short),
+        parameters._replace(rows=fewer_columns),
+        parameters._replace(rows=fewer_rows),
+    ):
+        with pytest.raises(ValueError, match="this model needs"):
             model.apply(bad._replace(drifts=1))
     assert (model.rank(QUERIES, 10), model.drifts) == (before, 0)
-    model.apply(told._replace(items=[], rows=np.zeros((0, 0), np.float32)))
+    model.apply(parameters._replace(items=[], rows=np.zeros((0, 0), np.float32)))
     assert model.rank(QUERIES, 10) == before

@@ -1,0 +1,64 @@
+"""The working memory of a model: arrays that are allocated once and used again by every batch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.gate.batch import F
+from models.gate.features import new_scratch
+from models.kernels.numerics import Floats, Ints
+from models.kernels.topk import Top, new_top, new_top_scratch
+from models.profile import Profile
+
+
+class Buffers(NamedTuple):
+    """Reusable memory for the net's scores and the candidates of a batch."""
+
+    logits: Floats  # [queries, capacity]
+    top: Top  # of `queries` rows with `depth` items
+    ids: Ints  # [queries * most]
+    features: Floats  # [queries * most, F]
+
+    def fits(self, queries: int, capacity: int, depth: int) -> bool:
+        """Whether the buffers are large enough."""
+        rows, columns = self.top.items.shape
+        return bool(rows >= queries and self.logits.shape[1] >= capacity and columns >= depth)
+
+
+def new_buffers(queries: int, capacity: int, depth: int, most: int) -> Buffers:
+    """Allocate for so many queries with at most ``most`` candidates each, and the net's best ``depth`` items."""
+    return Buffers(
+        np.zeros((queries, capacity), np.float32),  # [queries, capacity]
+        new_top(queries, depth),
+        np.zeros(queries * most, np.int32),  # [queries * most]
+        np.zeros((queries * most, F), np.float32),  # [queries * most, F]
+    )
+
+
+class Workspace:
+    """Grows with the capacity of the model's memory, and with the largest batch so far.
+
+    ``blocked`` uint8[capacity] marks the items that no ranking of the present call may contain. It is 0
+    everywhere between two calls.
+    """
+
+    def __init__(self, profile: Profile, capacity: int) -> None:
+        self._step_size = profile.step_size
+        self._most = profile.sparse_candidates + profile.net_candidates
+        self.grow(capacity)
+        self.buffers = new_buffers(0, capacity, 0, 0)
+
+    def grow(self, capacity: int) -> None:
+        """Allocate for so many items."""
+        self._capacity = capacity
+        self.scratch = new_scratch(capacity)
+        self.top_scratch = new_top_scratch(capacity, self.scratch.keys)
+        self.blocked = np.zeros(capacity, np.uint8)  # [capacity]
+
+    def reserve(self, queries: int, depth: int) -> Buffers:
+        """Buffers for at least so many queries, each with the net's best ``depth`` items."""
+        if not self.buffers.fits(queries, self._capacity, depth):
+            self.buffers = new_buffers(max(queries, self._step_size), self._capacity, depth, self._most)
+        return self.buffers
