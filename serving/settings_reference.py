@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,25 @@ FILE = Path("docs/settings.md")
 NOT_SET = "not set"
 HEAD = """# Settings
 
-`python -m serving.settings_reference` writes this page from the code; do not edit it. `ouzel config`
-prints the values in force, where each comes from, and what it means.
+`python -m serving.settings_reference` writes this page from the code; do not edit it.
+`ouzel config` prints the values in force, where each comes from, and what it means.
 
 A setting has the value of its environment variable, or else its value in the TOML file that
-`OUZEL_CONFIG` names, or else its default. In the file, names have no `OUZEL_` and are in lower case:
-`partitions = 8`. Objects and lists are JSON in the environment, and TOML in the file. A wrong or
-unknown setting ends the command with exit code 2 and a line that says what to correct.
+`OUZEL_CONFIG` names, or else its default. In the file, names have no `OUZEL_` and are in lower
+case: `partitions = 8`. Objects and lists are JSON in the environment, and TOML in the file. A wrong
+or unknown setting ends the command with exit code 2 and a line that says what to correct.
 
-**Read by** names the processes that use a setting: `ouzel worker`, `ouzel serve`, and *tools*, which
-are all other commands. Give all processes the same value, except for what is each worker's own:
-`OUZEL_DATA_DIR`, `OUZEL_INSTANCE_ID` and, if workers share a machine, `OUZEL_METRICS_PORT`.
+**Read by** names the processes that use a setting: `ouzel worker`, `ouzel serve`, and *tools*,
+which are all other commands. Give all processes the same value, except for what is each worker's
+own: `OUZEL_DATA_DIR`, `OUZEL_INSTANCE_ID` and, if workers share a machine, `OUZEL_METRICS_PORT`.
 
 **Change** says how to change a setting of a running deployment:
 
 - *one by one*: restart one process after the other. Values may differ meanwhile.
-- *all together*: stop all workers, change the value, start them. A model with one value does not use
-  the snapshots of a model with another: it learns again from the transitions that Kafka still has.
-- *never*: topics, offsets or hashes that are already stored depend on it. Use another value only for
-  a new deployment ([operations.md](operations.md#partitions)).
+- *all together*: stop all workers, change the value, start them. A model with one value does not
+  use the snapshots of a model with another: it learns again from the transitions that Kafka has.
+- *never*: topics, offsets or hashes that are already stored depend on it. Use another value only
+  for a new deployment ([operations.md](operations.md#partitions)).
 
 `OUZEL_TEST_DATA` is not a setting. It names the folder in which `demo`, `replay`, `train` and
 `evaluate` look for data sets by name.
@@ -82,10 +82,10 @@ def reference() -> str:
     return "\n".join([HEAD, *(part for subject, fields in by_subject().items() for part in (f"## {subject}\n", table(fields)))])
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Write the page to the file named, or to docs/settings.md."""
-    (Path(arguments[0]) if arguments else FILE).write_text(reference())
+def main(file: Path = FILE) -> None:
+    """Write the page to a file."""
+    file.write_text(reference())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*(Path(argument) for argument in sys.argv[1:2]))
