@@ -1,4 +1,4 @@
-"""Generates the reference of all metrics: `python -m serving.metrics_reference` writes docs/metrics.md."""
+"""The reference of metrics. `python -m serving.metrics_reference` writes docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def metrics(registry: CollectorRegistry) -> Iterator[Metric]:
 
 
 def unit(metric: Metric, units: Mapping[str, str]) -> str:
-    """Return the unit of a metric's values. Raises ``LookupError`` if neither its name nor ``units`` has it."""
+    """Return a metric's unit. Raises ``LookupError`` if neither its name nor ``units`` has it."""
     base = metric.name.removesuffix("_total")
     if base in units:
         return units[base]

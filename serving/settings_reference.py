@@ -1,4 +1,4 @@
-"""Generates the reference of all settings: `python -m serving.settings_reference` writes docs/settings.md."""
+"""The reference of settings. `python -m serving.settings_reference` writes docs/settings.md."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def by_subject() -> Mapping[Subject, Mapping[str, FieldInfo]]:
 
 
 def written(value: Any) -> str:
-    """Write a value as one would in the environment; an unset one is empty, a secret is masked."""
+    """Write a value as in the environment, with a secret masked; or say that it is not set."""
     if value is None:
-        return ""
+        return NOT_SET
     if isinstance(value, SecretStr):
         return "******"
     if isinstance(value, bool | dict | list):
@@ -64,12 +64,12 @@ def table(fields: Mapping[str, FieldInfo]) -> str:
     """Write the settings of a subject as a Markdown table."""
     lines = ["| variable | meaning | values | default | read by | change |", "|---|---|---|---|---|---|"]
     for name, field in fields.items():
-        declared, default = about(field), written(field.default)
+        declared = about(field)
         cells = [
             f"`{variable(name)}`",
             str(field.description),
             allowed(name, field),
-            f"`{default}`" if default else NOT_SET,
+            NOT_SET if field.default is None else f"`{written(field.default)}`",
             ", ".join(declared.read_by),
             declared.change,
         ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import field_validator
 from pydantic_settings import BaseSettings
 
-from streams.setting_fields import SERVE, TOOLS, Change, Subject, setting
+from streams.setting_fields import SERVE, TOOLS, Change, Subject, none_if_empty, setting
 
 HTTP, ROLLING = Subject.HTTP, Change.ROLLING
 
@@ -60,3 +61,5 @@ class HttpSettings(BaseSettings):
         15.0, "A stream sends a heartbeat after this time without data.", HTTP, SERVE, ROLLING, gt=0
     )
     serve_stream_s: float = setting(3600.0, "A stream ends after this time; its client reconnects.", HTTP, SERVE, ROLLING, gt=0)
+
+    _optional_file = field_validator("serve_keys", mode="before")(none_if_empty)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-from streams.setting_fields import ALL, SERVE, WORKER, Change, Subject, setting
+from streams.setting_fields import ALL, SERVE, WORKER, Change, Subject, none_if_empty, setting
 
 SECURITY, ROLLING = Subject.SECURITY, Change.ROLLING
 SASL = ("sasl_mechanism", "sasl_username", "sasl_password")
@@ -45,11 +45,7 @@ class SecuritySettings(BaseSettings):
         SECURITY, WORKER + SERVE, Change.NEVER,
     )  # fmt: skip
 
-    @field_validator(*SASL, *TLS, mode="before")
-    @classmethod
-    def _absent(cls, value: Any) -> Any:
-        """Take an empty variable, which a compose file makes of an unset one, as no value."""
-        return None if value == "" else value
+    _optional_texts = field_validator(*SASL, *TLS, mode="before")(none_if_empty)
 
     @field_validator(*TLS)
     @classmethod

@@ -1,4 +1,4 @@
-"""What is wrong with the settings, in one line: the setting, its value, what is allowed, what to correct."""
+"""Describes wrong settings in one line: the value, what is allowed, and where to correct it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from streams.setting_fields import CONFIG_VARIABLE, PREFIX, allowed, from_environment, is_secret, variable
 
 TEST_VARIABLE = "OUZEL_TEST_DATA"
-# Kubernetes and Docker put the address of a service named "ouzel..." into every container beside it.
+# Kubernetes and Docker put the address of a service "ouzel..." into each container beside it.
 SERVICE_VARIABLE = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 SHOWN = 80
@@ -46,7 +46,7 @@ def problem_line(problem: Mapping[str, Any], fields: Mapping[str, FieldInfo]) ->
 
 
 def not_json(message: str, fields: Mapping[str, FieldInfo]) -> str:
-    """Describe an environment variable that is not JSON; only pydantic-settings' message names it."""
+    """Describe an environment variable that is not JSON. Pydantic's message names its field."""
     named = re.search(r'field "(\w+)"', message)
     return _not_allowed(named[1], named[1], fields, from_environment(named[1]), "not JSON") if named else message
 

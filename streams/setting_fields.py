@@ -22,7 +22,7 @@ UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
 
 
 class Subject(StrEnum):
-    """What a setting is about. `ouzel config` and docs/settings.md show the subjects in this order."""
+    """What a setting is about, in the order of `ouzel config` and docs/settings.md."""
 
     KAFKA = "Kafka and topics"
     EVENTS = "Events"
@@ -35,7 +35,7 @@ class Subject(StrEnum):
 
 
 class Reader(StrEnum):
-    """A kind of process that uses a setting. Tools are all commands but `ouzel worker` and `ouzel serve`."""
+    """A process that uses a setting. Tools are all commands except `worker` and `serve`."""
 
     WORKER = "worker"
     SERVE = "serve"
@@ -88,7 +88,7 @@ def setting(
 
 
 def about(field: FieldInfo) -> About:
-    """Return what a setting's declaration says. Raises ``LookupError`` if it does not use `setting`."""
+    """Return what a declaration says. Raises ``LookupError`` if it does not use `setting`."""
     extra = field.json_schema_extra
     declared: object = extra.get("about") if isinstance(extra, dict) else None
     if not isinstance(declared, About):
@@ -102,8 +102,13 @@ def variable(name: str) -> str:
 
 
 def from_environment(name: str) -> str | None:
-    """Return a setting's text in the environment, where case does not matter, or ``None`` if it has none."""
+    """Return a setting's text in the environment, or ``None``. Case does not matter there."""
     return next((text for known, text in os.environ.items() if known.upper() == variable(name)), None)
+
+
+def none_if_empty(value: Any) -> Any:
+    """Take an empty text as no value: compose files pass a variable that is not set as empty."""
+    return None if value == "" else value
 
 
 def is_secret(field: FieldInfo) -> bool:

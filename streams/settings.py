@@ -1,4 +1,4 @@
-"""Ouzel's settings: environment variables `OUZEL_*`, then a TOML file (`OUZEL_CONFIG`), then defaults.
+"""Ouzel's settings: environment variables, else a TOML file (`OUZEL_CONFIG`), else defaults.
 
 `python -m serving.settings_reference` writes docs/settings.md from the declarations.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
@@ -37,6 +37,7 @@ from streams.setting_fields import (
     Subject,
     about,
     from_environment,
+    none_if_empty,
     setting,
 )
 
@@ -47,11 +48,11 @@ NAME = "text of `A-Z a-z 0-9 . _ -`, 100 characters at most"
 
 
 class SettingsError(Exception):
-    """A setting is wrong. The message is one line: the setting, its value, what is right, and what to do."""
+    """A setting is wrong. The message is one line: the value, what is allowed, and what to do."""
 
 
 class Settings(HttpSettings, SecuritySettings, BaseSettings):
-    """Every setting, grouped by subject, the most used first. A name ends in its unit, if it has one."""
+    """Every setting, by subject, the most used first. A name ends in its unit, if it has one."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -182,6 +183,8 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
         9464, "Port of a worker's Prometheus endpoint; 0 turns it off.", OBSERVING, WORKER + SERVE, ROLLING, ge=0, le=65535
     )
 
+    _optional_names = field_validator("instance_id", "decoder", mode="before")(none_if_empty)
+
     @field_validator("model", "encoder")
     @classmethod
     def _is_known(cls, value: str, info: ValidationInfo) -> str:
@@ -197,11 +200,6 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
             if not (host and separator and port.isdigit() and 0 < int(port) < 65536):
                 raise ValueError(f"{address.strip()!r} is not host:port")
         return value
-
-    @field_validator("instance_id", "decoder", "serve_keys", mode="before")
-    @classmethod
-    def _unset(cls, value: Any) -> Any:
-        return None if value == "" else value
 
     @model_validator(mode="after")
     def _transactional(self) -> Settings:
@@ -220,7 +218,7 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
 
     @property
     def domain(self) -> str:
-        """The topic prefix without its last dot: it names this deployment among others in one Prometheus."""
+        """The topic prefix without its last dot. It names this deployment in Prometheus."""
         return self.topic_prefix.rstrip(".")
 
     @classmethod

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from serving.settings_reference import NOT_SET, by_subject, written
+from serving.settings_reference import by_subject, written
 from streams.setting_fields import CONFIG_VARIABLE
 from streams.settings import Settings, load_settings, sources
 
@@ -37,7 +37,7 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON: val
     settings = load_settings()
     came_from = sources(settings)
     if as_json:
-        values = {name: shown(getattr(settings, name)) for name in came_from}
+        values = {name: shown(getattr(settings, name)) for fields in by_subject().values() for name in fields}
         typer.echo(json.dumps({name: {"value": values[name], "source": came_from[name]} for name in values}, indent=1))
         return
     if path := os.environ.get(CONFIG_VARIABLE):
@@ -61,7 +61,7 @@ def _wide(settings: Settings, came_from: Mapping[str, str]) -> Table:
         table.add_row()
         table.add_row(Text(subject, "bold"))
         for name, field in fields.items():
-            table.add_row(name, Text(written(getattr(settings, name)) or NOT_SET), came_from[name], Text(str(field.description)))
+            table.add_row(name, Text(written(getattr(settings, name))), came_from[name], Text(str(field.description)))
     return table
 
 
@@ -72,6 +72,6 @@ def _narrow(settings: Settings, came_from: Mapping[str, str]) -> Table:
         table.add_row()
         table.add_row(Text(subject, "bold"))
         for name, field in fields.items():
-            value = f"{written(getattr(settings, name)) or NOT_SET} ({came_from[name]})"
+            value = f"{written(getattr(settings, name))} ({came_from[name]})"
             table.add_row(name, Text.assemble(value, "\n", (str(field.description), "dim")))
     return table

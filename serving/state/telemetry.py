@@ -1,4 +1,4 @@
-"""The Prometheus metrics of `ouzel serve`. No label contains the id of a user, a session or an item."""
+"""The Prometheus metrics of `ouzel serve`. No label contains an id of a user, session or item."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ UNITS = {
 
 
 class ServingTelemetry:
-    """Every metric of `ouzel serve`, in a registry of its own. ``domain`` is the topic prefix without its last dot."""
+    """Every metric of `ouzel serve`, in a registry of its own.
+
+    ``domain`` is the topic prefix without its last dot.
+    """
 
     def __init__(self, domain: str = "", registry: CollectorRegistry | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The worker's Prometheus metrics. `python -m serving.metrics_reference` writes docs/metrics.md from them."""
+"""The worker's Prometheus metrics. `python -m serving.metrics_reference` documents them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference of settings that users read is the one of the code, and says the truth about who reads what."""
+"""The reference of settings is the one of the code, and says correctly who reads what."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PROCESSES = {"worker": Reader.WORKER, "serve": Reader.SERVE}
 WITHOUT_EFFECT = {
     "replication": {Reader.WORKER},  # Faust gets it, but may not create topics
-    "snapshot_every_s": {Reader.SERVE},  # it is part of a topic's specification, of which serve needs only the name
+    "snapshot_every_s": {Reader.SERVE},  # part of a topic's specification; serve needs the name
 }
 """Readers whose behaviour does not depend on the setting."""
 

@@ -117,9 +117,12 @@ def test_what_an_orchestrator_adds_is_no_typing_error(monkeypatch: pytest.Monkey
     monkeypatch.setenv("OUZEL_METRICS_SERVICE_PORT_HTTP", "9464")
     monkeypatch.setenv("OUZEL_PORT_9464_TCP_ADDR", "10.0.0.7")
     monkeypatch.setenv("OUZEL_SASL_PASSWORD", "")
-    monkeypatch.setenv("OUZEL_SSL_CAFILE", "")
+    optional = ("sasl_mechanism", "sasl_username", "ssl_cafile", "ssl_keyfile", "instance_id", "decoder", "serve_keys")
+    for name in optional:
+        monkeypatch.setenv(f"OUZEL_{name.upper()}", "")
     settings = load_settings()
-    assert settings.sasl_password is settings.ssl_cafile is None
+    assert settings.sasl_password is None
+    assert [getattr(settings, name) for name in optional] == [None] * len(optional)
 
 
 def test_a_wrong_secret_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

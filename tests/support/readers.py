@@ -1,4 +1,4 @@
-"""Which settings a command reads, found by following the names in its code without running it."""
+"""Which settings a command reads. Follows the names in its code, without running it."""
 
 from __future__ import annotations
 
