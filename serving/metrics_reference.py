@@ -1,9 +1,9 @@
-"""The reference of all metrics: `python -m serving.metrics_reference` writes docs/metrics.md."""
+"""The reference of metrics. `python -m serving.metrics_reference` writes docs/metrics.md."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,13 +23,14 @@ SUFFIXES = {
 }
 HEAD = """# Metrics
 
-Made by `python -m serving.metrics_reference` from the code; do not edit. Beside these, each process tells the usual
-`process_*` and `python_*` metrics of the Prometheus client. No series has a `_created` twin.
+`python -m serving.metrics_reference` writes this page from the code; do not edit it. Each process
+also has the usual `process_*` and `python_*` metrics of the Prometheus client. There are no
+`_created` series.
 """
 
 
 class Metric(NamedTuple):
-    """One metric, as a reader of a dashboard meets it: a counter with its `_total`."""
+    """One metric, named as in a query: a counter ends in `_total`."""
 
     name: str
     kind: str
@@ -38,51 +39,51 @@ class Metric(NamedTuple):
 
 
 def metrics(registry: CollectorRegistry) -> Iterator[Metric]:
-    """Ouzel's own metrics of a registry, in the order of their declaration."""
-    for collector in dict.fromkeys(registry._collector_to_names):
-        told: Any = collector
-        if not hasattr(told, "_documentation"):
+    """Return Ouzel's own metrics of a registry, in the order of their declaration."""
+    collectors: Iterable[Any] = dict.fromkeys(registry._collector_to_names)
+    for collector in collectors:
+        if not hasattr(collector, "_documentation"):
             continue  # the client library's own collectors
-        kind = getattr(told, "_type", "histogram")
+        kind = getattr(collector, "_type", "histogram")
         suffix = {"counter": "_total", "info": "_info"}.get(kind, "")
-        labels = getattr(told, "_labelnames", ()) or tuple(getattr(told, "_value", ()) if kind == "info" else ())
-        yield Metric(told._name + suffix, "gauge" if kind == "info" else kind, labels, told._documentation)
+        labels = getattr(collector, "_labelnames", ()) or tuple(getattr(collector, "_value", ()) if kind == "info" else ())
+        yield Metric(collector._name + suffix, "gauge" if kind == "info" else kind, labels, collector._documentation)
 
 
 def unit(metric: Metric, units: Mapping[str, str]) -> str:
-    """The unit of a metric's values. Raises ``LookupError`` where neither its name nor ``units`` tell it."""
+    """Return a metric's unit. Raises ``LookupError`` if neither its name nor ``units`` has it."""
     base = metric.name.removesuffix("_total")
     if base in units:
         return units[base]
-    for suffix, found in SUFFIXES.items():
+    for suffix, of_suffix in SUFFIXES.items():
         if base.endswith(suffix):
-            return found
+            return of_suffix
     if metric.kind == "counter":
         return "count"
     raise LookupError(f"{metric.name} has no unit")
 
 
 def table(registry: CollectorRegistry, units: Mapping[str, str]) -> str:
-    """The rows of a registry."""
+    """Write the metrics of a registry as a Markdown table."""
     lines = ["| name | type | unit | labels | meaning |", "|---|---|---|---|---|"]
     for metric in metrics(registry):
-        told = ", ".join(f"`{name}`" for name in metric.labels)
+        labels = ", ".join(f"`{name}`" for name in metric.labels)
         meaning = metric.meaning.replace("|", "\\|")
-        lines.append(f"| `{metric.name}` | {metric.kind} | {unit(metric, units)} | {told} | {meaning} |")
+        lines.append(f"| `{metric.name}` | {metric.kind} | {unit(metric, units)} | {labels} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
 def legend(labels: Mapping[str, Sequence[str] | str]) -> str:
-    """What values each label has."""
+    """Write the values of each label as a Markdown table."""
     rows = []
     for name, values in labels.items():
-        told = values if isinstance(values, str) else ", ".join(f"`{value}`" for value in values)
-        rows.append(f"| `{name}` | {told} |\n")
+        text = values if isinstance(values, str) else ", ".join(f"`{value}`" for value in values)
+        rows.append(f"| `{name}` | {text} |\n")
     return "".join(["| label | values |\n|---|---|\n", *rows])
 
 
 def reference() -> str:
-    """The whole page."""
+    """Write the whole page."""
     parts = [HEAD, "## Worker\n"]
     for section in SECTIONS:
         registry = CollectorRegistry()
@@ -95,7 +96,7 @@ def reference() -> str:
 
 
 def main(file: Path = FILE) -> None:
-    """Write it."""
+    """Write the page to a file."""
     file.write_text(reference())
 
 

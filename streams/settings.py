@@ -1,14 +1,16 @@
-"""What can be set: `OUZEL_*` environment variables over an optional TOML file (`OUZEL_CONFIG`) over defaults."""
+"""Ouzel's settings: environment variables, else a TOML file (`OUZEL_CONFIG`), else defaults.
+
+`python -m serving.settings_reference` writes docs/settings.md from the declarations.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,105 +23,173 @@ from pydantic_settings import (
 
 from models.encoders.registry import ENCODERS
 from models.registry import METHODS
+from streams.http_settings import HttpSettings
+from streams.security_settings import SecuritySettings
+from streams.setting_errors import not_json, problem_line, unknown_variables
+from streams.setting_fields import (
+    ALL,
+    CONFIG_VARIABLE,
+    PREFIX,
+    SERVE,
+    TOOLS,
+    WORKER,
+    Change,
+    Subject,
+    about,
+    from_environment,
+    none_if_empty,
+    setting,
+)
 
-CONFIG_VARIABLE = "OUZEL_CONFIG"
-PREFIX = "OUZEL_"
-TEST_VARIABLE = "OUZEL_TEST_DATA"
-# Kubernetes and Docker put the address of a service named "ouzel..." into every container beside it.
-SERVICE_VARIABLE = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
-SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
-
-
-SASL = ("sasl_mechanism", "sasl_username", "sasl_password")
-TLS = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
+KAFKA, EVENTS, RANKINGS, MODEL = Subject.KAFKA, Subject.EVENTS, Subject.RANKINGS, Subject.MODEL
+WORK, OBSERVING = Subject.WORKER, Subject.OBSERVING
+ROLLING, TOGETHER, NEVER = Change.ROLLING, Change.TOGETHER, Change.NEVER
+NAME = "text of `A-Z a-z 0-9 . _ -`, 100 characters at most"
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the message is one line that names it."""
+    """A setting is wrong. The message is one line: the value, what is allowed, and what to do."""
 
 
-class Settings(BaseSettings):
-    """Every setting, flat. Times are in seconds unless the name says otherwise, sizes in bytes."""
+class Settings(HttpSettings, SecuritySettings, BaseSettings):
+    """Every setting, by subject, the most used first. A name ends in its unit, if it has one."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
 
-    broker: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma separated.")
-    topic_prefix: str = Field("ouzel.", pattern=r"^[A-Za-z0-9._-]{0,100}$", description="What every topic name begins with.")
-    app_id: str = Field("ouzel", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Consumer group of the workers.")
-    partitions: int = Field(4, ge=1, le=1000, description="Partitions of the events topic, fixed at creation.")
-    replication: int = Field(1, ge=1, le=9, description="Replication factor of the topics that are created.")
-    data_dir: Path = Field(Path(".ouzel"), description="Where a worker keeps its RocksDB; one per worker.")
-
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
-    ssl_cafile: Path | None = None
-    ssl_certfile: Path | None = None
-    ssl_keyfile: Path | None = None
-
-    session_timeout_s: float = Field(10.0, ge=1, le=300, description="How long a killed worker goes unnoticed.")
-    stall_timeout_s: float = Field(60.0, ge=5, description="A worker that does nothing for so long though there is work ends.")
-    instance_id: str | None = Field(None, description="Static membership of the consumer group.")
-    max_poll_records: int = Field(1024, ge=1, le=20_000, description="Events in a unit of work, at most.")
-    fetch_max_wait_ms: int = Field(25, ge=1, le=5000, description="How long the broker may hold an empty fetch.")
-    max_record_bytes: int = Field(1_000_000, ge=100, le=50_000_000, description="A longer event is a dead letter.")
-
-    delivery: Literal["leased", "exactly_once"] = Field(
-        "leased",
-        description="leased: after a crash outputs may come twice; exactly_once: in transactions, for read_committed readers.",
+    broker: str = setting(
+        "127.0.0.1:9092", "Kafka brokers to connect to first; these name all others.",
+        KAFKA, ALL, ROLLING, "`host:port`, comma separated",
+    )  # fmt: skip
+    topic_prefix: str = setting(
+        "ouzel.", "Prefix of the names of all topics.", KAFKA, ALL, NEVER, NAME, pattern=r"^[A-Za-z0-9._-]{0,100}$"
     )
-    transaction_timeout_s: float = Field(10.0, ge=1, le=900, description="After which a dead worker's transaction is aborted.")
-    idempotent: bool = Field(True, description="Idempotent producer; only the embedded broker needs false.")
+    app_id: str = setting(
+        "ouzel", "Consumer group of the workers, and prefix of their transactional ids.",
+        KAFKA, WORKER + TOOLS, NEVER, NAME, pattern=r"^[A-Za-z0-9._-]{1,100}$",
+    )  # fmt: skip
+    partitions: int = setting(
+        4, "Partitions of `events`, `items`, `recommendations`, `sessions-changelog` and `dead-letters`. At most this many "
+        "workers share the events.",
+        KAFKA, ALL, NEVER, "partitions", ge=1, le=1000,
+    )  # fmt: skip
+    replication: int = setting(
+        1, "Replication factor of the topics that `ouzel topics create` creates. Existing topics keep theirs.",
+        KAFKA, TOOLS, ROLLING, "replicas", ge=1, le=9,
+    )  # fmt: skip
 
-    hash_key: SecretStr | None = Field(
-        None, description="Secret of the hashes that stay of deleted users; the same for all workers."
+    field_mapping: dict[str, str] = setting(
+        {}, 'Dotted paths of fields in your events, where they differ from ours, such as `{"item_id": "product.sku"}`.',
+        EVENTS, WORKER + SERVE, ROLLING, "JSON object of texts",
+    )  # fmt: skip
+    decoder: str | None = setting(
+        None, "Your function that turns an event's bytes into a dict, for formats other than JSON. Ouzel executes its code.",
+        EVENTS, WORKER + SERVE, ROLLING, "`module:function`", pattern=r"^[\w.]+:\w+$",
+    )  # fmt: skip
+    max_record_bytes: int = setting(
+        1_000_000, "Maximum length of an event. A longer one becomes a dead letter; the HTTP API rejects it.",
+        EVENTS, WORKER + SERVE, ROLLING, ge=100, le=50_000_000,
+    )  # fmt: skip
+    max_ahead_s: float = setting(
+        300.0, "An event whose timestamp is further ahead of its Kafka time becomes a dead letter; the HTTP API rejects it.",
+        EVENTS, WORKER + SERVE, ROLLING, ge=0,
+    )  # fmt: skip
+
+    exclude: Literal["nothing", "purchased", "seen"] = setting(
+        "nothing", "Items of the session that are not recommended again.", RANKINGS, WORKER, ROLLING
     )
-    session_gap_s: float = Field(1800.0, gt=0, description="Event time without an event that ends a session.")
-    session_ttl_s: float = Field(7 * 86400.0, gt=0, description="Kafka time after which a session is removed.")
-    max_ahead_s: float = Field(300.0, ge=0, description="How far an event's time may be ahead of its Kafka time.")
-    published: int = Field(50, ge=1, le=200, description="Items in a recommendation.")
-    field_mapping: dict[str, str] = Field({}, description="Our field -> path in your events, e.g. item_id -> product.sku.")
-    decoder: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="module:function that turns bytes into a dict.")
+    published: int = setting(
+        50, "Items in a published recommendation. Consumers usually show 20; the rest is room for their filters.",
+        RANKINGS, WORKER, ROLLING, "items", ge=1, le=200,
+    )  # fmt: skip
+    session_gap_s: float = setting(
+        1800.0, "A session without a `session_id` ends after this much event time without an event.",
+        RANKINGS, WORKER + TOOLS, ROLLING, gt=0,
+    )  # fmt: skip
+    session_ttl_s: float = setting(
+        7 * 86400.0, "A user's sessions are removed after this much Kafka time without an event. The default is 7 days.",
+        RANKINGS, WORKER, ROLLING, gt=0,
+    )  # fmt: skip
 
-    model: str = Field("hybrid", description="hybrid, a baseline alone by its name, or null, which ranks nothing.")
-    encoder: str = Field("gru", description="Of the hybrid: gru, or recency, which is faster.")
-    profile: Literal["balanced", "fast"] = Field("balanced", description="Of the hybrid: accuracy first, or speed.")
-    max_items: int = Field(250_000, ge=256, description="Items the model knows at most; then those longest unseen go.")
-    snapshot_every_s: float = Field(60.0, gt=0, description="How often the learner writes the model to Kafka, while it learns.")
-    exclude: Literal["nothing", "purchased", "seen"] = Field(
-        "nothing", description="Items of the session that are not recommended again."
+    model: str = setting(
+        "hybrid", "Method that ranks: the hybrid, one of its parts or a baseline alone, or `null`, which ranks nothing.",
+        MODEL, WORKER + TOOLS, TOGETHER, choices=(*METHODS, "null"),
+    )  # fmt: skip
+    encoder: str = setting(
+        "gru", "Session encoder of the hybrid: `gru` is more accurate, `recency` is faster.",
+        MODEL, WORKER + TOOLS, TOGETHER, choices=tuple(ENCODERS),
+    )  # fmt: skip
+    profile: Literal["balanced", "fast"] = setting(
+        "balanced", "`balanced` favours accuracy, `fast` favours speed.", MODEL, WORKER + TOOLS, TOGETHER
     )
-    seed: int = Field(0, ge=0)
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(9464, ge=0, le=65535, description="Port of the Prometheus endpoint; 0 for none.")
+    max_items: int = setting(
+        250_000, "Maximum number of items that the model knows, which bounds its memory. Those unseen for longest are evicted.",
+        MODEL, ALL, TOGETHER, "items", ge=256,
+    )  # fmt: skip
+    snapshot_every_s: float = setting(
+        60.0, "The learner writes a snapshot of the model to Kafka at this interval. `model-updates` must keep records for ten "
+        "intervals.",
+        MODEL, WORKER + TOOLS, ROLLING, gt=0,
+    )  # fmt: skip
+    seed: int = setting(0, "Seed of the model's random numbers.", MODEL, WORKER + TOOLS, TOGETHER, ge=0)
 
-    serve_host: str = Field("127.0.0.1", description="Address of `ouzel serve`; another than loopback needs keys.")
-    serve_port: int = Field(8080, ge=1, le=65535, description="Port of `ouzel serve`.")
-    serve_keys: Path | None = Field(None, description="File with the hashes of API keys: see `ouzel keys create`.")
-    serve_rankings: int = Field(100_000, ge=1, description="Latest rankings kept, about 6 kB each; then the oldest go.")
-    serve_cors_origins: list[str] = Field([], description="Origins whose pages may call the API from a browser.")
-    serve_max_body_bytes: int = Field(1_000_000, ge=1000, le=50_000_000, description="A longer request body is refused.")
-    serve_max_head_bytes: int = Field(16_384, ge=1024, le=1_000_000, description="A longer request head ends its connection.")
-    serve_max_connections: int = Field(1000, ge=1, description="Connections at a time; more are answered with 503.")
-    serve_max_streams: int = Field(500, ge=1, description="Open streams of server-sent events at a time.")
-    serve_client_timeout_s: float = Field(10.0, gt=0, description="In which a client sends a request, and takes its answer.")
-    serve_heartbeat_s: float = Field(15.0, gt=0, description="A stream's longest silence.")
-    serve_stream_s: float = Field(3600.0, gt=0, description="After which a stream ends; its client comes again.")
-    serve_worker_metrics: list[str] | None = Field(
-        None, description="The workers' metrics, host:port, for the page; unset, the one at metrics_port on this machine."
+    data_dir: Path = setting(
+        Path(".ouzel"), "Folder of a worker's RocksDB; each worker needs its own. `ouzel replay` keeps its position there.",
+        WORK, WORKER + TOOLS, ROLLING, "path of a folder",
+    )  # fmt: skip
+    delivery: Literal["leased", "exactly_once"] = setting(
+        "leased", "`leased`: outputs may repeat after a crash. `exactly_once`: one transaction per unit of work, for consumers "
+        "that read `read_committed`.",
+        WORK, WORKER, ROLLING,
+    )  # fmt: skip
+    instance_id: str | None = setting(
+        None, "Name of this worker in its group (static membership), so that a restart causes no rebalance. Each worker needs "
+        "its own.",
+        WORK, WORKER, ROLLING,
+    )  # fmt: skip
+    session_timeout_s: float = setting(
+        10.0, "A worker that sends no heartbeat for this time loses its partitions to the others.",
+        WORK, WORKER, ROLLING, ge=1, le=300,
+    )  # fmt: skip
+    stall_timeout_s: float = setting(
+        60.0, "A worker that makes no progress for this time, although events wait, exits to be restarted.",
+        WORK, WORKER, ROLLING, ge=5,
+    )  # fmt: skip
+    transaction_timeout_s: float = setting(
+        10.0, "Kafka aborts a dead worker's transaction after this time, with `exactly_once`.",
+        WORK, WORKER, ROLLING, ge=1, le=900,
+    )  # fmt: skip
+    max_poll_records: int = setting(
+        1024, "Maximum number of events in a unit of work.", WORK, WORKER, ROLLING, "events", ge=1, le=20_000
     )
-    serve_live: bool = Field(True, description="Whether `ouzel serve` follows the events, to tell their rate and freshness.")
+    fetch_max_wait_ms: int = setting(
+        25, "A broker answers a fetch after this time at the latest, even without records.",
+        WORK, WORKER + SERVE, ROLLING, ge=1, le=5000,
+    )  # fmt: skip
+    idempotent: bool = setting(
+        True, "Whether the broker supports idempotent producers and transactions. Only the embedded one needs `false`.",
+        WORK, ALL, ROLLING,
+    )  # fmt: skip
 
-    log_format: Literal["auto", "json", "text"] = "auto"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "Lowest level that is logged.", OBSERVING, WORKER + SERVE, ROLLING
+    )
+    log_format: Literal["auto", "json", "text"] = setting(
+        "auto", "Format of log lines; `auto` is text on a terminal and JSON elsewhere.", OBSERVING, WORKER + SERVE, ROLLING
+    )
+    metrics_host: str = setting(
+        "127.0.0.1", "Address of a worker's Prometheus endpoint.", OBSERVING, WORKER, ROLLING, "host name or IP address"
+    )
+    metrics_port: int = setting(
+        9464, "Port of a worker's Prometheus endpoint; 0 turns it off.", OBSERVING, WORKER + SERVE, ROLLING, ge=0, le=65535
+    )
+
+    _optional_names = field_validator("instance_id", "decoder", mode="before")(none_if_empty)
 
     @field_validator("model", "encoder")
     @classmethod
     def _is_known(cls, value: str, info: ValidationInfo) -> str:
-        known = [*METHODS, "null"] if info.field_name == "model" else list(ENCODERS)
-        if value not in known:
-            raise ValueError(f"found {value[:40]!r}, wants one of {', '.join(known)}")
+        if value not in about(cls.model_fields[str(info.field_name)]).choices:
+            raise ValueError("unknown name")
         return value
 
     @field_validator("broker")
@@ -131,48 +201,24 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address.strip()!r} is not host:port")
         return value
 
-    @field_validator("sasl_mechanism", *SASL[1:], *TLS, "instance_id", "decoder", "serve_keys", mode="before")
-    @classmethod
-    def _absent(cls, value: Any) -> Any:
-        """An empty variable, as a compose file makes of one that is not set, is no value."""
-        return None if value == "" else value
-
-    @field_validator(*TLS)
-    @classmethod
-    def _readable(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"no file {value}")
-        return value
-
     @model_validator(mode="after")
-    def _complete(self) -> Settings:
-        """Security that is half set is refused: nobody should believe in a password that is not used."""
-        protocol = self.security_protocol
-        missing = [name for name in SASL if not getattr(self, name)]
-        if protocol.startswith("SASL") and missing:
-            raise ValueError(f"security_protocol: {protocol} needs {', '.join(missing)}")
-        unused = [] if protocol.startswith("SASL") else [name for name in SASL if getattr(self, name)]
-        unused += [] if protocol.endswith("SSL") else [name for name in TLS if getattr(self, name)]
-        if unused:
-            raise ValueError(f"security_protocol: {protocol} has no use for {', '.join(unused)}")
+    def _transactional(self) -> Settings:
         if self.delivery == "exactly_once" and not self.idempotent:
-            raise ValueError("delivery: exactly_once needs a broker that knows idempotence")
-        if self.ssl_keyfile and not self.ssl_certfile:
-            raise ValueError("ssl_keyfile: needs ssl_certfile")
+            raise ValueError("delivery: exactly_once requires idempotent. Set idempotent to true, or delivery to leased.")
         return self
 
     @property
     def transaction_timeout_ms(self) -> int:
-        """For Kafka, which counts in ms."""
+        """The transaction timeout in milliseconds, as Kafka takes it."""
         return int(self.transaction_timeout_s * 1000)
 
     def topic(self, name: str) -> str:
-        """The full name of one of Ouzel's topics."""
+        """Return the full name of one of Ouzel's topics."""
         return f"{self.topic_prefix}{name}"
 
     @property
     def domain(self) -> str:
-        """What topic names begin with, less the last dot: it names this Ouzel among others in one Prometheus."""
+        """The topic prefix without its last dot. It names this deployment in Prometheus."""
         return self.topic_prefix.rstrip(".")
 
     @classmethod
@@ -191,57 +237,29 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment and the file. Raises `SettingsError` with one clear line."""
-    path = os.environ.get(CONFIG_VARIABLE)
+    """Read the environment and the file. Raises `SettingsError`."""
+    path, fields = os.environ.get(CONFIG_VARIABLE), Settings.model_fields
     try:
         if path and not Path(path).is_file():
-            raise SettingsError(f"{CONFIG_VARIABLE}: no file {path}")
-        _refuse_unknown_variables()
+            raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {path}. Correct or unset {CONFIG_VARIABLE}.")
+        if unknown := unknown_variables(fields):
+            raise SettingsError(" ".join(unknown))
         return Settings()
     except ValidationError as error:
-        raise SettingsError("; ".join(_line(dict(problem)) for problem in error.errors())) from None
+        raise SettingsError(" ".join(problem_line(dict(problem), fields) for problem in error.errors())) from None
     except SourceError as error:
-        found = re.search(r'field "(\w+)"', str(error))
-        raise SettingsError(f"{found[1] if found else error}: not JSON") from None
+        raise SettingsError(not_json(str(error), fields)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{CONFIG_VARIABLE}: {path} is not TOML: {error}") from None
+        raise SettingsError(f"{CONFIG_VARIABLE}: {path} is not TOML: {error}. Correct the file.") from None
     except OSError as error:
-        raise SettingsError(f"{CONFIG_VARIABLE}: {path}: {error.strerror}") from None
+        raise SettingsError(f"{CONFIG_VARIABLE}: {path}: {error.strerror}. Let this process read the file.") from None
 
 
 def sources(settings: Settings) -> dict[str, str]:
-    """Where each value came from: ``environment``, ``file`` or ``default``."""
+    """Return where each value came from: ``environment``, ``file`` or ``default``."""
     path = os.environ.get(CONFIG_VARIABLE)
     from_file = tomllib.loads(Path(path).read_text()) if path else {}
-    in_environment = {name.upper() for name in os.environ}
     return {
-        name: "environment" if PREFIX + name.upper() in in_environment else "file" if name in from_file else "default"
+        name: "environment" if from_environment(name) is not None else "file" if name in from_file else "default"
         for name in type(settings).model_fields
     }
-
-
-def _refuse_unknown_variables() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE, TEST_VARIABLE}
-    unknown = sorted(
-        name
-        for name, value in os.environ.items()
-        if name.startswith(PREFIX)
-        and name not in known
-        and not SERVICE_VARIABLE.fullmatch(name)
-        and not SERVICE_ADDRESS.match(value)
-    )
-    if unknown:
-        raise SettingsError(f"{unknown[0]}: no such setting")
-
-
-def _line(problem: dict[str, Any]) -> str:
-    """One problem; the value is shown, unless it is a secret or something long."""
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:
-        return message
-    name, value = ".".join(str(part) for part in problem["loc"]), problem["input"]
-    if problem["type"] == "extra_forbidden":
-        return f"{name}: no such setting in {os.environ.get(CONFIG_VARIABLE)}"
-    field = Settings.model_fields.get(str(problem["loc"][0]))
-    told = isinstance(value, bool | int | float | str) and "Secret" not in str(field and field.annotation)
-    return f"{name}: {message}" + (f" (found {str(value)[:80]!r})" if told and problem["type"] != "value_error" else "")

@@ -1,41 +1,77 @@
-"""`ouzel config`: what is in force, and where it came from."""
+"""`ouzel config`: the settings in force, where each value comes from, and what it means."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from streams.settings import CONFIG_VARIABLE, load_settings, sources
+from serving.settings_reference import by_subject, written
+from streams.setting_fields import CONFIG_VARIABLE
+from streams.settings import Settings, load_settings, sources
+
+WIDE = 120
+"""Columns of a terminal from which a meaning stands beside its value, not below."""
+LONGEST = 40
+"""Columns of a value beside its meaning; a longer one is folded."""
 
 
 def register(app: typer.Typer) -> None:
     app.command("config")(config)
 
 
-def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Print every setting in force and where it came from. Secrets are masked."""
+def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON: value and source by setting.")] = False) -> None:
+    """Print every setting: its value, where the value comes from, and what it means.
+
+    A value comes from the environment (OUZEL_PARTITIONS sets partitions),
+    from the TOML file that OUZEL_CONFIG names, or is the default.
+    Secrets are masked. docs/settings.md lists the values allowed.
+    """
     settings = load_settings()
     came_from = sources(settings)
-    values = {name: shown(getattr(settings, name)) for name in type(settings).model_fields}
     if as_json:
+        values = {name: shown(getattr(settings, name)) for fields in by_subject().values() for name in fields}
         typer.echo(json.dumps({name: {"value": values[name], "source": came_from[name]} for name in values}, indent=1))
         return
     if path := os.environ.get(CONFIG_VARIABLE):
         typer.echo(f"file: {path}")
-    table = Table("setting", "value", "from")
-    for name, value in values.items():
-        table.add_row(name, "" if value is None else str(value), came_from[name])
-    Console().print(table)
+    console = Console()
+    console.print((_wide if console.width >= WIDE else _narrow)(settings, came_from))
 
 
 def shown(value: Any) -> Any:
-    """A setting as it may be printed."""
+    """Return a value as JSON may show it."""
     if isinstance(value, SecretStr):
         return "******"
     return value if value is None or isinstance(value, bool | int | float | dict) else str(value)
+
+
+def _wide(settings: Settings, came_from: Mapping[str, str]) -> Table:
+    """One line for each setting."""
+    table = Table("setting", "value", "from", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.columns[1].max_width, table.columns[1].overflow = LONGEST, "fold"
+    for subject, fields in by_subject().items():
+        table.add_row()
+        table.add_row(Text(subject, "bold"))
+        for name, field in fields.items():
+            table.add_row(name, Text(written(getattr(settings, name))), came_from[name], Text(str(field.description)))
+    return table
+
+
+def _narrow(settings: Settings, came_from: Mapping[str, str]) -> Table:
+    """Each meaning below its value."""
+    table = Table("setting", "value (from) and meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for subject, fields in by_subject().items():
+        table.add_row()
+        table.add_row(Text(subject, "bold"))
+        for name, field in fields.items():
+            value = f"{written(getattr(settings, name))} ({came_from[name]})"
+            table.add_row(name, Text.assemble(value, "\n", (str(field.description), "dim")))
+    return table

@@ -1,4 +1,4 @@
-"""The serving process's Prometheus metrics, all declared here. No label holds an id of a user, a session or an item."""
+"""The Prometheus metrics of `ouzel serve`. No label contains an id of a user, session or item."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ AGE_BUCKETS = (0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.
 
 
 LABELS = {
-    "route": "a route's template, or none",
-    "method": "of HTTP; any, where there is no such route",
-    "status": "of HTTP",
-    "reason": "of cut connections: head, malformed, slow_head, slow_reader; for want of a key: missing, scheme, unknown, scope, "
-    "host; of failed writes: full, away, timeout, error; of events: as the worker's dead letters",
+    "route": "template of the route, or `none`",
+    "method": "HTTP method; `any` if there is no such route",
+    "status": "HTTP status",
+    "reason": "of cut connections: `full`, `head`, `malformed`, `slow_head`, `slow_reader`; of rejected requests: `missing`, "
+    "`scheme`, `unknown`, `scope`, `host`; of failed writes: `full`, `away`, `timeout`, `error`; of rejected events: as of the "
+    "worker's dead letters",
     "topic": ("recommendations", "items", "transitions", "events"),
     "outcome": ("fresh", "timeout", "duplicate", "no_ranking"),
-    "strategy": "as the worker's, and other",
+    "strategy": "as of the worker, and `other`",
     "fallback": ("none", "experts", "popularity", "catalogue"),
     "kind": ("user", "live"),
-    "version": "of Ouzel",
-    "python": "its version",
-    "domain": "what topic names begin with, less the last dot",
+    "version": "version of Ouzel",
+    "python": "version of Python",
+    "domain": "`OUZEL_TOPIC_PREFIX` without its last dot",
 }
-"""The values of each label, for docs/metrics.md."""
+"""The values of each label: all of them, or a description."""
 UNITS = {
     "ouzel_serve_ready": "0 or 1",
     "ouzel_serve_requests_in_flight": "requests",
@@ -54,11 +55,14 @@ UNITS = {
     "ouzel_serve_kafka_available": "0 or 1",
     "ouzel_serve_streams": "streams",
 }
-"""The units of what no suffix tells it."""
+"""The units of metrics whose names do not end in one."""
 
 
 class ServingTelemetry:
-    """Every metric of `ouzel serve`, in a registry of its own. ``domain`` is what topic names begin with, less the last dot."""
+    """Every metric of `ouzel serve`, in a registry of its own.
+
+    ``domain`` is the topic prefix without its last dot.
+    """
 
     def __init__(self, domain: str = "", registry: CollectorRegistry | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -67,53 +71,64 @@ class ServingTelemetry:
         ProcessCollector(registry=r)
         PlatformCollector(registry=r)
         GCCollector(registry=r)
-        self.ready = Gauge("ouzel_serve_ready", "1 when this copy has caught up with its topics.", registry=r)
+        self.ready = Gauge("ouzel_serve_ready", "1 once this process has caught up with its topics.", registry=r)
 
         self.requests = RequestTally("ouzel_serve", REQUEST_BUCKETS, r)
-        self.in_flight = Gauge("ouzel_serve_requests_in_flight", "Requests being answered now, streams included.", registry=r)
+        self.in_flight = Gauge("ouzel_serve_requests_in_flight", "Requests being answered now, including streams.", registry=r)
         self.cut = Counter(
-            "ouzel_serve_connections_cut", "Connections ended for what they did or did not.", ["reason"], registry=r
+            "ouzel_serve_connections_cut", "Connections that `ouzel serve` closed, by reason.", ["reason"], registry=r
         )
-        self.auth_refusals = Counter("ouzel_serve_auth_refusals", "Requests refused for want of a key.", ["reason"], registry=r)
+        self.auth_refusals = Counter(
+            "ouzel_serve_auth_refusals", "Requests rejected because of their key or host.", ["reason"], registry=r
+        )
 
-        self.cached_users = Gauge("ouzel_serve_cached_users", "Users and anonymous sessions whose rankings are kept.", registry=r)
-        self.cached_rankings = Gauge(
-            "ouzel_serve_cached_rankings", "Rankings kept, those of older sessions included.", registry=r
+        self.cached_users = Gauge(
+            "ouzel_serve_cached_users", "Users and anonymous sessions that have rankings in the cache.", registry=r
         )
-        self.cache_capacity = Gauge("ouzel_serve_cache_capacity", "Rankings that may be kept.", registry=r)
-        self.cache_evictions = Counter("ouzel_serve_cache_evictions", "Rankings left out for newer ones.", registry=r)
+        self.cached_rankings = Gauge(
+            "ouzel_serve_cached_rankings", "Rankings in the cache, including those of older sessions.", registry=r
+        )
+        self.cache_capacity = Gauge("ouzel_serve_cache_capacity", "Maximum number of rankings in the cache.", registry=r)
+        self.cache_evictions = Counter("ouzel_serve_cache_evictions", "Rankings evicted from the cache.", registry=r)
         self.newest_ranking = Gauge(
             "ouzel_serve_newest_ranking_timestamp_seconds", "Kafka time of the newest ranking in the cache.", registry=r
         )
         self.catalogue_items = Gauge("ouzel_serve_catalogue_items", "Items in the catalogue.", registry=r)
 
-        self.follower_lag = Gauge("ouzel_serve_follower_lag", "Records of a topic not taken yet.", ["topic"], registry=r)
-        self.caught_up = Gauge("ouzel_serve_follower_caught_up", "1 when a topic was read to its end.", ["topic"], registry=r)
-        self.refused_records = Counter("ouzel_serve_refused_records", "Records that could not be read.", ["topic"], registry=r)
-
-        self.kafka_available = Gauge("ouzel_serve_kafka_available", "1 while Kafka confirms what is written.", registry=r)
-        self.kafka_write_seconds = Histogram(
-            "ouzel_serve_kafka_write_seconds", "From sending to the last confirmation.", buckets=WRITE_BUCKETS, registry=r
+        self.follower_lag = Gauge("ouzel_serve_follower_lag", "Records of a topic that are not read yet.", ["topic"], registry=r)
+        self.caught_up = Gauge("ouzel_serve_follower_caught_up", "1 once a topic was read to its end.", ["topic"], registry=r)
+        self.refused_records = Counter(
+            "ouzel_serve_refused_records", "Records that could not be decoded; ignored.", ["topic"], registry=r
         )
-        self.failed_writes = Counter("ouzel_serve_failed_writes", "Writes answered with 503.", ["reason"], registry=r)
-        self.events_accepted = Counter("ouzel_serve_events_accepted", "Events confirmed by Kafka.", registry=r)
-        self.events_refused = Counter("ouzel_serve_events_refused", "Events refused, by reason.", ["reason"], registry=r)
-        self.waits = Counter("ouzel_serve_waits", "Requests with wait_ms, by outcome.", ["outcome"], registry=r)
-        self.wait_seconds = Histogram(
-            "ouzel_serve_wait_seconds", "From an event's arrival to its fresh ranking, where one came.", buckets=WAIT_BUCKETS,
+
+        self.kafka_available = Gauge("ouzel_serve_kafka_available", "1 while Kafka confirms writes.", registry=r)
+        self.kafka_write_seconds = Histogram(
+            "ouzel_serve_kafka_write_seconds",
+            "Time from sending a request's records until Kafka confirms the last one.",
+            buckets=WRITE_BUCKETS,
             registry=r,
+        )
+        self.failed_writes = Counter(
+            "ouzel_serve_failed_writes", "Requests to write that were answered with 503.", ["reason"], registry=r
+        )
+        self.events_accepted = Counter("ouzel_serve_events_accepted", "Events that Kafka confirmed.", registry=r)
+        self.events_refused = Counter("ouzel_serve_events_refused", "Events rejected, by reason.", ["reason"], registry=r)
+        self.waits = Counter("ouzel_serve_waits", "Requests with `wait_ms`, by outcome.", ["outcome"], registry=r)
+        self.wait_seconds = Histogram(
+            "ouzel_serve_wait_seconds", "Time from an event's arrival to its fresh ranking, if one came in time.",
+            buckets=WAIT_BUCKETS, registry=r,
         )  # fmt: skip
 
         self.rankings = Counter(
-            "ouzel_serve_rankings", "Rankings answered, by strategy and by the last one that filled them up.",
+            "ouzel_serve_rankings", "Rankings returned, by strategy and by the last fallback that filled them up.",
             ["strategy", "fallback"], registry=r,
         )  # fmt: skip
         self.ranking_age_seconds = BulkHistogram(
-            "ouzel_serve_ranking_age_seconds", "Age of a user's ranking when it is answered.", AGE_BUCKETS, r
+            "ouzel_serve_ranking_age_seconds", "Age of a user's ranking when it is returned.", AGE_BUCKETS, r
         )
-        self.streams = Gauge("ouzel_serve_streams", "Streams of server-sent events that are open.", ["kind"], registry=r)
+        self.streams = Gauge("ouzel_serve_streams", "Open streams of server-sent events.", ["kind"], registry=r)
         self.streams_skipped = Counter(
-            "ouzel_serve_streams_skipped", "Rankings left out of a stream because its client was slow.", registry=r
+            "ouzel_serve_streams_skipped", "Rankings not sent to a stream because its client was slow.", registry=r
         )
         build = {"version": version("ouzel"), "python": platform.python_version(), "domain": domain}
-        Info("ouzel_build", "What runs.", registry=r).info(build)
+        Info("ouzel_build", "Versions of this process, and its domain.", registry=r).info(build)

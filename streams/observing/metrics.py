@@ -1,4 +1,4 @@
-"""The worker's Prometheus metrics, declared; `python -m serving.metrics_reference` makes docs/metrics.md of this."""
+"""The worker's Prometheus metrics. `python -m serving.metrics_reference` documents them."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ LABELS: dict[str, Sequence[str] | str] = {
     "outcome": (*Outcome, "dead_letter", "deleted", "before_deletion", "replayed"),
     "reason": REASONS,
     "kind": ("null", "mismatch"),
-    "partition": "number of an events partition, of those that this worker has",
+    "partition": "number of a partition of `events` that is assigned to this worker",
     "stage": ("step", "rank", "test", "publish", "deliver", "store"),
     "part": ("outputs", "changelog", "transaction"),
     "work": ("rank", "learn"),
     "k": tuple(map(str, CUTS)),
     "method": ("model", "popularity", *EXPERTS, *ENCODERS),
-    "strategy": "hybrid; popularity, where nothing is known of the session; or the baseline that is set as the model",
+    "strategy": "`hybrid`; `popularity`, if nothing is known about the session; or the baseline that `OUZEL_MODEL` names",
     "expert": ("markov", "rules", "cooccurrence", "repeat", *ENCODERS, "popularity", "other"),
     "rank": RANKS,
-    "version": "of Ouzel",
-    "domain": "what topic names begin with, less the last dot",
-    "model": "the setting",
-    "encoder": "the setting",
+    "version": "version of Ouzel",
+    "domain": "`OUZEL_TOPIC_PREFIX` without its last dot",
+    "model": "`OUZEL_MODEL`",
+    "encoder": "`OUZEL_ENCODER`; `none` for a model without one",
     "delivery": ("leased", "exactly_once"),
 }
-"""The values of each label."""
+"""The values of each label: all of them, or a description."""
 
 UNITS = {
     "ouzel_ready": "0 or 1",
@@ -82,7 +82,7 @@ UNITS = {
     "ouzel_live_mrr": "0 to 1",
     "ouzel_live_ndcg": "0 to 1",
 }
-"""The units of what no suffix tells it; of counters it is what they count."""
+"""The units of metrics whose names do not end in one. A counter's unit is what it counts."""
 
 
 class ProcessMetrics:
@@ -92,9 +92,9 @@ class ProcessMetrics:
         gauge = partial(Gauge, registry=registry)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
-        self.build = gauge("ouzel_build_info", "What runs; join it for the domain.", BUILD)
-        self.ready = gauge("ouzel_ready", "1 when this worker processes events.")
-        self.loop_delay = gauge("ouzel_event_loop_delay_seconds", "How late the event loop last was, timed twice a second.")
+        self.build = gauge("ouzel_build_info", "Version and configuration of this worker; join on it for the domain.", BUILD)
+        self.ready = gauge("ouzel_ready", "1 while this worker processes events.")
+        self.loop_delay = gauge("ouzel_event_loop_delay_seconds", "Last delay of the event loop, measured twice a second.")
 
 
 class JourneyMetrics:
@@ -102,35 +102,40 @@ class JourneyMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
-        self.events = counter("ouzel_events", "Events by type and what became of them.", ["event_type", "outcome"])
-        self.dead_letters = counter("ouzel_dead_letters", "Records that were no event.", ["reason"])
-        self.keys = counter("ouzel_foreign_keys", "Events whose record key is not their user's.", ["kind"])
-        self.interactions = counter("ouzel_interactions", "Events that acted on an item.")
-        self.transitions = counter("ouzel_transitions", "Transitions produced.")
-        self.recommendations = counter("ouzel_recommendations", "Recommendations published.", ["strategy"])
+        self.events = counter("ouzel_events", "Records of `events`, by type and outcome.", ["event_type", "outcome"])
+        self.dead_letters = counter("ouzel_dead_letters", "Records that are not valid events, by reason.", ["reason"])
+        self.keys = counter("ouzel_foreign_keys", "Events whose record key is not their user or session.", ["kind"])
+        self.interactions = counter("ouzel_interactions", "Events that are interactions: a user acts on an item.")
+        self.transitions = counter("ouzel_transitions", "Transitions written to Kafka.")
+        self.recommendations = counter("ouzel_recommendations", "Recommendations written to Kafka.", ["strategy"])
         self.freshness = BulkHistogram(
             "ouzel_freshness_seconds",
-            "From the event's Kafka time to its published recommendation; more than an hour counts as one.",
+            "Time from an event's Kafka time to its published recommendation; an hour at most.",
             FRESHNESS_BUCKETS,
             registry,
             WORST_FRESHNESS_S,
         )
         self.event_freshness = BulkHistogram(
             "ouzel_event_freshness_seconds",
-            "From the event's own timestamp to its published recommendation, likewise.",
+            "Time from an event's own timestamp to its published recommendation; an hour at most.",
             FRESHNESS_BUCKETS,
             registry,
             WORST_FRESHNESS_S,
         )
-        self.unit = histogram("ouzel_unit_size", "Events in a unit of work.", buckets=UNIT_BUCKETS)
-        self.stage = histogram("ouzel_stage_seconds", "Time of one stage of a unit.", ["stage"], buckets=STAGE_BUCKETS)
+        self.unit = histogram("ouzel_unit_size", "Records in a unit of work.", buckets=UNIT_BUCKETS)
+        self.stage = histogram("ouzel_stage_seconds", "Duration of a stage of a unit.", ["stage"], buckets=STAGE_BUCKETS)
         self.delivery = histogram(
-            "ouzel_delivery_seconds", "From sending a part of a unit to its confirmation.", ["part"], buckets=STAGE_BUCKETS
+            "ouzel_delivery_seconds",
+            "Time from sending a part of a unit until Kafka confirms it.",
+            ["part"],
+            buckets=STAGE_BUCKETS,
         )
-        self.delivery_failures = counter("ouzel_delivery_failures", "Parts of units that were not confirmed.", ["part"])
-        self.retries = counter("ouzel_produce_retries", "Batches that were sent again, as the broker had not taken them.")
-        self.abandoned = counter("ouzel_units_abandoned", "Units given up in a rebalance.")
-        self.foreign_writes = counter("ouzel_foreign_writes", "Changelog records of somebody else, found and answered.")
+        self.delivery_failures = counter("ouzel_delivery_failures", "Parts of units that Kafka did not confirm.", ["part"])
+        self.retries = counter("ouzel_produce_retries", "Batches sent again because the broker had not accepted them.")
+        self.abandoned = counter("ouzel_units_abandoned", "Units abandoned in a rebalance. They are processed again.")
+        self.foreign_writes = counter(
+            "ouzel_foreign_writes", "Changelog records of a worker that had lost its partition; overwritten."
+        )
 
 
 class GroupMetrics:
@@ -140,25 +145,25 @@ class GroupMetrics:
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry)
         by = ["partition"]
-        self.assigned = gauge("ouzel_assigned_partitions", "Partitions of the events that this worker has.")
-        self.lag = gauge("ouzel_consumer_lag", "Events of the log not done yet.", by)
-        self.committed = gauge("ouzel_committed_offset", "The offset committed: the first event to do after a crash.", by)
+        self.assigned = gauge("ouzel_assigned_partitions", "Partitions of `events` that are assigned to this worker.")
+        self.lag = gauge("ouzel_consumer_lag", "Offsets of the partition that are not processed yet.", by)
+        self.committed = gauge("ouzel_committed_offset", "Committed offset: the first event to process after a crash.", by)
         self.oldest = gauge(
-            "ouzel_oldest_uncommitted_age_seconds",
-            "Age, by Kafka time, of the first event that is not committed; 0 for none.",
-            by,
+            "ouzel_oldest_uncommitted_age_seconds", "Age, by Kafka time, of the oldest uncommitted event; 0 if there is none.", by
         )
-        self.generation = gauge("ouzel_group_generation", "The group's generation, as this worker knows it.")
-        self.lease_fresh = gauge("ouzel_lease_fresh", "1 when the group has confirmed the membership of late; only then is sent.")
-        self.rebalances = counter("ouzel_rebalances", "Rebalances that this worker took part in.")
+        self.generation = gauge("ouzel_group_generation", "Generation of the group that this worker last joined.")
+        self.lease_fresh = gauge(
+            "ouzel_lease_fresh", "1 while the group has recently confirmed this worker; otherwise it sends nothing."
+        )
+        self.rebalances = counter("ouzel_rebalances", "Rebalances in which this worker took part.")
         self.rebalance_seconds = histogram(
-            "ouzel_rebalance_seconds", "From a rebalance's beginning until events flowed again.", buckets=GROUP_BUCKETS
+            "ouzel_rebalance_seconds", "Time from a rebalance until events are processed again.", buckets=GROUP_BUCKETS
         )
-        self.recoveries = counter("ouzel_recoveries", "Times that the sessions of an assignment were recovered.")
+        self.recoveries = counter("ouzel_recoveries", "Recoveries of sessions after an assignment of partitions.")
         self.recovery_seconds = gauge(
-            "ouzel_recovery_seconds", "From the last assignment until its sessions were recovered and events flowed."
+            "ouzel_recovery_seconds", "Time from the last assignment until events were processed again."
         )
-        self.commit_seconds = histogram("ouzel_commit_seconds", "Time of one commit of offsets.", buckets=GROUP_BUCKETS)
+        self.commit_seconds = histogram("ouzel_commit_seconds", "Duration of a commit of offsets.", buckets=GROUP_BUCKETS)
 
 
 class SessionMetrics:
@@ -167,18 +172,18 @@ class SessionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         by = ["partition"]
-        self.held = gauge("ouzel_sessions_held", "State keys in RocksDB, as it estimates them.", by)
-        self.expired = counter("ouzel_sessions_expired", "State keys whose sessions expired.")
-        self.refused = counter("ouzel_refused_states", "Changelog records that are no session state.")
-        self.size = gauge("ouzel_rocksdb_size_bytes", "Size of the table files.", by)
-        self.memory = gauge("ouzel_rocksdb_memory_bytes", "Size of the tables in memory.", by)
+        self.held = gauge("ouzel_sessions_held", "State keys in RocksDB, by its own estimate.", by)
+        self.expired = counter("ouzel_sessions_expired", "State keys removed because their sessions expired.")
+        self.refused = counter("ouzel_refused_states", "Changelog records that are not valid states; ignored.")
+        self.size = gauge("ouzel_rocksdb_size_bytes", "Size of RocksDB's table files.", by)
+        self.memory = gauge("ouzel_rocksdb_memory_bytes", "Size of RocksDB's tables in memory.", by)
         self.pending = gauge(
-            "ouzel_rocksdb_pending_compaction_bytes", "What compaction is to rewrite, as RocksDB estimates it.", by
+            "ouzel_rocksdb_pending_compaction_bytes", "Bytes that compaction has yet to rewrite, by RocksDB's estimate.", by
         )
-        self.compactions = gauge("ouzel_rocksdb_running_compactions", "Compactions at work.", by)
-        self.stopped = gauge("ouzel_rocksdb_write_stopped", "1 when RocksDB takes no writes.", by)
-        self.disk_free = gauge("ouzel_disk_free_bytes", "Free space where the data directory is.")
-        self.disk_size = gauge("ouzel_disk_size_bytes", "Size of the disk that it is on.")
+        self.compactions = gauge("ouzel_rocksdb_running_compactions", "Compactions that RocksDB runs now.", by)
+        self.stopped = gauge("ouzel_rocksdb_write_stopped", "1 while RocksDB accepts no writes.", by)
+        self.disk_free = gauge("ouzel_disk_free_bytes", "Free space on the disk of the data directory.")
+        self.disk_size = gauge("ouzel_disk_size_bytes", "Size of the disk of the data directory.")
 
 
 class ModelMetrics:
@@ -187,37 +192,39 @@ class ModelMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry)
-        self.is_learner = gauge("ouzel_learner", "1 when this worker is the elected learner.")
-        self.learner_lag = gauge("ouzel_learner_lag", "Transitions of the log not learned yet.")
-        self.steps = gauge("ouzel_learning_steps", "Learning steps taken: the model's version.")
-        self.step_seconds = histogram("ouzel_learning_step_seconds", "Time of one learning step.", buckets=STAGE_BUCKETS)
-        self.busy = counter("ouzel_model_busy_seconds", "Time that the model's thread was at work.", ["work"])
-        self.learned = counter("ouzel_transitions_learned", "Transitions that the model was trained on: the examples.")
-        self.followed = counter("ouzel_transitions_followed", "Transitions that were counted without training.")
-        self.refused_transitions = counter("ouzel_refused_transitions", "Records of the log that are no transition.")
+        self.is_learner = gauge("ouzel_learner", "1 while this worker is the elected learner.")
+        self.learner_lag = gauge("ouzel_learner_lag", "Transitions of the log that this worker has not applied yet.")
+        self.steps = gauge("ouzel_learning_steps", "Learning steps taken, which is the model's version.")
+        self.step_seconds = histogram("ouzel_learning_step_seconds", "Duration of a learning step.", buckets=STAGE_BUCKETS)
+        self.busy = counter("ouzel_model_busy_seconds", "Time that the model thread spent on ranking and on learning.", ["work"])
+        self.learned = counter("ouzel_transitions_learned", "Transitions that this worker trained the model on.")
+        self.followed = counter("ouzel_transitions_followed", "Transitions that this worker counted without training.")
+        self.refused_transitions = counter("ouzel_refused_transitions", "Records that are not valid transitions; ignored.")
         self.loss = gauge("ouzel_loss", "Mean training loss of the last step.")
-        self.gradient_norm = gauge("ouzel_gradient_norm", "Norm of the last step's gradient of the items' embeddings.")
-        self.skipped_steps = gauge("ouzel_skipped_steps", "Optimiser steps left out, in the model's life: not a finite number.")
-        self.rollbacks = counter("ouzel_rollbacks", "Times that the parameters went back to the last snapshot's.")
-        self.drifts = gauge("ouzel_drift_resets", "Soft resets, in the model's life, after its hit rate fell.")
-        self.vocabulary = gauge("ouzel_vocabulary_items", "Items the model knows.")
-        self.new_items = gauge("ouzel_new_items", "Items met for the first time, in the model's life.")
-        self.evicted = gauge("ouzel_evicted_items", "Items forgotten, in the model's life, because the vocabulary was full.")
+        self.gradient_norm = gauge("ouzel_gradient_norm", "Norm of the gradient of the item embeddings in the last step.")
+        self.skipped_steps = gauge(
+            "ouzel_skipped_steps", "Optimiser steps that the model has ever skipped: a number was not finite."
+        )
+        self.rollbacks = counter("ouzel_rollbacks", "Rollbacks of the parameters to those of the last snapshot.")
+        self.drifts = gauge("ouzel_drift_resets", "Soft resets that the model has ever made because its hit rate fell.")
+        self.vocabulary = gauge("ouzel_vocabulary_items", "Items that the model knows.")
+        self.new_items = gauge("ouzel_new_items", "Items that the model has ever learned.")
+        self.evicted = gauge("ouzel_evicted_items", "Items that the model has ever evicted because its vocabulary was full.")
         self.catalogue = gauge("ouzel_catalogue_items", "Items in the catalogue.")
-        self.updates = counter("ouzel_model_updates", "Records of parameters told to followers.")
-        self.ignored_updates = counter("ouzel_ignored_updates", "Records of parameters of a lower epoch.")
-        self.refused_updates = counter("ouzel_refused_updates", "Records that are no parameters of this model.")
+        self.updates = counter("ouzel_model_updates", "Records of parameters sent to followers.")
+        self.ignored_updates = counter("ouzel_ignored_updates", "Records of parameters that a replaced learner sent; ignored.")
+        self.refused_updates = counter("ouzel_refused_updates", "Records that are not parameters of this model; ignored.")
         self.parameters_time = gauge(
-            "ouzel_parameters_timestamp_seconds", "Kafka time of the last parameters taken from the learner; 0 for none."
+            "ouzel_parameters_timestamp_seconds", "Kafka time of the latest parameters applied; 0 if there are none."
         )
         self.parameters_delay = gauge(
-            "ouzel_parameters_delay_seconds", "From that time until these parameters were in use in this worker."
+            "ouzel_parameters_delay_seconds", "Time from the Kafka time of these parameters until they were applied."
         )
         self.snapshot_time = gauge(
-            "ouzel_snapshot_timestamp_seconds", "When the newest snapshot that this worker knows was written; 0 for none."
+            "ouzel_snapshot_timestamp_seconds", "When the newest known snapshot was written; 0 if there is none."
         )
         self.snapshot_bytes = gauge("ouzel_snapshot_bytes", "Size of the last snapshot before compression.")
-        self.snapshot_seconds = gauge("ouzel_snapshot_seconds", "What the last snapshot took to write.")
+        self.snapshot_seconds = gauge("ouzel_snapshot_seconds", "Duration of the last write of a snapshot.")
         self.refused_snapshots = counter("ouzel_refused_snapshots", "Snapshots that could not be used.")
 
 
@@ -227,31 +234,39 @@ class QualityMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         at_k, place = ["k", "method"], ["strategy", "rank"]
-        self.recall = gauge("ouzel_prequential_recall", "Live prequential recall, whole run.", at_k)
-        self.mrr = gauge("ouzel_prequential_mrr", "Live prequential MRR, whole run.", at_k)
-        self.live_recall = gauge("ouzel_live_recall", "Live prequential recall; a test's weight halves every 10,000 tests.", at_k)
-        self.live_mrr = gauge("ouzel_live_mrr", "Live prequential MRR of late, likewise.", at_k)
-        self.live_ndcg = gauge("ouzel_live_ndcg", "Live prequential NDCG of late, likewise.", at_k)
-        self.tests = counter("ouzel_prequential_tests", "Live prequential tests; of each expert after 1 event in 16.", ["method"])
-        self.hits = counter("ouzel_prequential_hits", "Tests whose item was among the first k.", at_k)
-        self.skipped = counter("ouzel_prequential_skipped", "Tests left out for want of the ranking.")
+        self.recall = gauge("ouzel_prequential_recall", "Recall of all live tests of this worker.", at_k)
+        self.mrr = gauge("ouzel_prequential_mrr", "MRR of all live tests of this worker.", at_k)
+        self.live_recall = gauge(
+            "ouzel_live_recall", "Recall of recent live tests: a test's weight halves every 10,000 tests.", at_k
+        )
+        self.live_mrr = gauge("ouzel_live_mrr", "MRR of recent live tests, weighted in the same way.", at_k)
+        self.live_ndcg = gauge("ouzel_live_ndcg", "NDCG of recent live tests, weighted in the same way.", at_k)
+        self.tests = counter(
+            "ouzel_prequential_tests", "Live prequential tests; of single experts for 1 event in 16.", ["method"]
+        )
+        self.hits = counter("ouzel_prequential_hits", "Live tests whose item was among the first k.", at_k)
+        self.skipped = counter(
+            "ouzel_prequential_skipped", "Events not tested: the session's previous ranking was not in memory."
+        )
         self.items = counter(
             "ouzel_recommended_items",
-            "The first 20 items of 1 recommendation in 16, by the expert that speaks for them.",
+            "The first 20 items of 1 recommendation in 16, by the expert that gives the reason.",
             ["expert"],
         )
-        self.tail = counter("ouzel_recommended_tail_items", "Of these, items outside of the head: what 80% of events are on.")
-        self.repeats = counter("ouzel_recommended_repeats", "Of these, items that the session has had already.")
-        self.coverage = gauge(
-            "ouzel_catalogue_coverage_ratio", "Share of the known items among these in the last 2,000 to 4,000 recommendations."
+        self.tail = counter(
+            "ouzel_recommended_tail_items", "Of these, items outside the head: the fewest items that have 80% of events."
         )
-        self.clicks = counter("ouzel_recommendation_clicks", "Events that name the session's last recommendation.", place)
-        self.impressions = counter("ouzel_recommendation_impressions", "Impressions that name it.", place)
+        self.repeats = counter("ouzel_recommended_repeats", "Of these, items that the session has interacted with.")
+        self.coverage = gauge(
+            "ouzel_catalogue_coverage_ratio", "Share of the known items in the last 2,000 to 4,000 of these recommendations."
+        )
+        self.clicks = counter("ouzel_recommendation_clicks", "Interactions that name a remembered recommendation.", place)
+        self.impressions = counter(
+            "ouzel_recommendation_impressions", "Impressions that name a remembered recommendation.", place
+        )
         self.unattributed = counter("ouzel_recommendations_unattributed", "Events that name another recommendation.")
         self.follow_ups = counter(
-            "ouzel_recommendation_follow_ups",
-            "Events on an item of the session's last recommendation, whatever they name.",
-            place,
+            "ouzel_recommendation_follow_ups", "Events on an item of the session's last recommendation, named or not.", place
         )
 
 

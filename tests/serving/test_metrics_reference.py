@@ -1,4 +1,4 @@
-"""The reference that users read is that of the code."""
+"""The reference of metrics that users read is the one of the code."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_every_label_is_explained_and_every_explanation_is_of_a_label() -> None:
     registry = CollectorRegistry()
     for section in SECTIONS:
         section(registry)
-    for told, labels in ((registry, LABELS), (telemetry.ServingTelemetry().registry, telemetry.LABELS)):
-        found = list(metrics(told))
-        assert {label for metric in found for label in metric.labels} == set(labels)
-        assert all(metric.name.startswith("ouzel_") and metric.meaning.endswith(".") for metric in found)
-        assert len({metric.name for metric in found}) == len(found) > 20
+    for declared, labels in ((registry, LABELS), (telemetry.ServingTelemetry().registry, telemetry.LABELS)):
+        listed = list(metrics(declared))
+        assert {label for metric in listed for label in metric.labels} == set(labels)
+        assert all(metric.name.startswith("ouzel_") and metric.meaning.endswith(".") for metric in listed)
+        assert len({metric.name for metric in listed}) == len(listed) > 20
 
 
-def test_what_no_name_and_no_table_tells_the_unit_of_is_refused() -> None:
+def test_a_metric_without_a_unit_is_refused() -> None:
     registry = CollectorRegistry()
     Gauge("ouzel_things", "Text.", registry=registry)
     BulkHistogram("ouzel_wait_seconds", "Text.", (1.0,), registry)

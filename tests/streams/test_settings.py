@@ -39,30 +39,42 @@ def test_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "line"),
     [
-        ("OUZEL_PARTITIONS", "many", "partitions: "),
-        ("OUZEL_PARTITIONS", "0", "partitions: "),
-        ("OUZEL_BROKER", "kafka", "broker: 'kafka' is not host:port"),
-        ("OUZEL_BROKR", "kafka:1", "OUZEL_BROKR: no such setting"),
-        ("OUZEL_FIELD_MAPPING", "{", "field_mapping"),
-        ("OUZEL_SECURITY_PROTOCOL", "SASL_SSL", "needs sasl_mechanism"),
-        ("OUZEL_CONFIG", "/no/such/file.toml", "OUZEL_CONFIG: no file"),
-        ("OUZEL_SESSION_GAP_S", "inf", "session_gap_s: "),
-        ("OUZEL_MODEL", "gpt", "found 'gpt'"),
-        ("OUZEL_ENCODER", "bert", "encoder: found 'bert', wants one of gru, recency"),
-        ("OUZEL_MAX_ITEMS", "10", "max_items: "),
-        ("OUZEL_SSL_CAFILE", "/no/such/ca.pem", "ssl_cafile: no file /no/such/ca.pem"),
-        ("OUZEL_SASL_USERNAME", "ann", "PLAINTEXT has no use for sasl_username"),
+        (
+            "OUZEL_PARTITIONS",
+            "many",
+            "partitions: 'many' is not valid. Allowed: whole number of partitions, 1 to 1000. Correct OUZEL_PARTITIONS.",
+        ),
+        ("OUZEL_PARTITIONS", "0", "partitions: '0' is not valid. Allowed: whole number of partitions, 1 to 1000."),
+        ("OUZEL_BROKER", "a:1, kafka", "broker: 'a:1, kafka' is not valid: 'kafka' is not host:port. Allowed: `host:port`"),
+        (
+            "OUZEL_BROKR",
+            "kafka:1",
+            "OUZEL_BROKR: there is no such setting. Did you mean OUZEL_BROKER? Correct or unset",
+        ),
+        ("OUZEL_QQQ", "1", "OUZEL_QQQ: there is no such setting. `ouzel config` lists all settings."),
+        ("OUZEL_FIELD_MAPPING", "{", "field_mapping: '{' is not valid: not JSON. Allowed: JSON object of texts."),
+        ("OUZEL_FIELD_MAPPING", '{"item_id": 1}', "field_mapping.item_id: 1 is not valid. Allowed: JSON object of texts."),
+        ("OUZEL_SECURITY_PROTOCOL", "SASL_SSL", "SASL_SSL requires sasl_mechanism, sasl_username, sasl_password. Set what"),
+        ("OUZEL_CONFIG", "/no/such/file.toml", "OUZEL_CONFIG: there is no file /no/such/file.toml. Correct or unset"),
+        ("OUZEL_SESSION_GAP_S", "inf", "session_gap_s: 'inf' is not valid: not finite. Allowed: number of seconds, above 0."),
+        ("OUZEL_MODEL", "gpt", "model: 'gpt' is not valid: unknown name. Allowed: `popularity`, "),
+        ("OUZEL_ENCODER", "bert", "encoder: 'bert' is not valid: unknown name. Allowed: `gru` or `recency`."),
+        ("OUZEL_DELIVERY", "twice", "delivery: 'twice' is not valid. Allowed: `leased` or `exactly_once`."),
+        ("OUZEL_SERVE_LIVE", "perhaps", "serve_live: 'perhaps' is not valid. Allowed: `true` or `false`."),
+        ("OUZEL_MAX_ITEMS", "10", "max_items: '10' is not valid. Allowed: whole number of items, at least 256."),
+        ("OUZEL_SSL_CAFILE", "/no/such/ca.pem", "ssl_cafile: '/no/such/ca.pem' is not valid: no such file. Allowed: path"),
+        ("OUZEL_SASL_USERNAME", "ann", "PLAINTEXT does not use sasl_username. Remove what is not used, or set security_protocol"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(
-    name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, value: str, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    assert told in str(caught.value)
+    assert line in str(caught.value)
     monkeypatch.setattr("sys.argv", ["ouzel", "config"])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -74,8 +86,20 @@ def test_an_unknown_line_of_the_file_is_refused(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "ouzel.toml"
     path.write_text("partitons = 8\n")
     monkeypatch.setenv("OUZEL_CONFIG", str(path))
-    with pytest.raises(SettingsError, match="partitons"):
+    with pytest.raises(SettingsError, match=r"^partitons: .* Did you mean partitions\? Correct .*ouzel\.toml\.$"):
         load_settings()
+
+
+def test_every_wrong_value_of_the_file_is_named_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ouzel.toml"
+    path.write_text("partitions = 0\nseed = [1]\n")
+    monkeypatch.setenv("OUZEL_CONFIG", str(path))
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value) == (
+        f"partitions: 0 is not valid. Allowed: whole number of partitions, 1 to 1000. Correct it in {path}. "
+        f"seed: [1] is not valid. Allowed: whole number, at least 0. Correct it in {path}."
+    )
 
 
 @pytest.mark.parametrize("content", [b"partitions = ", b"\xff\xfe"])
@@ -93,9 +117,12 @@ def test_what_an_orchestrator_adds_is_no_typing_error(monkeypatch: pytest.Monkey
     monkeypatch.setenv("OUZEL_METRICS_SERVICE_PORT_HTTP", "9464")
     monkeypatch.setenv("OUZEL_PORT_9464_TCP_ADDR", "10.0.0.7")
     monkeypatch.setenv("OUZEL_SASL_PASSWORD", "")
-    monkeypatch.setenv("OUZEL_SSL_CAFILE", "")
+    optional = ("sasl_mechanism", "sasl_username", "ssl_cafile", "ssl_keyfile", "instance_id", "decoder", "serve_keys")
+    for name in optional:
+        monkeypatch.setenv(f"OUZEL_{name.upper()}", "")
     settings = load_settings()
-    assert settings.sasl_password is settings.ssl_cafile is None
+    assert settings.sasl_password is None
+    assert [getattr(settings, name) for name in optional] == [None] * len(optional)
 
 
 def test_a_wrong_secret_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,16 +150,33 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
         printed = CliRunner().invoke(build(), arguments).output
         assert "secret-word" not in printed
         assert "******" in printed
+    for columns in ("80", "160"):
+        printed = CliRunner().invoke(build(), ["config"], env={"COLUMNS": columns}).output
+        assert "secret-word" not in printed
+        assert "******" in printed
     shown = json.loads(CliRunner().invoke(build(), ["config", "--json"]).output)
     assert shown["sasl_password"]["source"] == "environment"
     assert "secret-word" not in repr(load_settings())
 
 
+@pytest.mark.parametrize("columns", [80, 160])
+def test_every_meaning_stands_beside_its_value(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUZEL_BROKER", "[fe80::1]:9092")  # not markup
+    lines = CliRunner().invoke(build(), ["config"], env={"COLUMNS": str(columns)}).output.splitlines()
+    assert max(map(len, lines)) <= columns
+    text = " ".join(" ".join(lines).split())
+    for name in Settings.model_fields:
+        assert any(line.startswith(f"{name} ") for line in lines), name
+    assert "broker [fe80::1]:9092 environment" in text.replace("(", "").replace(")", "")
+    assert "Seed of the model's random numbers." in text
+    assert any(line.split() == ["Kafka", "and", "topics"] for line in lines)
+
+
 def test_security_reaches_every_client() -> None:
     settings = Settings(**SASL)  # type: ignore[arg-type]
     for config in (client_config(settings), aiokafka_config(settings)):
-        found: dict[str, Any] = {name: config[name] for name in ("security_protocol", "sasl_mechanism")}
-        assert found == {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512"}
+        protocol: dict[str, Any] = {name: config[name] for name in ("security_protocol", "sasl_mechanism")}
+        assert protocol == {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512"}
         assert (config["sasl_plain_username"], config["sasl_plain_password"]) == ("ann", "secret-word")
     credentials = faust_credentials(settings)
     assert (credentials.mechanism.value, credentials.protocol.value) == ("SCRAM-SHA-512", "SASL_PLAINTEXT")
