@@ -101,7 +101,7 @@ function arrived(ranking) {
   part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
   time(ranking, answered);
   announce(ranking, moved);
-  learnNames(ranking);
+  loadNames(ranking);
 }
 
 /**
@@ -119,9 +119,9 @@ function hint(itemId) {
 }
 
 /** Load names that the catalogue lacks, and write them into the ranking that is shown. */
-async function learnNames(ranking) {
+async function loadNames(ranking) {
   const ids = [...ranking.prefix, ...ranking.items.flatMap((item) => [item.item_id, item.because_item_id ?? item.item_id])];
-  if ((await catalogue.learn(ids).catch(() => false)) && current === ranking) {
+  if ((await catalogue.load(ids).catch(() => false)) && current === ranking) {
     strip.rename(ranking.items);
     part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
     knows.show(ranking);

@@ -4,7 +4,7 @@
 import { ask } from "/page/api.js";
 
 const BATCH = 40;
-const ASK_AGAIN_MS = 30_000;
+const RETRY_AFTER_MS = 30_000;
 
 /**
  * @typedef {{item_id: string, item_name: string|null, categories: string[], brand: string|null,
@@ -13,7 +13,7 @@ const ASK_AGAIN_MS = 30_000;
 
 export class Catalogue {
   #items = new Map();
-  #asked = new Map();
+  #requested = new Map();
 
   /** Store items that came with an answer. @param {Item[]} items */
   keep(items) {
@@ -30,19 +30,19 @@ export class Catalogue {
   }
 
   /** Load the items that are missing here; true if any arrived. @param {string[]} ids */
-  async learn(ids) {
+  async load(ids) {
     const now = Date.now();
-    const missing = [...new Set(ids)].filter((id) => !this.#items.has(id) && now - (this.#asked.get(id) ?? 0) > ASK_AGAIN_MS);
-    let learned = false;
+    const missing = [...new Set(ids)].filter((id) => !this.#items.has(id) && now - (this.#requested.get(id) ?? 0) > RETRY_AFTER_MS);
+    let loaded = false;
     for (let from = 0; from < missing.length; from += BATCH) {
       const batch = missing.slice(from, from + BATCH);
-      for (const id of batch) this.#asked.set(id, now);
+      for (const id of batch) this.#requested.set(id, now);
       const query = new URLSearchParams(batch.map((id) => ["id", id]));
       const { items } = await ask(`/v1/items?${query}`);
       this.keep(items);
-      learned ||= items.length > 0;
+      loaded ||= items.length > 0;
     }
-    return learned;
+    return loaded;
   }
 }
 

@@ -42,7 +42,7 @@ export class Others {
     if (this.#paused || now - this.#last < EVERY_MS) return;
     this.#last = now;
     const ids = [...sample.prefix.slice(-2), ...sample.items.map((item) => item.item_id)];
-    await this.catalogue.learn(ids).catch(() => false);
+    await this.catalogue.load(ids).catch(() => false);
     this.parts.hint.hidden = true;
     this.parts.list.prepend(this.#row(sample));
     while (this.parts.list.childElementCount > ROWS) this.parts.list.lastElementChild.remove();
