@@ -1,4 +1,4 @@
-"""The process of `ouzel serve`: uvicorn with our bounds, and the service's tasks beside it, until SIGTERM."""
+"""The process of `ouzel serve`: uvicorn with our limits, and the service's tasks beside it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ from serving.http.auth import Keys
 from serving.http.protocol import bounded
 from serving.state.service import Service
 from serving.state.telemetry import ServingTelemetry
+from streams.errors import FAILED, OK, exit_code_at_work
 from streams.events.decode import EventDecoder
-from streams.kafka.positions import PositionAhead
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-REFUSED, FAILED = 2, 70
 STOP_WITHIN_S = 5
 KEEP_ALIVE_S = 30
 SWITCH_INTERVAL_S = 0.0005
-"""How long a request may wait for Python's lock while the experts count; by default it is 5 ms."""
+"""How long a request may wait for Python's interpreter lock while the experts count.
+
+The default is 5 ms.
+"""
 
 
 def run_server(
     settings: Settings, keys: Keys, decoder: EventDecoder, telemetry: ServingTelemetry, listener: socket.socket
 ) -> int:
-    """Serve on a bound socket until SIGTERM or SIGINT; returns the exit code."""
+    """Serve on a bound socket until SIGTERM or SIGINT, and return the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # uvicorn takes them while it serves, and raises them again at its end
+        signal.signal(number, signal.SIG_IGN)  # uvicorn handles them while it serves, and raises them again when it ends
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, keys, decoder, telemetry, listener))
 
@@ -47,10 +49,10 @@ async def _serve(
     failures: list[BaseException] = []
 
     def fail(error: BaseException) -> None:
-        if isinstance(error, PositionAhead):
-            log.error("refused", reason=str(error))
-        else:
+        if exit_code_at_work(error) == FAILED:
             log.error("failed", error=repr(error), exc_info=error)
+        else:
+            log.error("refused", reason=str(error))
         failures.append(error)
         server.should_exit = True
 
@@ -74,4 +76,4 @@ async def _serve(
     finally:
         with suppress(TimeoutError):
             await asyncio.wait_for(service.stop(), STOP_WITHIN_S)
-    return 0 if not failures else REFUSED if isinstance(failures[0], PositionAhead) else FAILED
+    return exit_code_at_work(failures[0]) if failures else OK

@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from models.encoders.registry import ENCODERS
 from models.registry import METHODS
+from streams.errors import FAILED, Refused
 
 CONFIG_VARIABLE = "OUZEL_CONFIG"
 PREFIX = "OUZEL_"
@@ -34,8 +35,11 @@ SASL = ("sasl_mechanism", "sasl_username", "sasl_password")
 TLS = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 
 
-class SettingsError(Exception):
+class SettingsError(Refused):
     """A setting is wrong; the message is one line that names it."""
+
+    # At work it is a certificate that is being replaced: it may be good again after a restart.
+    exit_code_at_work = FAILED
 
 
 class Settings(BaseSettings):

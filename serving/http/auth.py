@@ -13,6 +13,7 @@ import msgspec
 
 from serving.http.problems import Problem
 from serving.state.telemetry import ServingTelemetry
+from streams.errors import Refused
 
 Scope = Literal["read", "events", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "events", "admin")
@@ -23,7 +24,7 @@ _NOBODY = sha256().hexdigest().encode()
 _CHALLENGE = {"www-authenticate": 'Bearer realm="ouzel"'}
 
 
-class KeysError(Exception):
+class KeysError(Refused):
     """The file of keys is none, or cannot be read or written; one line."""
 
 

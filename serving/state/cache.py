@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from streams.errors import BadData
+from streams.kafka.decoding import decoded
 from streams.learning.replica import POPULAR_KEY
 from streams.sessions.step import OPEN_SESSIONS
 
@@ -53,7 +55,7 @@ class CachedRanking(msgspec.Struct, gc=False, eq=False):
 _head = msgspec.json.Decoder(_Head).decode
 
 
-class NoRanking(Exception):
+class NoRanking(BadData):
     """A record that is no ranking."""
 
 
@@ -91,15 +93,12 @@ class LatestRankings:
         if record.value is None:
             self._removed(record)
             return None
-        try:
-            head = _head(record.value)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise NoRanking(str(error)) from error
+        head = decoded(_head, record.value, NoRanking)
         owner = head.user_id if head.user_id is not None else head.session_id
         if record.key == POPULAR_KEY:
             owner = POPULAR_KEY.decode()
         elif owner is None:
-            raise NoRanking("neither user_id nor session_id")
+            raise NoRanking("missing_field", "user_id or session_id")
         ranking = CachedRanking(
             owner, head.session_id, record.partition, record.offset, head.trigger_offset, head.trigger_event_id,
             head.generated_at, intern(head.strategy), record.value,
@@ -150,7 +149,7 @@ class LatestRankings:
         try:
             owner = (record.key or b"").decode()
         except UnicodeDecodeError:
-            raise NoRanking("a key that is no UTF-8") from None
+            raise NoRanking("not_utf8", "the key") from None
         self._keep(owner, tuple(held for held in self.all_of(owner) if held.partition != record.partition))
         expected = self._deleted.get(owner, {})
         expected.pop(record.partition, None)

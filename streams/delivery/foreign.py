@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from streams.delivery.publisher import Placed, Publisher
+from streams.errors import Refused
 from streams.kafka.outbox import Outbox, Outgoing
 from streams.sessions.store import WATERMARK, Changes, SessionStore, removed, watermark_value
 
@@ -22,7 +23,7 @@ Read = Callable[[int, range], Awaitable[Sequence[Any]]]
 """Reads the changelog records of a partition in a range of offsets; some offsets may hold none."""
 
 
-class ChangelogReplaced(Exception):
+class ChangelogReplaced(Refused):
     """The changelog ends before what is stored of it: it was deleted and made anew."""
 
 

@@ -7,9 +7,10 @@ before anything later is committed.
 from __future__ import annotations
 
 from streams.engine.unit import Unit
+from streams.errors import OuzelError
 
 
-class CustodyBroken(Exception):
+class CustodyBroken(OuzelError):
     """A unit was acknowledged that does not follow the last acknowledged one."""
 
 

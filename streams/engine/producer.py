@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from aiokafka.errors import KafkaError
 from aiokafka.producer.sender import Sender
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine.transactions import FencedSender
 from streams.errors import Abandoned
+from streams.kafka.retry import until_kafka_answers
 
 RETRY_S = 0.25
 CLOSE_WITHIN_S = 2.0
@@ -100,13 +100,7 @@ class IdempotentProducer(driver.Producer):
         old = self._ensure_producer()
         old._sender.lost = True
         new = self._new_producer()
-        while True:
-            try:
-                await new.start()
-            except KafkaError:
-                await asyncio.sleep(RETRY_S)
-            else:
-                break
+        await until_kafka_answers(new.start, RETRY_S)
         self._producer = new
         self._whole.set()
         await close_unflushed(old)

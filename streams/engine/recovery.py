@@ -11,6 +11,8 @@ from faust.types import TP
 from mode import Service
 from rocksdict import WriteBatch
 
+from streams.errors import BadData
+from streams.kafka.decoding import decoded
 from streams.kafka.positions import refuse_ahead
 from streams.sessions.deletion import MARKER, deleted_at
 from streams.sessions.step import unpack
@@ -36,13 +38,13 @@ def ours(record: Any) -> bool:
     key, value = record.key, record.value
     try:
         if key == WATERMARK:
-            return len(value) == WATERMARK_BYTES
-        if key[:2] not in STATE_KEYS or len(key) > LONGEST_KEY:
+            return value is not None and len(value) == WATERMARK_BYTES
+        if key is None or key[:2] not in STATE_KEYS or len(key) > LONGEST_KEY:
             return False
         if value is None:
             return source_offset(record) >= 0
-        deleted_at(value) if key.startswith(MARKER) else unpack(value)
-    except (TypeError, ValueError):  # msgspec's errors are ValueErrors
+        decoded(deleted_at if key.startswith(MARKER) else unpack, value)
+    except (BadData, TypeError, ValueError):  # the header of a tombstone may hold anything
         return False
     return True
 

@@ -6,6 +6,8 @@ import math
 import re
 from typing import Any
 
+from streams.errors import BadData
+
 MAX_ID_LENGTH = 256
 RESERVED_ID = "__popular__"
 """The key on `recommendations` of the ranking for cold users, so nobody's own."""
@@ -34,15 +36,8 @@ REASONS = (
 """Every reason there is: the label of a metric, so it stays bounded."""
 
 
-class BadRecord(Exception):
-    """A record that cannot be used. ``reason`` is one of `REASONS`; ``detail`` is for people, short and encodable."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        # A detail may quote the record, lone surrogates included, and it goes into a header.
-        detail = detail[:200].encode(errors="replace").decode()
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
+class BadRecord(BadData):
+    """An event or an item that cannot be used. ``reason`` is one of `REASONS`."""
 
 
 def check_id(name: str, value: Any) -> str:

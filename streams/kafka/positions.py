@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from streams.errors import OuzelError, Refused
 
-class LogWentBack(Exception):
+
+class LogWentBack(OuzelError):
     """A log was truncated or made anew while it was read. The next start judges what is committed (`PositionAhead`)."""
 
 
-class PositionAhead(Exception):
+class PositionAhead(Refused):
     """What is stored is ahead of a log; the message names the way out."""
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from streams.errors import BadData
+from streams.kafka.decoding import decoded
 from streams.kafka.outbox import Outgoing
 
 FORMAT = "ouzel-snapshot"
@@ -20,7 +22,7 @@ CHUNK_BYTES = 500_000
 MAX_BYTES = 8 << 30
 
 
-class SnapshotRefused(Exception):
+class SnapshotRefused(BadData):
     """A snapshot in the log that cannot be used, and why; one line."""
 
 
@@ -45,6 +47,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     updates_offset: int = 0
 
 
+_decode = msgspec.json.Decoder(Manifest).decode
+
+
 class Stored(msgspec.Struct):
     """A snapshot in the log: its manifest, its chunks by number, and the offset of its first record."""
 
@@ -56,12 +61,12 @@ class Stored(msgspec.Struct):
         """The snapshot's bytes. Raises `SnapshotRefused`."""
         told = self.manifest
         if told.version != VERSION:
-            raise SnapshotRefused(f"manifest of version {told.version}, this program reads {VERSION}")
+            raise SnapshotRefused("other_version", f"manifest of version {told.version}, this program reads {VERSION}")
         missing = [number for number in range(told.chunks) if number not in self.chunks]
         if missing:
-            raise SnapshotRefused(f"{len(missing)} of {told.chunks} chunks are missing")
+            raise SnapshotRefused("incomplete", f"{len(missing)} of {told.chunks} chunks are missing")
         if not 0 <= told.bytes <= MAX_BYTES:
-            raise SnapshotRefused(f"a size of {told.bytes} bytes")
+            raise SnapshotRefused("wrong_size", f"a size of {told.bytes} bytes")
         reader, parts = zlib.decompressobj(), list[bytes]()
         size = 0
         try:
@@ -69,14 +74,14 @@ class Stored(msgspec.Struct):
                 parts.append(reader.decompress(self.chunks[number], told.bytes - size + 1))
                 size += len(parts[-1])
                 if size > told.bytes:
-                    raise SnapshotRefused("it is larger than it says")
+                    raise SnapshotRefused("wrong_size", "it is larger than it says")
         except zlib.error as error:
-            raise SnapshotRefused(f"its chunks do not decompress: {error}") from error
+            raise SnapshotRefused("corrupt", f"its chunks do not decompress: {error}") from error
         data = b"".join(parts)
         if size < told.bytes or not reader.eof:
-            raise SnapshotRefused("its end is missing")
+            raise SnapshotRefused("incomplete", "its end is missing")
         if hashlib.sha256(data).hexdigest() != told.sha256:
-            raise SnapshotRefused("its bytes are not those that its hash was taken of")
+            raise SnapshotRefused("corrupt", "its bytes are not those that its hash was taken of")
         return data
 
 
@@ -136,9 +141,9 @@ class SnapshotLog:
 
     def _close(self, name: bytes, record: Any) -> None:
         try:
-            manifest = msgspec.json.decode(record.value, type=Manifest)
-        except msgspec.DecodeError as error:
-            self.refused.append(f"offset {record.offset} is no manifest: {error}")
+            manifest = decoded(_decode, record.value)
+        except BadData as bad:
+            self.refused.append(f"offset {record.offset} is no manifest: {bad.detail}")
             return
         if manifest.format != FORMAT:
             self.refused.append(f"offset {record.offset} is no manifest: {manifest.format[:40]!r}")

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommender import Parameters
+from streams.errors import BadData
+from streams.kafka.decoding import decoded
 from streams.kafka.outbox import NO_HEADERS, Outgoing
 
 VERSION = 1
@@ -20,7 +22,7 @@ RECORD_BYTES = 500_000
 DENSE_KEY, ROWS_KEY = b"dense", b"rows"
 
 
-class UpdateRefused(Exception):
+class UpdateRefused(BadData):
     """A record that is no update for this model; one line."""
 
 
@@ -60,18 +62,18 @@ def to_records(parameters: Parameters, model: str, epoch: int, offset: int) -> l
 
 def from_record(value: bytes | None, model: str) -> tuple[Update, Parameters]:
     """What a record of the topic says. Raises `UpdateRefused`."""
+    told = decoded(_decode, value, UpdateRefused)
+    if told.version != VERSION:
+        raise UpdateRefused("other_version", f"version {told.version}, this program reads {VERSION}")
+    if told.model != model:
+        raise UpdateRefused("other_model", f"it is of another model, {told.model}")
     try:
-        told = _decode(value or b"")
-        if told.version != VERSION:
-            raise UpdateRefused(f"version {told.version}, this program reads {VERSION}")
-        if told.model != model:
-            raise UpdateRefused(f"it is of another model, {told.model[:200]}")
         blocks = {name: np.frombuffer(block, "<f4").astype(np.float32) for name, block in told.blocks.items()}
         rows = np.frombuffer(told.rows, "<f4").astype(np.float32).reshape(len(told.items), -1) if told.items else NO_ROWS
-    except (msgspec.DecodeError, ValueError) as error:  # a text that is no UTF-8, a length that does not fit
-        raise UpdateRefused(f"no update: {error}") from error
+    except ValueError as error:  # a length that is not a multiple of four, or does not fit the items
+        raise UpdateRefused("wrong_shape", str(error)) from error
     if not all(math.isfinite(float(array.sum(dtype=np.float64))) for array in (rows, *blocks.values())):
-        raise UpdateRefused("a parameter is not finite")
+        raise UpdateRefused("not_finite", "a parameter is not finite")
     return told, Parameters(told.steps, told.drifts, told.items, rows, blocks)
 
 

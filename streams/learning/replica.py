@@ -18,8 +18,10 @@ from models.recommender import Parameters, Query, Ranking, Recommender
 from models.snapshot import Frozen, freeze
 from models.state import State
 from models.transition import Transitions
+from streams.errors import BadData
 from streams.events.bounds import RESERVED_ID
 from streams.events.records import Recommendation, Transition
+from streams.kafka.decoding import decoded
 from streams.kafka.follower import Follower
 from streams.learning.model_thread import ModelThread
 from streams.learning.steps import Steps
@@ -72,8 +74,8 @@ class Replica:
         refused = 0
         for record in records:
             try:
-                transition = _decode(record.value)
-            except (msgspec.DecodeError, TypeError):  # nobody but a journey writes there, so it is nobody's
+                transition = decoded(_decode, record.value)
+            except BadData:  # nobody but a journey writes there, so it is nobody's
                 refused += 1
                 self._telemetry.model.refused_transitions.inc()
             else:

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from streams.errors import Refused
+
 SUFFIXES = (".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson")
 SECONDS_BELOW = 1e11
 
 
-class ReplayError(Exception):
+class ReplayError(Refused):
     """A file that cannot be replayed; one line."""
 
 

@@ -150,7 +150,12 @@ def test_the_other_mechanism_too(secured: SecuredBroker, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("protocol", "mechanism", "changes", "told"),
     [
-        ("SASL_PLAINTEXT", "SCRAM-SHA-256", {"sasl_password": "wrong-word-7"}, "SaslAuthenticationFailedError|user and password"),
+        (
+            "SASL_PLAINTEXT",
+            "SCRAM-SHA-256",
+            {"sasl_password": "wrong-word-7"},
+            "SaslAuthenticationFailedError|sasl_username and sasl_password",
+        ),
         ("SASL_SSL", "PLAIN", {"ssl_cafile": None}, "CERTIFICATE_VERIFY_FAILED"),
         ("SSL", None, {"ssl_certfile": None, "ssl_keyfile": None}, "certificate"),
     ],

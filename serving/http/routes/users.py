@@ -11,7 +11,9 @@ from serving.http.documents import Document
 from serving.http.operations import Call, Operation
 from serving.http.problems import Problem
 from serving.state.writer import NewRecord, Placed
+from streams.errors import BadData
 from streams.events.records import Recommendation
+from streams.kafka.decoding import decoded
 
 
 class KnownSession(msgspec.Struct, kw_only=True):
@@ -52,8 +54,8 @@ async def get_user(call: Call) -> Response:
     sessions = []
     for held in call.service.cache.all_of(owner):
         try:
-            told = _decode(held.value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            told = decoded(_decode, held.value)
+        except BadData:
             continue  # its head was read, and no more of it can be
         sessions.append(
             KnownSession(

@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from serving.cli import build
-from serving.commands import CliError
 from serving.http.auth import Keys, KeysError, digest, new_key, read_keys, write_keys
 from serving.http.edge import is_loopback_name
 from serving.http.loopback import is_loopback
 from serving.http.problems import Problem
 from serving.state.telemetry import ServingTelemetry
+from streams.errors import Refused
 
 
 @pytest.fixture
@@ -108,21 +108,21 @@ def test_without_a_file_everybody_may_do_everything() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["create", "--scope", "root"], "no scope 'root'"),
-        (["revoke", "ffffffff"], "no key ffffffff"),
+        (["create", "--scope", "root"], "--scope: 'root' is not a scope"),
+        (["revoke", "ffffffff"], "there is no key ffffffff"),
     ],
 )
 def test_the_commands_refuse_in_one_line(path: Path, arguments: list[str], told: str) -> None:
     write_keys(path, [new_key("x", ["read"], 0)[1]])
     before = json.loads(path.read_text())
-    with pytest.raises(CliError, match=told):
+    with pytest.raises(Refused, match=told):
         CliRunner().invoke(build(), ["keys", *arguments], catch_exceptions=False)
     assert json.loads(path.read_text()) == before
 
 
 def test_without_the_setting_the_commands_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUZEL_SERVE_KEYS", raising=False)
-    with pytest.raises(CliError, match="OUZEL_SERVE_KEYS"):
+    with pytest.raises(Refused, match="OUZEL_SERVE_KEYS"):
         CliRunner().invoke(build(), ["keys", "list"], catch_exceptions=False)
 
 
