@@ -57,7 +57,12 @@ def read_model(settings: Settings, path: Path) -> Recommender:
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from error
     except SnapshotRefused as error:
-        raise Refused(f"{path}: {error.detail}") from error
+        raise Refused(not_a_model(path, error)) from error
+
+
+def not_a_model(path: Path, error: SnapshotRefused) -> str:
+    """Return the message for a file that holds no model that this program reads."""
+    return f"{path} is not a usable model file: {error.detail}; `ouzel train` and `ouzel model export` write such files"
 
 
 def _options(config: Mapping[str, object]) -> str:

@@ -32,7 +32,10 @@ class Tasks:
         self._closing = True
 
     def cancel(self) -> list[asyncio.Task[None]]:
-        """Cancel every task that still runs, and return them. Await them where their end matters."""
+        """Cancel every task that still runs, and return them.
+
+        Await them where their end matters.
+        """
         running = list(self._running)
         for task in running:
             task.cancel()

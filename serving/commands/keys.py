@@ -48,7 +48,7 @@ def create(
 def list_() -> None:
     """Print the id, name, scopes and creation time (UTC) of each key."""
     table = Table("id", "name", "scopes", "created")
-    for key in read_keys(_path()):
+    for key in _read(_path()):
         created = datetime.fromtimestamp(key.created_at / 1000, UTC).isoformat(timespec="seconds")
         table.add_row(key.id, key.name, ", ".join(key.scopes), created)
     Console().print(table)
@@ -58,7 +58,7 @@ def list_() -> None:
 def revoke(id_: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `ouzel keys list` prints it.")]) -> None:
     """Revoke a key. Running servers stop accepting it within seconds."""
     path = _path()
-    kept = read_keys(path)
+    kept = _read(path)
     left = [key for key in kept if key.id != id_]
     if len(left) == len(kept):
         raise Refused(f"{path}: there is no key {id_}; `ouzel keys list` prints the ids")
@@ -73,8 +73,14 @@ def _path() -> Path:
     return path
 
 
+def _read(path: Path) -> list[Key]:
+    if not path.exists():
+        raise Refused(f"OUZEL_SERVE_KEYS: there is no file {path}; `ouzel keys create` creates it")
+    return read_keys(path)
+
+
 def _write(path: Path, kept: list[Key]) -> None:
     try:
         write_keys(path, kept)
     except KeysError as error:
-        raise CliError(str(error)) from error
+        raise CliError(f"OUZEL_SERVE_KEYS: {error}; name a file in an existing folder that you may write to") from error

@@ -18,7 +18,7 @@ from rich.table import Table
 from models.snapshot import take
 from serving.errors import CliError
 from serving.groups import refuse_while_live
-from serving.model_file import read_model, write_whole
+from serving.model_file import not_a_model, read_model, write_whole
 from streams.errors import BadData, Refused
 from streams.events.records import Transition
 from streams.kafka.connection import aiokafka_config, connecting, consumer_config
@@ -127,7 +127,7 @@ def _inspect_file(file: Path) -> None:
     except OSError as error:
         raise Refused(f"{file}: {error.strerror}") from error
     except SnapshotRefused as error:
-        raise Refused(f"{file}: {error.detail}") from error
+        raise Refused(not_a_model(file, error)) from error
     typer.echo(f"{header.model} {header.config}, version {header.version}, sha256 {header.sha256}")
     typer.echo(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {len(data):,} bytes")
     typer.echo("position: " + (", ".join(f"{p}:{o}" for p, o in sorted(model.position.items())) or "none"))

@@ -139,7 +139,7 @@ def _speed(text: str) -> float | None:
 def _report(bad: Bad, strict: bool) -> None:
     if not bad.count:
         return
-    text = f"{bad.count} lines are not events: {'; '.join(bad.examples)}"
+    text = f"{bad.count} {'line is not an event' if bad.count == 1 else 'lines are not events'}: {'; '.join(bad.examples)}"
     if strict:
         raise Refused(f"{text}. Correct them, or leave out --strict to skip them")
     typer.echo(f"skipped: {text}", err=True)

@@ -52,4 +52,4 @@ def train(
     except OSError as error:
         raise CliError(f"{out}: {error.strerror}") from error
     summary = f"{out}: {settings.model} of {len(stream)} events, {model.vocabulary_size} items, loss {model.loss:.3f}"
-    typer.echo(summary + (f"; skipped {bad.count} lines that are not events: {'; '.join(bad.examples)}" if bad.count else ""))
+    typer.echo(summary + (f"; lines skipped: {bad.count}, such as {'; '.join(bad.examples)}" if bad.count else ""))
