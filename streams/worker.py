@@ -202,10 +202,7 @@ class Worker:
         return application
 
     async def _work(self, active: ActiveReplica, application: Application) -> None:
-        """Process events, in tasks, until SIGTERM.
-
-        The learner's task acts in the worker that is elected.
-        """
+        """Process events, in tasks, until SIGTERM. One worker of the group is elected as learner."""
         telemetry = self._telemetry
         if active.replica.model.step_size:
             learner = Learner(self._settings, active, self._thread, telemetry, application.publisher, application, self._tasks)
@@ -226,10 +223,7 @@ class Worker:
     # Errors
 
     def fail(self, error: BaseException) -> None:
-        """End the process at once.
-
-        Nothing is acknowledged after an error, so the same records come again.
-        """
+        """End the process at once. Nothing is acknowledged, so the same records come again."""
         code = _log_end(error, self.state)
         sys.stdout.flush()
         sys.stderr.flush()

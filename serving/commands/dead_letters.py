@@ -35,7 +35,7 @@ def list_(
     reason: Reason = None,
     limit: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Print at most COUNT dead letters, the last ones.")] = 100,
 ) -> None:
-    """Print each dead letter: where it came from and the reason, in order of partition and offset."""
+    """Print where each dead letter came from and why, in order of partition and offset."""
     settings = load_settings()
     matching = [record for record in read(settings) if _matches(record, reason)]
     table = Table("letter", "reason", "from", "detail", "key")

@@ -122,7 +122,7 @@ def in_one_line(error: BaseException) -> str:
 
 @contextmanager
 def _connection_errors() -> Iterator[list[BaseException]]:
-    """Collect the reasons why kafka-python cannot connect: it logs them, and raises only a timeout."""
+    """Collect why kafka-python cannot connect: it logs the reasons, and raises only a timeout."""
     reasons: list[BaseException] = []
 
     class Collector(logging.Handler):

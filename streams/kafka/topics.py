@@ -149,7 +149,7 @@ def missing_topics(names: Sequence[str]) -> str:
 
 
 def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
-    """Return the state of each topic; ``None`` for one that is missing or not visible to this user."""
+    """Return the state of each topic: ``None`` if it is missing or not visible to this user."""
     client = admin(settings)
     try:
         names = [spec.name for spec in topic_specs(settings)]

@@ -1,4 +1,4 @@
-"""The commands without a broker: every option is explained, and a wrong value is one line that says what would be right."""
+"""The commands without a broker: every option is explained, and a wrong value is one line."""
 
 from __future__ import annotations
 

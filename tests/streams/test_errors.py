@@ -1,4 +1,4 @@
-"""The exit code of each error: from a command, from a worker that cannot begin, and from a worker at work."""
+"""The exit code of each error, from a command and from a worker before and at work."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TRACEBACK = None
 LEFT = None
 """`run_worker` raises it, for the command line to print."""
 
-# The error, and the exit code of: a command, a worker that cannot begin, a worker or server at work.
+# The error, and the exit code of a command, of a worker that cannot begin, and of one at work.
 CODES = [
     (CliError, 1, 70, 70),
     (BrokerError, 1, 70, 70),
@@ -141,11 +141,11 @@ def test_each_error_derives_from_its_branch() -> None:
 
 def test_no_error_is_outside_the_tree() -> None:
     """`SnapshotError` is of models, which may not import streams; `Problem` is an HTTP answer."""
-    found = set[str]()
+    classes = set[str]()
     for folder in ("streams", "serving", "models", "deploy"):
         for path in (ROOT / folder).rglob("*.py"):
-            found |= set(re.findall(r"^class (\w+)\((?:Base)?Exception\)", path.read_text(), re.MULTILINE))
-    assert found == {"OuzelError", "SnapshotError", "Problem"}
+            classes |= set(re.findall(r"^class (\w+)\((?:Base)?Exception\)", path.read_text(), re.MULTILINE))
+    assert classes == {"OuzelError", "SnapshotError", "Problem"}
 
 
 def test_bad_data_has_a_reason_and_a_short_detail_that_any_header_takes() -> None:

@@ -12,7 +12,7 @@ from streams.kafka.retry import until_kafka_answers
 
 
 class Kafka:
-    """Raises these errors one after the other, and then answers. ``pauses`` are the waits in between."""
+    """Raises these errors one after the other, then answers. ``pauses`` are the waits between."""
 
     def __init__(self, *errors: BaseException) -> None:
         self.errors = list(errors)
