@@ -21,7 +21,7 @@ class Tasks:
         self._closing = False
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task, which runs until it returns or is cancelled, by the caller or by `cancel`."""
+        """Start a task. It runs until it returns or is cancelled, by the caller or by `cancel`."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended)

@@ -202,7 +202,7 @@ class Worker:
         return application
 
     async def _work(self, active: ActiveReplica, application: Application) -> None:
-        """Process events, in tasks, until SIGTERM. One worker of the group is elected as learner."""
+        """Process events in tasks until SIGTERM. One worker of the group is elected as learner."""
         telemetry = self._telemetry
         if active.replica.model.step_size:
             learner = Learner(self._settings, active, self._thread, telemetry, application.publisher, application, self._tasks)
