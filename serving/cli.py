@@ -1,4 +1,4 @@
-"""The command `ouzel`. Errors are one line, without a traceback."""
+"""The command `ouzel`. An error is one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import sys
 from types import FrameType
 
 import typer
+from aiokafka.errors import KafkaError as AiokafkaError
 from kafka.errors import KafkaError
 
-from serving.commands import CliError
-from serving.demo.brokers import BrokerError
-from streams.kafka.connection import NoBroker
-from streams.kafka.topics import TopicsError
-from streams.settings import SettingsError
+from streams.errors import KafkaAway, OuzelError
 
 COMMANDS = (
     "config",
@@ -33,29 +30,36 @@ COMMANDS = (
     "train",
     "model",
 )
+HELP = """Ouzel: real-time recommendations from a stream of user behaviour.
+
+Start with `ouzel demo`.
+
+With your own Kafka, run `ouzel topics create`, `ouzel worker` and `ouzel serve`.
+
+The settings are environment variables, OUZEL_...; `ouzel config` prints them.
+"""
 
 
 def build() -> typer.Typer:
-    """The app with every command."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+    """Return the app with every command."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
     for name in COMMANDS:
         importlib.import_module(f"serving.commands.{name}").register(app)
     return app
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `ouzel`, by default with the process's arguments. What runs long and knows nothing of SIGTERM takes it for a Ctrl-C."""
+    """Run `ouzel` with these arguments, by default the process's own.
+
+    A command that does not handle SIGTERM itself is interrupted by it, as by Ctrl-C.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         build()(arguments)
-    except CliError as error:
-        code, message = error.code, str(error)
-    except SettingsError as error:
-        code, message = 2, str(error)
-    except (NoBroker, TopicsError, BrokerError) as error:
-        code, message = 1, str(error)
-    except KafkaError as error:
-        code, message = 1, f"Kafka: {error!r}"
+    except OuzelError as error:
+        code, message = error.exit_code, str(error)
+    except (KafkaError, AiokafkaError) as error:
+        code, message = KafkaAway.exit_code, f"Kafka: {error!r}"
     sys.stderr.write(f"ouzel: {message}\n")
     sys.exit(code)
 

@@ -1,30 +1,35 @@
-"""Models in files: a snapshot is one safetensors file whose header says what it is. Never pickle."""
+"""Models in files.
+
+A snapshot is one safetensors file, whose header says which model it holds; it is never pickle.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from models.recommender import Recommender
-from models.snapshot import SnapshotError, config_of, read_header, restore
-from serving.commands import CliError
+from models.snapshot import config_of
+from streams.errors import Refused
 from streams.learning.model import new_model
+from streams.learning.model_log import SnapshotRefused
+from streams.learning.restoring import read_header, restore
 from streams.settings import Settings
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write, fsync, rename: a crash leaves the old file or the new one."""
+    """Write, fsync and rename, so that a crash leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
+        with partial.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        partial.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -34,21 +39,31 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def read_model(settings: Settings, path: Path) -> Recommender:
-    """The model in a file. Raises `CliError` where it is none, is damaged, or is not the one that the settings ask for."""
+    """Return the model in a file.
+
+    Raises `Refused` if the file cannot be read, is damaged or no snapshot, or holds another model
+    than the one in the settings.
+    """
     try:
         data = path.read_bytes()
-        told = read_header(data)
+        header = read_header(data)
         wanted = (settings.model, config_of(new_model(settings)))
-        if (told.model, told.config) != wanted:
-            raise CliError(
-                f"{path} holds {told.model} {_options(told.config)}; the settings ask for {wanted[0]} {_options(wanted[1])}"
+        if (header.model, header.config) != wanted:
+            raise Refused(
+                f"{path} holds {header.model} {_options(header.config)}; the settings ask for {wanted[0]} {_options(wanted[1])}. "
+                "Change OUZEL_MODEL, OUZEL_ENCODER, OUZEL_PROFILE, OUZEL_MAX_ITEMS or OUZEL_SEED to match the file"
             )
         return restore(data)
     except OSError as error:
-        raise CliError(f"{path}: {error.strerror}") from error
-    except SnapshotError as error:
-        raise CliError(f"{path}: {error}") from error
+        raise Refused(f"{path}: {error.strerror}") from error
+    except SnapshotRefused as error:
+        raise Refused(not_a_model(path, error)) from error
 
 
-def _options(config: dict[str, Any]) -> str:
+def not_a_model(path: Path, error: SnapshotRefused) -> str:
+    """Return the message for a file that holds no model that this program reads."""
+    return f"{path} is not a usable model file: {error.detail}; `ouzel train` and `ouzel model export` write such files"
+
+
+def _options(config: Mapping[str, object]) -> str:
     return " ".join(f"{name}={value}" for name, value in config.items())

@@ -17,9 +17,8 @@ from serving.http.protocol import bounded
 from serving.state.keys import Keys
 from serving.state.service import Service
 from serving.state.telemetry import ServingTelemetry
-from streams.errors import FAILED, OK, Refused
+from streams.errors import FAILED, OK, exit_code_at_work
 from streams.events.decode import EventDecoder
-from streams.kafka.positions import PositionAhead
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -48,10 +47,10 @@ async def _serve(
     failures: list[BaseException] = []
 
     def fail(error: BaseException) -> None:
-        if isinstance(error, PositionAhead):
-            log.error("refused", reason=str(error))
-        else:
+        if exit_code_at_work(error) == FAILED:
             log.error("failed", error=repr(error), exc_info=error)
+        else:
+            log.error("refused", reason=str(error))
         failures.append(error)
         server.should_exit = True
 
@@ -75,6 +74,4 @@ async def _serve(
     finally:
         with suppress(TimeoutError):
             await asyncio.wait_for(service.stop(), STOP_WITHIN_S)
-    if not failures:
-        return OK
-    return Refused.exit_code if isinstance(failures[0], PositionAhead) else FAILED
+    return exit_code_at_work(failures[0]) if failures else OK

@@ -1,44 +1,72 @@
-"""The errors that Ouzel raises on purpose, in one tree.
+"""The errors that Ouzel raises on purpose, in one tree, and the exit codes they lead to.
 
-    OuzelError
-    ├── Refused      Restarting does not help: a person has to change something. Exit code 2.
-    ├── KafkaAway    Kafka does not answer, or did not confirm. Loops retry; a command exits with 1.
-    ├── BadData      Bytes that cannot be used: counted, reported with a reason, and skipped.
-    └── Abandoned    The group has rebalanced, so the unit of work is given up.
+                          exit code of a command      exit code of a worker or a
+                          or of a start that fails    server that ends at work
+    OuzelError            1                           70
+    ├── Refused           2                           2
+    │   └── SettingsError 2                           70
+    ├── KafkaAway         1                           70
+    ├── BadData           1                           70
+    └── Abandoned         1                           70
 
-An error belongs to the module that raises it and derives from one of these.
+An error belongs to the module that raises it and derives from one of these. Every other exception
+is a mistake of ours, or a library's: it ends a worker or a server with 70, and a command with a
+traceback. Dead letters, counters and HTTP answers use `BadData.reason`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 OK = 0
 FAILED = 70
-"""EX_SOFTWARE of sysexits: the process may be restarted."""
+"""EX_SOFTWARE of sysexits: restarting the process may help."""
+
+DETAIL_CHARACTERS = 200
 
 
 class OuzelError(Exception):
-    """Base of all. ``exit_code`` is that of a process which ends because of it."""
+    """Base of all errors. The message is one line for the person who runs Ouzel."""
 
-    exit_code: ClassVar[int] = FAILED
+    exit_code = 1
+    """Exit code of a command, or of a worker or server that has not begun its work."""
+    exit_code_at_work = FAILED
+    """Exit code of a worker or server that has begun."""
 
 
 class Refused(OuzelError):
-    """Restarting does not help: a setting, a topic, a permission or a stored position has to change first."""
+    """Restarting does not help: a person has to change something first.
+
+    It may be an option, a setting, a file, a topic, a permission or stored state.
+    """
 
     exit_code = 2
+    exit_code_at_work = 2
 
 
 class KafkaAway(OuzelError):
-    """Kafka does not answer, or did not confirm in time. Retry."""
-
-    exit_code = 1
+    """Kafka does not answer, or did not confirm in time. Loops retry."""
 
 
 class BadData(OuzelError):
-    """Bytes from a topic, a socket or a file that cannot be used. The next record is unharmed."""
+    """Bytes of a topic, a request or a file that cannot be used. The next record is unharmed.
+
+    ``reason`` is one word of a small set, fit for a metric's label or a header. ``detail`` is for
+    people: at most 200 characters, all of them encodable, as it may quote the bytes.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        detail = detail[:DETAIL_CHARACTERS].encode(errors="replace").decode()  # it may quote lone surrogates
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
 
 
 class Abandoned(OuzelError):
-    """The group has rebalanced: the unit of work is given up unacknowledged, and its records come again."""
+    """The group has rebalanced, so the unit of work is given up without being acknowledged.
+
+    Its records come again.
+    """
+
+
+def exit_code_at_work(error: BaseException) -> int:
+    """Return the exit code of a worker or server that ends at work because of ``error``."""
+    return error.exit_code_at_work if isinstance(error, OuzelError) else FAILED

@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from models.encoders.registry import ENCODERS
 from models.registry import METHODS
+from streams.errors import FAILED, Refused
 from streams.http_settings import HttpSettings
 from streams.security_settings import SecuritySettings
 from streams.setting_errors import not_json, problem_line, unknown_variables
@@ -47,8 +48,11 @@ ROLLING, TOGETHER, NEVER = Change.ROLLING, Change.TOGETHER, Change.NEVER
 NAME = "text of `A-Z a-z 0-9 . _ -`, 100 characters at most"
 
 
-class SettingsError(Exception):
+class SettingsError(Refused):
     """A setting is wrong. The message is one line: the value, what is allowed, and what to do."""
+
+    # At work it is a certificate that is being replaced: it may be good again after a restart.
+    exit_code_at_work = FAILED
 
 
 class Settings(HttpSettings, SecuritySettings, BaseSettings):

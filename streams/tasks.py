@@ -21,7 +21,7 @@ class Tasks:
         self._closing = False
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task. The caller may cancel it; otherwise it runs until it returns or `cancel`."""
+        """Start a task. It runs until it returns or is cancelled, by the caller or by `cancel`."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -32,7 +32,10 @@ class Tasks:
         self._closing = True
 
     def cancel(self) -> list[asyncio.Task[None]]:
-        """Cancel every task that still runs, and return them. Await them where their end matters."""
+        """Cancel every task that still runs, and return them.
+
+        Await them where their end matters.
+        """
         running = list(self._running)
         for task in running:
             task.cancel()

@@ -1,4 +1,7 @@
-"""The worker's life: check, rebuild, join the group, work, and leave it cleanly on SIGTERM."""
+"""A worker's life in one process: check, rebuild, join, work, leave.
+
+`streams.life` has its states.
+"""
 
 from __future__ import annotations
 
@@ -9,51 +12,47 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from mode.utils.tracebacks import format_task_stack
 
 from streams.assembly import Application
 from streams.delivery.exactly_once import end_left_open
-from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.pulse import guard_loop
+from streams.errors import FAILED, OK, BadData, KafkaAway, Refused, exit_code_at_work
 from streams.events.catalogue import Catalogue
-from streams.events.decode import BadRecord
-from streams.kafka.connection import NoBroker, aiokafka_config
+from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
-from streams.kafka.permissions import NotAllowed, not_allowed
-from streams.kafka.positions import PositionAhead
-from streams.kafka.topics import TopicsError, describe_topics, events_retention_ms, topic_problems
+from streams.kafka.permissions import not_allowed
+from streams.kafka.record import KafkaRecord
+from streams.kafka.topics import TopicsError, TopicState, describe_topics, events_retention_ms, topic_problems
 from streams.learning.learner import Learner, make_replica
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread
 from streams.learning.ranking import ThreadRanker
-from streams.learning.replica import ActiveReplica
-from streams.learning.snapshots import model_name, position_to_start, restore_newest
+from streams.learning.replica import ActiveReplica, Replica
+from streams.learning.snapshots import Restored, model_name, position_to_start, restore_newest
 from streams.learning.updates import Updates
 from streams.life import State
 from streams.observing.telemetry import Telemetry
 from streams.rules import event_decoder, hash_secret
 from streams.sessions.deletion import Deleting
-from streams.sessions.step import NewerState
 from streams.settings import Settings, SettingsError
 from streams.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-REFUSED = 2
-FAILED = 70
 STOP_WITHIN_S = 8.0
-TOLD_WITHIN_S = 5.0
-REFUSALS = (NewerState, ChangelogReplaced, PositionAhead, NotAllowed)
-"""What another start would not mend."""
+LOG_WITHIN_S = 5.0
+WATCH_LEARNING_EVERY_S = 0.25
 GC_THRESHOLD = 100_000
+
+TopicStates = Mapping[str, TopicState | None]
 
 
 class Worker:
-    """Everything that one worker process runs."""
+    """Everything that one worker process runs. `run` reads from top to bottom as its life."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -68,139 +67,194 @@ class Worker:
         self._stopped = False
 
     async def run(self) -> int:
-        """Work until SIGTERM or SIGINT; returns the exit code."""
-        settings, telemetry = self._settings, self._telemetry
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._leave)
-        guard_loop(loop, settings.stall_timeout_s, self._fail_blocked)
-        topics = await asyncio.to_thread(describe_topics, settings)
-        if problems := topic_problems(settings, topics):
-            for problem in problems:
-                log.error("topics_refused", problem=problem)
-            return REFUSED
-        if problems := await asyncio.to_thread(not_allowed, settings, topics):
-            for problem in problems:
-                log.error("not_allowed", problem=problem)
-            return REFUSED
-        if settings.metrics_port:
-            telemetry.serve(settings.metrics_host, settings.metrics_port)
-        if settings.delivery == "exactly_once":
-            await end_left_open(settings)
+        """Live until SIGTERM or SIGINT, and return the exit code."""
+        self._guard()
+        topics = await self._check()
+        if topics is None:
+            return Refused.exit_code
         active = await self._rebuild()
-        if self._stop.is_set():
-            return 0
-        ranker = ThreadRanker(active, self._thread, self._catalogue, telemetry)
-        deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
-        application = self._application = Application(
-            settings, self._decoder, ranker, self._catalogue, telemetry, active, deleting, self._tasks
-        )
-        await application.start()
-        if active.replica.model.step_size:
-            learner = Learner(settings, active, self._thread, telemetry, application.publisher, application, self._tasks)
-            self._tasks.spawn(learner.run())
-        log.info("ready", items=active.replica.model.vocabulary_size, steps=active.replica.model.steps)
-        _spare_the_collector()
-        telemetry.process.ready.set(1)
-        await self._stop.wait()
-        telemetry.process.ready.set(0)
-        self._tasks.cancel()
-        await stop_within(STOP_WITHIN_S, application.stop(), self.fail)
-        self._stopped = True
-        log.info("stopped")
-        return 0
+        if not self._stop.is_set():
+            application = await self._join(active, topics)
+            await self._work(active, application)
+            await self._leave(application)
+        return OK
 
     @property
     def state(self) -> State:
-        """Where this worker stands in its life."""
+        """The state that this worker is in."""
         if self._stopped:
             return State.STOPPED
         if self._stop.is_set():
             return State.LEAVING
         return State.STARTING if self._application is None else self._application.state
 
-    def _leave(self) -> None:
-        """Begin to stop. Errors of background tasks must not cut that short."""
+    def _guard(self) -> None:
+        """Leave on SIGTERM and SIGINT, and fail if the event loop is blocked for too long."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        guard_loop(loop, self._settings.stall_timeout_s, self._fail_blocked)
+
+    def _on_signal(self) -> None:
+        """Begin to leave. Background tasks that fail must not cut that short."""
         self._tasks.closing()
         self._stop.set()
 
+    # Check
+
+    async def _check(self) -> TopicStates | None:
+        """Check topics and permissions, and return the topics.
+
+        Returns ``None`` if a person has to change something first. The log then names each problem.
+        """
+        settings = self._settings
+        topics = await asyncio.to_thread(describe_topics, settings)
+        if problems := topic_problems(settings, topics):
+            for problem in problems:
+                log.error("topics_refused", problem=problem)
+            return None
+        if problems := await asyncio.to_thread(not_allowed, settings, topics):
+            for problem in problems:
+                log.error("not_allowed", problem=problem)
+            return None
+        if settings.metrics_port:
+            self._telemetry.serve(settings.metrics_host, settings.metrics_port)
+        if settings.delivery == "exactly_once":
+            await end_left_open(settings)
+        return topics
+
+    # Rebuild
+
     async def _rebuild(self) -> ActiveReplica:
-        """A replica from the newest snapshot, the updates after it and the transitions after it, before joining."""
-        settings, telemetry, config = self._settings, self._telemetry, aiokafka_config(self._settings)
+        """Restore the model, and read what its topics hold, before joining the group.
+
+        The newest snapshot comes first, then the updates and the transitions after it, and the
+        items. Returns early on SIGTERM.
+        """
+        settings = self._settings
         model = new_model(settings)
         await self._thread.background(model.warmup)
-        restored = await restore_newest(settings, model, telemetry) if model.step_size else None
+        restored = await restore_newest(settings, model, self._telemetry) if model.step_size else None
         start = await position_to_start(settings, restored)
         if restored is not None:
             model = restored.model
-        replica = make_replica(settings, model, self._thread, telemetry, start)
-        items = Follower(settings.topic("items"), config, self._apply_items)
-        followers = [items]
+        items = Follower(settings.topic("items"), aiokafka_config(settings), self._apply_items)
         self._tasks.spawn(items.run())
-        if not model.step_size:
-            active = ActiveReplica(replica)
-        else:
-            active = ActiveReplica(replica, self._tasks.spawn(replica.run()))
-            self._tasks.spawn(self._watch_learning(active))
-            topic, began = settings.topic("model-updates"), 0
-            if restored is not None:
-                active.epoch, began = restored.manifest.epoch, restored.manifest.updates_offset
-            updates = Updates(topic, config, active, telemetry, model_name(settings), start=began)
-            self._tasks.spawn(updates.follower.run())
-            followers += [replica.follower, updates.follower]
-        for follower in followers:
-            waits = asyncio.ensure_future(follower.caught_up.wait())
-            stops = asyncio.ensure_future(self._stop.wait())
-            await asyncio.wait({waits, stops}, return_when=asyncio.FIRST_COMPLETED)
-            waits.cancel()
-            stops.cancel()
+        active, followers = self._follow(make_replica(settings, model, self._thread, self._telemetry, start), restored)
+        for follower in (items, *followers):
+            await self._caught_up(follower)
         log.info("model_rebuilt", steps=model.steps, items=model.vocabulary_size, from_offset=start or 0)
         return active
 
-    async def _apply_items(self, records: Any) -> None:
+    def _follow(self, replica: Replica, restored: Restored | None) -> tuple[ActiveReplica, Sequence[Follower]]:
+        """Start the followers of `transitions` and `model-updates`, if the model learns at all."""
+        if not replica.model.step_size:
+            return ActiveReplica(replica), ()
+        settings = self._settings
+        active = ActiveReplica(replica, self._tasks.spawn(replica.run()))
+        self._tasks.spawn(self._watch_learning(active))
+        first_update = 0
+        if restored is not None:
+            active.epoch, first_update = restored.manifest.epoch, restored.manifest.updates_offset
+        updates = Updates(
+            settings.topic("model-updates"), aiokafka_config(settings), active, self._telemetry, model_name(settings),
+            start=first_update,
+        )  # fmt: skip
+        self._tasks.spawn(updates.follower.run())
+        return active, (replica.follower, updates.follower)
+
+    async def _caught_up(self, follower: Follower) -> None:
+        """Wait until the follower has caught up, or until SIGTERM."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (follower.caught_up, self._stop)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _apply_items(self, records: Sequence[KafkaRecord]) -> None:
         refused: Counter[str] = Counter()
         for record in records:
             try:
                 self._catalogue.apply(record.key, record.value)
-            except BadRecord as bad:
+            except BadData as bad:
                 refused[bad.reason] += 1
         if refused:
             log.warning("bad_items", partition=records[0].partition, before=records[-1].offset + 1, **refused)
         self._telemetry.model.catalogue.set(len(self._catalogue))
 
     async def _watch_learning(self, active: ActiveReplica) -> None:
-        """A learner that is far behind gets every second turn of the model thread."""
+        """Give a learner that is far behind every second turn of the model thread."""
         while True:
             self._telemetry.model.learner_lag.set(active.lag)
             self._thread.yield_every_second_turn = active.behind
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(WATCH_LEARNING_EVERY_S)
+
+    # Join, work, leave
+
+    async def _join(self, active: ActiveReplica, topics: TopicStates) -> Application:
+        """Join the consumer group, recover the sessions of our partitions, and let events flow."""
+        settings = self._settings
+        ranker = ThreadRanker(active, self._thread, self._catalogue, self._telemetry)
+        deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
+        application = self._application = Application(
+            settings, self._decoder, ranker, self._catalogue, self._telemetry, active, deleting, self._tasks
+        )
+        await application.start()
+        return application
+
+    async def _work(self, active: ActiveReplica, application: Application) -> None:
+        """Process events in tasks until SIGTERM. One worker of the group is elected as learner."""
+        telemetry = self._telemetry
+        if active.replica.model.step_size:
+            learner = Learner(self._settings, active, self._thread, telemetry, application.publisher, application, self._tasks)
+            self._tasks.spawn(learner.run())
+        log.info("ready", items=active.replica.model.vocabulary_size, steps=active.replica.model.steps)
+        _spare_the_collector()
+        telemetry.process.ready.set(1)
+        await self._stop.wait()
+        telemetry.process.ready.set(0)
+
+    async def _leave(self, application: Application) -> None:
+        """Finish the current unit of work, commit, and leave the group."""
+        self._tasks.cancel()
+        await stop_within(STOP_WITHIN_S, application.stop(), self.fail)
+        self._stopped = True
+        log.info("stopped")
+
+    # Errors
 
     def fail(self, error: BaseException) -> None:
-        """End the process at once: nothing is acknowledged after an error, and the same records come again."""
-        code = _tell_end(error, self.state)
+        """End the process at once. Nothing is acknowledged, so the same records come again."""
+        code = _log_end(error, self.state)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
     def _fail_blocked(self, error: BaseException) -> None:
-        """The same from another thread; the loop may be blocked in the very log that this writes to."""
-        last = threading.Timer(TOLD_WITHIN_S, os._exit, [FAILED])
+        """As `fail`, from another thread.
+
+        The loop may be blocked while it writes to the log, so the log gets a time limit.
+        """
+        last = threading.Timer(LOG_WITHIN_S, os._exit, [FAILED])
         last.daemon = True
         last.start()
         self.fail(error)
 
 
-def _tell_end(error: BaseException, state: State) -> int:
+def _log_end(error: BaseException, state: State) -> int:
     """Log why a worker ends, and return its exit code."""
-    if isinstance(error, REFUSALS):
+    code = exit_code_at_work(error)
+    if code == FAILED:
+        log.error("failed", error=repr(error), state=state, exc_info=error)
+    else:
         log.error("refused", reason=str(error), state=state)
-        return REFUSED
-    log.error("failed", error=repr(error), state=state, exc_info=error)
-    return FAILED
+    return code
 
 
-async def stop_within(seconds: float, stop: Coroutine[Any, Any, None], fail: Callable[[BaseException], None]) -> None:
-    """Await ``stop``, or call ``fail``. Cancelling it might not end it: Faust's services swallow cancellations."""
+async def stop_within(seconds: float, stop: Awaitable[None], fail: Callable[[BaseException], None]) -> None:
+    """Await ``stop``, or call ``fail`` after so many seconds.
+
+    Cancelling ``stop`` is no way to end it, because Faust's services swallow cancellations.
+    """
     stopping = asyncio.ensure_future(stop)
     await asyncio.wait({stopping}, timeout=seconds)
     if not stopping.done():
@@ -211,25 +265,29 @@ async def stop_within(seconds: float, stop: Coroutine[Any, Any, None], fail: Cal
 
 
 def _spare_the_collector() -> None:
-    """What start-up made stays for good; a unit makes tens of thousands of objects, all of them freed by reference count."""
+    """Exclude what start-up created from garbage collection, and collect rarely.
+
+    A unit creates tens of thousands of objects, and reference counting frees all of them.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
 def run_worker(settings: Settings) -> int:
-    """Run one worker in this process; returns its exit code.
+    """Run one worker in this process, and return its exit code.
 
-    Raises `SettingsError`, `NoBroker` and `TopicsError` before anything has begun.
+    Raises `SettingsError`, `KafkaAway` and `TopicsError` if the worker cannot begin: the command
+    line prints them in one line.
     """
 
     async def main() -> int:
         worker = Worker(settings)
         try:
             return await worker.run()
-        except (SettingsError, NoBroker, TopicsError):
+        except (SettingsError, KafkaAway, TopicsError):
             raise
         except Exception as error:
-            return _tell_end(error, worker.state)
+            return _log_end(error, worker.state)
 
     return asyncio.run(main())

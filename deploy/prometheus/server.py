@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import Any
 
 from serving.demo.processes import Child, free_ports
+from serving.errors import CliError
 
 RULES = Path(__file__).parent / "rules"
 READY_WITHIN_S = 30.0
 
 
-class PrometheusError(Exception):
+class PrometheusError(CliError):
     """Prometheus is not installed, did not start, or refused a query. The message is one line."""
 
 

@@ -1,11 +1,6 @@
-"""The commands of `ouzel`, a module each."""
+"""The commands of `ouzel`, one module each, with a function ``register`` that adds them to the app.
 
-from __future__ import annotations
-
-
-class CliError(Exception):
-    """What went wrong, in one line, and the exit code."""
-
-    def __init__(self, message: str, code: int = 2) -> None:
-        super().__init__(message)
-        self.code = code
+`serving.cli` is where they start: it builds the app, and turns errors into one line and an exit
+code. A command parses its options, calls `streams` or another part of `serving`, and prints the
+result.
+"""

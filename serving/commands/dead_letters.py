@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
-from serving.commands import CliError
+from serving.errors import CliError
+from streams.events.bounds import REASONS
 from streams.kafka.connection import connecting, consumer_config
-from streams.kafka.producing import DeliveryError, Sender
+from streams.kafka.producing import Sender
+from streams.kafka.record import KafkaRecord
+from streams.kafka.topics import TopicsError, missing_topics
 from streams.settings import Settings, load_settings
 
 QUIET_S = 1.5
 REDRIVEN = "ouzel-redriven"
 
-letters = typer.Typer(no_args_is_help=True, help="Records that were no events: look at them, send them again.")
-Reason = Annotated[str | None, typer.Option(help="Only those of this reason.")]
+letters = typer.Typer(no_args_is_help=True, help="Dead letters: records of the events topic that the workers could not use.")
+Reason = Annotated[str | None, typer.Option(metavar="REASON", help=f"Only dead letters with this reason: {', '.join(REASONS)}.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,27 +31,32 @@ def register(app: typer.Typer) -> None:
 
 
 @letters.command("list")
-def list_(reason: Reason = None, limit: Annotated[int, typer.Option(min=1)] = 100) -> None:
-    """Where each dead letter came from, and why; the newest last."""
+def list_(
+    reason: Reason = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Print at most COUNT dead letters, the last ones.")] = 100,
+) -> None:
+    """Print where each dead letter came from and why, in order of partition and offset."""
     settings = load_settings()
-    found = [record for record in read(settings) if _matches(record, reason)]
+    matching = [record for record in read(settings) if _matches(record, reason)]
     table = Table("letter", "reason", "from", "detail", "key")
-    for record in found[-limit:]:
-        told = headers(record)
-        source = f"{told.get('topic')}-{told.get('partition')}-{told.get('offset')}"
+    for record in matching[-limit:]:
+        fields = headers(record)
+        source = f"{fields.get('topic')}-{fields.get('partition')}-{fields.get('offset')}"
         key = (record.key or b"").decode(errors="replace")[:40]
-        table.add_row(_place(record), told.get("reason"), source, told.get("detail", "")[:60], key)
+        table.add_row(_place(record), fields.get("reason"), source, fields.get("detail", "")[:60], key)
     Console().print(table)
-    counts = Counter(headers(record).get("reason", "?") for record in found)
-    typer.echo(f"{len(found)} dead letters" + "".join(f", {name} {count}" for name, count in counts.most_common()))
+    counts = Counter(headers(record).get("reason", "?") for record in matching)
+    typer.echo(f"{len(matching)} dead letters" + "".join(f", {name} {count}" for name, count in counts.most_common()))
 
 
 @letters.command()
-def show(letter: Annotated[str, typer.Argument(help="partition:offset, as `list` prints it.")]) -> None:
-    """One dead letter, whole: its headers and its bytes as far as they are text."""
+def show(
+    letter: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="The dead letter, as `list` names it.")],
+) -> None:
+    """Print one dead letter: its headers, its key and its value, as text."""
     record = next((r for r in read(load_settings()) if _place(r) == letter), None)
     if record is None:
-        raise CliError(f"no dead letter {letter}", 1)
+        raise _unknown([letter])
     for name, value in headers(record).items():
         typer.echo(f"{name}: {value}")
     typer.echo(f"key: {(record.key or b'').decode(errors='backslashreplace')}")
@@ -59,40 +66,48 @@ def show(letter: Annotated[str, typer.Argument(help="partition:offset, as `list`
 @letters.command()
 def redrive(
     reason: Reason = None,
-    letter: Annotated[list[str] | None, typer.Option(help="Only this one (partition:offset); may be given again.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    letter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PARTITION:OFFSET", help="Only this dead letter, as `list` names it; repeat it for several."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Send dead letters to the events topic again, as they were: after the settings or the decoder were mended."""
+    """Send dead letters to the events topic again, unchanged.
+
+    First correct the settings or the decoder that rejected them.
+    """
     settings = load_settings()
-    records = list(read(settings))
+    records = read(settings)
     unknown = sorted(set(letter or ()) - set(map(_place, records)))
     if unknown:
-        raise CliError(f"no dead letter {', '.join(unknown)}", 1)
+        raise _unknown(unknown)
     chosen = [r for r in records if _matches(r, reason) and (not letter or _place(r) in letter)]
     whole = [r for r in chosen if not {"value_length", "key_length"} & set(headers(r)) and (r.key or r.value)]
     if len(whole) < len(chosen):
-        typer.echo(f"{len(chosen) - len(whole)} cannot be sent again: cut short, or empty of key and value", err=True)
+        typer.echo(
+            f"{len(chosen) - len(whole)} cannot be sent again: they were cut for their size, or have neither key nor value",
+            err=True,
+        )
     if not whole:
         typer.echo("nothing to send")
         return
     if not yes:
         typer.confirm(f"Send {len(whole)} dead letters to {settings.topic('events')} again?", abort=True)
-    try:
-        with Sender(settings) as sender:
-            for record in whole:
-                sender.send(settings.topic("events"), record.key, record.value, [(REDRIVEN, _place(record).encode())])
-    except DeliveryError as error:
-        raise CliError(str(error), 1) from error
+    with Sender(settings) as sender:
+        for record in whole:
+            sender.send(settings.topic("events"), record.key, record.value, [(REDRIVEN, _place(record).encode())])
     typer.echo(f"sent {len(whole)}")
 
 
-def headers(record: Any) -> dict[str, str]:
-    """A record's headers as text."""
+def headers(record: KafkaRecord) -> dict[str, str]:
+    """Return a record's headers as text."""
     return {name: (value or b"").decode(errors="replace") for name, value in record.headers or ()}
 
 
-def read(settings: Settings) -> Iterator[Any]:
-    """Every dead letter there is now, in order of partition and offset; ends when the topic has been quiet for a while."""
+def read(settings: Settings) -> list[KafkaRecord]:
+    """Return the dead letters in order of partition and offset, once the topic has been quiet for
+    `QUIET_S`.
+    """
     topic = settings.topic("dead-letters")
     with connecting(settings):
         consumer = KafkaConsumer(
@@ -100,22 +115,26 @@ def read(settings: Settings) -> Iterator[Any]:
         )
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
-        raise CliError(f"no topic {topic}: `ouzel topics create` makes it", 1)
+        raise TopicsError(missing_topics([topic]))
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
-    found, heard = [], time.monotonic()
-    while time.monotonic() - heard < QUIET_S:
+    records, last_at = list[KafkaRecord](), time.monotonic()
+    while time.monotonic() - last_at < QUIET_S:
         for polled in consumer.poll(timeout_ms=200).values():
-            found += polled
-            heard = time.monotonic()
+            records += polled
+            last_at = time.monotonic()
     consumer.close()
-    yield from sorted(found, key=lambda record: (record.partition, record.offset))
+    return sorted(records, key=lambda record: (record.partition, record.offset))
 
 
-def _place(record: Any) -> str:
-    """What a dead letter is called."""
+def _unknown(names: list[str]) -> CliError:
+    return CliError(f"there is no dead letter {', '.join(names)}; `ouzel dead-letters list` prints them as partition:offset")
+
+
+def _place(record: KafkaRecord) -> str:
+    """Return the name of a dead letter: its partition and offset."""
     return f"{record.partition}:{record.offset}"
 
 
-def _matches(record: Any, reason: str | None) -> bool:
+def _matches(record: KafkaRecord, reason: str | None) -> bool:
     return reason is None or headers(record).get("reason") == reason

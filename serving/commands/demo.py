@@ -1,4 +1,4 @@
-"""`ouzel demo`: see it work, with one command."""
+"""`ouzel demo`: see Ouzel at work, with one command."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from serving.commands import CliError
 from serving.evaluation.data import located
+from streams.errors import Refused
 
 
 def register(app: typer.Typer) -> None:
@@ -17,29 +17,43 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    events: Annotated[int | None, typer.Option(min=1, help="End by itself after so many events.")] = None,
-    data: Annotated[list[Path] | None, typer.Option(help="A file or folder of real clicks; may be given again.")] = None,
-    rate: Annotated[float, typer.Option(min=0, help="Events per second; 0: as fast as they come.")] = 250.0,
-    json: Annotated[Path | None, typer.Option(help="Write the summary to this file.")] = None,
-    broker: Annotated[str | None, typer.Option(help="An existing Kafka, host:port.")] = None,
-    kafka_home: Annotated[Path | None, typer.Option(help="Start the Apache Kafka that is unpacked here.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the worker's metrics.")] = None,
-    page_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the page.")] = None,
-    browser: Annotated[bool, typer.Option(help="Open the page in a browser, where there is one.")] = True,
+    events: Annotated[
+        int | None, typer.Option(min=1, metavar="EVENTS", help="Stop after EVENTS events; without it, run until Ctrl-C.")
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="A file or folder of recorded clicks instead of the simulated shop; may be repeated."),
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0, metavar="EVENTS/S", help="Events per second; 0 is as fast as possible.")] = 250.0,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary to FILE, as JSON.")] = None,
+    broker: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Use this Kafka instead of the embedded broker.")
+    ] = None,
+    kafka_home: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Start the Apache Kafka that is unpacked in FOLDER.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, metavar="PORT", help="Port of the worker's metrics; by default a free one.")
+    ] = None,
+    page_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, metavar="PORT", help="Port of the page; by default a free one.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser, if there is one.")] = True,
 ) -> None:
-    """Start a broker, a worker, a page and a stream of clicks, and watch the recommendations follow. Ctrl-C stops it all."""
-    from serving.demo.demo import run_demo  # noqa: PLC0415
-    from serving.demo.stage import DemoError, DemoOptions  # noqa: PLC0415
+    """Show Ouzel at work: start a broker, a worker, the page and a stream of clicks.
 
-    found = tuple(located(path) for path in data or [])
-    missing = [str(path) for path in found if not path.exists()]
+    Ctrl-C stops all of them, and prints a summary.
+    Without --broker or --kafka-home, the embedded broker is started.
+    """
+    from serving.demo.demo import run_demo  # noqa: PLC0415
+    from serving.demo.stage import DemoOptions  # noqa: PLC0415
+
+    paths = tuple(located(path) for path in data or [])
+    missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise CliError(f"no such file: {', '.join(missing)}")
+        raise Refused(f"--data: no such file or folder: {', '.join(missing)}")
     if json is not None and not json.resolve().parent.is_dir():
-        raise CliError(f"no folder for {json}")
+        raise Refused(f"--json: there is no folder {json.resolve().parent} to write {json.name} to; create it first")
     if broker and kafka_home:
-        raise CliError("--broker and --kafka-home exclude each other")
-    try:
-        run_demo(DemoOptions(events, found, rate, json, broker, kafka_home, metrics_port, page_port, browser), Console())
-    except DemoError as error:
-        raise CliError(str(error), code=1) from error
+        raise Refused("--broker and --kafka-home exclude each other: use a running Kafka, or start one")
+    run_demo(DemoOptions(events, paths, rate, json, broker, kafka_home, metrics_port, page_port, browser), Console())

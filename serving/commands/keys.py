@@ -11,11 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from serving.commands import CliError
+from serving.errors import CliError
 from serving.state.keys import SCOPES, Key, KeysError, new_key, read_keys, write_keys
+from streams.errors import Refused
 from streams.settings import load_settings
 
-keys = typer.Typer(no_args_is_help=True, help="The API keys of `ouzel serve`, in the file that OUZEL_SERVE_KEYS names.")
+keys = typer.Typer(
+    no_args_is_help=True, help="Create, list and revoke the API keys of `ouzel serve`, in the file OUZEL_SERVE_KEYS."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -24,59 +27,60 @@ def register(app: typer.Typer) -> None:
 
 @keys.command()
 def create(
-    scope: Annotated[list[str], typer.Option(help="read, events or admin; may be repeated.")],
-    name: Annotated[str, typer.Option(help="Whose it is, for `ouzel keys list`.")] = "",
+    scope: Annotated[
+        list[str], typer.Option(metavar="read|events|admin", help="What the key allows; repeat it for several scopes.")
+    ],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Who uses the key, for `ouzel keys list`.")] = "",
 ) -> None:
-    """Make a key and print it. It is shown this once: only its hash is kept."""
+    """Create a key and print it. It is shown only once: the file keeps its hash."""
     unknown = [one for one in scope if one not in SCOPES]
     if unknown:
-        raise CliError(f"no scope {unknown[0]!r}: there are {', '.join(SCOPES)}")
+        raise Refused(f"--scope: {unknown[0]!r} is not a scope; the scopes are {', '.join(SCOPES)}")
     path = _path()
-    kept = _read(path) if path.exists() else []
+    kept = read_keys(path) if path.exists() else []
     text, key = new_key(name, [one for one in SCOPES if one in scope], int(time.time() * 1000))
     _write(path, [*kept, key])
-    typer.echo(f"{path}: key {key.id} for {', '.join(key.scopes)}; it is shown this once", err=True)
+    typer.echo(f"{path}: key {key.id} for {', '.join(key.scopes)}. Copy the key now: it is not shown again", err=True)
     typer.echo(text)
 
 
 @keys.command("list")
 def list_() -> None:
-    """Print what is known of each key."""
-    table = Table("id", "name", "scopes", "made")
+    """Print the id, name, scopes and creation time (UTC) of each key."""
+    table = Table("id", "name", "scopes", "created")
     for key in _read(_path()):
-        made = datetime.fromtimestamp(key.created_at / 1000, UTC).isoformat(timespec="seconds")
-        table.add_row(key.id, key.name, ", ".join(key.scopes), made)
+        created = datetime.fromtimestamp(key.created_at / 1000, UTC).isoformat(timespec="seconds")
+        table.add_row(key.id, key.name, ", ".join(key.scopes), created)
     Console().print(table)
 
 
 @keys.command()
-def revoke(id_: Annotated[str, typer.Argument(metavar="ID", help="As `ouzel keys list` tells it.")]) -> None:
-    """End a key. Running servers notice within seconds."""
+def revoke(id_: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `ouzel keys list` prints it.")]) -> None:
+    """Revoke a key. Running servers stop accepting it within seconds."""
     path = _path()
     kept = _read(path)
     left = [key for key in kept if key.id != id_]
     if len(left) == len(kept):
-        raise CliError(f"{path}: no key {id_}")
+        raise Refused(f"{path}: there is no key {id_}; `ouzel keys list` prints the ids")
     _write(path, left)
-    typer.echo(f"{path}: {id_} is revoked")
+    typer.echo(f"{path}: key {id_} is revoked")
 
 
 def _path() -> Path:
     path = load_settings().serve_keys
     if path is None:
-        raise CliError("serve_keys: name the file of keys in OUZEL_SERVE_KEYS")
+        raise Refused("OUZEL_SERVE_KEYS is not set: set it to the path of the file of API keys, such as keys.json")
     return path
 
 
 def _read(path: Path) -> list[Key]:
-    try:
-        return read_keys(path)
-    except KeysError as error:
-        raise CliError(str(error)) from error
+    if not path.exists():
+        raise Refused(f"OUZEL_SERVE_KEYS: there is no file {path}; `ouzel keys create` creates it")
+    return read_keys(path)
 
 
 def _write(path: Path, kept: list[Key]) -> None:
     try:
         write_keys(path, kept)
     except KeysError as error:
-        raise CliError(str(error), 1) from error
+        raise CliError(f"OUZEL_SERVE_KEYS: {error}; name a file in an existing folder that you may write to") from error

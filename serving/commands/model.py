@@ -1,4 +1,4 @@
-"""`ouzel model export|import|inspect`: the model's snapshots in Kafka and in files."""
+"""`ouzel model export|import|inspect`: the model's snapshots, in Kafka and in files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
@@ -15,23 +15,30 @@ from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
-from models.snapshot import SnapshotError, read_header, restore, take
-from serving.commands import CliError
+from models.snapshot import take
+from serving.errors import CliError
 from serving.groups import refuse_while_live
-from serving.model_file import read_model, write_whole
+from serving.model_file import not_a_model, read_model, write_whole
+from streams.errors import BadData, Refused
 from streams.events.records import Transition
 from streams.kafka.connection import aiokafka_config, connecting, consumer_config
+from streams.kafka.decoding import decoded
 from streams.kafka.follower import bounds
-from streams.kafka.producing import DeliveryError, Sender
+from streams.kafka.producing import Sender
+from streams.kafka.record import KafkaRecord
 from streams.kafka.topics import require_topics
 from streams.learning.model_log import SnapshotRefused, Stored, to_records
+from streams.learning.restoring import read_header, restore
 from streams.learning.snapshots import read_snapshot_log
 from streams.settings import Settings, load_settings
 
 TAIL = 10_000
-"""Transitions before the log's end whose events count as learned: a unit that was sent twice lies that close."""
+"""Transitions before the log's end whose events count as learned: a unit that was sent twice lies
+that close.
+"""
 
-models = typer.Typer(no_args_is_help=True, help="The model's snapshots in Kafka, and models in files.")
+models = typer.Typer(no_args_is_help=True, help="Export, import and inspect the model's snapshots.")
+_decode = msgspec.json.Decoder(Transition).decode
 
 
 def register(app: typer.Typer) -> None:
@@ -39,85 +46,99 @@ def register(app: typer.Typer) -> None:
 
 
 @models.command()
-def export(file: Annotated[Path, typer.Argument(help="The safetensors file to write.")]) -> None:
-    """Write the newest whole snapshot to a file."""
+def export(file: Annotated[Path, typer.Argument(metavar="FILE", help="The safetensors file to write.")]) -> None:
+    """Write the newest usable snapshot in Kafka to a file. Workers may run."""
     settings = load_settings()
     for stored in _snapshots(settings):
         try:
             data = stored.load()
             restore(data)
-        except (SnapshotRefused, SnapshotError) as error:
-            typer.echo(f"passed over snapshot {stored.manifest.snapshot}: {error}", err=True)
+        except SnapshotRefused as error:
+            typer.echo(f"skipped snapshot {stored.manifest.snapshot}: {error.detail}", err=True)
             continue
         try:
             write_whole(file, data)
         except OSError as error:
-            raise CliError(f"{file}: {error.strerror}", 1) from error
+            raise CliError(f"{file}: {error.strerror}") from error
         typer.echo(f"{file}: {_line(stored)}")
         return
-    raise CliError(f"no whole snapshot in {settings.topic('model')}", 1)
+    raise CliError(
+        f"topic {settings.topic('model')} has no usable snapshot: a worker writes one every OUZEL_SNAPSHOT_EVERY_S "
+        f"({settings.snapshot_every_s:g} s) while it learns"
+    )
 
 
 @models.command("import")
-def import_(file: Annotated[Path, typer.Argument(help="A safetensors file of `ouzel train` or `ouzel model export`.")]) -> None:
-    """Put a model in service at the present end of the transitions log. The workers must be stopped."""
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `ouzel train` or `ouzel model export` wrote.")],
+) -> None:
+    """Write a model from a file to Kafka, as the newest snapshot.
+
+    Stop the workers first; they use the model when they start again.
+    It then learns the transitions that come after the present end of their log.
+    """
     settings = load_settings()
     model = read_model(settings, file)
     require_topics(settings, "model", "model-updates", "transitions", "events")
     refuse_while_live(settings)
     end, position = learned_until(settings)
-    told = asyncio.run(bounds(settings.topic("model-updates"), aiokafka_config(settings), 0)).stop
+    updates = asyncio.run(bounds(settings.topic("model-updates"), aiokafka_config(settings), 0))
     model.reposition(position)
     chunks, last = to_records(
         take(settings.model, model), uuid.uuid4().hex, transitions_offset=end, epoch=0, steps=model.steps,
-        created_at=int(time.time() * 1000), updates_offset=told,
+        created_at=int(time.time() * 1000), updates_offset=updates.stop,
     )  # fmt: skip
-    try:
-        with Sender(settings) as sender:
-            for key, value, headers in chunks:
-                sender.send(settings.topic("model"), key, value, headers)
-            sender.flush()  # the manifest only when the chunks are there
-            key, value, headers = last
+    with Sender(settings) as sender:
+        for key, value, headers in chunks:
             sender.send(settings.topic("model"), key, value, headers)
-    except DeliveryError as error:
-        raise CliError(str(error), 1) from error
-    typer.echo(f"{settings.topic('model')}: {model.vocabulary_size} items, {model.steps} steps; goes on at transition {end}")
+        sender.flush()  # the manifest may only follow chunks that are confirmed
+        key, value, headers = last
+        sender.send(settings.topic("model"), key, value, headers)
+    typer.echo(f"{settings.topic('model')}: {model.vocabulary_size} items, {model.steps} steps; continues at transition {end}")
 
 
 @models.command()
-def inspect(file: Annotated[Path | None, typer.Argument(help="A file; without one, the snapshots in Kafka.")] = None) -> None:
-    """Tell what a file holds, or which snapshots there are and whether each is whole."""
+def inspect(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A model file; without it, the snapshots in Kafka.")] = None,
+) -> None:
+    """Describe the model in a file, or list the snapshots in Kafka and whether each is usable."""
     if file is not None:
-        try:
-            data = file.read_bytes()
-            told = read_header(data)
-            model = restore(data)
-        except OSError as error:
-            raise CliError(f"{file}: {error.strerror}") from error
-        except SnapshotError as error:
-            raise CliError(f"{file}: {error}") from error
-        typer.echo(f"{told.model} {told.config}, version {told.version}, sha256 {told.sha256}")
-        typer.echo(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {len(data):,} bytes")
-        typer.echo("position: " + (", ".join(f"{p}:{o}" for p, o in sorted(model.position.items())) or "none"))
+        _inspect_file(file)
         return
-    table = Table("written", "steps", "goes on at", "bytes", "chunks", "epoch", "state")
+    table = Table("written", "steps", "next transition", "bytes", "chunks", "epoch", "state")
     for stored in _snapshots(load_settings()):
-        told_ = stored.manifest
+        header = stored.manifest
         try:
             restore(stored.load())
-            state = "whole"
-        except (SnapshotRefused, SnapshotError) as error:
-            state = f"refused: {error}"
-        at = datetime.fromtimestamp(told_.created_at / 1000, UTC).isoformat(timespec="seconds")
-        cells = (told_.steps, told_.transitions_offset, told_.bytes, told_.chunks, told_.epoch)
+            state = "usable"
+        except SnapshotRefused as error:
+            state = f"refused: {error.detail}"
+        at = datetime.fromtimestamp(header.created_at / 1000, UTC).isoformat(timespec="seconds")
+        cells = (header.steps, header.transitions_offset, header.bytes, header.chunks, header.epoch)
         table.add_row(at, *(f"{cell:,}" for cell in cells), state)
     Console().print(table)
 
 
-def learned_until(settings: Settings) -> tuple[int, dict[int, int]]:
-    """The end of the transitions log, and per source partition the highest source offset that lies just before it.
+def _inspect_file(file: Path) -> None:
+    try:
+        data = file.read_bytes()
+        header = read_header(data)
+        model = restore(data)
+    except OSError as error:
+        raise Refused(f"{file}: {error.strerror}") from error
+    except SnapshotRefused as error:
+        raise Refused(not_a_model(file, error)) from error
+    typer.echo(f"{header.model} {header.config}, version {header.version}, sha256 {header.sha256}")
+    typer.echo(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {len(data):,} bytes")
+    typer.echo("position: " + (", ".join(f"{p}:{o}" for p, o in sorted(model.position.items())) or "none"))
 
-    An events topic that was made anew begins at 0 again: no offset beyond its end counts.
+
+def learned_until(settings: Settings) -> tuple[int, dict[int, int]]:
+    """Return the end of the transitions log, and the highest source offset per source partition
+    just before it.
+
+    If the events topic was recreated, its offsets begin at 0 again, so an offset beyond its end is
+    cut to the end.
     """
     with connecting(settings):
         consumer = KafkaConsumer(**consumer_config(settings), group_id=None, enable_auto_commit=False)
@@ -138,10 +159,10 @@ def learned_until(settings: Settings) -> tuple[int, dict[int, int]]:
     return end, {partition: min(offset, last.get(partition, offset)) for partition, offset in position.items()}
 
 
-def _note(position: dict[int, int], record: Any) -> None:
+def _note(position: dict[int, int], record: KafkaRecord) -> None:
     try:
-        transition = msgspec.json.decode(record.value, type=Transition)
-    except (msgspec.DecodeError, TypeError):
+        transition = decoded(_decode, record.value)
+    except BadData:
         return
     partition = transition.source_partition
     position[partition] = max(transition.source_offset, position.get(partition, -1))
@@ -153,5 +174,5 @@ def _snapshots(settings: Settings) -> list[Stored]:
 
 
 def _line(stored: Stored) -> str:
-    told = stored.manifest
-    return f"{told.steps} steps, {told.bytes:,} bytes, goes on at transition {told.transitions_offset}"
+    header = stored.manifest
+    return f"{header.steps} steps, {header.bytes:,} bytes, continues at transition {header.transitions_offset}"

@@ -22,13 +22,14 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from serving.commands import CliError
 from serving.demo.stopping import stop_signals
-from serving.evaluation.data import located
-from streams.kafka.producing import DeliveryError, Sender
+from serving.errors import CliError
+from serving.recorded import Columns, Files, files_at, parse_columns
+from streams.errors import Refused
+from streams.kafka.producing import Sender
 from streams.kafka.topics import require_topics
 from streams.settings import load_settings
-from streams.tools.replay import Bad, Line, Pace, ReplayError, digest, find_files, read
+from streams.tools.replay import Bad, Line, Pace, digest, read
 
 INTERRUPTED = 130
 SAVE_EVERY = 5000
@@ -40,61 +41,70 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="Files or folders: SessionId Time ItemId tab files, CSV, JSON lines.")],
-    columns: Annotated[str, typer.Option(help="Our field=your column, comma separated, for CSV.")] = "",
-    speed: Annotated[str, typer.Option(help="max, or a multiple of recorded time such as 1 or 60.")] = "max",
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Events per second, instead of --speed.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many events.")] = None,
-    loop: Annotated[bool, typer.Option(help="Begin again at the end.")] = False,
-    shift_to_now: Annotated[bool, typer.Option(help="Move event times so that the first is now.")] = False,
-    strict: Annotated[bool, typer.Option(help="Fail on a line that is no event.")] = False,
-    restart: Annotated[bool, typer.Option(help="From the beginning, not from where the last replay stopped.")] = False,
+    files: Files,
+    columns: Columns = "",
+    speed: Annotated[
+        str,
+        typer.Option(metavar="max|FACTOR", help="max, or a factor of the recorded speed: 1 is real time, 60 a minute a second."),
+    ] = "max",
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, metavar="EVENTS/S", help="Events per second, instead of --speed.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="EVENTS", help="Stop after EVENTS events.")] = None,
+    loop: Annotated[bool, typer.Option(help="Restart from the first event at the end, with new event ids.")] = False,
+    shift_to_now: Annotated[bool, typer.Option(help="Move the event times so that the first event is now.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Send nothing if a line is not an event. Otherwise such lines are skipped.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option(help="Begin with the first event, even if an earlier replay of these files was interrupted.")
+    ] = False,
 ) -> None:
-    """Produce the events of files, merged by event time. Interrupted, it goes on where it stopped."""
+    """Send the events of files to the events topic, in order of event time.
+
+    Ctrl-C and SIGTERM interrupt it; the same command then resumes where it stopped.
+    """
     settings = load_settings()
     bad = Bad()
+    paths = files_at(files)
     try:
-        found = find_files([located(path) for path in files])
-        lines = read(found, parse_columns(columns), bad)
-        pace = Pace(time.monotonic, rate, None if rate else _speed(speed))
-    except (ReplayError, ValueError) as error:
-        raise CliError(str(error)) from error
-    _tell(bad, strict)
+        lines = read(paths, parse_columns(columns), bad)
+    except OSError as error:
+        raise Refused(f"{error.filename}: {error.strerror}") from error
+    pace = Pace(time.monotonic, rate, None if rate else _speed(speed))
+    _report(bad, strict)
     require_topics(settings, "events")
-    name = "-".join(digest(path) for path in found)[:60]
+    name = "-".join(digest(path) for path in paths)[:60]
     mark = settings.data_dir / f"replay-{settings.app_id}-{name}.json"
-    begin = 0 if restart or loop or not mark.is_file() else int(json.loads(mark.read_text())["sent"])
+    begin = 0 if restart or loop else _sent_before(mark)
     end = len(lines) if limit is None else limit if loop else min(limit, len(lines))
     total = None if loop and limit is None else end
     shift = int(time.time() * 1000) - lines[0].at if shift_to_now and lines else 0
     sent, shown = begin, time.monotonic()
-    try:
-        with stop_signals() as stop, Sender(settings) as sender, _progress() as bar:
-            task = bar.add_task("replay", total=total, completed=begin)
-            try:
-                for line, turn in _turns(lines, begin, total, loop):
-                    if stop.wait(pace.wait(line.at)):
-                        break
-                    event = dict(line.event, timestamp=line.at + shift)
-                    if turn:
-                        event["event_id"] = f"{event['event_id']}-{turn}"
-                    sender.send(settings.topic("events"), line.key, json.dumps(event).encode())
-                    sent += 1
-                    if time.monotonic() - shown > SHOW_EVERY_S:
-                        shown = time.monotonic()
-                        bar.update(task, completed=sent)
-                    if sent % SAVE_EVERY == 0 and not loop:
-                        sender.flush()
-                        _save(mark, sent)
-            finally:
-                sender.flush()
-                bar.update(task, completed=sent)
-                if not loop:
+    with stop_signals() as stop, Sender(settings) as sender, _progress() as bar:
+        task = bar.add_task("replay", total=total, completed=begin)
+        try:
+            for line, turn in _turns(lines, begin, total, loop):
+                if stop.wait(pace.wait(line.at)):
+                    break
+                event = dict(line.event, timestamp=line.at + shift)
+                if turn:
+                    event["event_id"] = f"{event['event_id']}-{turn}"
+                sender.send(settings.topic("events"), line.key, json.dumps(event).encode())
+                sent += 1
+                if time.monotonic() - shown > SHOW_EVERY_S:
+                    shown = time.monotonic()
+                    bar.update(task, completed=sent)
+                if sent % SAVE_EVERY == 0 and not loop:
+                    sender.flush()
                     _save(mark, sent)
-    except DeliveryError as error:
-        raise CliError(str(error), 1) from error
+        finally:
+            sender.flush()
+            bar.update(task, completed=sent)
+            if not loop:
+                _save(mark, sent)
     if stop.is_set():
-        typer.echo(f"stopped after {sent} events" + ("" if loop else "; the same command goes on from there"), err=True)
+        typer.echo(f"stopped after {sent} events" + ("" if loop else "; the same command resumes there"), err=True)
         raise typer.Exit(INTERRUPTED)
     if not loop and sent >= len(lines):
         mark.unlink(missing_ok=True)
@@ -102,7 +112,10 @@ def replay(
 
 
 def _turns(lines: Sequence[Line], begin: int, total: int | None, loop: bool) -> Iterator[tuple[Line, int]]:
-    """Lines with the number of the round; from ``begin`` to ``total``, round and round when ``loop``."""
+    """Yield the lines from position ``begin`` to ``total``, each with the number of its round.
+
+    Positions beyond the last line are later rounds, which only ``loop`` allows.
+    """
     positions = count(begin) if total is None else range(begin, total)
     for position in positions if lines else ():
         turn, at = divmod(position, len(lines))
@@ -111,37 +124,43 @@ def _turns(lines: Sequence[Line], begin: int, total: int | None, loop: bool) -> 
         yield lines[at], turn
 
 
-def parse_columns(text: str) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in text.split(",") if pair]
-    if any(not (ours and separator and theirs) for ours, separator, theirs in pairs):
-        raise ValueError("--columns wants item_id=..,timestamp=..,session_id=..")
-    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
-
-
 def _speed(text: str) -> float | None:
     if text == "max":
         return None
     try:
-        value = float(text)
+        factor = float(text)
     except ValueError:
-        raise ValueError(f"--speed is max or a number, not {text}") from None
-    if value <= 0:
-        raise ValueError("--speed must be above 0")
-    return value
+        factor = 0.0
+    if not factor > 0:
+        raise Refused(f"--speed: {text!r} is neither max nor a number above 0; an example is --speed 60")
+    return factor
 
 
-def _tell(bad: Bad, strict: bool) -> None:
+def _report(bad: Bad, strict: bool) -> None:
     if not bad.count:
         return
-    text = f"{bad.count} lines are no events: {'; '.join(bad.examples)}"
+    text = f"{bad.count} {'line is not an event' if bad.count == 1 else 'lines are not events'}: {'; '.join(bad.examples)}"
     if strict:
-        raise CliError(text)
+        raise Refused(f"{text}. Correct them, or leave out --strict to skip them")
     typer.echo(f"skipped: {text}", err=True)
 
 
+def _sent_before(mark: Path) -> int:
+    """Return how many events an interrupted replay of the same files has sent."""
+    if not mark.is_file():
+        return 0
+    try:
+        return int(json.loads(mark.read_text())["sent"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(f"{mark} does not say where the last replay stopped: delete it, or use --restart") from error
+
+
 def _save(mark: Path, sent: int) -> None:
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(json.dumps({"sent": sent}))
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(json.dumps({"sent": sent}))
+    except OSError as error:
+        raise CliError(f"{mark}: {error.strerror}; {sent} events are sent, and a next replay cannot resume there") from error
 
 
 class RateColumn(ProgressColumn):

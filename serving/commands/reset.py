@@ -1,28 +1,33 @@
-"""`ouzel reset`: forget the sessions: local state, their changelog, and the group's offsets."""
+"""`ouzel reset`: delete the sessions: local state, their changelog, and the group's offsets."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from serving.commands import CliError
+from serving.errors import CliError
 from serving.groups import group_states, refuse_while_live
 from streams.kafka.topics import TopicsError, admin, create_topics
 from streams.settings import load_settings
 
-GONE_WITHIN_S = 20.0
+DELETED_WITHIN_S = 20.0
 
 
 def register(app: typer.Typer) -> None:
     app.command("reset")(reset)
 
 
-def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Delete the sessions: the data directory, the changelog and the group's offsets. Events are then read from the start."""
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
+    """Delete the sessions, so that workers read every event again from the start.
+
+    Stop the workers first.
+    This deletes the data directory, the changelog topic and the offsets of the group, but no model.
+    """
     settings = load_settings()
     changelog = settings.topic("sessions-changelog")
     what = f"the data directory {settings.data_dir}, the topic {changelog} and the offsets of group {settings.app_id}"
@@ -35,9 +40,9 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
             client.delete_groups([settings.app_id])
         if changelog in client.list_topics():
             client.delete_topics([changelog])
-            _wait_gone(client, changelog)
+            _wait_deleted(client, changelog)
     except KafkaError as error:
-        raise TopicsError(f"the reset is not complete: {error}") from error
+        raise TopicsError(f"the reset is not complete: {error!r}; run `ouzel reset` again") from error
     finally:
         client.close()
     create_topics(settings)
@@ -46,10 +51,13 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
     typer.echo(f"deleted {what}")
 
 
-def _wait_gone(client: Any, topic: str) -> None:
-    """Deletion is told before it is done, and a topic made too early would go with it."""
-    until = time.monotonic() + GONE_WITHIN_S
+def _wait_deleted(client: KafkaAdminClient, topic: str) -> None:
+    """Wait until the topic is deleted.
+
+    Kafka confirms a deletion early, and would delete a topic that is created too soon.
+    """
+    until = time.monotonic() + DELETED_WITHIN_S
     while topic in client.list_topics():
         if time.monotonic() > until:
-            raise CliError(f"{topic} is still there after {GONE_WITHIN_S:.0f} s; run `ouzel reset` again", 1)
+            raise CliError(f"topic {topic} still exists after {DELETED_WITHIN_S:.0f} s; run `ouzel reset` again")
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""`ouzel simulate`: a synthetic shop's items and events."""
+"""`ouzel simulate`: the items and events of a simulated shop."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from serving.commands import CliError
 from serving.demo.stopping import stop_signals
-from streams.kafka.producing import DeliveryError, Sender
+from streams.errors import Refused
+from streams.kafka.producing import Sender
 from streams.kafka.topics import require_topics
 from streams.settings import load_settings
 from streams.tools.replay import Pace
@@ -24,39 +24,43 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    events: Annotated[int | None, typer.Option(min=1, help="How many; without end if not said.")] = None,
-    rate: Annotated[float, typer.Option(min=0, help="Events per second; 0: as fast as it goes.")] = 100.0,
-    users: Annotated[int, typer.Option(min=1, max=1_000_000)] = 500,
-    items: Annotated[int, typer.Option(min=20, max=1_000_000)] = 600,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    shift_at: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the events at which tastes shift.")] = None,
+    events: Annotated[
+        int | None, typer.Option(min=1, metavar="EVENTS", help="Stop after EVENTS events; without it, run until Ctrl-C.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0, metavar="EVENTS/S", help="Events per second; 0 is as fast as possible.")] = 100.0,
+    users: Annotated[int, typer.Option(min=1, max=1_000_000, metavar="USERS", help="Number of shoppers.")] = 500,
+    items: Annotated[int, typer.Option(min=20, max=1_000_000, metavar="ITEMS", help="Number of items in the shop.")] = 600,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="NUMBER", help="Seed of the random numbers: the same seed makes the same events.")
+    ] = 0,
+    shift_at: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, metavar="SHARE", help="Change what shoppers like after this share of --events, such as 0.5."),
+    ] = None,
 ) -> None:
-    """Produce the behaviour of shoppers in a shop of named items."""
+    """Send the behaviour of simulated shoppers, and the items that they look at."""
     if shift_at is not None and events is None:
-        raise CliError("--shift-at needs --events")
+        raise Refused("--shift-at is a share of the events: give their number with --events")
     settings = load_settings()
     require_topics(settings, "events", "items")
     start = int(time.time() * 1000)
     shop = Shop(seed=seed, users=users, items=items, events=events, start_ms=start, shift_at=shift_at)
     pace, sent = Pace(time.monotonic, rate or None), 0
-    try:
-        with stop_signals() as stop, Sender(settings) as sender:
-            for product in shop.opening():
-                _announce(sender, settings.topic("items"), product)
+    with stop_signals() as stop, Sender(settings) as sender:
+        for product in shop.opening():
+            _announce(sender, settings.topic("items"), product)
+        sender.flush()
+        try:
+            for happening in shop.run(1000 / (rate or 100)):
+                if isinstance(happening, Product):
+                    _announce(sender, settings.topic("items"), happening)
+                    continue
+                if stop.wait(pace.wait(happening["timestamp"])):
+                    break
+                sender.send(settings.topic("events"), happening["user_id"].encode(), json.dumps(happening).encode())
+                sent += 1
+        finally:
             sender.flush()
-            try:
-                for happening in shop.run(1000 / (rate or 100)):
-                    if isinstance(happening, Product):
-                        _announce(sender, settings.topic("items"), happening)
-                        continue
-                    if stop.wait(pace.wait(happening["timestamp"])):
-                        break
-                    sender.send(settings.topic("events"), happening["user_id"].encode(), json.dumps(happening).encode())
-                    sent += 1
-            finally:
-                sender.flush()
-    except DeliveryError as error:
-        raise CliError(str(error), 1) from error
     if stop.is_set():
         typer.echo(f"stopped after {sent} events", err=True)
         raise typer.Exit(INTERRUPTED)

@@ -6,11 +6,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from serving.commands import CliError
-from streams.kafka.topics import create_topics, describe_topics, topic_problems, topic_specs, untold
+from streams.errors import Refused
+from streams.kafka.topics import create_topics, describe_topics, topic_problems, topic_specs, unchecked
 from streams.settings import load_settings
 
-topics = typer.Typer(no_args_is_help=True, help="Make, check and describe Ouzel's topics.")
+SHOWN = ("cleanup.policy", "retention.ms", "min.compaction.lag.ms", "max.message.bytes")
+
+topics = typer.Typer(no_args_is_help=True, help="Create, check and describe Ouzel's topics.")
 
 
 def register(app: typer.Typer) -> None:
@@ -19,36 +21,35 @@ def register(app: typer.Typer) -> None:
 
 @topics.command()
 def create() -> None:
-    """Make the topics that are missing, and tell where existing ones differ from what they must be."""
+    """Create the topics that are missing, then check all of them, as `ouzel topics check` does."""
     settings = load_settings()
     for name in create_topics(settings):
-        typer.echo(f"made {name}")
+        typer.echo(f"created {name}")
     check()
 
 
 @topics.command()
 def check() -> None:
-    """Compare the topics with what they must be; exit 2 where they differ."""
+    """Compare the topics with what Ouzel needs. Exit code 2 if one is missing or differs."""
     settings = load_settings()
     states = describe_topics(settings)
-    notes = [note for spec in topic_specs(settings) for note in untold(spec, states[spec.name])]
+    notes = [note for spec in topic_specs(settings) for note in unchecked(spec, states[spec.name])]
     for note in notes:
         typer.echo(note)
     if problems := topic_problems(settings, states):
-        raise CliError("\n".join(problems))
-    typer.echo("all topics are as they must be" + (", as far as this broker tells" if notes else ""))
+        raise Refused("\n".join(problems))
+    typer.echo("all topics are as Ouzel needs them" + (", as far as this broker reports them" if notes else ""))
 
 
 @topics.command()
 def describe() -> None:
-    """Print what each topic is."""
+    """Print the partitions and the options of each topic."""
     table = Table("topic", "partitions", "configuration")
     for name, state in describe_topics(load_settings()).items():
         if state is None:
             table.add_row(name, "missing", "")
             continue
-        keys = ("cleanup.policy", "retention.ms", "min.compaction.lag.ms", "max.message.bytes")
-        told = state.config or {}
-        text = "\n".join(f"{key}={told[key]}" for key in keys if key in told) or "not told by this broker"
+        config = state.config or {}
+        text = "\n".join(f"{key}={config[key]}" for key in SHOWN if key in config) or "not reported by this broker"
         table.add_row(name, str(state.partitions), text)
     Console().print(table)

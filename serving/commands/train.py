@@ -1,4 +1,4 @@
-"""`ouzel train`: a model from history files, offline."""
+"""`ouzel train`: a model from recorded events, offline."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.progress import track
 
 from models.snapshot import take
-from serving.commands import CliError
-from serving.commands.replay import parse_columns
-from serving.evaluation.data import located
+from serving.errors import CliError
 from serving.model_file import write_whole
+from serving.recorded import Columns, Files, Limit, files_at, parse_columns
+from streams.errors import Refused
 from streams.learning.model import new_model
 from streams.settings import load_settings
 from streams.tools.history import read_stream
-from streams.tools.replay import Bad, ReplayError, find_files
+from streams.tools.replay import Bad
 
 
 def register(app: typer.Typer) -> None:
@@ -25,21 +25,24 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    files: Annotated[list[Path], typer.Argument(help="Files or folders, as for `ouzel replay`; merged by event time.")],
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("model.safetensors"),
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first events.")] = None,
-    columns: Annotated[str, typer.Option(help="Our field=your column, comma separated, for CSV.")] = "",
+    files: Files,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The safetensors file to write.")] = Path("model.safetensors"),
+    limit: Limit = None,
+    columns: Columns = "",
 ) -> None:
-    """Learn from recorded events, in order, the model that the settings ask for; `ouzel model import` puts it in service."""
-    settings = load_settings()
+    """Train the model of the settings on recorded events, and write it to a file.
+
+    `ouzel model import` puts the file into service.
+    """
+    settings, bad = load_settings(), Bad()
+    paths, gap_ms = files_at(files), int(settings.session_gap_s * 1000)
     try:
-        paths = find_files([located(path) for path in files])
-        stream = read_stream(paths, parse_columns(columns), bad := Bad(), gap_ms=int(settings.session_gap_s * 1000), limit=limit)
-    except (ReplayError, ValueError) as error:
-        raise CliError(str(error)) from error
+        stream = read_stream(paths, parse_columns(columns), bad, gap_ms=gap_ms, limit=limit)
+    except OSError as error:
+        raise Refused(f"{error.filename}: {error.strerror}") from error
     model = new_model(settings)
     if not model.step_size:
-        raise CliError(f"the model {settings.model} learns nothing")
+        raise Refused(f"OUZEL_MODEL: the model {settings.model} learns nothing; the default is hybrid")
     model.warmup()
     size = model.step_size
     for begin in track(range(0, len(stream), size), "learning", console=Console(stderr=True), transient=True):
@@ -47,6 +50,6 @@ def train(
     try:
         write_whole(out, take(settings.model, model))
     except OSError as error:
-        raise CliError(f"{out}: {error.strerror}", 1) from error
-    told = f"{out}: {settings.model} of {len(stream)} events, {model.vocabulary_size} items, loss {model.loss:.3f}"
-    typer.echo(told + (f"; {bad.count} records left out" if bad.count else ""))
+        raise CliError(f"{out}: {error.strerror}") from error
+    summary = f"{out}: {settings.model} of {len(stream)} events, {model.vocabulary_size} items, loss {model.loss:.3f}"
+    typer.echo(summary + (f"; lines skipped: {bad.count}, such as {'; '.join(bad.examples)}" if bad.count else ""))

@@ -9,10 +9,11 @@ import msgspec
 import typer
 from kafka import KafkaConsumer
 
+from streams.errors import BadData
 from streams.events.catalogue import Catalogue
-from streams.events.decode import BadRecord
 from streams.events.records import Recommendation
 from streams.kafka.connection import connecting, consumer_config
+from streams.kafka.decoding import decoded
 from streams.kafka.topics import require_topics
 from streams.settings import Settings, load_settings
 
@@ -26,10 +27,17 @@ def register(app: typer.Typer) -> None:
 
 
 def watch(
-    user: Annotated[str | None, typer.Argument(help="Only this user or session.")] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
+    user: Annotated[
+        str | None, typer.Argument(metavar="USER", help="Show only this user, by user id or, for an anonymous one, session id.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, metavar="COUNT", help="Stop after COUNT recommendations; without it, run until Ctrl-C.")
+    ] = None,
 ) -> None:
-    """Print recommendations as they are published: what was seen, what is shown, why, and how fresh it is."""
+    """Print recommendations as they are published.
+
+    Each one shows what the user saw, what is recommended, why, and how fresh it is.
+    """
     settings = load_settings()
     require_topics(settings, "recommendations", "items")
     with connecting(settings):
@@ -44,7 +52,7 @@ def watch(
     seen = 0
     try:
         for record in consumer:
-            recommendation = _decode(record.value) if record.value is not None else None
+            recommendation = _recommendation(record.value)
             if recommendation is None or (user is not None and user not in (recommendation.user_id, recommendation.session_id)):
                 continue
             typer.echo(in_words(recommendation, catalogue, time.time()))
@@ -58,20 +66,32 @@ def watch(
 
 
 def in_words(recommendation: Recommendation, catalogue: Catalogue, now: float) -> str:
-    """One recommendation for people; ``now`` is in seconds."""
-    who = recommendation.user_id or recommendation.session_id or "everybody new"
+    """Return one recommendation as text for people. ``now`` is in epoch seconds."""
+    owner = recommendation.user_id or recommendation.session_id or "a new user"
     path = " > ".join(catalogue.name(item) for item in recommendation.prefix[-3:])
     shown = []
     for item in recommendation.items[:SHOWN]:
         because = f" because of {catalogue.name(item.because_item_id)}" if item.because_item_id else ""
         shown.append(f"  {item.rank}. {catalogue.name(item.item_id)} ({item.reason}{because})")
     age = max(now * 1000 - recommendation.generated_at, 0)
-    head = f"{who} saw {path or 'nothing yet'}; {recommendation.strategy} model {recommendation.model_version}, {age:.0f} ms ago"
+    head = (
+        f"{owner} saw {path or 'nothing yet'}; {recommendation.strategy} model {recommendation.model_version}, {age:.0f} ms ago"
+    )
     return "\n".join([head, *shown])
 
 
+def _recommendation(value: bytes | None) -> Recommendation | None:
+    """Return a record's recommendation; ``None`` for a removed one, and for bytes that are none."""
+    if value is None:
+        return None
+    try:
+        return decoded(_decode, value)
+    except BadData:
+        return None
+
+
 def _catalogue(settings: Settings) -> Catalogue:
-    """The items topic as it is now."""
+    """Read the items topic as it is now."""
     catalogue = Catalogue()
     consumer = KafkaConsumer(
         settings.topic("items"),
@@ -89,7 +109,7 @@ def _catalogue(settings: Settings) -> Catalogue:
             for record in records:
                 try:
                     catalogue.apply(record.key, record.value)
-                except BadRecord:
-                    continue  # the worker tells of it
+                except BadData:
+                    continue  # the worker logs it
     consumer.close()
     return catalogue

@@ -1,4 +1,4 @@
-"""`ouzel worker`: process events; with `--supervise`, start again after a failure."""
+"""`ouzel worker`: process events; with `--supervise`, restart after a failure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from streams.errors import OK, Refused
 from streams.observing.logs import set_up
 from streams.settings import load_settings
 
@@ -18,7 +19,8 @@ log = structlog.get_logger(__name__)
 
 RESTART_AFTER_S = (0.2, 1.0, 5.0)
 HEALTHY_S = 60.0
-REFUSED = 2
+FINAL = (OK, Refused.exit_code)
+"""Exit codes after which a restart is no use."""
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +28,15 @@ def register(app: typer.Typer) -> None:
 
 
 def worker(
-    supervise: Annotated[bool, typer.Option("--supervise", help="Start again when it fails.")] = False,
+    supervise: Annotated[
+        bool,
+        typer.Option("--supervise", help="Run the worker as a child process, and restart it after every exit code but 0 and 2."),
+    ] = False,
 ) -> None:
-    """Process events until SIGTERM or Ctrl-C."""
+    """Process events until SIGTERM or Ctrl-C.
+
+    Start as many workers as you like, each with its own OUZEL_DATA_DIR.
+    """
     settings = load_settings()
     set_up(settings)
     if supervise:
@@ -39,7 +47,10 @@ def worker(
 
 
 def supervised(command: list[str]) -> int:
-    """Run the command again whenever it fails, but not when it refuses its settings; pass SIGTERM and SIGINT on."""
+    """Run the command, and restart it whenever it fails; return its last exit code.
+
+    It is not restarted once SIGTERM or SIGINT came, which are passed on to it as SIGTERM.
+    """
     failures, stopping = 0, False
     child: subprocess.Popen[bytes] | None = None
 
@@ -57,7 +68,7 @@ def supervised(command: list[str]) -> int:
         if stopping:  # the signal came before there was a child to pass it to
             child.send_signal(signal.SIGTERM)
         code = child.wait()
-        if stopping or code in (0, REFUSED):
+        if stopping or code in FINAL:
             return code
         failures = 0 if time.monotonic() - began > HEALTHY_S else failures + 1
         pause = RESTART_AFTER_S[min(failures, len(RESTART_AFTER_S)) - 1] if failures else 0.0

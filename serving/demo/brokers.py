@@ -15,11 +15,12 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from serving.demo.processes import Child, free_ports
+from serving.errors import CliError
 
 READY_WITHIN_S = 60.0
 
 
-class BrokerError(Exception):
+class BrokerError(CliError):
     """A broker did not start. The message says why, and what to do if there is something to do."""
 
 

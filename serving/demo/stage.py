@@ -16,6 +16,7 @@ from rich.console import Console
 from serving.demo.brokers import ApacheBroker, EmbeddedBroker
 from serving.demo.processes import Child, free_ports
 from serving.demo.tally import Positions, end_positions
+from serving.errors import CliError
 from serving.state.worker_metrics import WorkerMetrics, scrape
 from streams.kafka.topics import create_topics
 from streams.settings import Settings, load_settings
@@ -24,7 +25,7 @@ READY_WITHIN_S = 120.0
 TURN_S = 0.25
 
 
-class DemoError(Exception):
+class DemoError(CliError):
     """The demo failed. The message says which part failed, with the end of its log."""
 
 

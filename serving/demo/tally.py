@@ -16,6 +16,7 @@ from serving.state.freshness import Freshness
 from streams.events.catalogue import Catalogue
 from streams.events.decode import BadRecord
 from streams.kafka.connection import consumer_config
+from streams.kafka.decoding import decoded
 from streams.settings import Settings
 
 COUNTED = ("events", "transitions", "recommendations", "dead-letters")
@@ -76,7 +77,7 @@ class Counts:
         elif kind == "recommendations":
             if record.value is None:
                 return  # the tombstone of a deleted user
-            offset = _trigger(record.value).trigger_offset
+            offset = decoded(_trigger, record.value).trigger_offset
             if offset < 0:
                 return  # the ranking for cold users: no event triggered it
             self.freshness.recommendation(record.partition, offset, record.timestamp)
@@ -84,7 +85,7 @@ class Counts:
             self.last_recommendation_ms = max(self.last_recommendation_ms or 0, record.timestamp)
             self._once(kind, record.partition, offset)
         elif kind == "transitions":
-            source = _source(record.value or b"")
+            source = decoded(_source, record.value)
             self._once(kind, source.source_partition, source.source_offset)
         self.records[kind] += 1
 

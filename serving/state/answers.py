@@ -22,7 +22,9 @@ from serving.state.published import first_items
 from serving.state.selection import Filter, select
 from serving.state.shelves import Shelves
 from serving.state.telemetry import ServingTelemetry
+from streams.errors import BadData
 from streams.events.records import RankedItem, Recommendation
+from streams.kafka.decoding import decoded
 
 log = structlog.get_logger(__name__)
 
@@ -111,8 +113,8 @@ class Answers:
                 if fields is not None:
                     self._count(ranking.strategy, "none")
                     return b'{"user_id":%b,%b],"fallback":[],"age_ms":%d}' % (_encode(owner), fields, self._age_ms(ranking))
-            published = _decode(ranking.value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            published = decoded(_decode, ranking.value)
+        except BadData:
             log.warning("no_ranking", partition=ranking.partition, offset=ranking.offset)
             self._telemetry.refused_records.labels("recommendations").inc()
             self._cache.drop(ranking)
@@ -129,7 +131,7 @@ class Answers:
         hidden = self._shelves.hidden
         if not hidden or ranking.clean_of is hidden:
             return True
-        if any(item.item_id in hidden for item in _decode_items(ranking.value).items):
+        if any(item.item_id in hidden for item in decoded(_decode_items, ranking.value).items):
             return False
         ranking.clean_of = hidden
         return True

@@ -12,6 +12,7 @@ import msgspec
 
 from streams.errors import BadData
 from streams.events.records import POPULAR_KEY
+from streams.kafka.decoding import decoded
 from streams.kafka.record import KafkaRecord
 from streams.sessions.step import OPEN_SESSIONS
 
@@ -106,15 +107,12 @@ class LatestRankings:
         if record.value is None:
             self._removed(record)
             return None
-        try:
-            head = _head(record.value)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise NoRanking(str(error)) from error
+        head = decoded(_head, record.value, NoRanking)
         owner = head.user_id if head.user_id is not None else head.session_id
         if record.key == POPULAR_KEY:
             owner = POPULAR_KEY.decode()
         elif owner is None:
-            raise NoRanking("neither user_id nor session_id")
+            raise NoRanking("missing_field", "user_id or session_id")
         ranking = CachedRanking(
             owner, head.session_id, record.partition, record.offset, head.trigger_offset, head.trigger_event_id,
             head.generated_at, intern(head.strategy), record.value,
@@ -174,7 +172,7 @@ class LatestRankings:
         try:
             owner = (record.key or b"").decode()
         except UnicodeDecodeError:
-            raise NoRanking("the key is not UTF-8") from None
+            raise NoRanking("not_utf8", "the key") from None
         self._keep(owner, tuple(ranking for ranking in self.all_of(owner) if ranking.partition != record.partition))
         expected = self._deleted.get(owner, {})
         expected.pop(record.partition, None)

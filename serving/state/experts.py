@@ -14,16 +14,18 @@ import msgspec
 import structlog
 
 from models.panel import Panel
-from models.snapshot import SnapshotError, read
 from models.state import part
 from models.transition import Transitions
 from serving.state.telemetry import ServingTelemetry
+from streams.errors import BadData
 from streams.events.records import Transition
 from streams.kafka.connection import aiokafka_config
+from streams.kafka.decoding import decoded
 from streams.kafka.follower import Follower
 from streams.kafka.record import KafkaRecord
 from streams.learning.model_log import SnapshotRefused
 from streams.learning.model_thread import ModelThread
+from streams.learning.restoring import read
 from streams.learning.snapshots import read_snapshot_log, start_in_log
 from streams.learning.steps import add
 from streams.settings import Settings
@@ -59,7 +61,7 @@ class Experts:
             try:
                 data = await asyncio.to_thread(stored.load)
                 _, arrays = await asyncio.to_thread(read, data)
-            except (SnapshotRefused, SnapshotError) as refused:
+            except SnapshotRefused as refused:
                 log.warning("snapshot_refused", snapshot=stored.manifest.snapshot, reason=str(refused))
                 continue
             memory = part(arrays, "memory")
@@ -83,8 +85,8 @@ class Experts:
         batch = Transitions()
         for record in records:
             try:
-                add(batch, _decode(record.value or b""))
-            except msgspec.DecodeError:
+                add(batch, decoded(_decode, record.value))
+            except BadData:
                 log.warning("no_transition", offset=record.offset)
                 self._telemetry.refused_records.labels("transitions").inc()
         await self.background(partial(self._panel.follow, batch))

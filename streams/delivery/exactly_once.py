@@ -9,7 +9,6 @@ under the same transactional id.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
@@ -25,6 +24,7 @@ from streams.errors import Abandoned
 from streams.kafka.connection import connection
 from streams.kafka.outbox import Outbox
 from streams.kafka.permissions import NotAllowed
+from streams.kafka.retry import until_kafka_answers
 from streams.sessions.store import Changes, SessionStore, changelog
 from streams.settings import Settings
 
@@ -61,17 +61,16 @@ class ExactlyOnceDelivery:
 
     async def start(self) -> None:
         """Start a producer. At that the broker ends the transaction that the last one left."""
-        while True:
-            producer = self._new_producer()
-            try:
-                await producer.start()
-            except KafkaError as error:
-                log.warning("no_transactions", reason=repr(error))
-                await close_unflushed(producer)
-                await asyncio.sleep(RETRY_S)
-            else:
-                self._producer = producer
-                return
+        self._producer = await until_kafka_answers(self._started, RETRY_S, on_away=_log_away)
+
+    async def _started(self) -> AIOKafkaProducer:
+        producer = self._new_producer()
+        try:
+            await producer.start()
+        except KafkaError:
+            await close_unflushed(producer)
+            raise
+        return producer
 
     async def stop(self) -> None:
         """Stop the producer. Call when no unit is in flight."""
@@ -118,6 +117,10 @@ class ExactlyOnceDelivery:
         old, self._producer = self._producer, None
         await close_unflushed(old)
         await self.start()
+
+
+def _log_away(error: Exception) -> None:
+    log.warning("no_transactions", reason=repr(error))
 
 
 def transactional_id(settings: Settings) -> str:

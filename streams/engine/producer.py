@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import MessageBatch
 from aiokafka.producer.sender import Sender
 from aiokafka.structs import TopicPartition
@@ -16,6 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from streams.engine import upstream
 from streams.engine.transactions import FencedSender
 from streams.errors import Abandoned
+from streams.kafka.retry import until_kafka_answers
 
 if TYPE_CHECKING:  # the app imports this module
     from streams.engine.faust_app import App
@@ -115,13 +115,7 @@ class IdempotentProducer(driver.Producer):
         old = self._ensure_producer()
         upstream.sender_of(old).lost = True
         new = self._new_producer()
-        while True:
-            try:
-                await new.start()
-            except KafkaError:
-                await asyncio.sleep(RETRY_S)
-            else:
-                break
+        await until_kafka_answers(new.start, RETRY_S)
         self._producer = new
         self._whole.set()
         await close_unflushed(old)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from streams.errors import BadData
+
 JsonObject = dict[str, Any]
 """A JSON object decoded without a type: each value is checked before it is used."""
 Container = dict[Any, Any] | list[Any]
@@ -41,19 +43,12 @@ REASONS = (
 """All reasons. They are label values of a metric, so their number is bounded."""
 
 
-class BadRecord(Exception):
-    """A record that cannot be used.
+class BadRecord(BadData):
+    """An event or an item that cannot be used.
 
-    ``reason`` is one of `REASONS`. ``detail`` is for people: at most 200 characters, and encodable
-    as UTF-8. It begins with the name of the field, if one field is at fault.
+    ``reason`` is one of `REASONS`. ``detail`` begins with the name of the field, if one field is at
+    fault.
     """
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        # A detail may quote the record with its lone surrogates, and it goes into a Kafka header.
-        detail = detail[:200].encode(errors="replace").decode()
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
 
 
 def check_id(name: str, value: object) -> str:

@@ -1,4 +1,4 @@
-"""Connection settings for each kind of Kafka client: security is set once and reaches them all."""
+"""Connection arguments for each kind of Kafka client: all use the same security settings."""
 
 from __future__ import annotations
 
@@ -6,25 +6,35 @@ import logging
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 
+from streams.errors import KafkaAway
 from streams.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from faust.types.auth import CredentialsT
 
 CONNECT_MS = 8_000
 RECONNECT_MS = 1_000
-"""The longest pause between attempts to reach a broker that has gone, as in Kafka's own clients; kafka-python's is 30 s."""
+"""The longest pause between attempts to reach a lost broker, as in Kafka's Java clients.
+
+The default of kafka-python is 30 s.
+"""
 DISCONNECTED = "socket disconnected"
-TIME_OUTS = (KafkaTimeoutError, RequestTimedOutError)
+TIMEOUTS = (KafkaTimeoutError, RequestTimedOutError)
 
 
-class NoBroker(Exception):
-    """No broker answers, and why, in one line."""
+class NoBroker(KafkaAway):
+    """No broker answers. The message says why, in one line."""
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
-    """The TLS context, or ``None`` where the protocol has no TLS. Raises `SettingsError` on a file that is none."""
+    """Return the TLS context, or ``None`` if the protocol has no TLS.
+
+    Raises `SettingsError` for a certificate or key file that OpenSSL cannot use.
+    """
     if not settings.security_protocol.endswith("SSL"):
         return None
     try:
@@ -35,32 +45,38 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
         if settings.ssl_certfile:
             context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, _no_passphrase)
     except OSError as error:
-        raise SettingsError(f"ssl_certfile, ssl_keyfile: no PEM certificate and its key without passphrase: {error}") from error
+        raise SettingsError(
+            f"ssl_certfile, ssl_keyfile: these must be a PEM certificate and its key, without a passphrase: {error}"
+        ) from error
     return context
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
-    """Keyword arguments of every kafka-python client."""
+    """Return the keyword arguments of a kafka-python client."""
     return connection(settings) | {"bootstrap_timeout_ms": CONNECT_MS, "reconnect_backoff_max_ms": RECONNECT_MS}
 
 
 def consumer_config(settings: Settings) -> dict[str, Any]:
-    """Keyword arguments of every kafka-python consumer."""
+    """Return the keyword arguments of a kafka-python consumer."""
     return client_config(settings) | {"isolation_level": isolation_level(settings)}
 
 
 def aiokafka_config(settings: Settings) -> dict[str, Any]:
-    """Keyword arguments of every aiokafka consumer."""
+    """Return the keyword arguments of an aiokafka consumer."""
     return connection(settings) | {"isolation_level": isolation_level(settings)}
 
 
 def isolation_level(settings: Settings) -> str:
-    """What is read: also with leased delivery, as those who produce events may use transactions. The embedded broker has none."""
+    """Return the isolation level of every consumer.
+
+    It is ``read_committed`` for leased delivery too, because the producers of events may use
+    transactions. The embedded broker has no transactions.
+    """
     return "read_committed" if settings.idempotent else "read_uncommitted"
 
 
 def connection(settings: Settings) -> dict[str, Any]:
-    """Where Kafka is, and how to be let in."""
+    """Return the keyword arguments that every client has: the brokers' addresses, TLS and login."""
     config: dict[str, Any] = {
         "bootstrap_servers": [address.strip() for address in settings.broker.split(",")],
         "security_protocol": settings.security_protocol,
@@ -70,9 +86,9 @@ def connection(settings: Settings) -> dict[str, Any]:
     return config | _sasl(settings)
 
 
-def faust_credentials(settings: Settings) -> Any:
-    """Faust's form of the same, or ``None`` for plain text."""
-    from faust.auth import SASLCredentials, SSLCredentials  # noqa: PLC0415  tools need no Faust
+def faust_credentials(settings: Settings) -> CredentialsT | None:
+    """Return TLS and login as Faust's credentials, or ``None`` for plain text."""
+    from faust.auth import SASLCredentials, SSLCredentials  # noqa: PLC0415  the tools do not import Faust
 
     context = ssl_context(settings)
     sasl = _sasl(settings)
@@ -88,47 +104,53 @@ def faust_credentials(settings: Settings) -> Any:
 
 @contextmanager
 def connecting(settings: Settings) -> Iterator[None]:
-    """Make kafka-python clients within this. Raises `NoBroker` where one cannot connect."""
+    """Create kafka-python clients in this context, to get `NoBroker` when one cannot connect."""
     with _connection_errors() as reasons:
         try:
             yield
         except (KafkaError, OSError, ValueError) as error:
-            reason = in_one_line(most_telling([*reasons, error]))
-            hint = "; do security_protocol, user and password fit?" if DISCONNECTED in reason else ""
+            reason = in_one_line(most_specific([*reasons, error]))
+            hint = "; check security_protocol, sasl_username and sasl_password" if DISCONNECTED in reason else ""
             raise NoBroker(f"no broker answers at {settings.broker}: {reason}{hint}") from error
 
 
 def in_one_line(error: BaseException) -> str:
-    """An error's kind and text, cut."""
+    """Return an error's class and text on one line of at most 300 characters."""
     kind, text = type(error).__name__, " ".join(str(error.args[0] if error.args else "").split())
     return (text if text.startswith(kind) else f"{kind}: {text}".rstrip(": "))[:300]
 
 
 @contextmanager
 def _connection_errors() -> Iterator[list[BaseException]]:
-    """Why kafka-python does not connect while this is entered: it raises a bare timeout and only logs the reason."""
-    found: list[BaseException] = []
+    """Collect why kafka-python cannot connect: it logs the reasons, and raises only a timeout."""
+    reasons: list[BaseException] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             arguments = record.args if isinstance(record.args, tuple) else ()
-            found.extend(argument for argument in arguments if isinstance(argument, BaseException))
+            reasons.extend(argument for argument in arguments if isinstance(argument, BaseException))
 
     logger, handler = logging.getLogger("kafka.net.manager"), Collector(logging.WARNING)
     logger.addHandler(handler)
     try:
-        yield found
+        yield reasons
     finally:
         logger.removeHandler(handler)
 
 
-def most_telling(reasons: Sequence[BaseException]) -> BaseException:
-    """The first that is more than a closed connection or a time-out: a broker may close before its refusal has been read."""
-    return next((r for r in reasons if not (DISCONNECTED in str(r) or isinstance(r, TIME_OUTS))), reasons[0])
+def most_specific(reasons: Sequence[BaseException]) -> BaseException:
+    """Return the first reason that is more than a closed connection or a timeout, if there is one.
+
+    A broker may close the connection before the client has read why it is rejected.
+    """
+    return next((r for r in reasons if not (DISCONNECTED in str(r) or isinstance(r, TIMEOUTS))), reasons[0])
 
 
 def _no_passphrase() -> str:
-    """OpenSSL would ask on the terminal, and wait for ever where there is none."""
+    """Return no passphrase.
+
+    Otherwise OpenSSL asks for one on the terminal, and blocks if there is none.
+    """
     return ""
 
 

@@ -1,6 +1,6 @@
-"""Reading a topic whole, from its beginning, and staying at its end: what `items` and `transitions` need.
+"""Read a topic from its beginning and stay at its end, as `items` and `transitions` need.
 
-Assigned, without a group: every worker reads everything.
+The partitions are assigned without a consumer group, so every process reads all of them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-Apply = Callable[[Sequence[Any]], Awaitable[None]]
-"""Takes the next records of one partition, in order."""
+from streams.kafka.record import KafkaRecord
+
+Apply = Callable[[Sequence[KafkaRecord]], Awaitable[None]]
+"""Takes the next records of one partition, in offset order."""
 
 
 class Follower:
-    """Follows every partition of one topic, from its beginning, from the offset ``start``, or from its end.
+    """Follows all partitions of one topic: from the beginning, from ``start``, or from the end.
 
-    `caught_up` is set once what the log held when it began has been applied. The broker holds an empty fetch ``max_wait_ms``.
+    `caught_up` is set once everything that the log held when `run` began has been applied.
+    ``max_wait_ms`` is how long the broker may delay the answer to a fetch while there is nothing
+    new.
 
-    An error in ``apply`` or in reading ends `run`: the caller decides what that means.
+    `run` raises any error of ``apply`` or of reading; its caller decides what that means.
     """
 
     def __init__(
@@ -36,9 +40,10 @@ class Follower:
         self.caught_up = asyncio.Event()
         self._end_unknown = True
         self.lag = 0
+        """Records between the last one applied and the end of the log, over all partitions."""
 
     async def run(self) -> None:
-        """Read for ever."""
+        """Read until the task is cancelled."""
         consumer = AIOKafkaConsumer(
             self._topic,
             **self._config,
@@ -53,7 +58,7 @@ class Follower:
             await consumer.stop()
 
     async def look_again(self) -> None:
-        """Until what the log holds now has been applied too."""
+        """Wait until everything that the log holds now has been applied too."""
         self._end_unknown = True
         self.caught_up.clear()
         await self.caught_up.wait()
@@ -70,8 +75,8 @@ class Follower:
             if self._end_unknown:
                 ends, self._end_unknown = await consumer.end_offsets(partitions), False
             if not self.caught_up.is_set():
-                positions = [await consumer.position(tp) >= ends[tp] for tp in partitions]
-                if all(positions):
+                reached = [await consumer.position(tp) >= ends[tp] for tp in partitions]
+                if all(reached):
                     self.caught_up.set()
             polled = await consumer.getmany(timeout_ms=200, max_records=self._max_records)
             for records in polled.values():
@@ -81,7 +86,7 @@ class Follower:
 
 
 async def bounds(topic: str, config: Mapping[str, Any], partition: int) -> range:
-    """The offsets that a partition holds now."""
+    """Return the offsets that a partition holds now."""
     consumer = AIOKafkaConsumer(**config, enable_auto_commit=False)
     await consumer.start()
     try:
@@ -93,11 +98,15 @@ async def bounds(topic: str, config: Mapping[str, Any], partition: int) -> range
         await consumer.stop()
 
 
-async def read_range(topic: str, config: Mapping[str, Any], partition: int, offsets: range) -> list[Any]:
-    """The records of one partition in a range of offsets that the log has reached; compacted offsets hold none."""
-    found = list[Any]()
+async def read_range(topic: str, config: Mapping[str, Any], partition: int, offsets: range) -> list[KafkaRecord]:
+    """Return the records of one partition in a range of offsets.
+
+    Offsets that were compacted away have no record. The log must reach the end of the range, or
+    this waits until it does.
+    """
+    records = list[KafkaRecord]()
     if not offsets:
-        return found
+        return records
     consumer = AIOKafkaConsumer(**config, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100)
     await consumer.start()
     try:
@@ -107,7 +116,7 @@ async def read_range(topic: str, config: Mapping[str, Any], partition: int, offs
         while await consumer.position(tp) < offsets.stop:
             for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
                 if record.offset in offsets:
-                    found.append(record)
+                    records.append(record)
     finally:
         await consumer.stop()
-    return found
+    return records

@@ -1,26 +1,29 @@
-"""Sending records from the tools: confirmed by all replicas, failures told, none lost silently."""
+"""Send records from the tools. A record that not all replicas confirm is an error."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from streams.errors import KafkaAway
 from streams.kafka.connection import client_config, connecting
 from streams.settings import Settings
 
+CLOSE_WITHIN_S = 30
 
-class DeliveryError(Exception):
-    """Some records were not confirmed; one line."""
+
+class DeliveryError(KafkaAway):
+    """Some records were not confirmed; one line. They may have been written all the same."""
 
 
 class Sender:
-    """A producer that counts what was confirmed; a context manager that awaits the rest at its end.
+    """A producer that counts what was confirmed: a context manager, whose end waits for the rest.
 
-    Raises `NoBroker` when it is made and no broker answers.
+    Raises `NoBroker` when it is created and no broker answers.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -38,17 +41,19 @@ class Sender:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._producer.close(timeout=30)
+        self._producer.close(timeout=CLOSE_WITHIN_S)
         if kind is None:
             self.check()
             if self.confirmed != self.sent:
-                raise DeliveryError(f"{self.sent - self.confirmed} of {self.sent} records were not confirmed")
+                raise DeliveryError(
+                    f"{self.sent - self.confirmed} of {self.sent} records were not confirmed within {CLOSE_WITHIN_S} s"
+                )
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Any = None) -> None:
-        """Queue one record. Raises `DeliveryError` once an earlier one has failed."""
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Queue one record. Raises `DeliveryError` if this or an earlier record has failed."""
         self.check()
         try:
-            future = self._producer.send(topic, key=key, value=value, headers=list(headers or []))
+            future = self._producer.send(topic, key=key, value=value, headers=list(headers))
         except KafkaError as error:
             raise DeliveryError(f"{topic}: {error}") from error
         self.sent += 1
@@ -56,12 +61,15 @@ class Sender:
         future.add_errback(self._fail)
 
     def flush(self) -> None:
-        """Await what is queued."""
-        self._producer.flush(timeout=30)
+        """Wait until everything that is queued has been confirmed.
+
+        Raises `DeliveryError` if a record has failed.
+        """
+        self._producer.flush(timeout=CLOSE_WITHIN_S)
         self.check()
 
     def check(self) -> None:
-        """Raise `DeliveryError` if anything was refused."""
+        """Raise `DeliveryError` if a record has failed."""
         if self._failed:
             raise DeliveryError(f"{self._failed} records were not confirmed: {self._reason}")
 

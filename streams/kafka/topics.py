@@ -1,8 +1,8 @@
-"""Ouzel's topics: what each must be, making them, and telling where they differ."""
+"""Ouzel's topics: what each must be, how they are created, and where existing ones differ."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
+from streams.errors import OuzelError
 from streams.kafka.connection import client_config, connecting, in_one_line
 from streams.settings import Settings
 
@@ -24,26 +25,33 @@ TIMEOUT_MS = 15_000
 AT_LEAST = ("retention.ms", "min.compaction.lag.ms")
 
 
-class TopicsError(Exception):
-    """The broker refused what was asked; one line."""
+class TopicsError(OuzelError):
+    """Kafka rejected a request about topics or groups, or a topic is missing; one line."""
 
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """What a topic must be. ``config`` holds the broker's names; times in ms are lower bounds, -1 is unbounded.
+    """What a topic must be.
 
-    ``made_with`` is what a new topic gets on top.
+    ``config`` holds Kafka's topic options. Its times are in ms and are lower bounds; -1 is
+    unbounded. ``extra_config`` is what a topic also gets when it is created; it is not checked
+    later.
     """
 
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
-    made_with: dict[str, str] = field(default_factory=dict)
+    extra_config: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TopicState:
-    """What a topic is; ``config`` and what this user is ``allowed`` in Kafka's words; ``None`` where the broker does not tell."""
+    """What a topic is.
+
+    ``config`` holds Kafka's topic options, ``allowed`` the operations that this user may perform.
+
+    Either is ``None`` if the broker does not report it.
+    """
 
     partitions: int
     config: dict[str, str] | None
@@ -51,13 +59,13 @@ class TopicState:
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """Every topic, as in docs/design.md."""
+    """Return what each topic must be, as docs/design.md lists them."""
     many = settings.partitions
     delete, compact = {"cleanup.policy": "delete"}, {"cleanup.policy": "compact"}
     both = {"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}
     learning = delete | {"retention.ms": str(7 * DAY_MS)}
     longer = {"retention.ms": str(30 * DAY_MS)}
-    rolled = {"segment.ms": str(HOUR_MS // 6), "segment.bytes": str(64 << 20)}  # only whole segments are removed
+    rolled = {"segment.ms": str(HOUR_MS // 6), "segment.bytes": str(64 << 20)}  # retention removes whole segments only
     specs = {
         "events": (many, delete),
         "items": (many, compact),
@@ -78,14 +86,20 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
 
 
 def admin(settings: Settings) -> KafkaAdminClient:
-    """An admin client. Raises `NoBroker` when no broker answers, `SettingsError` on a TLS file that is none."""
+    """Return an admin client.
+
+    Raises `NoBroker` if no broker answers, `SettingsError` for an unusable TLS file.
+    """
     with connecting(settings):
         return KafkaAdminClient(**client_config(settings), request_timeout_ms=TIMEOUT_MS)
 
 
 def create_topics(settings: Settings) -> list[str]:
-    """Make what is missing; returns the names made. What is there already stays as it is: see `check_topics`."""
-    made = []
+    """Create the topics that are missing, and return their names.
+
+    Existing topics stay as they are: see `check_topics`.
+    """
+    created = []
     client = admin(settings)
     try:
         existing = set(client.list_topics())
@@ -95,23 +109,27 @@ def create_topics(settings: Settings) -> list[str]:
             options = {
                 "num_partitions": spec.partitions,
                 "replication_factor": settings.replication,
-                "configs": spec.config | spec.made_with,
+                "configs": spec.config | spec.extra_config,
             }
             try:
                 client.create_topics({spec.name: options}, timeout_ms=TIMEOUT_MS)
             except TopicAlreadyExistsError:
                 continue
-            made.append(spec.name)
-        client.wait_for_topics(made, TIMEOUT_MS)
+            created.append(spec.name)
+        client.wait_for_topics(created, TIMEOUT_MS)
     except KafkaError as error:
-        raise TopicsError(f"topics could not be made: {in_one_line(error)}") from error
+        raise TopicsError(f"topics could not be created: {in_one_line(error)}") from error
     finally:
         client.close()
-    return made
+    return created
 
 
 def require_topics(settings: Settings, *names: str) -> None:
-    """Raises `TopicsError` where one of them is missing: a broker may make it by itself, with partitions as it likes."""
+    """Raise `TopicsError` if one of these topics is missing.
+
+    Tools check first, because a broker may create a topic that a client names, with its own
+    partition count.
+    """
     client = admin(settings)
     try:
         existing = set(client.list_topics())
@@ -121,11 +139,17 @@ def require_topics(settings: Settings, *names: str) -> None:
         client.close()
     missing = [topic for name in names if (topic := settings.topic(name)) not in existing]
     if missing:
-        raise TopicsError(f"no topic {', '.join(missing)} that this user sees: `ouzel topics create` makes what is missing")
+        raise TopicsError(missing_topics(missing))
+
+
+def missing_topics(names: Sequence[str]) -> str:
+    """Return the message for topics that are missing, in one line."""
+    subject = f"topic {names[0]} is" if len(names) == 1 else f"topics {', '.join(names)} are"
+    return f"{subject} missing or not visible to this user; `ouzel topics create` creates the missing topics"
 
 
 def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
-    """What each topic is; ``None`` for one that is missing."""
+    """Return the state of each topic: ``None`` if it is missing or not visible to this user."""
     client = admin(settings)
     try:
         names = [spec.name for spec in topic_specs(settings)]
@@ -141,74 +165,84 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
 
 
 def check_topics(settings: Settings) -> list[str]:
-    """Every difference between what the topics are and must be, a line each; none means all is well."""
+    """Return every difference between the topics and what they must be, a line each."""
     return topic_problems(settings, describe_topics(settings))
 
 
 def topic_problems(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
-    """The same, of topics that `describe_topics` has told."""
+    """As `check_topics`, for the result of `describe_topics`."""
     return [problem for spec in topic_specs(settings) for problem in differences(spec, states[spec.name])]
 
 
 def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | None]) -> int | None:
-    """How long an event stays in the log, ``None`` for ever; a broker that does not tell is taken to keep them for a week."""
+    """Return how long an event stays in the log, in ms; ``None`` is for ever.
+
+    A broker that does not report it keeps a week.
+    """
     state = states[settings.topic("events")]
-    told = int(((state and state.config) or {}).get("retention.ms", 7 * DAY_MS))
-    return None if told < 0 else told
+    retention_ms = int(((state and state.config) or {}).get("retention.ms", 7 * DAY_MS))
+    return None if retention_ms < 0 else retention_ms
 
 
 def differences(spec: TopicSpec, state: TopicState | None) -> list[str]:
-    """How one topic differs from its specification."""
+    """Return how one topic differs from its specification, a line for each difference."""
     if state is None:
-        return [f"{spec.name}: missing, or hidden from this user; `ouzel topics create` makes what is missing"]
+        return [missing_topics([spec.name])]
     problems = []
     if state.partitions != spec.partitions:
         problems.append(
-            f"{spec.name}: {state.partitions} partitions, the settings say {spec.partitions}; partition counts are fixed: "
-            "set OUZEL_PARTITIONS to what is there, or make the topics anew and run `ouzel reset`"
+            f"{spec.name}: the topic has {state.partitions} partitions, the settings say {spec.partitions}. Partition counts "
+            f"are fixed: set OUZEL_PARTITIONS={state.partitions}, or create new topics and run `ouzel reset`"
         )
     for name, wanted in spec.config.items():
-        found = (state.config or {}).get(name)
-        if found is not None and not _fits(name, found, wanted):
-            problems.append(f"{spec.name}: {name} is {found}, must be {'at least ' if name in AT_LEAST else ''}{wanted}")
+        actual = (state.config or {}).get(name)
+        if actual is not None and not _fits(name, actual, wanted):
+            bound = "at least " if name in AT_LEAST else ""
+            problems.append(f"{spec.name}: {name} is {actual}, must be {bound}{wanted}; change it with Kafka's own tools")
     return problems
 
 
-def untold(spec: TopicSpec, state: TopicState | None) -> list[str]:
-    """What must hold and could not be checked, because this broker does not tell it."""
+def unchecked(spec: TopicSpec, state: TopicState | None) -> list[str]:
+    """Return the options that could not be checked, as the broker does not report them, a line
+    each.
+    """
     missing = [name for name in spec.config if state is not None and name not in (state.config or {})]
-    return [f"{spec.name}: {name} is not told by this broker, so not checked" for name in missing]
+    return [f"{spec.name}: {name} was not checked, because this broker does not report it" for name in missing]
 
 
 def _state(described: Mapping[str, Any], config: dict[str, str] | None) -> TopicState:
-    """Whoever sees a topic may at least describe it; a broker that tells less does not know the question."""
+    """A user who sees a topic may at least describe it.
+
+    A broker that does not say so cannot report permissions.
+    """
     allowed = frozenset(described.get("authorized_operations") or ())
     return TopicState(len(described["partitions"]), config, allowed if "DESCRIBE" in allowed else None)
 
 
-def _fits(name: str, found: str, wanted: str) -> bool:
+def _fits(name: str, actual: str, wanted: str) -> bool:
     if name in AT_LEAST:
-        return int(found) == -1 or -1 < int(wanted) <= int(found)
-    return sorted(found.replace(" ", "").split(",")) == sorted(wanted.split(","))
+        return int(actual) == -1 or -1 < int(wanted) <= int(actual)
+    return sorted(actual.replace(" ", "").split(",")) == sorted(wanted.split(","))
 
 
 def _configs(client: KafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """Configurations by topic, as far as the broker tells them.
+    """Return the options of each topic, as far as the broker reports them.
 
-    The embedded broker tells only what a topic was made with, and one that does not let us ask tells nothing.
+    The embedded broker reports only the options that a topic was created with. A broker that does
+    not allow the request reports nothing.
     """
-    found: dict[str, dict[str, str]] = {}
+    configs: dict[str, dict[str, str]] = {}
     if not names:
-        return found
+        return configs
     try:
-        answer: Any = client.describe_configs(
+        resources: Any = client.describe_configs(
             [ConfigResource(ConfigResourceType.TOPIC, name) for name in names], config_filter="all"
         )
     except (UnsupportedVersionError, AuthorizationError):
-        return found
-    for by_name in answer.values():
+        return configs
+    for by_name in resources.values():
         for name, values in by_name.items():
-            told = {key: str(data["value"]) for key, data in values.items() if data.get("value") is not None}
-            if told:
-                found[name] = told
-    return found
+            config = {key: str(data["value"]) for key, data in values.items() if data.get("value") is not None}
+            if config:
+                configs[name] = config
+    return configs

@@ -17,9 +17,10 @@ from models.net.guard import finite
 from models.recommender import Recommender
 from models.snapshot import Frozen
 from streams.delivery.publisher import Publisher
-from streams.errors import Abandoned
-from streams.kafka.connection import NoBroker, aiokafka_config
+from streams.errors import Abandoned, KafkaAway
+from streams.kafka.connection import aiokafka_config
 from streams.kafka.outbox import Outbox
+from streams.kafka.retry import until_kafka_answers
 from streams.learning.epochs import Epochs
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread
@@ -36,6 +37,8 @@ TICK_S = 0.1
 PUBLISH_EVERY_S = 1.0
 AGAIN_STEPS = 200
 """If training diverges again within so many steps of a rollback, the snapshot was bad as well."""
+AWAY = (KafkaConnectionError, KafkaTimeoutError, KafkaAway)
+"""Errors after which the learner retries its turn; any other one ends the worker."""
 ROUNDS = 3
 """How often a new learner catches up with the end of the log, which moves meanwhile.
 
@@ -96,12 +99,9 @@ class Learner:
         while True:
             await asyncio.sleep(TICK_S)
             try:
-                await self._turn()
+                await until_kafka_answers(self._turn, PUBLISH_EVERY_S, away=AWAY, on_away=_log_away)
             except Abandoned:
                 log.info("learner_interrupted")
-            except (KafkaConnectionError, KafkaTimeoutError, NoBroker) as away:
-                log.warning("learner_waits", reason=str(away))
-                await asyncio.sleep(PUBLISH_EVERY_S)
 
     async def _turn(self) -> None:
         active, group = self._active, self._group
@@ -227,6 +227,10 @@ class Learner:
         log.warning("rolled_back", to_steps=good.steps, steps=self._active.replica.model.steps)
         frozen, point = await self._active.replica.freeze()
         await self._writer.write(frozen, point, self._epochs.current, self._epochs.generation)
+
+
+def _log_away(error: Exception) -> None:
+    log.warning("learner_waits", reason=str(error))
 
 
 def all_finite(frozen: Frozen) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from streams.errors import BadData
+from streams.kafka.decoding import decoded
 from streams.kafka.outbox import Outgoing
 from streams.kafka.record import KafkaRecord
 
@@ -22,7 +24,7 @@ MAX_BYTES = 8 << 30
 """A larger snapshot is rejected before memory is used for it."""
 
 
-class SnapshotRefused(Exception):
+class SnapshotRefused(BadData):
     """A snapshot in the log cannot be used. The message says why, in one line."""
 
 
@@ -48,6 +50,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     updates_offset: int = 0
 
 
+_decode = msgspec.json.Decoder(Manifest).decode
+
+
 class Stored(msgspec.Struct):
     """A snapshot in the log: its manifest, its chunks by number, the offset of its first record."""
 
@@ -62,12 +67,14 @@ class Stored(msgspec.Struct):
         """
         manifest = self.manifest
         if manifest.version != VERSION:
-            raise SnapshotRefused(f"manifest of version {manifest.version}, this version of Ouzel reads {VERSION}")
+            raise SnapshotRefused(
+                "other_version", f"manifest of version {manifest.version}, this version of Ouzel reads {VERSION}"
+            )
         missing = [number for number in range(manifest.chunks) if number not in self.chunks]
         if missing:
-            raise SnapshotRefused(f"{len(missing)} of {manifest.chunks} chunks are missing")
+            raise SnapshotRefused("incomplete", f"{len(missing)} of {manifest.chunks} chunks are missing")
         if not 0 <= manifest.bytes <= MAX_BYTES:
-            raise SnapshotRefused(f"a size of {manifest.bytes} bytes, expected 0 to {MAX_BYTES}")
+            raise SnapshotRefused("wrong_size", f"a size of {manifest.bytes} bytes, expected 0 to {MAX_BYTES}")
         reader, parts = zlib.decompressobj(), list[bytes]()
         size = 0
         try:
@@ -75,14 +82,14 @@ class Stored(msgspec.Struct):
                 parts.append(reader.decompress(self.chunks[number], manifest.bytes - size + 1))
                 size += len(parts[-1])
                 if size > manifest.bytes:
-                    raise SnapshotRefused(f"it is larger than the {manifest.bytes} bytes of its manifest")
+                    raise SnapshotRefused("wrong_size", f"it is larger than the {manifest.bytes} bytes of its manifest")
         except zlib.error as error:
-            raise SnapshotRefused(f"its chunks do not decompress: {error}") from error
+            raise SnapshotRefused("corrupt", f"its chunks do not decompress: {error}") from error
         data = b"".join(parts)
         if size < manifest.bytes or not reader.eof:
-            raise SnapshotRefused("its end is missing")
+            raise SnapshotRefused("incomplete", "its end is missing")
         if hashlib.sha256(data).hexdigest() != manifest.sha256:
-            raise SnapshotRefused("its bytes do not match the hash of its manifest")
+            raise SnapshotRefused("corrupt", "its bytes do not match the hash of its manifest")
         return data
 
 
@@ -152,9 +159,9 @@ class SnapshotLog:
     def _close(self, name: bytes, offset: int, value: bytes) -> None:
         """Take the manifest of the snapshot of this name, which ends it."""
         try:
-            manifest = msgspec.json.decode(value, type=Manifest)
-        except msgspec.DecodeError as error:
-            self.refused.append(f"offset {offset} is not a manifest: {error}")
+            manifest = decoded(_decode, value)
+        except BadData as bad:
+            self.refused.append(f"offset {offset} is not a manifest: {bad.detail}")
             return
         if manifest.format != FORMAT:
             self.refused.append(f"offset {offset} is not a manifest: its format is {manifest.format[:40]!r}, not {FORMAT!r}")

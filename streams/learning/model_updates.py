@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommender import Parameters
+from streams.errors import BadData
+from streams.kafka.decoding import decoded
 from streams.kafka.outbox import NO_HEADERS, Outgoing
 
 VERSION = 1
@@ -22,7 +24,7 @@ RECORD_BYTES = 500_000
 DENSE_KEY, ROWS_KEY = b"dense", b"rows"
 
 
-class UpdateRefused(Exception):
+class UpdateRefused(BadData):
     """A record is not an update for this model. The message says why, in one line."""
 
 
@@ -65,18 +67,18 @@ def to_records(parameters: Parameters, model: str, epoch: int, offset: int) -> l
 
 def from_record(value: bytes | None, model: str) -> tuple[Update, Parameters]:
     """Decode a record of the topic. ``model`` is the expected one. Raises `UpdateRefused`."""
+    update = decoded(_decode, value, UpdateRefused)
+    if update.version != VERSION:
+        raise UpdateRefused("other_version", f"version {update.version}, this version of Ouzel reads {VERSION}")
+    if update.model != model:
+        raise UpdateRefused("other_model", f"it is of another model, {update.model}, not {model}")
     try:
-        update = _decode(value or b"")
-        if update.version != VERSION:
-            raise UpdateRefused(f"version {update.version}, this version of Ouzel reads {VERSION}")
-        if update.model != model:
-            raise UpdateRefused(f"it is of another model, {update.model[:200]}, not {model}")
         blocks = {name: np.frombuffer(block, "<f4").astype(np.float32) for name, block in update.blocks.items()}
         rows = np.frombuffer(update.rows, "<f4").astype(np.float32).reshape(len(update.items), -1) if update.items else NO_ROWS
-    except (msgspec.DecodeError, ValueError) as error:  # not UTF-8, or a wrong length
-        raise UpdateRefused(f"not an update: {error}") from error
+    except ValueError as error:  # a length that is not a multiple of four, or does not fit the items
+        raise UpdateRefused("wrong_shape", str(error)) from error
     if not all(math.isfinite(float(array.sum(dtype=np.float64))) for array in (rows, *blocks.values())):
-        raise UpdateRefused("a parameter is not finite")
+        raise UpdateRefused("not_finite", "a parameter is not finite")
     return update, Parameters(update.steps, update.drifts, update.items, rows, blocks)
 
 

@@ -19,7 +19,9 @@ from models.recommender import Parameters, Query, Ranking, Recommender
 from models.snapshot import Frozen, freeze
 from models.state import State
 from models.transition import Transitions
+from streams.errors import BadData
 from streams.events.records import Recommendation, Transition, ranked_items
+from streams.kafka.decoding import decoded
 from streams.kafka.follower import Follower
 from streams.kafka.record import KafkaRecord
 from streams.learning.model_thread import ModelThread
@@ -77,8 +79,8 @@ class Replica:
         refused = 0
         for record in records:
             try:
-                transition = _decode(record.value or b"")
-            except (msgspec.DecodeError, TypeError):  # only journeys write there: a stray record
+                transition = decoded(_decode, record.value)
+            except BadData:  # only journeys write there: a stray record
                 refused += 1
                 self._telemetry.model.refused_transitions.inc()
             else:

@@ -13,7 +13,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from models.recommender import Recommender
-from models.snapshot import Frozen, SnapshotError, config_of, encode, read_header, restore
+from models.snapshot import Frozen, config_of, encode
 from streams.delivery.publisher import Publisher
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import bounds, read_range
@@ -23,6 +23,7 @@ from streams.kafka.topics import admin
 from streams.learning.model import new_model
 from streams.learning.model_log import Manifest, SnapshotLog, SnapshotRefused, to_records
 from streams.learning.replica import Point
+from streams.learning.restoring import read_header, restore
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings
 
@@ -64,9 +65,9 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
             data = await asyncio.to_thread(snapshot.load)
             header = read_header(data)
             if (header.model, header.config) != (settings.model, config_of(fresh)):
-                raise SnapshotRefused(f"it is of another model, {header.model} {header.config}")
+                raise SnapshotRefused("other_model", f"it is of another model, {header.model} {header.config}")
             model = await asyncio.to_thread(restore, data)
-        except (SnapshotRefused, SnapshotError) as error:
+        except SnapshotRefused as error:
             refused.append(f"snapshot {snapshot.manifest.snapshot}: {error}")
             continue
         firsts = [older.first for older in newest_first[place:][::-1]]

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from streams.errors import BadData
 from streams.kafka.follower import Follower
 from streams.kafka.record import KafkaRecord
-from streams.learning.model_updates import Update, UpdateRefused, from_record
+from streams.learning.model_updates import Update, from_record
 from streams.learning.replica import ActiveReplica
 from streams.observing.telemetry import Telemetry
 
@@ -44,7 +45,7 @@ class Updates:
                 if not self._active.replica.learning:
                     await self._active.replica.take(parameters)
                     self._telemetry.parameters_taken(record.timestamp / 1000, time.time())
-            except (UpdateRefused, ValueError) as refused:
+            except (BadData, ValueError) as refused:
                 log.warning("update_refused", offset=record.offset, reason=str(refused))
                 self._telemetry.model.refused_updates.inc()
 

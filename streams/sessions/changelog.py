@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from streams.errors import BadData
+from streams.kafka.decoding import decoded
 from streams.kafka.record import KafkaRecord
 from streams.sessions.deletion import MARKER, deleted_at
 from streams.sessions.step import unpack
@@ -41,8 +43,8 @@ def ours(record: KafkaRecord) -> bool:
             return False
         if value is None:
             return source_offset(record) >= 0
-        deleted_at(value) if key.startswith(MARKER) else unpack(value)
-    except (TypeError, ValueError):  # msgspec's errors are ValueErrors
+        decoded(deleted_at if key.startswith(MARKER) else unpack, value)
+    except (BadData, TypeError, ValueError):  # the header of a tombstone may hold anything
         return False
     return True
 

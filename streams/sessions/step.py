@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.errors import Refused
 from streams.events.records import EVENT_TYPES, PREFIX_LENGTH, Event, Interaction, Transition
 
 OPEN_SESSIONS = 4
@@ -109,7 +110,7 @@ def pack(state: State, source_offset: int) -> bytes:
     return source_offset.to_bytes(8, "big") + _encode(state)
 
 
-class NewerState(Exception):
+class NewerState(Refused):
     """A later version of Ouzel wrote this state. An older one would lose data if it went on."""
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.errors import Refused
 from streams.events.bounds import JsonObject
 
 SUFFIXES = (".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson")
@@ -21,7 +22,7 @@ SECONDS_BELOW = 1e11
 """A smaller time is in seconds, others in milliseconds."""
 
 
-class ReplayError(Exception):
+class ReplayError(Refused):
     """A file cannot be replayed. The message says why, in one line."""
 
 

@@ -129,7 +129,7 @@ def test_each_right_that_a_worker_lacks_is_reported_at_its_start(
         own = as_user(settings, guard, name)
         states = describe_topics(own)
         problems = topic_problems(own, states) or not_allowed(own, states)
-        told = lacking.operation in problems[0] or "hidden from this user" in problems[0]
+        told = lacking.operation in problems[0] or "not visible to this user" in problems[0]
         assert told, (lacking, problems)
         assert all(lacking.name.removesuffix("*") in problem for problem in problems), (lacking, problems)
         assert lacking.name.endswith("*") or len(problems) == 1, (lacking, problems)

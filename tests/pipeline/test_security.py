@@ -149,7 +149,12 @@ def test_the_third_mechanism_logs_in_too(secured: SecuredBroker, tmp_path: Path)
 @pytest.mark.parametrize(
     ("protocol", "mechanism", "changes", "message"),
     [
-        ("SASL_PLAINTEXT", "SCRAM-SHA-256", {"sasl_password": "wrong-word-7"}, "SaslAuthenticationFailedError|user and password"),
+        (
+            "SASL_PLAINTEXT",
+            "SCRAM-SHA-256",
+            {"sasl_password": "wrong-word-7"},
+            "SaslAuthenticationFailedError|sasl_username and sasl_password",
+        ),
         ("SASL_SSL", "PLAIN", {"ssl_cafile": None}, "CERTIFICATE_VERIFY_FAILED"),
         ("SSL", None, {"ssl_certfile": None, "ssl_keyfile": None}, "certificate"),
     ],

@@ -11,7 +11,7 @@ from support.running import free_port, fresh_settings
 from typer.testing import CliRunner, Result
 
 from serving.cli import build
-from serving.commands import CliError
+from streams.errors import Refused
 from streams.kafka.connection import CONNECT_MS, NoBroker
 from streams.kafka.topics import (
     TopicsError,
@@ -21,7 +21,7 @@ from streams.kafka.topics import (
     describe_topics,
     differences,
     topic_specs,
-    untold,
+    unchecked,
 )
 from streams.settings import Settings
 
@@ -62,8 +62,8 @@ def test_topics_are_created_once_and_as_required(bare: Settings) -> None:
         state = states[spec.name]
         assert state is not None
         assert state.partitions == spec.partitions
-        assert untold(spec, state) == []
-        for name, value in (spec.config | spec.made_with).items():
+        assert unchecked(spec, state) == []
+        for name, value in (spec.config | spec.extra_config).items():
             assert (state.config or {})[name] == value
 
 
@@ -72,8 +72,8 @@ def test_wrong_topics_of_somebody_else_are_listed_and_not_changed(bare: Settings
     make(bare, "transitions", 1, **{"cleanup.policy": "delete", "retention.ms": str(24 * HOUR_MS)})
     make(bare, "sessions-changelog", 4, **{"cleanup.policy": "compact", "min.compaction.lag.ms": "0"})
     result = run(bare, monkeypatch, "create")
-    assert isinstance(result.exception, CliError)
-    assert result.exception.code == 2
+    assert isinstance(result.exception, Refused)
+    assert result.exception.exit_code == 2
     told = sorted(str(result.exception).splitlines())
     assert [line.removeprefix(bare.topic_prefix).split(":")[0] for line in told] == [
         *("events", "events", "sessions-changelog", "transitions")
@@ -116,8 +116,8 @@ def test_settings_that_the_embedded_broker_does_not_report_are_named(
     assert check_topics(settings) == []
     result = run(settings, monkeypatch, "check")
     assert result.exit_code == 0
-    assert f"{settings.topic('events')}: cleanup.policy is not told by this broker" in result.output
-    assert "as far as this broker tells" in result.output
+    assert f"{settings.topic('events')}: cleanup.policy was not checked, because this broker does not report it" in result.output
+    assert "as far as this broker reports them" in result.output
 
 
 def test_a_later_change_on_apache_kafka_is_detected(kafka: str, tmp_path: Path) -> None:

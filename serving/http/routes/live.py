@@ -19,7 +19,9 @@ from serving.http.sse import event, events
 from serving.state.cache import CachedRanking
 from serving.state.live import FreshnessMs
 from serving.state.workers import Accuracy, WorkerCounts
+from streams.errors import BadData
 from streams.events.records import RankedItem, Recommendation
+from streams.kafka.decoding import decoded
 
 SAMPLE_EVERY_S = 0.2
 SAMPLE_ITEMS = 5
@@ -100,8 +102,8 @@ async def _encode(ranking: CachedRanking | None) -> bytes:
     if ranking is None:
         return b""
     try:
-        published = _decode(ranking.value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        published = decoded(_decode, ranking.value)
+    except BadData:
         return b""
     visitor = blake2b(ranking.owner.encode(), key=_SECRET, digest_size=3).hexdigest()
     sample = Sample(visitor, published.generated_at, published.strategy, published.prefix, published.items[:SAMPLE_ITEMS])

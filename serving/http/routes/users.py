@@ -13,7 +13,9 @@ from serving.http.documents import Document
 from serving.http.operations import Call, Operation
 from serving.http.problems import Problem
 from serving.state.writer import NewRecord, Written
+from streams.errors import BadData
 from streams.events.records import Recommendation
+from streams.kafka.decoding import decoded
 
 
 class KnownSession(msgspec.Struct, kw_only=True):
@@ -54,8 +56,8 @@ async def get_user(call: Call) -> Response:
     sessions = []
     for ranking in call.service.cache.all_of(owner):
         try:
-            published = _decode(ranking.value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            published = decoded(_decode, ranking.value)
+        except BadData:
             continue  # the cache reads only a few fields of a record, so the rest may be bad
         sessions.append(
             KnownSession(

@@ -52,13 +52,13 @@ def test_it_prints_a_table_and_writes_the_result_and_the_report(clicks: Path, tm
 
 def test_a_wrong_option_is_an_error_of_one_line(clicks: Path) -> None:
     for arguments, message in (
-        (["--method", "oracle"], "no method oracle"),
-        (["--encoder", "bert"], "no encoder bert"),
-        (["--profile", "slow"], "no profile slow"),
+        (["--method", "oracle"], "oracle is not a method"),
+        (["--encoder", "bert"], "bert is not an encoder"),
+        (["--profile", "slow"], "slow is not a profile"),
         (["--frozen"], "--frozen needs --test"),
         (["--drift", "flood"], "is not a drift"),
         (["--test", "nowhere.txt"], "no file nowhere.txt"),
-        (["--columns", "what"], "--columns wants"),
+        (["--columns", "what"], "'what' is not FIELD=COLUMN"),
     ):
         ran = ouzel("evaluate", str(clicks), *arguments)
         assert ran.returncode == 2, arguments

@@ -11,7 +11,8 @@ from support.running import environment, fresh_settings
 from typer.testing import CliRunner
 
 from serving.cli import build
-from serving.commands import CliError
+from serving.errors import CliError
+from streams.errors import OuzelError, Refused
 from streams.kafka.connection import NoBroker
 from streams.kafka.topics import create_topics
 from streams.settings import Settings, SettingsError
@@ -34,20 +35,25 @@ def taken() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("extra", "error", "code", "message"),
     [
-        ({"OUZEL_SERVE_HOST": "0.0.0.0"}, CliError, 2, "serve_host: 0.0.0.0 is not loopback, and there are no keys"),
-        ({"OUZEL_SERVE_KEYS": "/nowhere/keys.json"}, CliError, 2, "serve_keys: /nowhere/keys.json: No such file"),
-        ({"OUZEL_SERVE_KEYS": __file__}, CliError, 2, "is not a file of keys"),
-        ({"OUZEL_PARTITIONS": "3"}, CliError, 2, "4 partitions, the settings say 3"),
-        ({"OUZEL_TOPIC_PREFIX": "nothing."}, CliError, 2, "ouzel topics create"),
-        ({"OUZEL_BROKER": "127.0.0.1:1"}, NoBroker, None, "no broker answers at 127.0.0.1:1"),
-        ({"OUZEL_DECODER": "nowhere:nothing"}, SettingsError, None, "decoder nowhere:nothing"),
+        (
+            {"OUZEL_SERVE_HOST": "0.0.0.0"},
+            Refused,
+            2,
+            "OUZEL_SERVE_HOST: 0.0.0.0 is not a loopback address, and there are no API keys",
+        ),
+        ({"OUZEL_SERVE_KEYS": "/nowhere/keys.json"}, Refused, 2, "OUZEL_SERVE_KEYS: /nowhere/keys.json: No such file"),
+        ({"OUZEL_SERVE_KEYS": __file__}, Refused, 2, "is not a file of keys"),
+        ({"OUZEL_PARTITIONS": "3"}, Refused, 2, "4 partitions, the settings say 3; set OUZEL_PARTITIONS=4"),
+        ({"OUZEL_TOPIC_PREFIX": "nothing."}, Refused, 2, "ouzel topics create"),
+        ({"OUZEL_BROKER": "127.0.0.1:1"}, NoBroker, 1, "no broker answers at 127.0.0.1:1"),
+        ({"OUZEL_DECODER": "nowhere:nothing"}, SettingsError, 2, "decoder nowhere:nothing"),
         ({"OUZEL_SERVE_PORT": "TAKEN"}, CliError, 1, "cannot listen on 127.0.0.1:"),
-        ({"OUZEL_SERVE_PORT": "x"}, SettingsError, None, "serve_port"),
+        ({"OUZEL_SERVE_PORT": "x"}, SettingsError, 2, "serve_port"),
     ],
 )
 def test_the_reason_is_one_line(
-    settings: Settings, taken: str, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str], error: type[Exception],
-    code: int | None, message: str,
+    settings: Settings, taken: str, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str], error: type[OuzelError],
+    code: int, message: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 500)
     changed = {name: taken if value == "TAKEN" else value for name, value in extra.items()}
@@ -56,7 +62,7 @@ def test_the_reason_is_one_line(
     with pytest.raises(error, match=message) as caught:
         CliRunner().invoke(build(), ["serve"], catch_exceptions=False)
     assert "\n" not in str(caught.value)
-    assert getattr(caught.value, "code", None) == code
+    assert caught.value.exit_code == code
 
 
 def test_the_package_contains_the_files_of_the_page() -> None:

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from serving.cli import build
-from serving.commands import CliError
 from serving.state.keys import Keys, KeysError, digest, new_key, read_keys, write_keys
+from streams.errors import Refused
 
 
 @pytest.fixture
@@ -80,19 +80,19 @@ def test_without_a_file_no_key_is_required() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["create", "--scope", "root"], "no scope 'root'"),
-        (["revoke", "ffffffff"], "no key ffffffff"),
+        (["create", "--scope", "root"], "--scope: 'root' is not a scope"),
+        (["revoke", "ffffffff"], "there is no key ffffffff"),
     ],
 )
 def test_the_commands_refuse_in_one_line(path: Path, arguments: list[str], error: str) -> None:
     write_keys(path, [new_key("x", ["read"], 0)[1]])
     before = json.loads(path.read_text())
-    with pytest.raises(CliError, match=error):
+    with pytest.raises(Refused, match=error):
         CliRunner().invoke(build(), ["keys", *arguments], catch_exceptions=False)
     assert json.loads(path.read_text()) == before
 
 
 def test_without_the_setting_the_commands_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUZEL_SERVE_KEYS", raising=False)
-    with pytest.raises(CliError, match="OUZEL_SERVE_KEYS"):
+    with pytest.raises(Refused, match="OUZEL_SERVE_KEYS"):
         CliRunner().invoke(build(), ["keys", "list"], catch_exceptions=False)
