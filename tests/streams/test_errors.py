@@ -17,8 +17,8 @@ from serving import cli
 from serving.demo.brokers import BrokerError
 from serving.demo.stage import DemoError
 from serving.errors import CliError
-from serving.http.auth import KeysError
 from serving.state.cache import NoRanking
+from serving.state.keys import KeysError
 from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.custody import CustodyBroken
 from streams.errors import Abandoned, BadData, KafkaAway, OuzelError, Refused, exit_code_at_work
