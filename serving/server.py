@@ -1,4 +1,4 @@
-"""The process of `ouzel serve`: uvicorn with more bounds, and the tasks of the service beside it."""
+"""The process of `ouzel serve`: uvicorn with more bounds, and the service's tasks beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): a type, a title, and the field at fault where it is known."""
+"""Errors as problem details (RFC 9457): a type, a title, and the field at fault if it is known."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class RecordError(msgspec.Struct, omit_defaults=True):
     """Why one record of a request was rejected."""
 
     position: Annotated[int, Meta(description="The position of the record in the request, from 0.")]
-    reason: Annotated[str, Meta(description="A short code, the same that a worker gives its dead letters: `missing_field`.")]
+    reason: Annotated[str, Meta(description="A code, as in the headers of dead letters: for example `missing_field`.")]
     field: Annotated[str | None, Meta(description="The field at fault, if it is known.")] = None
     detail: Annotated[str | None, Meta(description="What is wrong, for people.")] = None
 
