@@ -14,6 +14,7 @@ from serving.demo.tally import Counts
 from serving.state.worker_metrics import WorkerMetrics
 from streams.events.catalogue import Catalogue
 from streams.events.records import RankedItem, Recommendation
+from streams.kafka.decoding import decoded
 
 SHOWN_ITEMS = 3
 SHOWN_PREFIX = 3
@@ -95,7 +96,7 @@ def in_words(value: bytes | None, catalogue: Catalogue) -> str:
     """Describe a published recommendation, for example ``ada viewed Mug. Recommended: Pot``."""
     if value is None:
         return "no recommendation yet"
-    recommendation = _decode(value)
+    recommendation = decoded(_decode, value)
     user = recommendation.user_id or f"session {recommendation.session_id}"
     viewed = " > ".join(catalogue.name(item) for item in recommendation.prefix[-SHOWN_PREFIX:])
     items = "; ".join(_item(item, catalogue) for item in recommendation.items[:SHOWN_ITEMS])
