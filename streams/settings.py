@@ -152,7 +152,7 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
     )  # fmt: skip
     session_timeout_s: float = setting(
         10.0, "A worker that sends no heartbeat for this time loses its partitions to the others.",
-        WORK, WORKER, ROLLING, ge=1, le=300,
+        WORK, WORKER + TOOLS, ROLLING, ge=1, le=300,
     )  # fmt: skip
     stall_timeout_s: float = setting(
         60.0, "A worker that makes no progress for this time, although events wait, exits to be restarted.",

@@ -12,10 +12,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support.running import EmbeddedAddress
 
 from serving.demo.brokers import ApacheBroker, EmbeddedBroker
+
+# A deadline per example would fail the first one that compiles a kernel, and any on a busy machine.
+hypothesis.settings.register_profile("ouzel", deadline=None)
+hypothesis.settings.load_profile("ouzel")
 
 LANES = {
     "broker": {"broker", "embedded", "kafka", "kafka_home"},

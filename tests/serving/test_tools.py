@@ -184,7 +184,7 @@ def test_without_a_broker_every_tool_prints_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("OUZEL_FIELD_MAPPING", '{"sku": "x"}', "field_mapping: sku is no field of an event"),
+        ("OUZEL_FIELD_MAPPING", '{"sku": "x"}', "field_mapping: sku is not a field of an event"),
         ("OUZEL_DECODER", "nowhere.at_all:decode", "decoder nowhere.at_all:decode"),
         ("OUZEL_PARTITIONS", "many", "partitions"),
     ],
