@@ -1,6 +1,6 @@
-"""One worker's parts, put together.
+"""Assembles the parts of one worker.
 
-Its Faust app takes each unit of work through the journey, and acknowledges it.
+The worker's Faust app takes each unit of work through the journey, and acknowledges it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from streams.kafka.follower import read_range
 from streams.kafka.outbox import NO_HEADERS, Outbox
 from streams.kafka.reach import group_answers
 from streams.learning.replica import ActiveReplica
-from streams.life import State
+from streams.life import WorkerState
 from streams.observing.disk import DiskWatch
 from streams.observing.lag import LagWatch
 from streams.observing.observer import MetricsObserver, Observer, Unobserved
@@ -111,7 +111,7 @@ class Application:
     def _exactly_once(self, store: SessionStore) -> ExactlyOnceDelivery:
         app, name = self.app, transactional_id(self._settings)
 
-        # functions, because Faust creates the consumer and the producer when they are first used
+        # functions, because Faust creates the consumer and the producer at their first use
         def new_producer() -> AIOKafkaProducer:
             return app.producer.new_transactional(name)
 
@@ -160,17 +160,18 @@ class Application:
             await self._transactions.stop()
 
     @property
-    def state(self) -> State:
-        """Where the worker stands between its start and its stop."""
+    def state(self) -> WorkerState:
+        """The state of the worker between its start and its stop."""
         if self.app.in_recovery:
-            return State.RECOVERING
+            return WorkerState.RECOVERING
         recovered = self.app.tables.recovery.completed.is_set()
-        return State.WORKING if recovered and not self.app.rebalancing else State.JOINING
+        return WorkerState.WORKING if recovered and not self.app.rebalancing else WorkerState.JOINING
 
     async def _recommend(self, stream: StreamT[bytes]) -> None:
-        """The agent of the events: take each unit through the journey, and acknowledge it.
+        """Take each unit of events through the journey, and acknowledge it.
 
-        Any error but `Abandoned` ends the process before the unit is acknowledged.
+        This is the agent of the events topic. Any error except `Abandoned` ends the process before
+        the unit is acknowledged.
         """
         stream.enable_acks = False
         async for event in stream.events():
@@ -190,9 +191,9 @@ class Application:
                 event.ack()
 
     async def _election(self, stream: StreamT[bytes]) -> None:
-        """The agent of the learner topic, whose partition makes its owner the learner.
+        """Consume the learner topic, so that Faust assigns its partition to one worker.
 
-        Nothing is ever sent to the topic.
+        That worker is the learner. The topic stays empty.
         """
         async for _ in stream:
             pass

@@ -1,4 +1,4 @@
-"""What a unit of work counts, besides the outcome of each record. Pure."""
+"""The counts of one unit of work, besides the outcomes of its records. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Counts:
     """The counts of one unit: a field for each metric family, and a method that counts into it.
 
     The journey and its observer call the methods while the unit runs. `Telemetry.unit_done` adds
-    the fields to the metrics once the unit is done, so an abandoned unit counts nothing. A method
-    takes the values of the family's labels: a wrong name or a missing label is an error of mypy.
-    Places are pairs of the ranking's strategy and the label of the item's rank.
+    the fields to the metrics once the unit is done, so an abandoned unit counts nothing. The
+    methods take the values of a family's labels as arguments, so mypy reports a missing label.
+    A place is a pair: the strategy of a ranking, and the label of the item's rank in it.
     """
 
     dead_letters: defaultdict[str, int] = field(default_factory=_by_label)
@@ -42,49 +42,49 @@ class Counts:
     unattributed_events: int = 0
 
     def dead_letter(self, reason: str) -> None:
-        """A record became a dead letter."""
+        """Count a record that became a dead letter."""
         self.dead_letters[reason] += 1
 
     def foreign_key(self, kind: str) -> None:
-        """An event's record key is not its user's or session's."""
+        """Count an event whose record key is not that of its user or session."""
         self.foreign_keys[kind] += 1
 
     def transition(self, count: int = 1) -> None:
-        """The unit makes so many more transitions."""
+        """Count transitions that the unit makes."""
         self.transitions += count
 
     def recommendation(self, strategy: str, count: int = 1) -> None:
-        """The unit publishes so many more recommendations of this strategy."""
+        """Count recommendations of this strategy that the unit publishes."""
         self.recommendations[strategy] += count
 
     def expired(self) -> None:
-        """A state or a marker expired."""
+        """Count a state or a marker that expired."""
         self.expired_states += 1
 
     def item(self, expert: str, count: int = 1) -> None:
-        """This expert is the reason for so many items of a sampled recommendation."""
+        """Count items of a sampled recommendation for which this expert is the reason."""
         self.items[expert] += count
 
     def tail_item(self, count: int = 1) -> None:
-        """So many of these items belong to the long tail."""
+        """Count items of a sampled recommendation that belong to the long tail."""
         self.tail_items += count
 
     def repeated_item(self, count: int = 1) -> None:
-        """The session had so many of these items before."""
+        """Count items of a sampled recommendation that the session had before."""
         self.repeated_items += count
 
     def click(self, strategy: str, rank: str) -> None:
-        """An event names a recommendation, whose strategy and rank of the item these are."""
+        """Count an event that names a recommendation, by the place of its item there."""
         self.clicks[strategy, rank] += 1
 
     def impression(self, strategy: str, rank: str) -> None:
-        """An impression names a recommendation, whose strategy and rank of the item these are."""
+        """Count an impression that names a recommendation, by the place of its item there."""
         self.impressions[strategy, rank] += 1
 
     def follow_up(self, strategy: str, rank: str) -> None:
-        """An event's item was in the last ranking of its session, whatever the event names."""
+        """Count an event whose item was in the last ranking of its session, named or not."""
         self.follow_ups[strategy, rank] += 1
 
     def unattributed(self) -> None:
-        """An event or impression names a recommendation that is not in the ranking cache."""
+        """Count an event or impression that names a recommendation outside the ranking cache."""
         self.unattributed_events += 1

@@ -9,9 +9,10 @@
     ├── BadData           1                           70
     └── Abandoned         1                           70
 
-An error belongs to the module that raises it and derives from one of these. Every other exception
-is a mistake of ours, or a library's: it ends a worker or a server with 70, and a command with a
-traceback. Dead letters, counters and HTTP answers use `BadData.reason`.
+The modules that raise errors derive their own classes from these. Any other exception is a bug in
+Ouzel or comes from a library: it ends a worker or a server with 70, and a command with a traceback,
+except that a command exits with 1 for an error of a Kafka client. Dead letters, counters and HTTP
+answers use `BadData.reason`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class OuzelError(Exception):
 class Refused(OuzelError):
     """Restarting does not help: a person has to change something first.
 
-    It may be an option, a setting, a file, a topic, a permission or stored state.
+    The cause may be an option, a setting, a file, a topic, a permission or stored state.
     """
 
     exit_code = 2
@@ -43,11 +44,11 @@ class Refused(OuzelError):
 
 
 class KafkaAway(OuzelError):
-    """Kafka does not answer, or did not confirm in time. Loops retry."""
+    """Kafka does not answer, or does not confirm a record in time. Loops retry."""
 
 
 class BadData(OuzelError):
-    """Bytes of a topic, a request or a file that cannot be used. The next record is unharmed.
+    """Bytes of a topic, a request or a file cannot be used. Other records are not affected.
 
     ``reason`` is one word of a small set, fit for a metric's label or a header. ``detail`` is for
     people: at most 200 characters, all of them encodable, as it may quote the bytes.
@@ -61,9 +62,9 @@ class BadData(OuzelError):
 
 
 class Abandoned(OuzelError):
-    """The group has rebalanced, so the unit of work is given up without being acknowledged.
+    """The group has rebalanced, so the unit of work is abandoned.
 
-    Its records come again.
+    It is not acknowledged, and its records are read again.
     """
 
 

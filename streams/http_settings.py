@@ -29,7 +29,7 @@ class HttpSettings(BaseSettings):
         HTTP, SERVE, ROLLING, 'JSON list of origins, such as `["https://shop.example"]`',
     )  # fmt: skip
     serve_worker_metrics: list[str] | None = setting(
-        None, "Prometheus endpoints of the workers, which the page shows. Default: `metrics_port` on this machine.",
+        None, "Prometheus endpoints of the workers; the page shows their metrics. Default: `metrics_port` on this machine.",
         HTTP, SERVE, ROLLING, 'JSON list of `host:port`, such as `["worker-1:9464"]`',
     )  # fmt: skip
     serve_live: bool = setting(

@@ -1,22 +1,22 @@
-"""The life of a worker, as states.
+"""The states in the life of a worker.
 
     starting --> joining --> recovering --> working --> leaving --> stopped
                     ^                          |
                     +------- rebalance --------+
 
     starting    Check topics and permissions, restore the model from its snapshot, and follow
-                `items`, `transitions` and `model-updates` to their ends. No group yet.
-                Ends in joining, or in stopped where something is refused.
+                `items`, `transitions` and `model-updates` to their ends. The worker is not in the
+                group yet. It goes on to joining, or to stopped if something is refused.
     joining     Wait for the consumer group to assign partitions. The unit of a previous
                 assignment finishes first, or is abandoned.
-    recovering  Read the changelogs of new partitions into RocksDB. No events flow.
+    recovering  Read the changelogs of new partitions into RocksDB. No events are processed.
     working     Take units of work through the journey. A rebalance leads back to joining.
-    leaving     SIGTERM or SIGINT came: poll no more, finish the unit, commit, leave the group.
-                Every state before leads here; errors of background tasks are ignored from now on.
+    leaving     After SIGTERM or SIGINT: stop polling, finish the unit, commit, leave the group.
+                Every earlier state can lead here. Errors of background tasks are now ignored.
     stopped     The process ends with an exit code of `streams.errors`.
 
-An error in any state ends the process at once, without a commit (`Worker.fail`): the same records
-come again after the next start.
+Any other error ends the process at once, without a commit (`Worker.fail`). The next
+start reads the same records again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class State(StrEnum):
-    """Where a worker stands in its life; see the module's docstring for the transitions."""
+class WorkerState(StrEnum):
+    """The state of a worker; the module's docstring describes the states and their order."""
 
     STARTING = "starting"
     JOINING = "joining"

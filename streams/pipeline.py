@@ -4,9 +4,9 @@
 docs/design.md describes them under "One event's journey".
 
 1. Poll     One poll of the events partitions is one unit of work. The engine polls.
-2. Decode   A record becomes an event or a deletion. Any other becomes a dead letter.
-3. Skip     Records at or below the partition's watermark are done already. So are event ids that
-            the session has seen.
+2. Decode   A record becomes an event or a deletion. An invalid one becomes a dead letter.
+3. Skip     Records at or below the partition's watermark are processed already, and so are events
+            whose ids the session has seen.
 4. Step     Each event changes its session, in offset order. It may make a transition, and it may
             trigger a ranking.
 5. Rank     The model thread ranks for all triggers in one batch.
@@ -14,7 +14,7 @@ docs/design.md describes them under "One event's journey".
 7. Deliver  Outputs first, then the changelog with the watermark, each confirmed by Kafka.
 8. Store    One RocksDB write batch per partition. Then the caller acknowledges the unit.
 
-A unit is all or nothing: if a step raises, nothing is acknowledged, and the records come again.
+A unit is all or nothing: if a step raises, nothing is acknowledged, and its records are read again.
 """
 
 from __future__ import annotations
@@ -254,13 +254,13 @@ def _pack_touched(changes: Changes, touched: Mapping[bytes, tuple[int, State]]) 
             changes.removals[key] = offset
 
 
-# What the journey needs of others
+# The parts that the journey calls
 
 
 class Ranker(Protocol):
-    """Ranks for the journey; a worker has `streams.learning.ranking.ThreadRanker`.
+    """Ranks for the journey; a worker uses `streams.learning.ranking.ThreadRanker`.
 
-    Example, which recommends no item:
+    An example that recommends no item:
 
         class Nothing:
             async def rank(self, queries, k):
@@ -279,9 +279,9 @@ class Ranker(Protocol):
 
 
 class Delivery(Protocol):
-    """Sends a unit to Kafka; `streams.delivery` has an implementation per setting.
+    """Sends a unit to Kafka; `streams.delivery` has one implementation per value of the setting.
 
-    Example, which sends nothing:
+    An example that sends nothing:
 
         class Discard:
             async def deliver(self, outputs, changes, generation):

@@ -1,4 +1,4 @@
-"""What the journey needs of the settings: topic names, rules and the decoder."""
+"""The part of the settings that the journey uses: topic names, rules and the decoder."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def event_decoder(settings: Settings) -> EventDecoder:
 
 
 def hash_secret(settings: Settings) -> bytes:
-    """Return the key of the hashes of users.
+    """Return the key of the hashes of users: the setting `hash_key`.
 
-    Without the setting `hash_key` it is the group's name, which is not secret.
+    Without it, the key is the group's name, which is not secret.
     """
     return settings.hash_key.get_secret_value().encode() if settings.hash_key else settings.app_id.encode()

@@ -40,8 +40,8 @@ class SecuritySettings(BaseSettings):
         SECURITY, ALL, ROLLING, PEM_FILE,
     )  # fmt: skip
     hash_key: SecretStr | None = setting(
-        None, "Secret key of the hashes that stand for deleted users, and for users in logs. All processes need the same. "
-        "Without it `app_id` is the key, and logs withhold users.",
+        None, "Secret key of the hashes that stand for deleted users, and for users in logs. All processes need the same key. "
+        "Without it, `app_id` is the key of deleted users, and logs withhold user ids.",
         SECURITY, WORKER + SERVE, Change.NEVER,
     )  # fmt: skip
 
@@ -56,7 +56,10 @@ class SecuritySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _whole(self) -> SecuritySettings:
-        """Reject half of a set: nobody should rely on a password that is not used."""
+        """Reject missing settings, and those that the protocol ignores.
+
+        Nobody should rely on a password that is not used.
+        """
         protocol = self.security_protocol
         if missing := [name for name in SASL if protocol.startswith("SASL") and not getattr(self, name)]:
             raise ValueError(f"security_protocol: {protocol} requires {', '.join(missing)}. Set what is missing.")
@@ -71,6 +74,6 @@ class SecuritySettings(BaseSettings):
         return self
 
     def _unused(self, protocol: str) -> Sequence[str]:
-        """Return the settings that have a value which this protocol would ignore."""
+        """Return the settings that have a value although this protocol ignores them."""
         ignored = (() if protocol.startswith("SASL") else SASL) + (() if protocol.endswith("SSL") else TLS)
         return [name for name in ignored if getattr(self, name)]

@@ -21,7 +21,7 @@ SHOWN = 80
 
 
 def unknown_variables(fields: Mapping[str, FieldInfo]) -> list[str]:
-    """Describe the environment variables that look like settings and are none."""
+    """Describe the environment variables that look like settings but are not."""
     known = {*map(variable, fields), CONFIG_VARIABLE, TEST_VARIABLE}
     return [
         f"{name}: there is no such setting. {_advice(name, fields)} Correct or unset {name}."
@@ -34,7 +34,7 @@ def unknown_variables(fields: Mapping[str, FieldInfo]) -> list[str]:
 
 
 def problem_line(problem: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
-    """Describe one of pydantic's problems."""
+    """Describe one of pydantic's problems, in one sentence or more."""
     place, kind = problem["loc"], problem["type"]
     path, message = ".".join(map(str, place)), str(problem["msg"]).removeprefix("Value error, ")
     if not place:  # a rule about several settings, whose message is complete
@@ -59,7 +59,7 @@ def _not_allowed(path: str, name: str, fields: Mapping[str, FieldInfo], value: o
 
 
 def _advice(name: str, fields: Iterable[str]) -> str:
-    """Name the setting that was probably meant by a setting's or a variable's name."""
+    """Suggest the setting that an unknown name, of a setting or a variable, probably means."""
     if similar := get_close_matches(name.removeprefix(PREFIX).lower(), fields, 1):
         return f"Did you mean {variable(similar[0]) if name.startswith(PREFIX) else similar[0]}?"
     return "`ouzel config` lists all settings."

@@ -1,4 +1,4 @@
-"""How a setting is declared: with its meaning, its subject, who reads it, and how to change it."""
+"""Declares settings: the meaning, the subject, the processes that read it, how to change it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pydantic.fields import FieldInfo
 
 T = TypeVar("T")
 PREFIX = "OUZEL_"
-"""What the environment variables of all settings begin with."""
+"""The prefix of the environment variables of all settings."""
 CONFIG_VARIABLE = "OUZEL_CONFIG"
 """The environment variable that names the TOML file."""
 KINDS: dict[Any, str] = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text", SecretStr: "secret text"}
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
-"""The units of numbers whose names end so."""
+"""The unit of a number, by the ending of its setting's name."""
 
 
 class Subject(StrEnum):
@@ -55,10 +55,10 @@ class Change(StrEnum):
 
 
 class About(NamedTuple):
-    """What a setting's declaration says beside its type, default, bounds and meaning.
+    """The parts of a setting's declaration besides its type, default, bounds and meaning.
 
-    ``form`` says what a number counts, or how anything else is written. ``choices`` are the texts
-    that are allowed, if not all are.
+    ``form`` says what a number counts, or how any other value is written. ``choices`` lists the
+    allowed texts; it is empty if every text is allowed.
     """
 
     subject: Subject
@@ -88,11 +88,11 @@ def setting(
 
 
 def about(field: FieldInfo) -> About:
-    """Return what a declaration says. Raises ``LookupError`` if it does not use `setting`."""
+    """Return the `About` of a field. Raises ``LookupError`` if `setting` did not declare it."""
     extra = field.json_schema_extra
     declared: object = extra.get("about") if isinstance(extra, dict) else None
     if not isinstance(declared, About):
-        raise LookupError("declare settings by `setting(...)`")
+        raise LookupError("this field was not declared by `setting(...)`; declare it so")
     return declared
 
 
@@ -107,17 +107,17 @@ def from_environment(name: str) -> str | None:
 
 
 def none_if_empty(value: Any) -> Any:
-    """Take an empty text as no value: compose files pass a variable that is not set as empty."""
+    """Return ``None`` for an empty text: Compose passes a variable that is not set as empty."""
     return None if value == "" else value
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Return whether a value must not be shown."""
+    """Return whether the values of a field must not be shown."""
     return _kind(field) is SecretStr
 
 
 def allowed(name: str, field: FieldInfo) -> str:
-    """Return which values a setting may have: the type, the unit and the bounds."""
+    """Describe the values that a setting may have: the type, the unit and the bounds."""
     declared, kind = about(field), _kind(field)
     if choices := declared.choices or (get_args(kind) if get_origin(kind) is Literal else ()):
         *most, last = (f"`{choice}`" for choice in choices)

@@ -1,4 +1,4 @@
-"""Ouzel's settings: environment variables, else a TOML file (`OUZEL_CONFIG`), else defaults.
+"""Ouzel's settings, from the environment, a TOML file (`OUZEL_CONFIG`) or defaults, in this order.
 
 `python -m serving.settings_reference` writes docs/settings.md from the declarations.
 """
@@ -51,7 +51,7 @@ NAME = "text of `A-Z a-z 0-9 . _ -`, 100 characters at most"
 class SettingsError(Refused):
     """A setting is wrong. The message is one line: the value, what is allowed, and what to do."""
 
-    # At work it is a certificate that is being replaced: it may be good again after a restart.
+    # At work, only a certificate file is read again. It may be valid again after a restart.
     exit_code_at_work = FAILED
 
 
@@ -94,7 +94,7 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
         EVENTS, WORKER + SERVE, ROLLING, ge=100, le=50_000_000,
     )  # fmt: skip
     max_ahead_s: float = setting(
-        300.0, "An event whose timestamp is further ahead of its Kafka time becomes a dead letter; the HTTP API rejects it.",
+        300.0, "An event whose timestamp is more than this ahead of its Kafka time becomes a dead letter; the API rejects it.",
         EVENTS, WORKER + SERVE, ROLLING, ge=0,
     )  # fmt: skip
 
@@ -115,7 +115,7 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
     )  # fmt: skip
 
     model: str = setting(
-        "hybrid", "Method that ranks: the hybrid, one of its parts or a baseline alone, or `null`, which ranks nothing.",
+        "hybrid", "Method that ranks: the hybrid, one of its parts alone, a baseline, or `null`, which ranks nothing.",
         MODEL, WORKER + TOOLS, TOGETHER, choices=(*METHODS, "null"),
     )  # fmt: skip
     encoder: str = setting(

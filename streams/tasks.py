@@ -10,9 +10,9 @@ from typing import Any
 class Tasks:
     """Tasks that run beside the main work of a process and end with it.
 
-    A task that raises ends the process through ``fail``. From `closing` on, what a task raises is
-    ignored: the process is leaving anyway, and an error must not cut that short. One event loop
-    owns this object.
+    A task that raises ends the process through ``fail``. After `closing`, errors of tasks are
+    ignored: the process is leaving, and an error must not interrupt that. Use this object on one
+    event loop only.
     """
 
     def __init__(self, fail: Callable[[BaseException], None]) -> None:
@@ -34,7 +34,7 @@ class Tasks:
     def cancel(self) -> list[asyncio.Task[None]]:
         """Cancel every task that still runs, and return them.
 
-        Await them where their end matters.
+        A caller that depends on their end has to await them.
         """
         running = list(self._running)
         for task in running:

@@ -1,4 +1,4 @@
-"""One unit of work, before anything has left the process."""
+"""What the journey collects of one unit of work, before anything leaves the process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.sessions.step import Outcome, SessionName
 from streams.sessions.store import Changes
 
 UNKNOWN = "unknown"
-"""The event type of a record that is no event, or that was skipped before it was decoded."""
+"""The event type of a record that is not an event, or that was skipped before decoding."""
 
 
 class Trigger(msgspec.Struct, gc=False):
@@ -38,7 +38,7 @@ class Trigger(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class Work:
-    """What the steps of the journey have collected of one unit so far."""
+    """What the steps of the journey have collected of one unit so far; each step adds to it."""
 
     triggers: list[Trigger] = field(default_factory=list)
     impressions: list[Event] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """A worker's life in one process: check, rebuild, join, work, leave.
 
-`streams.life` has its states.
+`streams.life` describes its states.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from streams.learning.ranking import ThreadRanker
 from streams.learning.replica import ActiveReplica, Replica
 from streams.learning.snapshots import Restored, model_name, position_to_start, restore_newest
 from streams.learning.updates import Updates
-from streams.life import State
+from streams.life import WorkerState
 from streams.observing.telemetry import Telemetry
 from streams.rules import event_decoder, hash_secret
 from streams.sessions.deletion import Deleting
@@ -52,13 +52,13 @@ TopicStates = Mapping[str, TopicState | None]
 
 
 class Worker:
-    """Everything that one worker process runs. `run` reads from top to bottom as its life."""
+    """One worker process. `run` is its life, in order."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._decoder = event_decoder(settings)
         self._telemetry = Telemetry()
-        self._telemetry.tell_build(settings)
+        self._telemetry.set_build(settings)
         self._catalogue = Catalogue()
         self._thread = ModelThread()
         self._stop = asyncio.Event()
@@ -80,13 +80,13 @@ class Worker:
         return OK
 
     @property
-    def state(self) -> State:
+    def state(self) -> WorkerState:
         """The state that this worker is in."""
         if self._stopped:
-            return State.STOPPED
+            return WorkerState.STOPPED
         if self._stop.is_set():
-            return State.LEAVING
-        return State.STARTING if self._application is None else self._application.state
+            return WorkerState.LEAVING
+        return WorkerState.STARTING if self._application is None else self._application.state
 
     def _guard(self) -> None:
         """Leave on SIGTERM and SIGINT, and fail if the event loop is blocked for too long."""
@@ -96,7 +96,7 @@ class Worker:
         guard_loop(loop, self._settings.stall_timeout_s, self._fail_blocked)
 
     def _on_signal(self) -> None:
-        """Begin to leave. Background tasks that fail must not cut that short."""
+        """Begin to leave. From now on, a background task that fails does not end the process."""
         self._tasks.closing()
         self._stop.set()
 
@@ -105,7 +105,7 @@ class Worker:
     async def _check(self) -> TopicStates | None:
         """Check topics and permissions, and return the topics.
 
-        Returns ``None`` if a person has to change something first. The log then names each problem.
+        Returns ``None`` if a person has to change something first. Then the log names each problem.
         """
         settings = self._settings
         topics = await asyncio.to_thread(describe_topics, settings)
@@ -126,10 +126,10 @@ class Worker:
     # Rebuild
 
     async def _rebuild(self) -> ActiveReplica:
-        """Restore the model, and read what its topics hold, before joining the group.
+        """Restore the model from its topics and read the items, before joining the group.
 
-        The newest snapshot comes first, then the updates and the transitions after it, and the
-        items. Returns early on SIGTERM.
+        The newest snapshot comes first, then the updates and the transitions after it. Returns
+        early on SIGTERM.
         """
         settings = self._settings
         model = new_model(settings)
@@ -202,7 +202,7 @@ class Worker:
         return application
 
     async def _work(self, active: ActiveReplica, application: Application) -> None:
-        """Process events in tasks until SIGTERM. One worker of the group is elected as learner."""
+        """Process events until SIGTERM, and learn whenever this worker is elected as learner."""
         telemetry = self._telemetry
         if active.replica.model.step_size:
             learner = Learner(self._settings, active, self._thread, telemetry, application.publisher, application, self._tasks)
@@ -230,9 +230,9 @@ class Worker:
         os._exit(code)
 
     def _fail_blocked(self, error: BaseException) -> None:
-        """As `fail`, from another thread.
+        """Do the same as `fail`, from another thread.
 
-        The loop may be blocked while it writes to the log, so the log gets a time limit.
+        The loop may be blocked while it writes to the log, so logging has a time limit.
         """
         last = threading.Timer(LOG_WITHIN_S, os._exit, [FAILED])
         last.daemon = True
@@ -240,7 +240,7 @@ class Worker:
         self.fail(error)
 
 
-def _log_end(error: BaseException, state: State) -> int:
+def _log_end(error: BaseException, state: WorkerState) -> int:
     """Log why a worker ends, and return its exit code."""
     code = exit_code_at_work(error)
     if code == FAILED:
@@ -253,7 +253,7 @@ def _log_end(error: BaseException, state: State) -> int:
 async def stop_within(seconds: float, stop: Awaitable[None], fail: Callable[[BaseException], None]) -> None:
     """Await ``stop``, or call ``fail`` after so many seconds.
 
-    Cancelling ``stop`` is no way to end it, because Faust's services swallow cancellations.
+    It does not cancel ``stop``, because Faust's services swallow cancellations.
     """
     stopping = asyncio.ensure_future(stop)
     await asyncio.wait({stopping}, timeout=seconds)
@@ -277,8 +277,8 @@ def _spare_the_collector() -> None:
 def run_worker(settings: Settings) -> int:
     """Run one worker in this process, and return its exit code.
 
-    Raises `SettingsError`, `KafkaAway` and `TopicsError` if the worker cannot begin: the command
-    line prints them in one line.
+    Raises `SettingsError`, `KafkaAway` and `TopicsError` if the worker cannot start; the command
+    prints their one line.
     """
 
     async def main() -> int:

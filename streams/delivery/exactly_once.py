@@ -1,10 +1,10 @@
 """Exactly-once delivery: a unit's outputs, its changelog and its offsets in one Kafka transaction.
 
 The offsets come last, and the broker accepts them from the group's current generation only
-(KIP-447): a zombie's are rejected, and everything that it sent before is aborted with them. The
-recovery of a new owner reads the changelog to its present end. So it waits for the outcome of the
-transaction that a dead owner left open: until its time-out, or until the dead worker restarts
-under the same transactional id.
+(KIP-447): a zombie's offsets are rejected, and everything that it sent in the transaction is
+aborted. The recovery of a new owner reads the changelog to its present end. So it waits for the
+outcome of a transaction that a dead owner left open: until the transaction times out, or until the
+dead worker restarts under the same transactional id.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ExactlyOnceDelivery:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Start a producer. At that the broker ends the transaction that the last one left."""
+        """Start a producer. The broker then ends the transaction that the last one left."""
         self._producer = await until_kafka_answers(self._started, RETRY_S, on_away=_log_away)
 
     async def _started(self) -> AIOKafkaProducer:
@@ -93,17 +93,17 @@ class ExactlyOnceDelivery:
         self._committed(done)
         last = {partition: placed[self._changelog, partition] for partition in changes}
         for partition, ours in last.items():
-            # for its error only: the gaps themselves are markers of transactions
+            # only for the error that it may raise: the gaps are markers of transactions
             gaps(self._store.changelog_offset(partition), ours)
         return {partition: ours[-1].stop - 1 for partition, ours in last.items()}
 
     async def _transact(self, outputs: Outbox, changes: Outbox, done: Mapping[int, int], generation: int) -> Placed:
         """Send a unit in one transaction. Returns where it was placed.
 
-        The offsets are sent only once everything else is confirmed. If the broker accepts them, all
-        of it is below the ends up to which the next owner of the partitions reads.
+        The offsets are sent only once everything else is confirmed. If the broker accepts them,
+        this worker still owns the partitions, so the next owner reads all of it.
         """
-        producer: AIOKafkaProducer = self._producer  # which `start` or `_replace` has set
+        producer: AIOKafkaProducer = self._producer  # `start` or `_replace` has set it
         self._fence(producer, generation)
         await producer.begin_transaction()
         placed = await send(producer, outputs, changes)
@@ -124,9 +124,9 @@ def _log_away(error: Exception) -> None:
 
 
 def transactional_id(settings: Settings) -> str:
-    """A worker's transactional id: the group, and the worker's name in it.
+    """Return a worker's transactional id: the group's name and the worker's name.
 
-    The name is that of its static membership, or one that is kept in its data directory.
+    The worker's name is that of its static membership, or a random one in its data directory.
     """
     if settings.instance_id:
         return f"{settings.app_id}-{settings.instance_id}"

@@ -1,9 +1,9 @@
-"""Custody of the changelog: what lies between our own batches was written by another worker.
+"""Custody of the changelog: records between our own batches were written by another worker.
 
 A worker that was frozen within the last microseconds of its lease may write once more after
 another has taken over. Recovery takes the highest source offset per key, so such a record does no
-harm as long as both are there. But compaction keeps the last record only, so the owner writes its
-own values of those keys again after it.
+harm while the owner's record is there, too. But compaction keeps only the last record of a key, so
+the owner writes its own values of those keys again.
 """
 
 from __future__ import annotations
@@ -26,31 +26,32 @@ Read = Callable[[int, range], Awaitable[Sequence[KafkaRecord]]]
 
 
 class ChangelogReplaced(Refused):
-    """The changelog ends before what is stored of it: it was deleted and created again."""
+    """The changelog ends before the offset stored for it: it was deleted and created again."""
 
 
 def gaps(known: int, ours: Sequence[range]) -> list[range]:
-    """The ranges of offsets between our batches; ``known`` is the last offset known before.
+    """Return the ranges of offsets between our batches, and between ``known`` and the first.
 
-    Raises `ChangelogReplaced` if a batch begins at or below what is known.
+    ``known`` is the last offset known before. Raises `ChangelogReplaced` if a batch begins at or
+    below a known offset.
     """
-    found = []
+    between = []
     for batch in ours:
         if batch.start <= known:
             raise ChangelogReplaced(
-                f"offset {batch.start} was confirmed, but the last offset known before is {known}: the changelog was deleted and "
-                "created again. Run `ouzel reset` to discard the sessions and read every event again"
+                f"the changelog placed a record at offset {batch.start}, but its last known offset is {known}: it was deleted "
+                "and created again. Run `ouzel reset` to discard the sessions and read every event again"
             )
         if batch.start > known + 1:
-            found.append(range(known + 1, batch.start))
+            between.append(range(known + 1, batch.start))
         known = batch.stop - 1
-    return found
+    return between
 
 
 def answers(foreign: Sequence[KafkaRecord], changes: Changes, stored: Callable[[bytes], bytes | None]) -> list[Outgoing]:
-    """Our values of the keys that another worker wrote, the watermark last.
+    """Return our values of the keys that another worker wrote, the watermark last.
 
-    A key that we do not have is removed.
+    The result removes a key for which we have no value.
     """
     outgoing = list[Outgoing]()
     for key in dict.fromkeys(record.key for record in foreign):
@@ -64,9 +65,9 @@ def answers(foreign: Sequence[KafkaRecord], changes: Changes, stored: Callable[[
 
 
 class ChangelogCustody:
-    """Answers what another worker wrote into the changelog, before a unit is stored.
+    """Overwrites what another worker wrote into the changelog, before a unit is stored.
 
-    ``count`` gets the number of such records.
+    ``count`` is called with the number of such records.
     """
 
     def __init__(self, publisher: Publisher, store: SessionStore, read: Read, topic: str, count: Callable[[int], None]) -> None:
@@ -74,7 +75,7 @@ class ChangelogCustody:
         self._topic, self._count = topic, count
 
     async def settle(self, placed: Placed, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
-        """Check the offsets of a unit's changelog for gaps. Returns the last one per partition.
+        """Check the offsets of a unit's changelog for gaps. Returns the last offset per partition.
 
         Answers are checked in the same way, because the other worker may have written again.
         """

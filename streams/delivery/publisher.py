@@ -40,10 +40,10 @@ class Batches(Protocol):
 
 
 class Publisher:
-    """Publishes for as long as the partitions are ours.
+    """Publishes records while the partitions are ours.
 
-    ``producer`` returns the current producer, since the one of an abandoned unit is replaced. Its
-    sender checks the lease where requests are made. ``may_send(generation)`` waits while the lease
+    ``producer`` returns the current producer, because the one of an abandoned unit is replaced. Its
+    sender checks the lease before each request. ``may_send(generation)`` waits while the lease
     is stale, and returns whether the partitions are still ours.
     """
 
@@ -52,9 +52,9 @@ class Publisher:
         self._may_send = may_send
 
     async def publish(self, outbox: Outbox, generation: int) -> Placed:
-        """Send everything and await it. Raises if a record was not confirmed.
+        """Send all records, and return when all are confirmed.
 
-        That is `Abandoned` if the partitions are lost.
+        Raises `Abandoned` if the partitions are lost, and another error if a record fails.
         """
         if not await self._may_send(generation):
             raise Abandoned
@@ -89,7 +89,10 @@ def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[BatchBuilde
 
 
 def _fill(batch: BatchBuilder, records: Sequence[Outgoing], now: int) -> int:
-    """Put into a batch what fits, one record at least. Returns how many; ``now`` is epoch ms."""
+    """Fill a batch with the records that fit, at least one, and return their number.
+
+    ``now`` is in epoch ms.
+    """
     append, count = batch_append(batch), 0
     for key, value, headers in records:
         if append(count, now, key, value, headers) is None:

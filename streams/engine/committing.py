@@ -1,4 +1,4 @@
-"""Acknowledges and commits events by the chain of custody, where Faust counts single offsets.
+"""Acknowledges and commits events by the chain of custody; Faust would count single offsets.
 
 docs/decisions/0001 and 0003 have the measurements behind it.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the app imports this module
 
 
 class CommittingConsumer(driver.Consumer):
-    """Acknowledges units, commits their offsets, and says how far it is.
+    """Acknowledges units, commits their offsets, and reports its progress.
 
     `PollConsumer` adds the polls. ``idle`` is set while no unit is in flight.
     """
@@ -48,7 +48,7 @@ class CommittingConsumer(driver.Consumer):
     # Acknowledging
 
     def ack(self, message: Message) -> bool:
-        """Acknowledge a unit as a whole; other messages as upstream, which counts single offsets.
+        """Acknowledge a unit as a whole, and other messages as upstream does, by single offsets.
 
         ``event.ack()`` calls this. The stream's own acknowledgement bypasses it, so agents switch
         that off.
@@ -69,9 +69,9 @@ class CommittingConsumer(driver.Consumer):
         return True
 
     def abandon(self, message: Message) -> None:
-        """Give a unit up: it is neither committed nor waited for.
+        """Give up a unit: it is not committed, and polls no longer wait for it.
 
-        Its records come again after the seek of the rebalance.
+        Its records are read again after the seek of the rebalance.
         """
         self._release(message)
 
@@ -92,9 +92,9 @@ class CommittingConsumer(driver.Consumer):
     # Committing
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget the revoked partitions after upstream's work, not before it.
+        """Forget the revoked partitions once upstream has finished.
 
-        Upstream forgets its own offsets first. But our offsets are still needed: it calls
+        Upstream forgets its own offsets first. Ours are needed until then, because upstream calls
         `wait_empty`, which commits them.
         """
         await super().on_partitions_revoked(revoked)
@@ -111,9 +111,9 @@ class CommittingConsumer(driver.Consumer):
         yield from super()._filter_tps_with_pending_acks(topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        """The offset that custody may commit, in place of the one that upstream counts.
+        """Return the offset that custody may commit, in place of the one that upstream counts.
 
-        ``None`` with exactly-once delivery, because transactions commit the events.
+        It is ``None`` with exactly-once delivery, because transactions commit the events.
         """
         if tp.topic == self.app.events_name:
             return None if self.app.exactly_once else self._custody.to_commit.get(tp.partition)
@@ -123,27 +123,27 @@ class CommittingConsumer(driver.Consumer):
         """Do nothing: custody does not need upstream's interval trees of missing offsets."""
 
     def committed(self, offsets: Mapping[int, int]) -> None:
-        """Note the offsets of the events, per partition, that a transaction has committed."""
+        """Note the offset of the events in each partition that a transaction has committed."""
         self._committed_offset.update({TP(self.app.events_name, partition): offset for partition, offset in offsets.items()})
 
     def membership(self, generation: int) -> Membership:
-        """The member in whose name a unit of this generation commits in a transaction."""
+        """Return the member in whose name a transaction commits a unit of this generation."""
         return Membership(generation, self._thread.member_id, self.app.conf.consumer_group_instance_id or None)
 
-    # How far it is
+    # Progress
 
     def done(self, tp: TP) -> int:
-        """The next offset of the events to do, as far as this worker knows."""
+        """Return the next offset of the events to process, as far as this worker knows."""
         return self._custody.to_commit.get(tp.partition, self._committed_offset.get(tp) or 0)
 
     def committed_offset(self, partition: int) -> int:
-        """The committed offset of a partition of the events, as far as this worker knows."""
+        """Return the committed offset of a partition of the events, as far as this worker knows."""
         return self._committed_offset.get(TP(self.app.events_name, partition)) or 0
 
     def oldest(self, partition: int) -> int | None:
-        """Kafka time (epoch ms) of a partition's oldest event that is not committed.
+        """Return the Kafka time (epoch ms) of a partition's oldest uncommitted event.
 
-        ``None`` if no such event was handed out.
+        Returns ``None`` if no such event was handed out.
         """
         return self._oldest.kafka_time(partition, self.committed_offset(partition))
 
@@ -153,19 +153,19 @@ class CommittingConsumer(driver.Consumer):
         return self._thread.begun
 
     def trouble(self) -> BaseException | None:
-        """Why nothing will be polled any more; ``None`` if all is well."""
+        """Return the error that has ended the polls, or ``None`` if all is well."""
         return self._thread.trouble()
 
     def fetched(self, tp: TP) -> Reading:
-        """Where reading stands in a partition."""
+        """Return the offsets of a partition that the fetcher knows."""
         return self._thread.fetched(tp)
 
     def lag(self, *, readable: bool = False) -> dict[int, int]:
-        """How many offsets of the events are left to do, per partition.
+        """Return the number of offsets of the events left to process, per partition.
 
-        With ``readable``, only those count that may be read, which excludes open transactions.
-        Markers of transactions have offsets too, but are never polled. So nothing is left once the
-        worker is idle and has polled up to the end.
+        With ``readable``, only the offsets count that can be read now: an open transaction hides
+        those from its start on. Markers of transactions have offsets too, but are never polled. So
+        nothing is left once the worker is idle and has polled up to the end.
         """
         left = {}
         for tp in [tp for tp in self.assignment() if tp.topic == self.app.events_name]:
@@ -176,7 +176,7 @@ class CommittingConsumer(driver.Consumer):
         return left
 
     def progress(self) -> tuple[object, bool]:
-        """What changes while work is done (commits, recovery), and whether there is work."""
+        """Return a value that commits and recovery change, and whether there is work."""
         recovery = self.app.tables.recovery
         behind = self.app.in_recovery or any(self.lag(readable=True).values())
         return (dict(self._committed_offset), dict(recovery.active_offsets)), behind

@@ -40,15 +40,15 @@ class PollConsumer(CommittingConsumer):
     # Polls and seeks
 
     async def _poll(self, timeout: float) -> Mapping[TP, list[Record]]:
-        """Records of the partitions that were active when the poll began.
+        """Return records of the partitions that were active when the poll began.
 
         Polls and seeks exclude each other. A poll that ran during a seek would return records from
         both sides of it and be dropped, and those from behind the seek would never be read again.
         The set of active partitions is copied, because upstream changes it during a poll, and an
         empty set means all partitions.
 
-        Upstream waits for an inactive flow. This must not: a stop ends the flow, and then waits for
-        the fetcher that polls.
+        Upstream waits until the flow is active. This method must not wait: a stop ends the flow,
+        and then waits for the fetcher that polls.
         """
         if self.flow_active:
             async with self._position:
@@ -58,7 +58,7 @@ class PollConsumer(CommittingConsumer):
         return {}
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """Exclude polls; see `_poll`. Recovery positions the changelogs by this."""
+        """Seek while no poll runs; see `_poll`. Recovery calls this to position the changelogs."""
         async with self._position:
             await super().seek_wait(partitions)
 
@@ -83,7 +83,7 @@ class PollConsumer(CommittingConsumer):
     # What a poll becomes
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-        """Poll once, and yield at most one unit, and the records of other topics one by one.
+        """Poll once. Yield at most one unit, and the records of other topics one by one.
 
         Changelog records go to recovery. Upstream makes a message of every record, which costs more
         than all of our work on it.
@@ -115,7 +115,7 @@ class PollConsumer(CommittingConsumer):
             yield self._message(unit)
 
     async def _may_poll(self, timeout: float) -> bool:
-        """Wait until no unit is in flight. Returns whether that was within ``timeout`` seconds.
+        """Wait up to ``timeout`` seconds for the unit in flight. Returns whether none is left.
 
         Meanwhile the fetcher fills its buffers, and the next unit grows. `asyncio.wait_for` would
         lose a cancellation that comes just as the wait ends.
@@ -130,7 +130,7 @@ class PollConsumer(CommittingConsumer):
         return True
 
     def _expected(self, tp: TP, records: list[Record]) -> list[Record]:
-        """The records that were not handed out before; they count as handed out from now on."""
+        """Return the records not handed out before; from now on they count as handed out."""
         expected = self._read_offset[tp] or 0
         kept = [record for record in records if record.offset >= expected]
         if kept:
@@ -138,7 +138,7 @@ class PollConsumer(CommittingConsumer):
         return kept
 
     def _add(self, unit: Unit, tp: TP, records: list[Record]) -> None:
-        """Add a partition's records to the unit. Raises `LogWentBack` if they are from behind.
+        """Add a partition's records to the unit. Raises `LogWentBack` if they were read before.
 
         aiokafka starts again at the beginning of a log that ends before its position.
         """
@@ -154,7 +154,7 @@ class PollConsumer(CommittingConsumer):
         self._oldest.handed_out(tp.partition, last.offset, first.timestamp)
 
     def _message(self, unit: Unit) -> tuple[TP, Message]:
-        """The unit as a message, with one partition and its last offset: Faust wants no more."""
+        """Return the unit as a message; Faust needs one partition and its last offset, no more."""
         partition, records = next(iter(unit.records.items()))
         tp, last = TP(self.app.events_name, partition), records[-1]
         self.idle.clear()
@@ -166,7 +166,7 @@ class PollConsumer(CommittingConsumer):
             CREATE_TIME,
             None,
             None,
-            cast(Any, unit),  # Faust's types say bytes, but only `RawSchema` looks at it
+            cast(Any, unit),  # Faust's type is bytes, but only `RawSchema` reads it
             None,
             0,
             0,
@@ -203,5 +203,5 @@ class PollConsumer(CommittingConsumer):
     async def verify_all_partitions_active(self) -> None:
         """Do nothing: `StallWatch` notices a stall.
 
-        Upstream would warn for ever of changelogs, because no stream reads them.
+        Upstream would warn about changelogs for ever, because no stream reads them.
         """

@@ -1,7 +1,7 @@
 """The chain of custody: each unit has to follow the last acknowledged one on each partition.
 
 A unit that is lost between the poll and the agent leaves a gap in the chain. The gap ends the
-process before anything later is committed. Pure bookkeeping.
+process before any later unit is committed. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class CustodyBroken(OuzelError):
 
 
 class Custody:
-    """Offsets of the events per partition: handed out, acknowledged, and to commit."""
+    """The offsets of the events that were handed out, were acknowledged, and may be committed."""
 
     def __init__(self) -> None:
         self._delivered: dict[int, int] = {}
@@ -41,9 +41,9 @@ class Custody:
         return previous
 
     def ack(self, unit: Unit) -> None:
-        """Note a finished unit. Raises `CustodyBroken` if it does not follow the last one.
+        """Note a finished unit.
 
-        Then nothing of the unit is noted.
+        Raises `CustodyBroken`, and notes nothing, if it does not follow the last one.
         """
         for partition in unit.records:
             if unit.previous[partition] != self._acked.get(partition):

@@ -21,11 +21,12 @@ from streams.engine.transport import Transport
 from streams.kafka.connection import faust_credentials, isolation_level
 from streams.settings import Settings
 
-CUSTODY_BROKEN = 71
+EXIT_CODE = 71
+"""Exit code of an app that fails before its owner has set `App.fail_stop`."""
 BATCH_BYTES = 900_000
 MAX_POLL_INTERVAL_S = 1e9
-"""In effect no limit. A consumer that has not polled for so long may not rejoin. But during an
-outage the unit in flight keeps it from polling. The watchdog notices a worker that is stuck."""
+"""No limit in effect. A consumer that has not polled for longer cannot rejoin, and during an outage
+the unit in flight keeps it from polling. The watchdog notices a worker that is stuck."""
 ROCKSDB = {"driver": "rocksdict", "block_cache_size": 32 << 20, "write_buffer_size": 8 << 20, "max_open_files": 256}
 
 
@@ -33,7 +34,7 @@ def end_process(reason: BaseException) -> None:
     """End the process at once; the default of `App.fail_stop`."""
     sys.stderr.write(f"stopped: {reason!r}\n")
     sys.stderr.flush()
-    os._exit(CUSTODY_BROKEN)
+    os._exit(EXIT_CODE)
 
 
 class App(faust.App):
@@ -72,22 +73,22 @@ class App(faust.App):
         return Transport(self.conf.broker_producer, self)
 
     def holds(self, generation: int) -> bool:
-        """Whether a stale lease may be renewed with this generation's partitions still ours."""
+        """Return whether the partitions of this generation may still be ours."""
         return generation == self.consumer_generation_id and not self.rebalancing
 
     async def may_send(self, generation: int) -> bool:
-        """Whether a unit polled in this generation may go on; waits while the lease is stale.
+        """Return whether a unit polled in this generation may continue to send.
 
-        A unit may go on in a rebalance too: the partitions are ours until we rejoin, and we rejoin
-        only once it is done. A unit that is given up between its outputs and its changelog would
-        repeat its outputs.
+        Waits while the lease is stale. A unit may continue during a rebalance, too: the partitions
+        are ours until we rejoin, and we rejoin only after the unit. To give it up between its
+        outputs and its changelog would repeat its outputs.
         """
         if generation != self.consumer_generation_id:
             return False
         return await self.lease.wait(lambda: self.holds(generation)) and generation == self.consumer_generation_id
 
     def _crash(self, reason: BaseException) -> None:
-        """End the process when any service crashes: its `crash` calls this method of its root.
+        """End the process when any service crashes: mode calls this method of the root service.
 
         Upstream would only stop. While the app stops, its fetcher reports its own cancellation as a
         crash, which does not count.
@@ -105,7 +106,7 @@ class App(faust.App):
     def _on_rebalance_when_stopped(self) -> None:
         """Do nothing: the consumer's own thread is closing it.
 
-        Upstream closes it from another event loop, and the group never receives the leave.
+        Upstream would close it from another event loop, and it would not leave the group.
         """
 
     async def wait_ready(self) -> None:
@@ -155,7 +156,7 @@ def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
         stream_wait_empty=True,
         stream_publish_on_commit=False,
         table_standby_replicas=0,
-        # `Recovery` checks it itself, except with a broker that reports wrong ends of logs
+        # `Recovery` has its own check, which it skips with a broker that reports wrong ends of logs
         recovery_consistency_check=False,
         TableManager=TableManager,
     )

@@ -17,16 +17,16 @@ POLL_S = 0.05
 
 
 def boot_clock() -> float:
-    """Seconds since the boot, the time that the machine was suspended included.
+    """Return the seconds since the boot, including the time that the machine was suspended.
 
-    The coordinator's clock runs on meanwhile, but `time.monotonic` stands still.
+    `time.monotonic` stops during a suspension, but the coordinator's clock does not.
     """
     clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Lease:
-    """How fresh the group membership is.
+    """The lease of one worker: when the group last confirmed its membership.
 
     The consumer's thread calls ``beat`` and ``reset``, the event loop the rest.
     """
@@ -37,7 +37,7 @@ class Lease:
         self._beat = -math.inf
 
     def beat(self, sent_at: float) -> None:
-        """Renew: the group has confirmed our membership in answer to a request sent then."""
+        """Renew the lease: the group has confirmed a request that was sent at ``sent_at``."""
         self._beat = max(self._beat, sent_at)
 
     def reset(self) -> None:

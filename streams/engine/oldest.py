@@ -9,7 +9,7 @@ from collections.abc import Iterable
 class Oldest:
     """The units that were handed out and are not committed, per partition.
 
-    Of each it keeps the last offset and the first Kafka time.
+    It keeps the last offset and the first Kafka time of each unit.
     """
 
     def __init__(self) -> None:
@@ -20,9 +20,9 @@ class Oldest:
         self._units[partition].append((last_offset, kafka_time))
 
     def kafka_time(self, partition: int, committed: int) -> int | None:
-        """Kafka time (epoch ms) of the oldest unit that is not wholly below the committed offset.
+        """Return the Kafka time (epoch ms) of the oldest unit that is not committed as a whole.
 
-        ``None`` if there is no such unit.
+        Returns ``None`` if there is no such unit.
         """
         units = self._units[partition]
         while units and units[0][0] < committed:

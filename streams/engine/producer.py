@@ -25,11 +25,11 @@ CLOSE_WITHIN_S = 2.0
 
 
 class LeasedSender(Sender):  # type: ignore[misc]
-    """Checks the lease where requests are made.
+    """Checks the lease before each request.
 
     A check before `send` is not enough, because an idempotent producer retries without end. Once
-    the partitions are lost, nothing leaves the sender any more. The batches that it has, and those
-    that it still gets, fail as `Abandoned`.
+    the partitions are lost, the sender sends nothing more. The batches that it has, and those that
+    it still gets, fail as `Abandoned`.
     """
 
     app: App
@@ -54,16 +54,16 @@ class LeasedSender(Sender):  # type: ignore[misc]
         self._muted_partitions.difference_update(batches)
 
     async def _may_send(self) -> bool:
-        """Whether the lease is fresh; waits while it is stale and may be renewed.
+        """Return whether the lease is fresh; wait while it is stale and may be renewed.
 
-        A fresh lease is enough in a rebalance too: the partitions are ours until we rejoin.
+        A fresh lease is enough during a rebalance, too: the partitions are ours until we rejoin.
         """
         app, generation = self.app, self.app.consumer_generation_id
         return not self.lost and await app.lease.wait(lambda: not self.lost and app.holds(generation)) and not self.lost
 
 
 class IdempotentProducer(driver.Producer):
-    """Confirmed by all replicas, without duplicates from retries."""
+    """Faust's producer, with confirmation by all replicas and without duplicates from retries."""
 
     app: App
 
@@ -75,11 +75,11 @@ class IdempotentProducer(driver.Producer):
 
     @property
     def current(self) -> AIOKafkaProducer:
-        """aiokafka's producer. `discard` replaces it, so ask for it each time."""
+        """aiokafka's producer. `discard` replaces it, so do not keep a reference to it."""
         return self._ensure_producer()
 
     def _settings_extra(self) -> Mapping[str, object]:
-        """Ask for idempotence and all replicas; upstream does so for its own transactions only."""
+        """Set idempotence and all replicas; upstream does so for its own transactions only."""
         return {"acks": "all", "enable_idempotence": self.app.idempotent}
 
     def _new_producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
@@ -91,7 +91,7 @@ class IdempotentProducer(driver.Producer):
         return producer
 
     def new_transactional(self, transactional_id: str) -> AIOKafkaProducer:
-        """A producer of transactions beside this one, not started; see `FencedSender`."""
+        """Return a producer for transactions beside this one, not started; see `FencedSender`."""
         producer = self._counted(super()._new_producer(transactional_id))
         upstream.set_transaction_timeout(producer, self.app.transaction_timeout_ms)
         upstream.become(producer, FencedSender)
@@ -108,8 +108,8 @@ class IdempotentProducer(driver.Producer):
     async def discard(self) -> None:
         """Replace aiokafka's producer. Batches that the old one has not sent fail as `Abandoned`.
 
-        A batch that is given up leaves a gap in the idempotent sequence, so its producer cannot go
-        on. The sender calls this when the lease is lost.
+        An abandoned batch leaves a gap in the idempotent sequence, so its producer cannot continue.
+        The sender calls this when the partitions are lost.
         """
         self._whole.clear()
         old = self._ensure_producer()
@@ -126,12 +126,12 @@ class IdempotentProducer(driver.Producer):
 
 
 def abandon() -> None:
-    """Replaces the request for metadata: a caller that waits for metadata makes one next."""
+    """Raise `Abandoned` in place of a request for metadata, which a waiting caller makes next."""
     raise Abandoned
 
 
 async def abandon_batch(*_: object) -> None:
-    """Replaces the taking of a batch: a caller that has got its metadata does that next."""
+    """Raise `Abandoned` in place of adding a batch, which a caller with metadata does next."""
     raise Abandoned
 
 
@@ -147,7 +147,7 @@ async def close_unflushed(producer: AIOKafkaProducer) -> None:
     await producer.client.close()
     producer.client.force_metadata_update = abandon
     update = upstream.metadata_update(producer.client)
-    if update is not None and not update.done():  # aiokafka would never wake those who wait for it
+    if update is not None and not update.done():  # otherwise its waiting callers would wait for ever
         update.set_result(False)
     if task is not None:
         await asyncio.wait({task}, timeout=CLOSE_WITHIN_S)

@@ -1,4 +1,4 @@
-"""A thread that notices a blocked event loop, which cannot report that itself."""
+"""A thread that notices a blocked event loop, because the loop itself cannot report that."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ BEATS = 20
 def guard_loop(loop: asyncio.AbstractEventLoop, limit_s: float, fail: Callable[[BaseException], None]) -> threading.Thread:
     """Start a thread that calls ``fail`` when the loop has run nothing for ``limit_s``.
 
-    It ends with the loop. The thread counts its own pauses, not seconds, so that a process that was
-    frozen as a whole is not taken for blocked.
+    The thread ends with the loop. It counts its own pauses, not seconds, so that the freeze of the
+    whole process does not count as a blocked loop.
     """
     alive = threading.Event()
 
-    def feel() -> None:
+    def watch() -> None:
         missed = 0
         while missed < BEATS:
             try:
@@ -30,6 +30,6 @@ def guard_loop(loop: asyncio.AbstractEventLoop, limit_s: float, fail: Callable[[
             alive.clear()
         fail(TimeoutError(f"the event loop was blocked for {limit_s:.0f} s"))
 
-    thread = threading.Thread(target=feel, name="pulse", daemon=True)
+    thread = threading.Thread(target=watch, name="pulse", daemon=True)
     thread.start()
     return thread

@@ -1,4 +1,4 @@
-"""Slim records for what the worker reads.
+"""Slim records for the topics that the worker reads.
 
 aiokafka's own keep eleven fields in a dict each, which costs too much per event.
 """
@@ -15,7 +15,7 @@ from streams.kafka.record import Record
 
 
 def raw_record(tp: TopicPartition, record: ConsumerRecord) -> Record:
-    """A slim record of what aiokafka has parsed."""
+    """Return a slim record from a record that aiokafka has parsed."""
     headers = record.headers
     return Record(
         tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value, tuple(headers) if headers else ()

@@ -29,25 +29,25 @@ log = structlog.get_logger(__name__)
 
 
 class ChangelogFormat(Protocol):
-    """What recovery has to know of the bytes in the changelog and in the store.
+    """What recovery has to know about the bytes in the changelog and in the store.
 
-    `streams.sessions.changelog` implements it. `Recovery` calls all of it on the event loop, and
-    gives it whatever bytes the topic contains.
+    `streams.sessions.changelog` implements it. `Recovery` calls every method on the event loop. A
+    record may contain any bytes.
     """
 
     def ours(self, record: KafkaRecord) -> bool:
-        """Whether this program can have written a record.
+        """Return whether Ouzel can have written a record.
 
         Called first, for each polled record that is not applied yet. A record that is not ours is
-        counted and skipped. Raises `NewerState` if a later version of this program has written it,
-        which ends the worker.
+        counted and skipped. Raises `NewerState`, which ends the worker, if a later version of Ouzel
+        wrote the record.
         """
         ...
 
     def newest(
         self, records: Iterable[KafkaRecord], stored: Callable[[bytes], bytes | None], removed: dict[bytes, int]
     ) -> dict[bytes, tuple[int, bytes | None]]:
-        """What to store: per key a source offset and a value, or ``None`` to remove the key.
+        """Return what to store: per key a source offset and a value, or ``None`` to remove it.
 
         Called once per poll and partition, with the records that are `ours`, in offset order.
         ``stored`` reads the partition's store. ``removed`` is empty when a recovery begins; later
@@ -56,7 +56,7 @@ class ChangelogFormat(Protocol):
         ...
 
     def next_offset(self, stored: Callable[[bytes], bytes | None]) -> int:
-        """The offset of a partition's first event that is not done, by its store.
+        """Return the offset of a partition's next event to process, according to its store.
 
         Called at the end of a recovery.
         """
@@ -76,7 +76,7 @@ class Recovery(FaustRecovery):
         super().__init__(*args, **kwargs)
 
     async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
-        """Also ignore the changelogs until the seek: the positions are the last generation's."""
+        """Also ignore the changelogs until the seek: until then, their positions are old."""
         self._seeked = False
         self._removed.clear()
         self._began, self._rebalance = self.app.lease.clock(), self.app.rebalancing_count
@@ -86,7 +86,7 @@ class Recovery(FaustRecovery):
     async def _slurp_changelogs(self) -> None:
         """Do nothing, because `apply` reads the changelogs.
 
-        Upstream's loop, which would be idle, would clear `signal_recovery_end` every 5 s.
+        Upstream's loop would be idle, but clear `signal_recovery_end` every 5 s.
         """
 
     @Service.task
@@ -100,7 +100,7 @@ class Recovery(FaustRecovery):
             await FaustRecovery._restart_recovery(self)
 
     async def _seek_offsets(self, consumer: ConsumerT, tps: set[TP], offsets: Counter[TP], title: str) -> None:
-        """First clear the signal of the last recovery, and refuse offsets beyond the log.
+        """First clear the signal of the last recovery, and refuse offsets beyond the log's end.
 
         Upstream leaves the signal set, which would end this recovery before it began. The offsets
         are not checked with the embedded broker (not idempotent), which reports wrong ends of logs.
@@ -155,7 +155,7 @@ class Recovery(FaustRecovery):
         self._finish_if_done()
 
     def _applied(self, tp: TP) -> int | None:
-        """The offset of the last stored changelog record, if any; Faust's types omit ``None``."""
+        """Return the offset of the last stored changelog record, if any."""
         return cast(dict[TP, int | None], self.active_offsets).get(tp)
 
     def _finish_if_done(self) -> None:
@@ -166,15 +166,15 @@ class Recovery(FaustRecovery):
             self.signal_recovery_end.set()
 
     def _overtaken(self, generation_id: int) -> bool:
-        """Whether another rebalance has begun, whose own recovery takes over."""
+        """Return whether another rebalance has begun. Its own recovery takes over then."""
         return self.app.consumer_generation_id != generation_id or self.app.rebalancing_count != self._rebalance
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
-        """As upstream, but seek, resume the flow, which clears queues, and then the partitions.
+        """Do as upstream, in another order: seek, resume the flow, then resume the partitions.
 
-        Upstream resumes the partitions first, and loses what is polled before the queues are
-        cleared (issue 596). If another rebalance begins, nothing may be handed out: its recovery
-        seeks again.
+        Resuming the flow clears the queues. Upstream resumes the partitions first, and loses the
+        records that are polled before the queues are cleared (issue 596). If another rebalance
+        begins, nothing may be handed out: its recovery seeks again.
         """
         consumer = self.app.consumer
         await self.app.on_rebalance_complete.send()
@@ -203,7 +203,7 @@ class Recovery(FaustRecovery):
         self.app.on_recovered(self.app.lease.clock() - self._began)
 
     async def _refuse_events_ahead(self, consumer: PollConsumer) -> None:
-        """Refuse a log of events that ends before the first event that is not done."""
+        """Raise `PositionAhead` if a log of events ends before the next event to process."""
         events = [tp for tp in consumer.assignment() if tp.topic == self.app.events_name]
         if events and self.app.idempotent:
             database = databases(self.app.sessions)

@@ -13,9 +13,10 @@ from streams.engine.upstream import committed_offsets
 
 
 class GroupSensor(Sensor):
-    """Calls ``rebalancing`` when a rebalance begins, and the others with the seconds that one took.
+    """Calls functions for rebalances and commits.
 
-    ``rebalanced`` gets those of a rebalance, recovery included; ``committed`` those of a commit.
+    ``rebalancing`` is called when a rebalance begins, ``rebalanced`` with the seconds that it took,
+    recovery included, and ``committed`` with the seconds that a commit took.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The stall watch ends a worker whose consumer has stopped silently.
 
-That happens (Faust's issues 175, 532, 640), and shows in the missing commits only.
+This happens (Faust's issues 175, 532, 640), and the missing commits are the only sign of it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from streams.engine.faust_app import App
 
 
 class StallWatch:
-    """Says when nothing has moved for ``limit_s`` although there is work. Pure but for its clock.
+    """Notices that progress has stopped for ``limit_s`` although there is work.
 
-    Between two calls a tenth of the limit counts at most, so that a process that was frozen, or
-    suspended with the machine, is not taken for stalled. Call it more often than that.
+    Of the time between two calls, at most a tenth of the limit counts. So a process that was
+    frozen, or suspended with the machine, does not count as stalled. Call it more often than every
+    tenth of the limit. Pure except for its clock.
     """
 
     def __init__(self, limit_s: float, clock: Callable[[], float]) -> None:
@@ -25,7 +26,10 @@ class StallWatch:
         self._seen: object = None
 
     def stalled(self, progress: object, *, behind: bool) -> bool:
-        """Whether it has stalled. ``progress`` changes with work; ``behind``: there is work."""
+        """Return whether work has stalled.
+
+        ``progress`` is a value that changes with work, and ``behind`` says whether there is work.
+        """
         now = self._clock()
         self._still += min(now - self._looked_at, self._limit / 10)
         self._looked_at = now
@@ -35,7 +39,7 @@ class StallWatch:
 
 
 class Watchdog:
-    """Ends a worker that could work and does not.
+    """Ends a worker that makes no progress although it could.
 
     A worker with a fresh lease and work has to commit or recover. A worker with a stale lease waits
     for the group. But if the group answers another client for longer than a rebalance may last,
@@ -47,7 +51,7 @@ class Watchdog:
         self, app: App, limit_s: float, group_answers: Callable[[], Awaitable[bool]], fail: Callable[[BaseException], None]
     ) -> None:
         self._app, self._limit, self._group_answers, self._fail = app, limit_s, group_answers, fail
-        self._asked_at, self._answered = -math.inf, False
+        self._tried_at, self._answered = -math.inf, False
         # recovery waits for the end of a transaction that a dead worker left open
         left_open = app.transaction_timeout_ms / 1000 if app.exactly_once else 0.0
         self._works = StallWatch(limit_s + left_open, app.lease.clock)
@@ -73,14 +77,14 @@ class Watchdog:
             self._fail(TimeoutError(f"no commit and no recovery for {self._limit:.0f} s, although there is work"))
         others_join = not app.lease.fresh and await self._group_answers_others()
         if self._joins.stalled(None, behind=others_join and not app.lease.fresh):
-            self._fail(TimeoutError("the group answers others, but this worker does not get into it"))
+            self._fail(TimeoutError("the group answers other clients, but this worker cannot join it"))
 
     async def _group_answers_others(self) -> bool:
-        """Whether the group answers a new client, tried every quarter of the limit at most.
+        """Return whether the group answers a new client; try at most once per quarter of the limit.
 
-        Each attempt is a connection, and a log line if it fails.
+        Each attempt makes a connection, and logs a line if it fails.
         """
         now = self._app.lease.clock()
-        if now - self._asked_at >= self._limit / 4:
-            self._asked_at, self._answered = now, await self._group_answers()
+        if now - self._tried_at >= self._limit / 4:
+            self._tried_at, self._answered = now, await self._group_answers()
         return self._answered

@@ -32,9 +32,9 @@ REBALANCED_WITHIN_S = 2.0
 def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
     """Renew or end the lease by the coordinator's answer to a heartbeat, or to the end of a join.
 
-    ``sent_at`` is when the request was sent. An answer that says "rebalancing" does not renew: the
-    group still counts us as a member, but removes a member that does not rejoin in time, however
-    well its heart beats. A unit may go on for as long as the last plain answer allows.
+    ``sent_at`` is when the request was sent. The answer "rebalancing" does not renew the lease:
+    the group still counts us as a member, but removes a member that does not rejoin in time, even
+    if it sends heartbeats. A unit may continue for as long as the last answer without error allows.
     """
     if error_code == 0:
         lease.beat(sent_at)
@@ -45,8 +45,8 @@ def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
 async def leave_group(coordinator: GroupCoordinator, within_s: float) -> None:
     """Close aiokafka's coordinator, which leaves the group unless this is a static member.
 
-    A rebalance under way may end first, but the group may delay our join for longer than we wait.
-    Then the join is cancelled, and we leave on another connection.
+    A rebalance under way may end first. If the group delays our join for longer than ``within_s``
+    seconds, the join is cancelled, and we leave on another connection.
     """
     closing, rejoining = asyncio.ensure_future(coordinator.close()), upstream.coordination_task(coordinator)
     await asyncio.wait({closing}, timeout=within_s)
@@ -57,7 +57,7 @@ async def leave_group(coordinator: GroupCoordinator, within_s: float) -> None:
     closing.cancel()
     await asyncio.wait({closing, rejoining}, timeout=within_s / 2)
     if coordinator.member_id and not upstream.is_static(coordinator):
-        # on another connection, because a broker reads nothing from one whose join it delays
+        # on another connection, because a broker does not read from one whose join it delays
         request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
         with suppress(KafkaError, TimeoutError):
             await asyncio.wait_for(upstream.client_of(coordinator).send(coordinator.coordinator_id, request), within_s / 2)
@@ -78,7 +78,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def _highwaters(self, partitions: Iterable[TP]) -> Mapping[TP, int]:
-        """The ends of the logs, open transactions included.
+        """Return the ends of the logs, including open transactions.
 
         Upstream would return the last stable offsets. But recovery must not end before the outcome
         of an open transaction is known.
@@ -92,11 +92,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     @property
     def member_id(self) -> str:
-        """Our name in the group."""
+        """The id of this worker in the group."""
         return str(upstream.coordinator_of(self._ensure_consumer()).member_id)
 
     def fetched(self, tp: TP) -> Reading:
-        """Where reading stands in a partition, as far as is known.
+        """Return the offsets of a partition that aiokafka knows.
 
         Reads aiokafka's state from outside its thread, as upstream reads the assignment: a call to
         the thread may wait for a rebalance, and fails after one.
@@ -105,7 +105,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return at._replace(stable=at.end) if self.app.isolation_level == "read_uncommitted" else at
 
     def trouble(self) -> BaseException | None:
-        """Why this consumer has ended, if it has.
+        """Return the error that has ended this consumer, if it has ended.
 
         aiokafka keeps the error for a call that Faust never makes.
         """
@@ -116,7 +116,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return upstream.pending_error(consumer)
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:
-        """Read more per poll in recovery, where upstream reads no more than a unit may contain."""
+        """Read more records per poll in recovery; upstream reads at most those of a unit."""
         consumer = self._ensure_consumer()
         most = RECOVERY_POLL_RECORDS if self.app.in_recovery else self.app.conf.broker_max_poll_records
         records: RecordMap = await self.call_thread(
@@ -125,9 +125,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return records
 
     async def on_start(self) -> None:
-        """Also make slim records, and have the answers of the group renew the lease.
+        """Also make slim records, and renew the lease by the group's answers.
 
-        The lease counts from when a request was *sent* in whose answer the group confirmed us.
+        The lease counts from the time when the confirmed request was *sent*.
         """
         await super().on_start()
         consumer, lease = self._ensure_consumer(), self.app.lease
@@ -146,14 +146,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         upstream.wrap_requests(upstream.coordinator_of(consumer), renewing)
 
     def _is_read_by_us(self, tp: TP) -> bool:
-        """Whether our code reads a partition's records; Faust's reads the others."""
+        """Return whether our code reads a partition's records; Faust's code reads the others."""
         return tp.topic == self.app.events_name or tp.topic in self.app.tables.changelog_topics
 
     async def on_thread_stop(self) -> None:
         """Leave the group while this thread still answers calls.
 
-        Upstream ends the calls first. But a rebalance under way may make one, and the consumer
-        would wait for its end for ever.
+        Upstream ends the calls first. But a rebalance under way may make a call, and the consumer
+        would wait for ever for the end of that rebalance.
         """
         try:
             if self.begun:

@@ -1,8 +1,8 @@
 """Commits offsets in a transaction in the name of a member of the group (KIP-447).
 
-The broker rejects them if it is not a member of the current generation. aiokafka speaks version 0
-of TxnOffsetCommit, which names no generation, so the broker accepts it from anybody. This module
-speaks version 3.
+The broker rejects the offsets if that client is not a member in the current generation. aiokafka
+uses version 0 of TxnOffsetCommit, which names no generation, so the broker accepts it from any
+client. This module uses version 3.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class FencedOffsetsStruct(RequestStruct):  # type: ignore[misc]
 
 
 class FencedOffsetsRequest(Request[FencedOffsetsStruct]):  # type: ignore[misc]
-    """Builds version 3 and no other."""
+    """Builds version 3 of the request, and no other."""
 
     API_KEY = 28
 
@@ -117,7 +117,7 @@ class FencedOffsets(TxnOffsetCommitHandler):  # type: ignore[misc]
         )
 
     def handle_response(self, response: FencedOffsetsResponse) -> float | None:
-        """Fail the offsets as `Abandoned` if they are rejected because we are no member.
+        """Fail the offsets as `Abandoned` if they are rejected because we are not a member.
 
         Upstream does not know these error codes, and its own abortable error would not abort the
         transaction on the broker. Returns the seconds until the next attempt, if there is one.
@@ -132,7 +132,7 @@ class FencedOffsets(TxnOffsetCommitHandler):  # type: ignore[misc]
 
 
 class SoonAgain(AddPartitionsToTxnHandler):  # type: ignore[misc]
-    """Tries again sooner while the broker writes the markers of the last transaction.
+    """Retries sooner while the broker writes the markers of the last transaction.
 
     That takes a few milliseconds, but aiokafka waits 20.
     """
@@ -149,13 +149,13 @@ class FencedSender(Sender):  # type: ignore[misc]
     membership: Membership
 
     async def _do_add_partitions_to_txn(self, tps: Iterable[TopicPartition]) -> bool:
-        """As upstream, but by `SoonAgain`."""
+        """Do as upstream, but with `SoonAgain`."""
         node_id = await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)
         done: bool = await SoonAgain(self, tps).do(node_id)
         return done
 
     async def _do_txn_offset_commit(self, offsets: dict[TopicPartition, OffsetAndMetadata], group_id: str) -> None:
-        """As upstream, but by `FencedOffsets`."""
+        """Do as upstream, but with `FencedOffsets`."""
         if not offsets:
             return
         try:

@@ -87,7 +87,7 @@ def sender_of(producer: AIOKafkaProducer) -> Sender:
 
 
 def become(producer: AIOKafkaProducer, kind: type[SenderKind]) -> SenderKind:
-    """Make the producer's sender one of our class, and return it.
+    """Change the class of the producer's sender to ours, and return the sender.
 
     `AIOKafkaProducer._sender`. aiokafka creates the sender itself and has no setting for its class.
     """
@@ -97,7 +97,7 @@ def become(producer: AIOKafkaProducer, kind: type[SenderKind]) -> SenderKind:
 
 
 def sender_task(producer: AIOKafkaProducer) -> asyncio.Task[None] | None:
-    """The task that sends, once started; when it is done, the producer takes nothing: `_sender`."""
+    """The task that sends, if started; when it ends, the producer accepts nothing: `_sender`."""
     task: asyncio.Task[None] | None = producer._sender.sender_task
     return task
 
@@ -148,7 +148,7 @@ def transaction_manager(sender: Sender) -> TransactionManager:
 def take_pending_offsets(sender: Sender) -> asyncio.Future[None]:
     """Remove the offsets that wait to be committed, and return the future that their caller awaits.
 
-    The oldest of `TransactionManager._pending_txn_offsets`.
+    They are the oldest of `TransactionManager._pending_txn_offsets`.
     """
     _, _, future = sender._txn_manager._pending_txn_offsets.popleft()
     return cast(asyncio.Future[None], future)
@@ -199,7 +199,7 @@ async def log_ends(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartiti
 
 
 def reading(consumer: AIOKafkaConsumer, tp: TopicPartition) -> Reading:
-    """Where the consumer stands in a partition; safe in any thread.
+    """Return what the consumer knows of a partition; safe in any thread.
 
     `AIOKafkaConsumer._subscription` and `TopicPartitionState._position`: the public `position`
     waits for a rebalance, and fails for a partition that is not assigned.
@@ -250,7 +250,7 @@ def make_records(
 
     Wraps `Fetcher._proc_fetch_request`, which adds to `Fetcher._records`, and replaces
     `PartitionRecords._consumer_record`. No result is read before the request's coroutine ends, so
-    it is not too late there.
+    the replacement comes in time.
     """
     process = fetcher._proc_fetch_request
 
@@ -278,7 +278,7 @@ def committed_offsets(consumer: ConsumerT) -> dict[TP, int | None]:
 
 
 def stop_flag(service: ServiceT) -> Callable[[], bool]:
-    """A function that says whether the service has to stop, crashes aside: `Service._stopped`."""
+    """A function that returns whether the service was stopped, not crashed: `Service._stopped`."""
     return cast("Service", service)._stopped.is_set
 
 

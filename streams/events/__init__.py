@@ -1,4 +1,4 @@
-"""What travels on the topics: the records, their bounds, and how the bytes of users become events.
+"""The records on the topics, their bounds, and how the bytes that users send become events.
 
 Everything here is pure. Start with `records` (the schemas), then `decode` (bytes to events).
 """

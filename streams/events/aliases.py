@@ -1,10 +1,10 @@
 """Names that GA4, Google Retail, Segment and OTTO use for Ouzel's fields.
 
-Ouzel's own names take precedence. Each alias is a path into the event. A number
-indexes a list, so the first item of several is read. GA4's `ga_session_id` is not an alias: it is
-the second in which the session began, so unrelated users share it. The id of a browser or device is
-an alias of ``user_id``: it outlives sessions, so as a ``session_id`` it would merge all visits into
-one session. Pure.
+Ouzel's own names take precedence. Each alias is a path into the event, and a number in it is a
+position in a list: of several items, the first is read. GA4's `ga_session_id` is not an alias. It
+is the second in which the session began, so unrelated users share it. The id of a browser or device
+is an alias of ``user_id``, because it outlives sessions: as a ``session_id`` it would merge all
+visits into one session. Pure.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def canonical(raw: Fields, mapping: Mapping[str, _Path]) -> JsonObject:
     """Return the fields of an event under Ouzel's names.
 
     A field in ``mapping`` is read from its path only. Other fields are read by Ouzel's own name,
-    then by the aliases in order. An alias counts only if it holds a text or a number: the same
+    then by the aliases in order. An alias counts only if its value is a text or a number: the same
     name may mean something else in a user's own format.
     """
     fields = {name: raw.get(name) for name in _OURS}

@@ -20,9 +20,9 @@ RESERVED_ID = "__popular__"
 MAX_CURRENCY_LENGTH = 8
 MAX_NUMBER = 1e15
 MAX_DEPTH = 16
-"""Levels of objects and lists in ``context`` and ``properties``. A whole record has one more."""
+"""Maximum nesting of objects and lists in ``context`` and ``properties``; a record has one more."""
 MAX_NODES = 1_000_000
-"""Objects and lists in one tree. A decoder may build a list that contains itself."""
+"""Maximum number of objects and lists in a tree. A decoder may make a list that contains itself."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 REASONS = (
@@ -40,7 +40,7 @@ REASONS = (
     "timestamp_in_future",
     "decoder_error",
 )
-"""All reasons. They are label values of a metric, so their number is bounded."""
+"""All reasons. They are the values of a metric's label, so their number is bounded."""
 
 
 class BadRecord(BadData):
@@ -110,7 +110,7 @@ def check_object(name: str, value: object) -> JsonObject:
 def check_tree(name: str, value: Container, deepest: int) -> None:
     """Raise `BadRecord` unless this is JSON of at most ``deepest`` levels.
 
-    It goes level by level, since Python limits recursion.
+    The check goes level by level, because Python limits recursion.
     """
     layer, depth, nodes = [value], 0, 0
     while layer:
@@ -127,7 +127,7 @@ def check_tree(name: str, value: Container, deepest: int) -> None:
 
 
 def _children(name: str, container: Container, below: list[Container]) -> None:
-    """Append the objects and lists in this one to ``below``. Other values must be JSON."""
+    """Append the objects and lists in ``container`` to ``below``. Other values must be JSON."""
     values: Iterable[Any]
     if isinstance(container, dict):
         if not all(type(key) is str for key in container):

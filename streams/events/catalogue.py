@@ -31,7 +31,7 @@ class Catalogue:
 
     @property
     def hidden(self) -> frozenset[str]:
-        """The items that must not be shown now. Another thread may keep it, as it never changes."""
+        """The items that must not be shown now. The set never changes: any thread may keep it."""
         if self._frozen is None:
             self._frozen = frozenset(self._hidden)
         return self._frozen
@@ -83,7 +83,7 @@ def decode_item(value: bytes) -> Item:
 
 
 def item_of(fields: Mapping[str, object]) -> Item:
-    """Check an item that is decoded already, as `decode_item` does."""
+    """Check the fields of an item that is already decoded. Raises `BadRecord`."""
     raw = {name: value for name, value in fields.items() if value is not None}
     if "item_id" not in raw:
         raise BadRecord("missing_field", "item_id")

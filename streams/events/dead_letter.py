@@ -7,13 +7,13 @@ from streams.kafka.outbox import Outgoing
 from streams.kafka.record import KafkaRecord
 
 DETAIL_BYTES = 1000
-"""The header `detail` has at most so many bytes."""
+"""Maximum length of the header `detail`."""
 
 
 def dead_letter(record: KafkaRecord, bad: BadRecord, max_bytes: int) -> Outgoing:
     """Return the dead letter of a record. ``max_bytes`` is the size that its topic accepts.
 
-    A key or value of more than half of that is cut, and a header has its full length.
+    A key or value longer than half of that is cut, and a header records its full length.
     """
     headers = [
         ("reason", bad.reason.encode()),

@@ -43,8 +43,9 @@ class Deletion(msgspec.Struct, frozen=True):
 class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
     """An event under Ouzel's names, before its bounds are checked.
 
-    JSON that msgspec decodes into this directly is the fast path. An unknown field may be an alias,
-    so the fast path rejects it and the general path reads the event: both read any event alike.
+    On the fast path, msgspec decodes JSON directly into this class. An unknown field may be an
+    alias, so the fast path rejects it, and the general path decodes the event. Both give the same
+    result for an event that both accept.
     """
 
     item_id: str | int | None = None
@@ -69,10 +70,10 @@ _general = msgspec.json.Decoder().decode
 class EventDecoder:
     """Decodes the records of the events topic.
 
-    ``mapping`` gives for a field of `Event` a dotted path in the user's events; such a field is
-    read from that path only. ``hook`` decodes instead of JSON. A value of more than ``max_bytes``
-    is rejected, and so is an event whose time is more than ``max_ahead_ms`` after its record's
-    Kafka time. Raises ``ValueError`` if the mapping names a field that `Event` does not have.
+    ``mapping`` maps fields of `Event` to dotted paths in the user's events; a mapped field is read
+    from its path only. ``hook`` replaces JSON decoding. A value of more than ``max_bytes`` is
+    rejected, and so is an event whose time is more than ``max_ahead_ms`` after its record's Kafka
+    time. Raises ``ValueError`` if the mapping names a field that `Event` does not have.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class EventDecoder:
         try:
             decoded = hook(value, headers)
             fields = dict(decoded) if isinstance(decoded, Mapping) else None
-        except Exception as error:  # a user's code: any error of it concerns this record
+        except Exception as error:  # the hook is a user's code: any error is about this record
             raise BadRecord("decoder_error", _describe(error)) from error
         if fields is None:
             raise BadRecord("not_an_object", f"the decoder returned {type(decoded).__name__}")
@@ -160,7 +161,7 @@ def json_object(value: bytes) -> JsonObject:
         decoded = _general(value)
     except RecursionError:
         raise BadRecord("too_deep", "the record nests deeper than JSON decoding allows") from None
-    except msgspec.ValidationError as error:  # without a type: a number that no float can hold
+    except msgspec.ValidationError as error:  # decoding without a type raises it for a number beyond floats
         raise BadRecord("out_of_bounds", str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         try:
@@ -170,7 +171,7 @@ def json_object(value: bytes) -> JsonObject:
         raise BadRecord("invalid_json", str(error)) from None
     if not isinstance(decoded, dict):
         raise BadRecord("not_an_object", type(decoded).__name__)
-    # Few brackets cannot nest too deep. Brackets in strings count too, so many prove nothing yet.
+    # Few brackets cannot nest too deep. Many may be parts of strings, so only the tree shows it.
     if value.count(b"{") + value.count(b"[") > MAX_DEPTH:
         check_tree("the record", decoded, MAX_DEPTH + 1)
     return decoded
@@ -185,39 +186,39 @@ def _deletion(key: bytes | None) -> Deletion:
         raise BadRecord("not_utf8", "the key of a deletion") from None
 
 
-def _event(seen: _Canonical, kafka_time: int) -> Event:
+def _event(fields: _Canonical, kafka_time: int) -> Event:
     """Check types and bounds. Values of the general path may have any type."""
-    if seen.item_id is None:
+    if fields.item_id is None:
         raise BadRecord("missing_field", "item_id")
-    if seen.user_id is None and seen.session_id is None:
+    if fields.user_id is None and fields.session_id is None:
         raise BadRecord("missing_field", "user_id or session_id")
     event = Event(
-        event_id="" if seen.event_id is None else check_id("event_id", seen.event_id),
-        item_id=check_id("item_id", seen.item_id),
-        user_id=None if seen.user_id is None else check_owner("user_id", seen.user_id),
-        session_id=None if seen.session_id is None else check_owner("session_id", seen.session_id),
-        timestamp=event_time(seen.timestamp, kafka_time),
-        event_type=_event_type(seen.event_type),
+        event_id="" if fields.event_id is None else check_id("event_id", fields.event_id),
+        item_id=check_id("item_id", fields.item_id),
+        user_id=None if fields.user_id is None else check_owner("user_id", fields.user_id),
+        session_id=None if fields.session_id is None else check_owner("session_id", fields.session_id),
+        timestamp=event_time(fields.timestamp, kafka_time),
+        event_type=_event_type(fields.event_type),
     )
-    if seen.event_value is not None:
-        event.event_value = check_number("event_value", seen.event_value)
-    if seen.quantity is not None:
-        event.quantity = check_number("quantity", seen.quantity)
-    if seen.price is not None:
-        event.price = check_number("price", seen.price)
-    if seen.currency is not None:
-        event.currency = check_text("currency", seen.currency, MAX_CURRENCY_LENGTH)
-    if seen.recommendation_id is not None:
-        event.recommendation_id = check_id("recommendation_id", seen.recommendation_id)
-    if seen.context is not None:
-        event.context = check_object("context", seen.context)
-    if seen.properties is not None:
-        event.properties = check_object("properties", seen.properties)
+    if fields.event_value is not None:
+        event.event_value = check_number("event_value", fields.event_value)
+    if fields.quantity is not None:
+        event.quantity = check_number("quantity", fields.quantity)
+    if fields.price is not None:
+        event.price = check_number("price", fields.price)
+    if fields.currency is not None:
+        event.currency = check_text("currency", fields.currency, MAX_CURRENCY_LENGTH)
+    if fields.recommendation_id is not None:
+        event.recommendation_id = check_id("recommendation_id", fields.recommendation_id)
+    if fields.context is not None:
+        event.context = check_object("context", fields.context)
+    if fields.properties is not None:
+        event.properties = check_object("properties", fields.properties)
     return event
 
 
 def _event_type(name: object) -> str:
-    """Return the event type of this name or alias. An unknown name is rejected, to get noticed."""
+    """Return the event type of this name or alias. An unknown name is rejected."""
     if name is None:
         return "view"
     if not isinstance(name, str):

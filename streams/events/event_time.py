@@ -1,4 +1,4 @@
-"""Event time from what users send: epoch numbers of several units, ISO 8601, or nothing. Pure."""
+"""Reads event time as users send it: an epoch number of any unit, ISO 8601, or nothing. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MICROSECONDS_FROM = 1_000_000_000_000_000
 With a smaller bound, year 9999 in milliseconds would be read as 1978.
 """
 LATEST = 10**18
-"""No time may reach this number."""
+"""Every number must be below this one."""
 _ISO_START = re.compile(r"[0-9]{4}-[0-9]{2}")
 _EPOCH = re.compile(r"[0-9]{9,19}(\.[0-9]{1,9})?")
 

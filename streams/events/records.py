@@ -1,6 +1,6 @@
 """The records on Ouzel's topics: their schemas, and what each event type does.
 
-They travel as JSON; only the sessions changelog is msgpack. `decode` reads what users send
+They are JSON; only the sessions changelog is msgpack. `decode` reads what users send
 (aliases, mapping, bounds). Records are trees without cycles, so the garbage collector need not
 follow them (`gc=False`): with a thousand sessions in memory it would walk them again and again.
 Pure.
@@ -18,9 +18,9 @@ import msgspec
 from streams.events.bounds import RESERVED_ID, JsonObject
 
 PREFIX_LENGTH = 20
-"""Latest interactions of a session that its prefix keeps."""
+"""Number of a session's latest interactions that its prefix keeps."""
 POPULAR_KEY = RESERVED_ID.encode()
-"""The key on `recommendations` of the ranking for users of whom nothing is known."""
+"""The key on `recommendations` of the ranking for users without history."""
 
 
 class EventType(NamedTuple):
@@ -136,16 +136,16 @@ def recommendation_id(topic: str, partition: int, offset: int) -> str:
 def trigger_of(recommendation_id: str, topic: str) -> tuple[int, int] | None:
     """Return partition and offset of the record of ``topic`` that triggered this recommendation.
 
-    ``None`` if the id is not of that form, or names another topic.
+    Returns ``None`` if the id has another form, or names another topic.
     """
     match = re.fullmatch(r"(.+)-([0-9]{1,9})-([0-9]{1,18})", recommendation_id, re.DOTALL)
     return (int(match[2]), int(match[3])) if match is not None and match[1] == topic else None
 
 
 class RankingLike(Protocol):
-    """A model's ranking, as far as it is published: `models.recommender.Ranking` is one.
+    """The published part of a model's ranking; `models.recommender.Ranking` has it.
 
-    Callers of `ranked_items` pass it; each property has one entry per item, best first.
+    `ranked_items` reads every property once. Each has one entry per item, best first.
     """
 
     @property

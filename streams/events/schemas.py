@@ -2,8 +2,8 @@
 
 `python -m streams.events.schemas` writes them to docs/schemas.
 
-The schemas of events and items say what users may send: they have the bounds that decoding checks,
-and fields that decoding fills in are optional. Pure, but for writing the files.
+The schemas of events and items describe what users may send: they have the bounds that decoding
+checks, and fields that decoding fills in are optional. Pure, except for writing the files.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ SENT: dict[str, dict[str, JsonObject]] = {
         },
     },
 }
-"""Fields for which users may send more, or less, than the type of Ouzel's field says."""
+"""The schemas of fields whose accepted values differ from the type of Ouzel's field."""
 
 
 def schemas() -> dict[str, str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CONNECT_MS = 8_000
 RECONNECT_MS = 1_000
-"""The longest pause between attempts to reach a lost broker, as in Kafka's Java clients.
+"""Maximum pause between attempts to reach a lost broker, as in Kafka's Java clients.
 
 The default of kafka-python is 30 s.
 """
@@ -40,7 +40,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=settings.ssl_cafile)
     except OSError as error:
-        raise SettingsError(f"ssl_cafile: {settings.ssl_cafile} holds no PEM certificates: {error}") from error
+        raise SettingsError(f"ssl_cafile: {settings.ssl_cafile} contains no PEM certificates: {error}") from error
     try:
         if settings.ssl_certfile:
             context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, _no_passphrase)

@@ -1,4 +1,4 @@
-"""Decode the bytes of Ouzel's own topics. Whatever is wrong with them is a `BadData`.
+"""Decodes the bytes of Ouzel's own topics. Invalid bytes raise `BadData`.
 
 Events and items have their own decoders in `streams.events`, which distinguish more reasons.
 """

@@ -1,4 +1,4 @@
-"""Read a topic from its beginning and stay at its end, as `items` and `transitions` need.
+"""Reads a topic from its beginning, and then follows its end.
 
 The partitions are assigned without a consumer group, so every process reads all of them.
 """
@@ -20,7 +20,7 @@ Apply = Callable[[Sequence[KafkaRecord]], Awaitable[None]]
 class Follower:
     """Follows all partitions of one topic: from the beginning, from ``start``, or from the end.
 
-    `caught_up` is set once everything that the log held when `run` began has been applied.
+    `caught_up` is set once every record has been applied that was in the log when `run` began.
     ``max_wait_ms`` is how long the broker may delay the answer to a fetch while there is nothing
     new.
 
@@ -58,7 +58,7 @@ class Follower:
             await consumer.stop()
 
     async def look_again(self) -> None:
-        """Wait until everything that the log holds now has been applied too."""
+        """Wait until every record that is in the log now has been applied, too."""
         self._end_unknown = True
         self.caught_up.clear()
         await self.caught_up.wait()
@@ -86,7 +86,7 @@ class Follower:
 
 
 async def bounds(topic: str, config: Mapping[str, Any], partition: int) -> range:
-    """Return the offsets that a partition holds now."""
+    """Return the range of offsets that a partition's log has now."""
     consumer = AIOKafkaConsumer(**config, enable_auto_commit=False)
     await consumer.start()
     try:
@@ -101,8 +101,8 @@ async def bounds(topic: str, config: Mapping[str, Any], partition: int) -> range
 async def read_range(topic: str, config: Mapping[str, Any], partition: int, offsets: range) -> list[KafkaRecord]:
     """Return the records of one partition in a range of offsets.
 
-    Offsets that were compacted away have no record. The log must reach the end of the range, or
-    this waits until it does.
+    Offsets that were compacted away have no record. If the log ends before the range does, this
+    waits until the log has grown.
     """
     records = list[KafkaRecord]()
     if not offsets:

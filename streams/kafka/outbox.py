@@ -4,7 +4,7 @@ from __future__ import annotations
 
 Headers = list[tuple[str, bytes]]
 Outgoing = tuple[bytes | None, bytes | None, Headers]
-"""One record to send: key, value, headers. A bare tuple, because each event makes three of them."""
+"""One record to send: key, value, headers. It is a tuple, because each event makes three."""
 NO_HEADERS: Headers = []
 
 
@@ -12,5 +12,5 @@ class Outbox(dict[tuple[str, int], list[Outgoing]]):
     """Records to send, per topic and partition, in order."""
 
     def to(self, topic: str, partition: int) -> list[Outgoing]:
-        """The list of records for one topic and partition, to append to."""
+        """Return the list of records for one topic and partition, for the caller to append to."""
         return self.setdefault((topic, partition), [])

@@ -1,8 +1,8 @@
-"""Check at start what Kafka lets a worker do.
+"""Checks at start whether Kafka grants a worker every permission that it needs.
 
-Without this check, a missing permission shows at the worst moment: a worker that may not read the
-changelog runs well until it has to recover from it, and one that may not join its group retries for
-ever. docs/operations.md lists the same permissions for the person who grants them.
+Without this check, a missing permission would show at the worst moment: a worker that may not read
+the changelog runs well until it has to recover from it, and one that may not join its group retries
+for ever. docs/operations.md lists the same permissions for the person who grants them.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ NEEDED = {
 }
 """Kafka's operations by topic; each implies DESCRIBE.
 
-DELETE is for the records of old snapshots.
+A worker needs DELETE to delete the records of old snapshots.
 """
 NEEDED_ON_EACH = "DESCRIBE_CONFIGS"
 
 
 class NotAllowed(Refused):
-    """Kafka does not allow this user something that a worker needs; one line."""
+    """Kafka denies this user a permission that a worker needs. The message is one line."""
 
 
 def not_allowed(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
-    """Return what a worker needs and is not allowed, a line each.
+    """Return the permissions that a worker needs and lacks, one line each.
 
     ``states`` is the result of `describe_topics`. A broker that does not report permissions, such
     as the embedded one, counts as allowing everything.

@@ -1,6 +1,6 @@
-"""Positions beyond the end of their log.
+"""Rejects positions beyond the end of their log.
 
-Such a log was deleted, or deleted and created again. Reading on from the position would skip the
+Such a log was deleted, or deleted and created again. To continue at the position would skip the
 records that the log contains now.
 """
 
@@ -18,16 +18,19 @@ TopicPartition = TypeVar("TopicPartition", bound=tuple[str, int])
 class LogWentBack(OuzelError):
     """A log was truncated, or created again, while it was read.
 
-    At the next start `PositionAhead` tells whether the committed position is beyond its end.
+    The next start raises `PositionAhead` if the committed position is beyond the new end.
     """
 
 
 class PositionAhead(Refused):
-    """A stored position is beyond the end of its log. The message names the way out."""
+    """A stored position is beyond the end of its log. The message says what to do."""
 
 
 def refuse_ahead(stored: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int | None]) -> None:
-    """Raise `PositionAhead` if a next offset to read, in ``stored``, is beyond the log's end."""
+    """Raise `PositionAhead` if a position is beyond the end of its log.
+
+    ``stored`` has the next offset to read of each partition, and ``ends`` the end of its log.
+    """
     for where, following in stored.items():
         topic, partition = where
         end = ends.get(where) or 0

@@ -1,4 +1,4 @@
-"""Send records from the tools. A record that not all replicas confirm is an error."""
+"""Sends records for the tools. Each must be confirmed by all replicas, or an error is raised."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ CLOSE_WITHIN_S = 30
 
 
 class DeliveryError(KafkaAway):
-    """Some records were not confirmed; one line. They may have been written all the same."""
+    """Some records were not confirmed; they may have been written. The message is one line."""
 
 
 class Sender:
-    """A producer that counts what was confirmed: a context manager, whose end waits for the rest.
+    """A producer that counts the confirmed records, as a context manager.
 
-    Raises `NoBroker` when it is created and no broker answers.
+    The end of the context waits for the records that are not confirmed yet. The constructor raises
+    `NoBroker` if no broker answers.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -61,7 +62,7 @@ class Sender:
         future.add_errback(self._fail)
 
     def flush(self) -> None:
-        """Wait until everything that is queued has been confirmed.
+        """Wait until every queued record has been confirmed.
 
         Raises `DeliveryError` if a record has failed.
         """

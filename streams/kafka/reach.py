@@ -1,4 +1,4 @@
-"""Whether the coordinator of the workers' group answers, tried with a client of its own."""
+"""Checks whether the coordinator of the workers' group answers, with a client of its own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ WITHIN_S = 8.0
 
 
 async def group_answers(settings: Settings) -> bool:
-    """Whether the group's coordinator answers a new client within `WITHIN_S`.
+    """Return whether the group's coordinator answers a new client within `WITHIN_S`.
 
-    The client sends a heartbeat of a member that does not exist. A coordinator that works rejects
-    it as one of no member; a coordinator that is still loading answers with another error.
+    The client sends a heartbeat of a member that does not exist. A coordinator that works answers
+    that this is not a member; a coordinator that is still loading answers with another error.
     """
     try:
         client = AIOKafkaClient(**connection(settings))
@@ -28,7 +28,7 @@ async def group_answers(settings: Settings) -> bool:
     try:
         async with asyncio.timeout(WITHIN_S):
             await client.bootstrap()
-            if not client.cluster.brokers():  # a broker that has just restarted knows of none
+            if not client.cluster.brokers():  # a broker that has just restarted may not know any
                 return False
             node = await client.coordinator_lookup(CoordinationType.GROUP, settings.app_id)
             if not await client.ready(node, group=ConnectionGroup.COORDINATION):

@@ -9,15 +9,15 @@ import msgspec
 
 
 class KafkaRecord(Protocol):
-    """What Ouzel reads of a record, whichever client fetched it.
+    """The fields of a record that Ouzel reads, whichever client fetched it.
 
-    aiokafka's and kafka-python's records have these fields, and so has `Record`. Readers of topics
-    get them, in any thread. A record does not change.
+    aiokafka's and kafka-python's records have these fields, and so has `Record`. Code that reads
+    topics uses them, in any thread. A record never changes.
     """
 
     @property
     def topic(self) -> str:
-        """The full name of its topic, prefix included."""
+        """The full name of its topic, including the prefix."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class KafkaRecord(Protocol):
 
     @property
     def key(self) -> bytes | None:
-        """The key, as bytes: nothing has decoded it."""
+        """The key, as bytes; ``None`` if the record has no key."""
         ...
 
     @property

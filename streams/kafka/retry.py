@@ -1,4 +1,4 @@
-"""The retry loop of everything that may wait for Kafka without a time limit."""
+"""The retry loop of code that waits for Kafka without a time limit."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def until_kafka_answers(
 ) -> T:
     """Return what ``attempt`` returns, and retry while it raises one of ``away``.
 
-    Retries are ``pause_s`` seconds apart. ``on_away`` is called with each of these errors before
-    the pause, to log it. Any other error, and a cancellation, passes through.
+    Retries are ``pause_s`` seconds apart. Before each pause, ``on_away`` is called with the error,
+    to log it. Any other error, and a cancellation, passes through.
     """
     while True:
         try:

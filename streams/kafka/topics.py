@@ -1,4 +1,4 @@
-"""Ouzel's topics: what each must be, how they are created, and where existing ones differ."""
+"""Ouzel's topics: their required properties, their creation, and how existing ones differ."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ AT_LEAST = ("retention.ms", "min.compaction.lag.ms")
 
 
 class TopicsError(OuzelError):
-    """Kafka rejected a request about topics or groups, or a topic is missing; one line."""
+    """Kafka rejected a request about topics or groups, or a topic is missing.
+
+    The message is one line.
+    """
 
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """What a topic must be.
+    """The required properties of a topic.
 
-    ``config`` holds Kafka's topic options. Its times are in ms and are lower bounds; -1 is
-    unbounded. ``extra_config`` is what a topic also gets when it is created; it is not checked
+    ``config`` has Kafka's topic options. Its times are in ms and are lower bounds; -1 is unbounded.
+    ``extra_config`` has options that a topic also gets when it is created; they are not checked
     later.
     """
 
@@ -46,10 +49,9 @@ class TopicSpec:
 
 @dataclass(frozen=True)
 class TopicState:
-    """What a topic is.
+    """The actual properties of a topic.
 
-    ``config`` holds Kafka's topic options, ``allowed`` the operations that this user may perform.
-
+    ``config`` has Kafka's topic options, ``allowed`` the operations that this user may perform.
     Either is ``None`` if the broker does not report it.
     """
 
@@ -59,7 +61,7 @@ class TopicState:
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """Return what each topic must be, as docs/design.md lists them."""
+    """Return the required properties of each topic; docs/design.md has the same list."""
     many = settings.partitions
     delete, compact = {"cleanup.policy": "delete"}, {"cleanup.policy": "compact"}
     both = {"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}
@@ -127,8 +129,8 @@ def create_topics(settings: Settings) -> list[str]:
 def require_topics(settings: Settings, *names: str) -> None:
     """Raise `TopicsError` if one of these topics is missing.
 
-    Tools check first, because a broker may create a topic that a client names, with its own
-    partition count.
+    Tools check this first, because a broker may create a topic that a client names, with a
+    partition count of its own.
     """
     client = admin(settings)
     try:
@@ -165,19 +167,19 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
 
 
 def check_topics(settings: Settings) -> list[str]:
-    """Return every difference between the topics and what they must be, a line each."""
+    """Return every difference between the topics and their specifications, one line each."""
     return topic_problems(settings, describe_topics(settings))
 
 
 def topic_problems(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
-    """As `check_topics`, for the result of `describe_topics`."""
+    """Return the same as `check_topics`, for a result of `describe_topics`."""
     return [problem for spec in topic_specs(settings) for problem in differences(spec, states[spec.name])]
 
 
 def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | None]) -> int | None:
     """Return how long an event stays in the log, in ms; ``None`` is for ever.
 
-    A broker that does not report it keeps a week.
+    If the broker does not report it, it is taken to be a week.
     """
     state = states[settings.topic("events")]
     retention_ms = int(((state and state.config) or {}).get("retention.ms", 7 * DAY_MS))
@@ -203,17 +205,16 @@ def differences(spec: TopicSpec, state: TopicState | None) -> list[str]:
 
 
 def unchecked(spec: TopicSpec, state: TopicState | None) -> list[str]:
-    """Return the options that could not be checked, as the broker does not report them, a line
-    each.
-    """
+    """Return one line for each option that was not checked: the broker does not report it."""
     missing = [name for name in spec.config if state is not None and name not in (state.config or {})]
     return [f"{spec.name}: {name} was not checked, because this broker does not report it" for name in missing]
 
 
 def _state(described: Mapping[str, Any], config: dict[str, str] | None) -> TopicState:
-    """A user who sees a topic may at least describe it.
+    """Return the state of a topic.
 
-    A broker that does not say so cannot report permissions.
+    A user who sees a topic may at least describe it. A broker that does not report this permission
+    reports none.
     """
     allowed = frozenset(described.get("authorized_operations") or ())
     return TopicState(len(described["partitions"]), config, allowed if "DESCRIBE" in allowed else None)

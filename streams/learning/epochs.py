@@ -1,4 +1,4 @@
-"""Epochs: numbers by which followers distinguish the updates of a new learner from an old one's.
+"""Epochs: followers use them to tell the updates of a new learner from those of an old one.
 
 Pure.
 """

@@ -36,13 +36,13 @@ log = structlog.get_logger(__name__)
 TICK_S = 0.1
 PUBLISH_EVERY_S = 1.0
 AGAIN_STEPS = 200
-"""If training diverges again within so many steps of a rollback, the snapshot was bad as well."""
+"""If training diverges again within this many steps of a rollback, the snapshot was bad, too."""
 AWAY = (KafkaConnectionError, KafkaTimeoutError, KafkaAway)
 """Errors after which the learner retries its turn; any other one ends the worker."""
 ROUNDS = 3
 """How often a new learner catches up with the end of the log, which moves meanwhile.
 
-One that is still behind takes over nevertheless.
+After these rounds it takes over, even if it is still behind.
 """
 
 
@@ -73,7 +73,7 @@ class Group(Protocol):
 
 
 class Learner:
-    """Runs in every worker, and acts in the elected one.
+    """The task of the learner. It runs in every worker, and acts in the elected one.
 
     A new learner first catches up on a replica of its own, without publishing anything.
     """
@@ -114,7 +114,7 @@ class Learner:
             return
         if not active.replica.learning and not await self._take_over():
             return
-        # Followers may have missed what an older learner published.
+        # Followers may have missed updates of an older learner: a new epoch publishes everything.
         if group.generation != self._epochs.generation or active.epoch > self._epochs.current:
             self._begin_epoch()
         if active.replica.model.diverged:
@@ -132,7 +132,7 @@ class Learner:
         self._epochs.begin(self._group.generation, self._active.epoch)
 
     async def _take_over(self) -> bool:
-        """Become the learner, in the state of one that never stopped.
+        """Become the learner, in the state of a learner that never stopped.
 
         Returns whether this worker is still elected.
         """
@@ -215,8 +215,8 @@ class Learner:
     async def _roll_back(self) -> None:
         """Take the parameters of the newest snapshot, and write a new snapshot.
 
-        If the last rollback was a moment ago, that snapshot is bad as well, and the parameters are
-        reset to those of a new model.
+        If the last rollback was less than `AGAIN_STEPS` steps ago, that snapshot is bad as well. Then
+        the parameters are reset to those of a new model.
         """
         restored = await restore_newest(self._settings, new_model(self._settings), self._telemetry)
         steps = self._active.replica.model.steps
@@ -234,7 +234,7 @@ def _log_away(error: Exception) -> None:
 
 
 def all_finite(frozen: Frozen) -> bool:
-    """Tell whether every parameter is finite."""
+    """Return whether every parameter is finite."""
     return all(finite(array) for array in frozen.arrays.values() if array.dtype == "float32")
 
 
@@ -242,6 +242,6 @@ def make_replica(
     settings: Settings, model: Recommender, thread: ModelThread, telemetry: Telemetry, start: int | None, *,
     learning: bool = False,
 ) -> Replica:  # fmt: skip
-    """Make a replica that follows the transitions log from ``start``; if ``learning``, it trains."""
+    """Make a replica that follows the log from ``start``, and trains if ``learning``."""
     topic, config = settings.topic("transitions"), aiokafka_config(settings)
     return Replica(settings.model, model, thread, telemetry, topic, config, start, learning=learning)

@@ -1,4 +1,4 @@
-"""The model that the settings ask for."""
+"""Builds the model that the settings describe."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from streams.settings import Settings
 
 
 def new_model(settings: Settings) -> Recommender:
-    """Build the model, which has learned nothing yet."""
+    """Build an untrained model."""
     return build(settings.model, settings.seed, encoder=settings.encoder, profile=settings.profile, max_items=settings.max_items)

@@ -25,7 +25,7 @@ MAX_BYTES = 8 << 30
 
 
 class SnapshotRefused(BadData):
-    """A snapshot in the log cannot be used. The message says why, in one line."""
+    """A snapshot in the log cannot be used. The message is one line with the reason."""
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -124,7 +124,7 @@ def to_records(
 class SnapshotLog:
     """Collects the snapshots in the `model` topic.
 
-    ``refused`` has a reason for each foreign record.
+    ``refused`` has one reason for each record that is not a part of a snapshot.
     """
 
     def __init__(self) -> None:

@@ -76,8 +76,8 @@ class ModelThread:
                 job = (self._background if from_background else self._urgent).popleft()
                 background_turn = not from_background
             job()
-            # Otherwise a unit's queries stay alive until the next job, and this thread frees them.
-            # The thread that made them frees them faster.
+            # Otherwise the queries of a unit stay alive until the next job, and this thread frees
+            # them. The thread that created them frees them faster.
             del job
 
 

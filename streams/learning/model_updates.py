@@ -1,7 +1,7 @@
 """A learner's parameters as records of the `model-updates` topic, and back. Pure.
 
 Each record is independent and has absolute values. So a repeated record does no harm, and a missing
-one only until the next publication.
+record does harm only until the next publication.
 """
 
 from __future__ import annotations

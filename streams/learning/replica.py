@@ -33,9 +33,10 @@ _decode = msgspec.json.Decoder(Transition).decode
 
 
 class Point(NamedTuple):
-    """A point between two steps.
+    """A point between two learning steps.
 
-    ``steps`` were taken, and the next one begins at ``offset`` of the transitions log.
+    ``steps`` is the number of steps so far. The next one begins at ``offset`` of the transitions
+    log.
     """
 
     steps: int
@@ -46,8 +47,9 @@ class Replica:
     """One model, and the follower of the log that feeds it.
 
     Methods run on the event loop; the model is used on the model thread only. ``name`` is the
-    setting `model`. ``learning``: whether it trains. ``untouched``: whether nothing was applied
-    yet. ``in_service``: whether it ranks. ``seen`` is the next offset of the log to read.
+    setting `model`. ``learning`` says whether the replica trains, ``untouched`` whether nothing was
+    applied yet, and ``in_service`` whether it ranks. ``seen`` is the next offset of the log to
+    read.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Replica:
         for record in records:
             try:
                 transition = decoded(_decode, record.value)
-            except BadData:  # only journeys write there: a stray record
+            except BadData:  # a stray record: only the journey writes to this topic
                 refused += 1
                 self._telemetry.model.refused_transitions.inc()
             else:
@@ -110,7 +112,7 @@ class Replica:
         """Replace the parameters by the learner's."""
         self.untouched = False
         await self._thread.background(lambda: self._model.apply(parameters))
-        self.tell()
+        self.report()
 
     async def rollback(self, good: State) -> None:
         """Replace the parameters by those of an earlier state."""
@@ -121,7 +123,7 @@ class Replica:
         return await self._thread.background(lambda: self._model.head(share))
 
     async def popular(self, k: int, hidden: frozenset[str], now: Callable[[], float] = time.time) -> bytes:
-        """Return the encoded recommendation for users of whom nothing is known."""
+        """Return the encoded recommendation for users without history."""
         ranking: Ranking = await self._thread.urgent(lambda: self._model.rank([Query(())], k, hidden)[0])
         at = int(now() * 1000)
         return msgspec.json.encode(
@@ -153,12 +155,12 @@ class Replica:
             self._telemetry.model.followed.inc(len(batch))
         self._next = following
         self._telemetry.stepped(time.perf_counter() - began)
-        self.tell()
+        self.report()
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Set the metrics of the model that ranks."""
         if self.in_service:
-            self._telemetry.tell_model(self._model)
+            self._telemetry.set_model(self._model)
 
 
 class ActiveReplica:
@@ -174,7 +176,7 @@ class ActiveReplica:
         self.epoch = 0
         """The highest epoch of a learner that this worker has seen."""
         replica.in_service = True
-        replica.tell()
+        replica.report()
 
     def put(self, replica: Replica, task: asyncio.Task[None]) -> None:
         """Let this replica rank, and end the previous one. ``task`` runs this replica."""
@@ -182,7 +184,7 @@ class ActiveReplica:
         if self._task is not None:
             self._task.cancel()
         self.replica, self._task = replica, task
-        replica.tell()
+        replica.report()
 
     @property
     def lag(self) -> int:

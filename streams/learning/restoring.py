@@ -1,7 +1,7 @@
-"""Snapshot bytes as a model, or as parts of one.
+"""Reads a snapshot's bytes as a model, or as parts of one.
 
-These are the functions of `models.snapshot`, which knows nothing of `streams`. Whatever they cannot
-read is raised as `SnapshotRefused`, as for a snapshot that is not whole in the log.
+These are the functions of `models.snapshot`, whose errors are not in the tree of `streams.errors`.
+Here they raise `SnapshotRefused`, as for a snapshot that is incomplete in the log.
 """
 
 from __future__ import annotations

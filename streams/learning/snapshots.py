@@ -30,7 +30,7 @@ from streams.settings import Settings
 log = structlog.get_logger(__name__)
 
 KEPT = 2
-"""Snapshots that stay in the log: the newest, and the one before in case the newest is damaged."""
+"""Number of snapshots that stay in the log: an older one, in case the newest is damaged."""
 
 
 class Restored(NamedTuple):
@@ -52,7 +52,7 @@ async def read_snapshot_log(settings: Settings) -> SnapshotLog:
 
 
 async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Telemetry) -> Restored | None:
-    """Restore the newest usable snapshot of a model like ``fresh``; ``None`` if there is none.
+    """Restore the newest usable snapshot of the same method and options as ``fresh``, if any.
 
     Snapshots that cannot be used are logged, counted and skipped.
     """
@@ -110,7 +110,7 @@ async def start_in_log(settings: Settings, start: int) -> int:
 class SnapshotWriter:
     """Writes snapshots, and removes all but the last two.
 
-    ``written_steps`` are the steps of the last.
+    ``written_steps`` is the number of learning steps in the last snapshot.
     """
 
     def __init__(self, settings: Settings, telemetry: Telemetry, publisher: Publisher) -> None:
@@ -164,7 +164,7 @@ def model_name(settings: Settings) -> str:
 
 
 def delete_before(settings: Settings, offset: int) -> None:
-    """Remove the records of the model topic before an offset. If the broker cannot, they stay."""
+    """Delete the records of the model topic before an offset. If that fails, they stay."""
     client = admin(settings)
     try:
         client.delete_records({TopicPartition(settings.topic("model"), 0): offset})

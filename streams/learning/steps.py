@@ -12,7 +12,7 @@ from streams.events.records import Transition
 from streams.sessions.step import dwell
 
 STEP_MS = 1000
-"""A step closes before a transition whose Kafka time is at least so long after the step's first."""
+"""A step closes before a transition whose Kafka time is this long after its first, or longer."""
 
 
 class Steps:

@@ -50,10 +50,10 @@ class Updates:
                 self._telemetry.model.refused_updates.inc()
 
     async def _wait_for_items(self, update: Update) -> None:
-        """Wait until the replica has counted all that the learner had learned.
+        """Wait until the replica has counted every transition that the learner had learned.
 
-        Before that it does not know the newest items. A replica at the end of its log need not
-        wait: the topic was recreated.
+        Before that, the replica does not know the newest items. At the end of its log it does not
+        wait: if an update is beyond that end, the topic was recreated.
         """
         while True:
             replica = self._active.replica

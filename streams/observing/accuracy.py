@@ -1,7 +1,7 @@
 """Live prequential accuracy: was an event's item in the previous ranking of its session? Pure.
 
-Previous rankings are in memory only. After a fail-over their tests are skipped, and counted as
-such.
+Previous rankings are in memory only. After a fail-over, the tests against them are skipped and
+counted.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 CUT = 20
-"""Items of a ranking that are tested."""
+"""Number of items of a ranking that are tested."""
 HALF_LIFE = 10_000
-"""Tests of the model after which a test has half its weight."""
+"""Number of later tests of the model after which a test has half its weight."""
 GROWTH = 2 ** (1 / HALF_LIFE)
-"""Each test has so much more weight than the one before, so older ones fade without an update."""
+"""Each test has this many times the weight of the one before, so old ones fade by themselves."""
 RESCALE_AT = 1e100
 """At this weight all weights are scaled down, long before a float overflows."""
 MODEL, POPULARITY = "model", "popularity"
@@ -24,7 +24,7 @@ MISSED = -1
 
 
 class Tally:
-    """Hits of one method by place, counting from 0: those of the whole run, and recent ones."""
+    """The hits of one method by place, counting from 0, over the whole run and faded by age."""
 
     __slots__ = ("at", "fading", "tests", "weight")
 

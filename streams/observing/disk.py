@@ -14,7 +14,7 @@ from rocksdict import Rdict
 from streams.observing.metrics import SessionMetrics
 
 EVERY_S = 5.0
-"""Seconds between two looks."""
+"""Seconds between two updates of the gauges."""
 PROPERTIES = {
     "held": "rocksdb.estimate-num-keys",
     "size": "rocksdb.total-sst-files-size",
@@ -32,7 +32,7 @@ Each is read from counters in memory, in a microsecond or less.
 class DiskWatch:
     """Sets the gauges of the sessions.
 
-    ``databases`` returns those that are open now, by partition.
+    ``databases`` returns the open databases by partition.
     """
 
     def __init__(self, folder: Path, databases: Callable[[], Mapping[int, Rdict]], metrics: SessionMetrics) -> None:
@@ -40,7 +40,7 @@ class DiskWatch:
         self._labels: set[str] = set()
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Set the gauges every few seconds, until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(EVERY_S)

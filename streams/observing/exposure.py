@@ -1,4 +1,4 @@
-"""What sampled recommendations consist of: items by expert, items of the long tail, repeats.
+"""Counts the items of sampled recommendations: by expert, of the long tail, and repeats.
 
 Pure.
 """
@@ -12,11 +12,11 @@ from collections.abc import Set as AbstractSet
 from streams.counts import Counts
 
 SHOWN = 20
-"""Items of a recommendation that consumers show."""
+"""Number of items of a recommendation that consumers usually show."""
 WINDOW = 2000
-"""Coverage is measured over this to twice this many recommendations."""
+"""Coverage is measured over at least this many recommendations, and at most twice as many."""
 OTHER = "other"
-"""The label of experts that have none of their own."""
+"""The label of all experts that have no label of their own."""
 
 
 class Exposure:
@@ -59,6 +59,6 @@ class Exposure:
     def coverage(self, known: int) -> float:
         """Return the share of the ``known`` items that the sample has recommended recently.
 
-        That is in its last 2,000 to 4,000 recommendations. NaN if no item is known.
+        The sample is the last 2,000 to 4,000 recommendations. Returns NaN if no item is known.
         """
         return min(self.distinct / known, 1.0) if known else float("nan")

@@ -1,4 +1,4 @@
-"""A Prometheus histogram that takes all observations of a unit at once. Pure, but for its lock."""
+"""A Prometheus histogram that takes all observations of a unit at once. Pure, except for a lock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from prometheus_client.registry import Collector
 class BulkHistogram(Collector):
     """A histogram without labels.
 
-    prometheus-client's own takes a lock per observation, so per event. Values below 0 count as 0,
-    and values above ``worst`` count as ``worst``: the ages in a replay of an old log would make the
-    sum useless. The event loop observes, and the thread of the endpoint collects.
+    prometheus-client's own histogram takes a lock for each observation. Values below 0 count as 0,
+    and values above ``worst`` count as ``worst``: otherwise the ages in a replay of an old log
+    would make the sum useless. The event loop observes, and the thread of the endpoint collects.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from streams.observing.metrics import GroupMetrics
 from streams.observing.telemetry import Telemetry
 
 EVERY_S = 0.5
-"""Seconds between two looks."""
+"""Seconds between two updates of the gauges."""
 
 
 class WatchedConsumer(Protocol):
@@ -34,13 +34,13 @@ class WatchedConsumer(Protocol):
     def oldest(self, partition: int) -> int | None:
         """Return the Kafka time of the first event that was handed out and is not committed.
 
-        In epoch ms; ``None`` if there is no such event.
+        It is in epoch ms. Returns ``None`` if there is no such event.
         """
         ...
 
 
 class WatchedLease(Protocol):
-    """What `LagWatch` reads of the lease."""
+    """What `LagWatch` reads of the lease, on the event loop, twice a second."""
 
     @property
     def fresh(self) -> bool:
@@ -49,16 +49,16 @@ class WatchedLease(Protocol):
 
 
 class WatchedApp(Protocol):
-    """What `LagWatch` reads of the Faust app. It does so on the event loop, twice a second.
+    """What `LagWatch` reads of the Faust app, on the event loop, twice a second.
 
-    Example: `streams.engine.faust_app` in a worker, or in a test
+    A worker uses `streams.engine.faust_app.App`. An example for a test:
 
         SimpleNamespace(consumer=consumer, consumer_generation_id=7, lease=lease)
     """
 
     @property
     def consumer(self) -> WatchedConsumer:
-        """The consumer of the events topic; it exists before the first look."""
+        """The consumer of the events topic; it exists before the first update."""
         ...
 
     @property
@@ -87,7 +87,7 @@ class LagWatch:
         self._waiting_since: dict[int, float] = {}
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Set the gauges twice a second, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + EVERY_S
@@ -113,7 +113,7 @@ class LagWatch:
     def _age(self, partition: int, lag: int, now: float) -> float:
         """Return the age of the first event that was handed out and is not committed, in seconds.
 
-        While there is none, but events are waiting, it is the time since they have been waiting.
+        If there is none but events are waiting, return how long they have been waiting.
         """
         kafka_time = self._app.consumer.oldest(partition)
         if kafka_time is not None:

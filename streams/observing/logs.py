@@ -1,8 +1,8 @@
 """Logging: readable lines on a terminal, JSON elsewhere. Each line has an event name and fields.
 
-Logs of Faust, aiokafka and kafka-python go the same way. Levels: ``error`` needs a person, or ends
-the process; ``warning`` is unusual, and was handled; ``info`` is a few lines per hour about the
-worker's life.
+Logs of Faust, aiokafka and kafka-python have the same form. Levels: ``error`` needs a person, or
+ends the process; ``warning`` is unusual, and was handled; ``info`` is a few lines per hour about
+the worker's life.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from structlog.typing import EventDict, WrappedLogger
 from streams.settings import Settings
 
 LIBRARIES = ("faust", "mode", "aiokafka", "kafka", "asyncio")
-"""Loggers of libraries: only their warnings and errors are logged, and repetitions seldom."""
+"""Loggers of libraries: only their warnings and errors are logged, and repeated ones seldom."""
 CLOSING = "kafka.net.transport"
-"""A logger that is silenced: it logs an error for every connection that closes in good order.
+"""A logger that is silenced, because it logs an error for every connection that closes normally.
 
-Errors that matter are raised as well.
+Errors that matter are raised, too.
 """
 USERS = ("user_id", "session_id")
 """Fields that identify a user."""
@@ -31,7 +31,7 @@ WITHHELD = "withheld"
 HASH_BYTES = 8
 REPEAT_AFTER_S = 10.0
 MAX_MESSAGES = 1000
-"""Messages that are remembered; some libraries log texts that are not templates."""
+"""Maximum number of messages that `Seldom` remembers: some libraries log texts with values."""
 
 
 class Seldom(logging.Filter):
@@ -46,7 +46,7 @@ class Seldom(logging.Filter):
         self._logged_at: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to log a record. Records with an exception, and Ouzel's own, always pass."""
+        """Return whether to log a record. Ouzel's own, and those of an exception, always pass."""
         if record.exc_info or record.name.partition(".")[0] not in LIBRARIES:
             return True
         message, now = (record.name, str(record.msg)), self._clock()
@@ -101,9 +101,9 @@ def set_up(settings: Settings) -> None:
 
 
 def is_worth_logging(record: logging.LogRecord) -> bool:
-    """Tell whether a record is an event of Ouzel's, or at least a warning of a library.
+    """Return whether a record is an event of Ouzel's, or at least a warning of a library.
 
-    The name of the logger does not tell: classes that override Faust's log long tables under the
+    The name of the logger does not show it: classes that override Faust's log long tables under the
     names of Ouzel's modules. Ouzel's own events are dicts from structlog.
     """
     return isinstance(record.msg, dict) or record.levelno >= logging.WARNING

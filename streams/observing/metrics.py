@@ -264,7 +264,7 @@ class QualityMetrics:
         self.impressions = counter(
             "ouzel_recommendation_impressions", "Impressions that name a remembered recommendation.", place
         )
-        self.unattributed = counter("ouzel_recommendations_unattributed", "Events that name another recommendation.")
+        self.unattributed = counter("ouzel_recommendations_unattributed", "Events that name a recommendation not remembered.")
         self.follow_ups = counter(
             "ouzel_recommendation_follow_ups", "Events on an item of the session's last recommendation, named or not.", place
         )

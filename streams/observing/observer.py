@@ -21,7 +21,7 @@ from streams.sessions.step import Outcome, SessionName
 from streams.work import Work
 
 SAMPLED = 16
-"""One event in so many is sampled: what its ranking consists of, and how each expert ranks."""
+"""One event in this many is sampled: its items are counted, and each expert ranks for it."""
 HEAD_EVERY_S, HEAD_FIRST_S = 30.0, 1.0
 _strategy = attrgetter("strategy")
 INTERACTED = (Outcome.ACCEPTED, Outcome.LATE)
@@ -31,8 +31,9 @@ INTERACTED = (Outcome.ACCEPTED, Outcome.LATE)
 class Observer(Protocol):
     """Observes the journey. `Pipeline` calls every method, on the thread of the event loop.
 
-    No method may change what the journey does, or raise. `MetricsObserver` is the one of a worker
-    with a metrics endpoint, `Unobserved` that of one without. Example, one that counts units:
+    No method may change what the journey does, or raise. A worker with a
+    metrics endpoint uses `MetricsObserver`, and one without uses `Unobserved`. An example that
+    counts units:
 
         class CountUnits(Unobserved):
             def done(self, work, rankings, now):
@@ -47,14 +48,14 @@ class Observer(Protocol):
         ...
 
     def samples(self, offset: int) -> bool:
-        """Tell whether to rank by each expert alone, too, for the event at this source offset.
+        """Return whether each expert alone is to rank, too, for the event at this source offset.
 
         Called in step 4 for each trigger. The answer must be the same each time for an offset.
         """
         ...
 
     def refresh(self) -> None:
-        """Drop what is remembered of partitions that this worker has no longer.
+        """Drop what is remembered of partitions that this worker no longer has.
 
         Called before the first unit of each group generation, when the new partitions are assigned.
         """
@@ -170,7 +171,7 @@ class MetricsObserver:
         self._telemetry.unit_done(work.outcomes, work.counts, self._kafka_times, self._event_times, now)
 
     async def follow_head(self, head: Callable[[], Awaitable[frozenset[str]]]) -> None:
-        """Get the popular items again and again, until cancelled.
+        """Refresh the popular items until cancelled.
 
         ``head`` returns them. A new model learns them soon, so the first pauses are short.
         """

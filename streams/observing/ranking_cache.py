@@ -19,7 +19,7 @@ from streams.sessions.step import SessionName
 class Remembered(msgspec.Struct, gc=False):
     """A ranking and the offset of its trigger.
 
-    Of its items, and of each expert's, it has the first 20.
+    ``items``, and the items of each expert, are the first 20.
     """
 
     name: SessionName
@@ -91,7 +91,7 @@ class RankingCache:
         self._trails[ranking.name[0]].add(ranking)
 
     def keep(self, partitions: Set[int]) -> None:
-        """Drop the rankings of other partitions, whose deletions reach other workers now."""
+        """Drop the rankings of other partitions: their deletions go to other workers now."""
         self._last.keep(lambda name: name[0] in partitions)
         for partition in self._trails.keys() - partitions:
             del self._trails[partition]

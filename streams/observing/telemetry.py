@@ -155,12 +155,12 @@ class Telemetry:
         self._reached[counter, labels] = total
         (counter.labels(*labels) if labels else counter).inc(gained)
 
-    def tell_build(self, settings: Settings) -> None:
-        """Set the metric that says what runs, and in which domain."""
+    def set_build(self, settings: Settings) -> None:
+        """Set the metric that names the version, the configuration and the domain."""
         encoder = settings.encoder if settings.model == "hybrid" else "none"
         self.process.build.labels(version("ouzel"), settings.domain, settings.model, encoder, settings.delivery).set(1)
 
-    def tell_model(self, model: Recommender) -> None:
+    def set_model(self, model: Recommender) -> None:
         """Set the metrics of the model that ranks."""
         metrics = self.model
         metrics.steps.set(model.steps)

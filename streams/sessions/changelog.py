@@ -1,6 +1,6 @@
-"""What recovery has to know of the changelog: which records are ours, and which of them win.
+"""Tells recovery which changelog records are ours, and which version of a key wins.
 
-Everything stored begins with 8 bytes of source offset, so that versions compare without decoding.
+Every stored value begins with 8 bytes of source offset, so versions are compared without decoding.
 `streams.engine.recovery` uses this module as its `ChangelogFormat`.
 """
 
@@ -18,20 +18,20 @@ from streams.sessions.store import STATE_KEYS, WATERMARK, WATERMARK_BYTES
 LONGEST_KEY = 10_000
 
 Version = tuple[int, bytes | None]
-"""A source offset, and what is stored as of it; ``None`` for a removed key."""
+"""A source offset and the value as of that offset, which is ``None`` for a removed key."""
 
 
 def source_offset(record: KafkaRecord) -> int:
-    """The source offset of a record: the beginning of its value, or a header of a tombstone."""
+    """Return the source offset of a record, from the start of its value or a tombstone's header."""
     if record.value is not None:
         return int.from_bytes(record.value[:8], "big")
     return int(dict(record.headers or ()).get("offset", b"-1"))
 
 
 def ours(record: KafkaRecord) -> bool:
-    """Whether this program can have written a changelog record.
+    """Return whether Ouzel can have written this changelog record.
 
-    Raises `NewerState` if a later version of it has.
+    Raises `NewerState` if a later version of Ouzel wrote it.
     """
     key, value = record.key, record.value
     try:
@@ -52,11 +52,11 @@ def ours(record: KafkaRecord) -> bool:
 def newest(
     records: Iterable[KafkaRecord], stored: Callable[[bytes], bytes | None], removed: dict[bytes, int]
 ) -> dict[bytes, Version]:
-    """What to write: per key the highest source offset, unless what is stored is newer.
+    """Return what to write: each key's highest source offset, unless a newer one is stored.
 
-    Compaction keeps the last record of a key, which may be a zombie's. Nothing is stored of a
-    removed key, so ``removed`` remembers the source offsets of removals for as long as recovery
-    lasts; this function adds to it. All records have to be `ours`.
+    Compaction keeps the last record of a key, which may be a zombie's. Nothing is stored for a
+    removed key, so ``removed`` keeps the source offsets of removals for as long as recovery lasts;
+    this function adds to it. All records have to be `ours`.
     """
     best: dict[bytes, Version] = {}
     for record in records:
@@ -77,6 +77,6 @@ def newest(
 
 
 def next_offset(stored: Callable[[bytes], bytes | None]) -> int:
-    """The offset of the partition's first event that is not done: the one after the watermark."""
+    """Return the offset of the partition's next event: the one after the watermark."""
     mark = stored(WATERMARK)
     return 0 if mark is None else int.from_bytes(mark, "big") + 1

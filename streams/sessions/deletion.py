@@ -1,6 +1,6 @@
 """Markers of deleted users: a keyed hash and the time of the deletion.
 
-A marker is all that remains of a deleted user. Events up to that time are ignored. Pure.
+A marker is all that remains of a deleted user. The user's events up to that time are ignored. Pure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _Stored(msgspec.Struct, array_like=True, gc=False):
 
 
 class Deleting(NamedTuple):
-    """The key of the hashes in markers, and after what time a marker expires; ``None`` is never."""
+    """The key of the hashes in markers, and the age at which markers expire (``None``: never)."""
 
     secret: bytes = b""
     ttl_ms: int | None = None

@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Holds the last ``capacity / 2`` entries at least, and ``capacity`` entries at most.
+    """A dict of at least the last ``capacity / 2`` entries, and at most ``capacity`` entries.
 
     `put_all` may exceed the capacity for a while. Two plain dicts take turns: when the younger is
     full it becomes the older, and the entries of the previous older one are dropped.
@@ -31,18 +31,18 @@ class Recent(Generic[K, V]):
         self._younger[key] = value
 
     def put_all(self, entries: Mapping[K, V]) -> None:
-        """Add or replace these entries. All of them are kept, even if there are more than fit."""
+        """Add or replace these entries. All of them are kept, even if they exceed the capacity."""
         if len(self._younger) >= self._half:
             self._older, self._younger = self._younger, {}
         self._younger.update(entries)
 
     def get(self, key: K) -> V | None:
-        """Return the latest value of this key, or ``None`` if it is not held."""
+        """Return the latest value of this key, or ``None`` if it was dropped or never added."""
         value = self._younger.get(key)
         return self._older.get(key) if value is None else value
 
     def take(self, key: K) -> V | None:
-        """Remove this key and return its latest value, or ``None`` if it is not held."""
+        """Remove this key and return its latest value, or ``None`` if there is none."""
         older = self._older.pop(key, None)
         return self._younger.pop(key, older)
 

@@ -7,7 +7,7 @@ from streams.sessions.step import State, unpack
 from streams.sessions.store import SessionStore
 
 CACHED = 8192
-"""Decoded states that are kept between units, of a few kB each."""
+"""Number of decoded states that are kept between units, a few kB each."""
 
 
 class States:

@@ -18,7 +18,7 @@ from streams.errors import Refused
 from streams.events.records import EVENT_TYPES, PREFIX_LENGTH, Event, Interaction, Transition
 
 OPEN_SESSIONS = 4
-"""Open sessions per user, as on several devices. The least recently used one is dropped first."""
+"""Maximum number of open sessions per user, for several devices. The least recent is dropped."""
 RECENT_EVENT_IDS = 32
 SUPPRESSED_ITEMS = 20
 STATE_VERSION = 1
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
 class Session(msgspec.Struct, array_like=True, gc=False):
     """One visit of a user.
 
-    ``first_offset`` is the offset of the event that began it; it identifies the session within its
+    ``first_offset`` is the offset of its first event, which identifies the session within its
     partition. ``length`` counts all interactions, and ``prefix`` keeps the latest in the order of
     event time. ``suppressed`` are items not to recommend, and ``recent_event_ids`` hashes of the
     latest event ids. Times are in epoch ms.
@@ -69,7 +69,8 @@ class State(msgspec.Struct, array_like=True, gc=False):
 class Step(NamedTuple):
     """The effect of one event.
 
-    ``session`` is the session that changed, ``None`` if nothing changed. ``triggers``: rank for it.
+    ``session`` is the session that changed, or ``None`` if nothing changed. ``triggers`` says
+    whether a ranking is made for the event.
     """
 
     outcome: Outcome
@@ -111,7 +112,7 @@ def pack(state: State, source_offset: int) -> bytes:
 
 
 class NewerState(Refused):
-    """A later version of Ouzel wrote this state. An older one would lose data if it went on."""
+    """A later version of Ouzel wrote this state. To continue with this version would lose data."""
 
 
 def unpack(value: bytes) -> State:
@@ -176,8 +177,8 @@ def dwell(prefix: Sequence[Interaction]) -> float:
 def not_again(session: Session, exclude: str) -> frozenset[str]:
     """Return the items that must not be recommended to this session.
 
-    These are the suppressed ones and, according to ``exclude``, ``nothing`` else, those
-    ``purchased``, or all ``seen``.
+    These are the suppressed items. ``exclude`` adds ``nothing``, the items of the prefix that were
+    ``purchased``, or all items of the prefix (``seen``).
     """
     if exclude == "nothing":
         return frozenset(session.suppressed) if session.suppressed else NOTHING
@@ -186,7 +187,7 @@ def not_again(session: Session, exclude: str) -> frozenset[str]:
 
 
 def expired(state: State, now_ms: int, ttl_ms: int) -> bool:
-    """Tell whether the last event is more than ``ttl_ms`` of Kafka time ago."""
+    """Return whether the last event is more than ``ttl_ms`` of Kafka time ago."""
     return now_ms - state.seen_at > ttl_ms
 
 

@@ -13,11 +13,11 @@ from streams.sessions.deletion import MARKER, deleted_at
 from streams.sessions.step import expired, unpack
 
 WATERMARK = b"\x00watermark"
-"""The key of the last source offset that is done. All other keys begin with one of `STATE_KEYS`."""
+"""The key of the last processed source offset. Other keys begin with one of `STATE_KEYS`."""
 WATERMARK_BYTES = 8
 STATE_KEYS = (b"u:", b"s:", MARKER)
 SWEEP_KEYS = 256
-"""Keys that one sweep for expired states looks at."""
+"""Number of keys that one sweep for expired states examines."""
 SWEEP_EVERY_MS = 1000
 """Kafka time between two sweeps of a partition."""
 
@@ -93,7 +93,7 @@ class SessionStore(Protocol):
     def changelog_offset(self, partition: int) -> int:
         """Return the last changelog offset that is applied, or -1 before the first.
 
-        Delivery calls it in step 7, to learn where the changelog should go on.
+        Delivery calls it in step 7, to check where the changelog should continue.
         """
         ...
 
@@ -115,7 +115,7 @@ class SessionStore(Protocol):
         """Return some keys whose states or markers have expired by Kafka time.
 
         `Pipeline` calls it after step 4, once per unit and partition; ``now_ms`` is the Kafka time
-        of the unit's last record. It removes nothing; that is the task of `write`.
+        of the unit's last record. It removes nothing: `write` removes them.
         """
         ...
 
@@ -169,9 +169,9 @@ class RocksStore:
         self._markers.clear()
 
     def expired(self, partition: int, now_ms: int, ttl_ms: int, marker_ttl_ms: int | None) -> list[bytes]:
-        """Look at the next 256 keys, round and round, at most once per second of Kafka time.
+        """Examine the next 256 keys, at most once per second of Kafka time.
 
-        So no unit waits long for a sweep.
+        After the last key, the first is next. So no unit waits long for a sweep.
         """
         swept_at, cursor = self._swept.get(partition, (0, MARKER))
         if now_ms - swept_at < SWEEP_EVERY_MS:

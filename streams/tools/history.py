@@ -1,6 +1,6 @@
-"""Recorded events as a stream of transitions, made as a worker makes them.
+"""Makes transitions of recorded events, in the same way as a worker.
 
-Decoding, sessions and order are the worker's.
+Decoding, sessions and order are those of the worker.
 """
 
 from __future__ import annotations

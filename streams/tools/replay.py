@@ -1,6 +1,6 @@
-"""Recorded behaviour from files, in order of event time, as records for the events topic.
+"""Reads recorded behaviour from files, in order of event time, as records of the events topic.
 
-Pure, but for reading the files.
+Pure, except for reading the files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from streams.events.bounds import JsonObject
 
 SUFFIXES = (".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson")
 SECONDS_BELOW = 1e11
-"""A smaller time is in seconds, others in milliseconds."""
+"""A smaller number is in seconds, any other in milliseconds."""
 
 
 class ReplayError(Refused):
@@ -145,8 +145,8 @@ def milliseconds(value: str | float) -> int:
 class Pace:
     """Computes when the next event is due.
 
-    By ``rate`` in events/s, or by event time that passes ``speed`` times as fast, or at once.
-    ``clock`` returns seconds. The caller sleeps.
+    ``rate`` is in events/s. ``speed`` lets event time pass that many times as fast. Without both,
+    every event is due at once. ``clock`` returns seconds. The caller sleeps.
     """
 
     clock: Callable[[], float]

@@ -25,7 +25,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
 BRANDS = ("Ouzel", "Torrent", "Kestrel", "Moraine", "Alder", "Skerry", "Firn", "Bracken")
 COLOURS = ("slate", "moss", "rust", "sand", "navy", "plum", "chalk", "amber")
 NEXT = 6
-"""Items that shoppers go to after an item."""
+"""Number of items that shoppers often go to after an item."""
 HABIT = 0.72
 """Probability of going to one of these, rather than to a favourite."""
 REPEAT = 0.08
@@ -70,7 +70,7 @@ class Shopper:
 
 
 class Shop:
-    """The shop and its shoppers. The same seed gives the same events, but for the times.
+    """The shop and its shoppers. The same seed gives the same events, except for the times.
 
     After the share ``shift_at`` of the events, new habits are drawn. A tenth of the items arrives
     during the first nine tenths of the events. Without ``events`` the shop never closes.

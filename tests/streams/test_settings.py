@@ -137,7 +137,7 @@ def test_a_wrong_secret_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_tls_file_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.write_text("no certificate")
-    with pytest.raises(SettingsError, match=r"ssl_cafile: .*ca\.pem holds no PEM certificates"):
+    with pytest.raises(SettingsError, match=r"ssl_cafile: .*ca\.pem contains no PEM certificates"):
         client_config(Settings(security_protocol="SSL", ssl_cafile=path))
     with pytest.raises(SettingsError, match="ssl_certfile"):
         client_config(Settings(security_protocol="SSL", ssl_certfile=path))

@@ -96,14 +96,14 @@ def test_the_freshness_of_a_backlog_is_bounded() -> None:
 
 def test_the_build_metric_has_the_domain() -> None:
     telemetry = Telemetry()
-    telemetry.tell_build(Settings(topic_prefix="shop.eu.", model="null", delivery="exactly_once"))
+    telemetry.set_build(Settings(topic_prefix="shop.eu.", model="null", delivery="exactly_once"))
     (build,) = (name for name in scrape(telemetry) if name.startswith("ouzel_build_info"))
     assert build.split("|")[1:5] == ["delivery=exactly_once", "domain=shop.eu", "encoder=none", "model=null"]
 
 
 def test_a_model_that_learns_nothing_has_metrics_too() -> None:
     telemetry = Telemetry()
-    telemetry.tell_model(NullRecommender())
+    telemetry.set_model(NullRecommender())
     telemetry.parameters_taken(100.0, 100.25)
     telemetry.stepped(0.5)
     telemetry.recovered(2.0)
