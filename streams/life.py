@@ -15,8 +15,8 @@
                 Every earlier state can lead here. Errors of background tasks are now ignored.
     stopped     The process ends with an exit code of `streams.errors`.
 
-Any other error ends the process at once, without a commit (`Worker.fail`). The next
-start reads the same records again.
+Any other error ends the process at once, without a commit (`Worker.fail`). The next start reads the
+same records again.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ class Worker:
     # Errors
 
     def fail(self, error: BaseException) -> None:
-        """End the process at once. Nothing is acknowledged, so the same records come again."""
+        """End the process at once. Nothing is acknowledged: its records are read again."""
         code = _log_end(error, self.state)
         sys.stdout.flush()
         sys.stderr.flush()

@@ -215,8 +215,8 @@ class Learner:
     async def _roll_back(self) -> None:
         """Take the parameters of the newest snapshot, and write a new snapshot.
 
-        If the last rollback was less than `AGAIN_STEPS` steps ago, that snapshot is bad as well. Then
-        the parameters are reset to those of a new model.
+        If the last rollback was less than `AGAIN_STEPS` steps ago, that snapshot is bad as well.
+        Then the parameters are reset to those of a new model.
         """
         restored = await restore_newest(self._settings, new_model(self._settings), self._telemetry)
         steps = self._active.replica.model.steps

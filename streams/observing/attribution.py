@@ -21,8 +21,8 @@ def rank_label(place: int) -> str:
 def attributed(cache: RankingCache, topic: str, recommendation_id: str, item: str) -> tuple[str, str] | None:
     """Return the strategy of the named recommendation and the label of the item's rank in it.
 
-    ``None`` if the recommendation is not in the cache. ``topic`` is the events topic, which ids of
-    recommendations begin with.
+    Returns ``None`` if the recommendation is not in the cache. ``topic`` is the events topic, whose
+    name begins the ids of recommendations.
     """
     trigger = trigger_of(recommendation_id, topic)
     ranking = None if trigger is None else cache.triggered(*trigger)

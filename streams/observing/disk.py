@@ -16,7 +16,7 @@ from streams.observing.metrics import SessionMetrics
 EVERY_S = 5.0
 """Seconds between two updates of the gauges."""
 PROPERTIES = {
-    "held": "rocksdb.estimate-num-keys",
+    "keys": "rocksdb.estimate-num-keys",
     "size": "rocksdb.total-sst-files-size",
     "memory": "rocksdb.size-all-mem-tables",
     "pending": "rocksdb.estimate-pending-compaction-bytes",

@@ -172,7 +172,7 @@ class SessionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         by = ["partition"]
-        self.held = gauge("ouzel_sessions_held", "State keys in RocksDB, by its own estimate.", by)
+        self.keys = gauge("ouzel_sessions_held", "State keys in RocksDB, by its own estimate.", by)
         self.expired = counter("ouzel_sessions_expired", "State keys removed because their sessions expired.")
         self.refused = counter("ouzel_refused_states", "Changelog records that are not valid states; ignored.")
         self.size = gauge("ouzel_rocksdb_size_bytes", "Size of RocksDB's table files.", by)

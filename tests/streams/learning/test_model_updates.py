@@ -70,7 +70,7 @@ class FakeReplica:
         self.taken: list[int] = []
         self.follower = SimpleNamespace(caught_up=asyncio.Event(), lag=5)
 
-    def tell(self) -> None: ...
+    def report(self) -> None: ...
 
     async def take(self, parameters: Parameters) -> None:
         if parameters.blocks:
