@@ -1,4 +1,4 @@
-"""The error that commands raise when their work fails. `streams.errors` defines all other errors."""
+"""The error that commands raise when their work fails. `streams.errors` has the other errors."""
 
 from __future__ import annotations
 

@@ -64,14 +64,14 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="permute[:SHARE]@POINT",
-            help="Make items swap their roles at a point of the stream: permute@0.5 swaps all items half-way, permute:0.3@0.5 30 % of them.",
+            help="Make items swap roles at a point of the stream: permute@0.5 swaps all half-way, permute:0.3@0.5 swaps 30 %.",
         ),
     ] = None,
     columns: Columns = "",
     session_gap_s: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="If events have no session ids, a pause this long ends a session.")
     ] = 1800.0,
-    max_items: Annotated[int, typer.Option(min=256, metavar="ITEMS", help="Maximum number of items that a model knows.")] = 250_000,
+    max_items: Annotated[int, typer.Option(min=256, metavar="ITEMS", help="Most items that a model may know.")] = 250_000,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result to FILE, as JSON.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write a page with a table and charts to FOLDER/index.html.")

@@ -160,7 +160,7 @@ def _save(mark: Path, sent: int) -> None:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(json.dumps({"sent": sent}))
     except OSError as error:
-        raise CliError(f"{mark}: {error.strerror}; {sent} events were sent, but the next replay cannot resume after them") from error
+        raise CliError(f"{mark}: {error.strerror}; {sent} events were sent, but a next replay cannot resume there") from error
 
 
 class RateColumn(ProgressColumn):

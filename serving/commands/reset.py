@@ -26,7 +26,8 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confir
     """Delete the sessions, so that workers read every event again from the start.
 
     Stop the workers first.
-    This deletes the data directory, the changelog topic and the offsets of the group. It keeps the model.
+    This deletes the data directory, the changelog topic and the offsets of the group.
+    It keeps the model.
     """
     settings = load_settings()
     changelog = settings.topic("sessions-changelog")

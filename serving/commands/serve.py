@@ -49,7 +49,7 @@ def serve() -> None:
     shown = f"[{settings.serve_host}]" if ":" in settings.serve_host else settings.serve_host
     typer.echo(f"http://{shown}:{settings.serve_port}", err=True)
     if not keys.required:
-        typer.echo("no keys are set: every program on this machine may use the whole API, and other machines cannot connect", err=True)
+        typer.echo("no keys are set: programs on this machine may use the whole API, and other machines cannot connect", err=True)
     raise typer.Exit(run_server(settings, keys, decoder, telemetry, listener))
 
 

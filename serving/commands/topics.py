@@ -30,7 +30,7 @@ def create() -> None:
 
 @topics.command()
 def check() -> None:
-    """Compare the topics with what Ouzel needs. The exit code is 2 if a topic is missing or differs."""
+    """Compare the topics with what Ouzel needs. Exit with code 2 if one is missing or differs."""
     settings = load_settings()
     states = describe_topics(settings)
     notes = [note for spec in topic_specs(settings) for note in unchecked(spec, states[spec.name])]

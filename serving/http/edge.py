@@ -28,7 +28,7 @@ PROBLEM_OF: Mapping[type[OuzelError], tuple[str, int]] = {
     TooManyPending: ("too-many", 1),
     NotConfirmed: ("kafka-away", 2),
 }
-"""The kind of problem that answers each error of `serving.state`, and its Retry-After in seconds."""
+"""For each error of `serving.state`: the kind of problem, and Retry-After in seconds."""
 _OF_STARLETTE = {404: "not-found", 405: "method-not-allowed"}
 """The kinds of problems for the statuses that starlette's static files raise."""
 

@@ -56,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._in_head or self.transport.is_closing():
             return
         if self._head_bytes > self.max_head_bytes:
-            detail = f"the request line and the headers may have at most {self.max_head_bytes} bytes: send fewer or shorter headers"
+            detail = f"request line and headers may have at most {self.max_head_bytes} bytes: send fewer or shorter headers"
             self._refuse(Problem("head-too-large", detail), "head")
         elif self._head_bytes and self._head_timer is None:  # another request begins
             self._head_timer = self.loop.call_later(self.timeout_s, self._too_slow)

@@ -27,7 +27,11 @@ class EventsQuery(msgspec.Struct, frozen=True):
 
     wait_ms: Annotated[
         int,
-        Meta(ge=0, le=MAX_WAIT_MS, description="Wait up to this many ms for the ranking that the last event triggers, and answer with it."),
+        Meta(
+            ge=0,
+            le=MAX_WAIT_MS,
+            description="Wait up to this many ms for the ranking that the last event triggers, and answer with it.",
+        ),
     ] = 0
 
 

@@ -45,7 +45,7 @@ class UserDeletion(msgspec.Struct):
     """The deletion of a user, confirmed by Kafka."""
 
     user_id: str
-    partitions: Annotated[int, Meta(description="The number of partitions of the events topic. The deletion was written to each of them.")]
+    partitions: Annotated[int, Meta(description="Partitions of the events topic. The deletion was written to each.")]
 
 
 _decode = msgspec.json.Decoder(Recommendation).decode
@@ -93,13 +93,13 @@ async def delete_user(call: Call) -> Response:
 OPERATIONS = [
     Operation(
         "GET", "/v1/users/{user_id}", get_user, "What Ouzel knows about a user", "Users",
-        "The server stores no sessions. The answer is what the user's latest rankings contain: the last ten items of each session.",
+        "The server stores no sessions. The answer shows what the latest rankings contain: the last ten items of each session.",
         answers={200: User}, problems=(404,),
     ),
     Operation(
         "DELETE", "/v1/users/{user_id}", delete_user, "Delete a user", "Users",
-        "The answer comes when Kafka has confirmed the deletion on every partition of the events topic. From then on, this server "
-        "returns no ranking of the user. The workers remove the user's sessions and rankings, and ignore earlier events.",
+        "The answer comes when Kafka has confirmed the deletion on every partition of the events topic. From then on, this "
+        "server returns no ranking of the user. The workers remove the user's sessions and rankings, and ignore earlier events.",
         scope="admin", answers={202: UserDeletion},
     ),
 ]  # fmt: skip
