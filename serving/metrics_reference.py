@@ -23,8 +23,8 @@ SUFFIXES = {
 }
 HEAD = """# Metrics
 
-`make metrics` writes this page from the code; do not edit it. Each process also has the usual `process_*` and
-`python_*` metrics of the Prometheus client. There are no `_created` series.
+`make metrics` writes this page from the code; do not edit it. Each process also has the usual
+`process_*` and `python_*` metrics of the Prometheus client. There are no `_created` series.
 """
 
 

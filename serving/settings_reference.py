@@ -22,9 +22,9 @@ HEAD = """# Settings
 each setting, where the value comes from, and what the setting means.
 
 The environment variable of a setting comes first, then the TOML file that `OUZEL_CONFIG` names,
-then the default. In the file, names have no `OUZEL_` and are in lower
-case: `partitions = 8`. Objects and lists are JSON in the environment, and TOML in the file. A wrong
-or unknown setting ends the command with exit code 2 and a line that says what to correct.
+then the default. In the file, names have no `OUZEL_` and are in lower case: `partitions = 8`.
+Objects and lists are JSON in the environment, and TOML in the file. A wrong or unknown setting ends
+the command with exit code 2 and a line that says what to correct.
 
 **Read by** names the processes that use a setting: `ouzel worker`, `ouzel serve`, and *tools*, the
 other commands. Give all processes the same values. Only these differ between workers:
@@ -33,11 +33,10 @@ other commands. Give all processes the same values. Only these differ between wo
 **Change** says how to change a setting of a running deployment:
 
 - *one by one*: restart one process after the other. Until all are restarted, values may differ.
-- *all together*: stop all workers, change the value, start them. Snapshots that
-  were written with another value are not used: the model learns again from the transitions in
-  Kafka.
+- *all together*: stop all workers, change the value, start them. Snapshots that were
+  written with another value are not used: the model learns again from the transitions in Kafka.
 - *never*: topics, offsets or hashes that are already stored depend on it. Use another value only
-  for a new deployment ([operations.md](operations.md#partitions)).
+  for a new deployment ([operations.md](operations.md#choose-the-number-of-partitions)).
 
 `OUZEL_TEST_DATA` is not a setting. It names the folder in which `demo`, `replay`, `train` and
 `evaluate` look for data sets by name.
