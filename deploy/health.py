@@ -1,6 +1,6 @@
-"""The health check of a container: exits with 0 if its worker or serve is ready, else with 1.
+"""The health check of a container: exits with 0 if its worker or serve is ready, otherwise with 1.
 
-It is a program of its own because it runs every few seconds, and `ouzel` needs a second to import.
+It is a separate program because it runs every few seconds, and importing `ouzel` takes a second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ WITHIN_S = 3.0
 
 
 def ask(variable: str, default: str, path: str) -> bytes | None:
-    """GET a path on the port in this environment variable; ``None`` if that fails."""
+    """GET a path on the port in this environment variable. Return ``None`` if that fails."""
     url = f"http://127.0.0.1:{os.environ.get(variable, default)}{path}"
     try:
         with urllib.request.urlopen(url, timeout=WITHIN_S) as answer:
@@ -24,10 +24,9 @@ def ask(variable: str, default: str, path: str) -> bytes | None:
 
 
 def ready() -> bool:
-    """Whether the process is ready.
+    """Tell whether the process of this container is ready.
 
-    If a worker answers, only its metrics count: nothing in this container should answer on serve's
-    port.
+    If a worker's metrics port answers, the container runs a worker, and serve's port is not tried.
     """
     metrics = ask("OUZEL_METRICS_PORT", "9464", "/metrics")
     if metrics is not None:

@@ -29,7 +29,7 @@ GRAPHS = (
 
 
 def graphs(url: str) -> str:
-    """The address of a page in Prometheus with these graphs."""
+    """Return the address of a page in Prometheus that shows `GRAPHS`."""
     parameters: dict[str, str] = {}
     for number, expression in enumerate(GRAPHS):
         parameters |= {f"g{number}.expr": expression, f"g{number}.tab": "0", f"g{number}.range_input": "5m"}
@@ -37,7 +37,7 @@ def graphs(url: str) -> str:
 
 
 def watch(arguments: list[str]) -> None:
-    """Run `ouzel demo` with these arguments and watch it; every process ends with it."""
+    """Run `ouzel demo` with these arguments beside a Prometheus, which ends with the demo."""
     worker, page = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="ouzel-watch-") as folder:
         targets = {"ouzel-worker": [f"127.0.0.1:{worker}"], "ouzel-serve": [f"127.0.0.1:{page}"]}
@@ -49,7 +49,7 @@ def watch(arguments: list[str]) -> None:
 
 
 def _usual_port() -> int | None:
-    """The usual port of Prometheus, or ``None`` if it is in use."""
+    """Return the usual port of Prometheus, or ``None`` if it is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""The ASGI app of `ouzel serve`: a route for each path of the operations, within the edge."""
+"""Builds the ASGI app of `ouzel serve`: a route for each path, inside `serving.http.edge`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ API: Sequence[Operation] = (
     *health.OPERATIONS,
 )
 OPERATIONS: Sequence[Operation] = (*API, *pages.Pages(API).operations)
-"""Every operation, the most frequent first: routes are tried in this order."""
+"""Every operation. Routes are tried in this order, so the most frequent come first."""
 
 
 def create_app(service: Service) -> ASGIApp:
@@ -48,4 +48,4 @@ def create_app(service: Service) -> ASGIApp:
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    raise Problem("not-found", "no operation has this path: /reference lists those there are")
+    raise Problem("not-found", "no operation has this path; /reference lists every path")

@@ -1,4 +1,4 @@
-"""The command `ouzel`. An error is one line, without a traceback."""
+"""The command `ouzel`. It prints an error as one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Start with `ouzel demo`.
 
 With your own Kafka, run `ouzel topics create`, `ouzel worker` and `ouzel serve`.
 
-The settings are environment variables, OUZEL_...; `ouzel config` prints them.
+Settings are environment variables with the prefix OUZEL_. `ouzel config` prints all of them.
 """
 
 
@@ -49,9 +49,9 @@ def build() -> typer.Typer:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `ouzel` with these arguments, by default the process's own.
+    """Run `ouzel` with these arguments; by default with those of the process.
 
-    A command that does not handle SIGTERM itself is interrupted by it, as by Ctrl-C.
+    SIGTERM interrupts a command as Ctrl-C does, unless the command handles SIGTERM itself.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:

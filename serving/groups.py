@@ -1,4 +1,7 @@
-"""The consumer group of the workers, as the tools see it."""
+"""Checks whether workers are running, by the state of their consumer group.
+
+`ouzel reset` and `ouzel model import` need this: they change what running workers use.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from streams.kafka.topics import admin
 from streams.settings import Settings
 
 LIVE = ("Stable", "PreparingRebalance", "CompletingRebalance")
+"""States of a group that has members."""
 
 
 def refuse_while_live(settings: Settings) -> None:
@@ -26,5 +30,5 @@ def refuse_while_live(settings: Settings) -> None:
 
 
 def group_states(client: KafkaAdminClient) -> dict[str, str]:
-    """Return the state of every group by its name."""
+    """Return the state of every consumer group in Kafka, by the name of the group."""
     return {group["group_id"]: group.get("group_state", "") for group in client.list_groups()}

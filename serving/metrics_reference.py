@@ -1,4 +1,4 @@
-"""The reference of metrics. `python -m serving.metrics_reference` writes docs/metrics.md."""
+"""Writes docs/metrics.md, the reference of metrics, from the code. `make metrics` runs it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ SUFFIXES = {
 }
 HEAD = """# Metrics
 
-`python -m serving.metrics_reference` writes this page from the code; do not edit it. Each process
-also has the usual `process_*` and `python_*` metrics of the Prometheus client. There are no
-`_created` series.
+`make metrics` writes this page from the code; do not edit it. Each process also has the usual
+`process_*` and `python_*` metrics of the Prometheus client. There are no `_created` series.
 """
 
 

@@ -1,6 +1,7 @@
-"""Models in files.
+"""Reads and writes model files, for `ouzel train` and `ouzel model`.
 
-A snapshot is one safetensors file, whose header says which model it holds; it is never pickle.
+A model file is one snapshot in the safetensors format. Its header names the model and its options.
+Ouzel never pickles a model.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from streams.settings import Settings
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write, fsync and rename, so that a crash leaves the old file or the new one."""
+    """Write a file atomically: after a crash, the path has either the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -41,8 +42,8 @@ def write_whole(path: Path, data: bytes) -> None:
 def read_model(settings: Settings, path: Path) -> Recommender:
     """Return the model in a file.
 
-    Raises `Refused` if the file cannot be read, is damaged or no snapshot, or holds another model
-    than the one in the settings.
+    Raises `Refused` if the file cannot be read, is damaged, is not a snapshot, or has a different
+    model from the one in the settings.
     """
     try:
         data = path.read_bytes()
@@ -61,7 +62,7 @@ def read_model(settings: Settings, path: Path) -> Recommender:
 
 
 def not_a_model(path: Path, error: SnapshotRefused) -> str:
-    """Return the message for a file that holds no model that this program reads."""
+    """Return the error message for a file from which no model can be read."""
     return f"{path} is not a usable model file: {error.detail}; `ouzel train` and `ouzel model export` write such files"
 
 

@@ -1,4 +1,7 @@
-"""Recorded events in files: the arguments that `ouzel replay`, `evaluate` and `train` share."""
+"""The arguments of commands that read recorded events from files.
+
+`ouzel replay`, `ouzel evaluate` and `ouzel train` share them.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +34,16 @@ Limit = Annotated[int | None, typer.Option(min=1, metavar="EVENTS", help="Use on
 
 
 def files_at(paths: Sequence[Path]) -> list[Path]:
-    """Return the files at these paths.
+    """Return the files at these paths, including the files in folders.
 
-    A path may also name a data set in OUZEL_TEST_DATA. Raises `Refused`.
+    A path may also be the name of a data set in OUZEL_TEST_DATA. Raises `Refused` for a path at
+    which there is no file.
     """
     return find_files([located(path) for path in paths])
 
 
 def parse_columns(text: str) -> dict[str, str]:
-    """Return the user's columns by our fields. Raises `Refused`."""
+    """Parse the option ``--columns``: return the column of each field. Raises `Refused`."""
     columns = dict[str, str]()
     for pair in filter(None, text.split(",")):
         field, separator, column = (part.strip() for part in pair.partition("="))

@@ -1,4 +1,4 @@
-"""The process of `ouzel serve`: uvicorn with more bounds, and the service's tasks beside it."""
+"""The process of `ouzel serve`: runs uvicorn with more bounds, and the tasks of the service."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ log = structlog.get_logger(__name__)
 STOP_WITHIN_S = 5
 KEEP_ALIVE_S = 30
 SWITCH_INTERVAL_S = 0.0005
-"""How long a request may wait for the interpreter lock while the experts count (default: 5 ms)."""
+"""How long the thread of the experts keeps the interpreter lock while a request waits for it.
+
+Python's default is 5 ms.
+"""
 
 
 def run_server(
     settings: Settings, keys: Keys, decoder: EventDecoder, telemetry: ServingTelemetry, listener: socket.socket
 ) -> int:
-    """Serve on a bound socket until SIGTERM, SIGINT or a failure; returns the exit code."""
+    """Serve on a bound socket until SIGTERM, SIGINT or a failure. Return the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn handles signals while it serves, and raises them again at its end.

@@ -1,4 +1,4 @@
-"""The reference of settings. `python -m serving.settings_reference` writes docs/settings.md."""
+"""Writes docs/settings.md, the reference of settings, from the code. `make settings` runs it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ FILE = Path("docs/settings.md")
 NOT_SET = "not set"
 HEAD = """# Settings
 
-`python -m serving.settings_reference` writes this page from the code; do not edit it.
-`ouzel config` prints the values in force, where each comes from, and what it means.
+`make settings` writes this page from the code; do not edit it. `ouzel config` prints the value of
+each setting, where the value comes from, and what the setting means.
 
-A setting has the value of its environment variable, or else its value in the TOML file that
-`OUZEL_CONFIG` names, or else its default. In the file, names have no `OUZEL_` and are in lower
-case: `partitions = 8`. Objects and lists are JSON in the environment, and TOML in the file. A wrong
-or unknown setting ends the command with exit code 2 and a line that says what to correct.
+The environment variable of a setting comes first, then the TOML file that `OUZEL_CONFIG` names,
+then the default. In the file, names have no `OUZEL_` and are in lower case: `partitions = 8`.
+Objects and lists are JSON in the environment, and TOML in the file. A wrong or unknown setting ends
+the command with exit code 2 and a line that says what to correct.
 
-**Read by** names the processes that use a setting: `ouzel worker`, `ouzel serve`, and *tools*,
-which are all other commands. Give all processes the same value, except for what is each worker's
-own: `OUZEL_DATA_DIR`, `OUZEL_INSTANCE_ID` and, if workers share a machine, `OUZEL_METRICS_PORT`.
+**Read by** names the processes that use a setting: `ouzel worker`, `ouzel serve`, and *tools*, the
+other commands. Give all processes the same values. Only these differ between workers:
+`OUZEL_DATA_DIR`, `OUZEL_INSTANCE_ID` and, if workers share a machine, `OUZEL_METRICS_PORT`.
 
 **Change** says how to change a setting of a running deployment:
 
-- *one by one*: restart one process after the other. Values may differ meanwhile.
-- *all together*: stop all workers, change the value, start them. A model with one value does not
-  use the snapshots of a model with another: it learns again from the transitions that Kafka has.
+- *one by one*: restart one process after the other. Until all are restarted, values may differ.
+- *all together*: stop all workers, change the value, start them. Snapshots that were
+  written with another value are not used: the model learns again from the transitions in Kafka.
 - *never*: topics, offsets or hashes that are already stored depend on it. Use another value only
-  for a new deployment ([operations.md](operations.md#partitions)).
+  for a new deployment ([operations.md](operations.md#choose-the-number-of-partitions)).
 
 `OUZEL_TEST_DATA` is not a setting. It names the folder in which `demo`, `replay`, `train` and
 `evaluate` look for data sets by name.
@@ -50,7 +50,7 @@ def by_subject() -> Mapping[Subject, Mapping[str, FieldInfo]]:
 
 
 def written(value: Any) -> str:
-    """Write a value as in the environment, with a secret masked; or say that it is not set."""
+    """Write a value as in the environment. A secret is masked; `None` is written as "not set"."""
     if value is None:
         return NOT_SET
     if isinstance(value, SecretStr):

@@ -67,7 +67,7 @@ def _links() -> dashboard.DashboardLink:
 
 
 def _variables() -> Sequence[dashboard.DatasourceVariable | dashboard.QueryVariable]:
-    """The selections above a dashboard: a domain (one deployment), its jobs, their instances."""
+    """The selections above a dashboard: domains (deployments), their jobs, and the instances."""
     source = dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
     return (
         source.current(model.VariableOption(selected=True, text="default", value="default")),
@@ -98,7 +98,7 @@ def _annotations() -> Sequence[dashboard.AnnotationQuery]:
 
 
 def _marks(name: str, colour: str, expression: str, title: str) -> dashboard.AnnotationQuery:
-    """Marks on every graph, wherever the expression has values."""
+    """Marks on every graph at the times at which the expression has values."""
     target = prometheus.Dataquery().ref_id(name).datasource(DATASOURCE).expr(expression).range().interval("60s")
     return (
         dashboard.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True).hide(False).icon_color(colour)

@@ -21,7 +21,7 @@ COLOURS = {"model": "blue", "popularity": "orange"}
 
 
 def model() -> Dashboard:
-    """The dashboard for those who are responsible for the quality of recommendations."""
+    """The dashboard for people who are responsible for the quality of recommendations."""
     description = (
         "Live accuracy compared with baselines, the recommendations, how users respond, and how the model learns and is stored."
     )
@@ -98,7 +98,7 @@ def _accuracy() -> Sequence[Panel]:
         lines("Recall@20 over popularity",
               "Accuracy of the model as a multiple of the accuracy of the most popular items. Dashed: equal.",
               (per_popularity(), "recall"), (per_popularity("mrr"), "MRR"), unit="suffix:x", width=12, limits=falling(1, 1)),
-        lines("Evaluations", "Made, and skipped because the ranking was not in memory (after a fail-over, or a long pause).",
+        lines("Evaluations", "Evaluations made, and skipped because the ranking was not in memory (a fail-over, a long pause).",
               (rate("ouzel_prequential_tests_total", where='method="model"'), "made"),
               (rate("ouzel_prequential_skipped_total"), "skipped"), unit="ops", width=12, colours={"made": GOOD,
               "skipped": "orange"}),

@@ -1,4 +1,4 @@
-"""The dashboard Pipeline: one event's journey from the poll to the commit, and its resources."""
+"""The dashboard Pipeline: the journey of an event from poll to commit, and its resources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ YES_NO = {0: ("no", BAD), 1: ("yes", GOOD)}
 
 def pipeline() -> Dashboard:
     """The dashboard for operators."""
-    description = "One event's journey: throughput, freshness and time per stage; the consumer group, sessions and disk."
+    description = "The journey of an event: throughput, freshness and time per stage; the consumer group, sessions and disk."
     rows = [
         Row("", _tiles()),
         Row("Events", _events()),

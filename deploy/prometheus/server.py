@@ -25,7 +25,7 @@ class PrometheusError(CliError):
 
 
 class PrometheusServer:
-    """A Prometheus process that scrapes targets and evaluates rules. A context manager.
+    """A context manager that runs a Prometheus, which scrapes targets and evaluates rules.
 
     ``targets`` are addresses by job; ``every_s`` is the interval of scrapes and evaluations. All
     its files, including its data, are in ``folder``. Entering it raises `PrometheusError`.
@@ -94,7 +94,7 @@ class PrometheusServer:
 
 
 def configuration(targets: Mapping[str, Sequence[str]], rules: Sequence[Path], every_s: int) -> dict[str, object]:
-    """The configuration of Prometheus, which also accepts JSON."""
+    """Return the configuration of Prometheus. It is written as JSON, which is valid YAML."""
     return {
         "global": {"scrape_interval": f"{every_s}s", "scrape_timeout": f"{every_s}s", "evaluation_interval": f"{every_s}s"},
         "rule_files": [str(path) for path in rules],

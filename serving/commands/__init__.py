@@ -1,6 +1,6 @@
-"""The commands of `ouzel`, one module each, with a function ``register`` that adds them to the app.
+"""The commands of `ouzel`. The function ``register`` of each module adds its command to the app.
 
-`serving.cli` is where they start: it builds the app, and turns errors into one line and an exit
-code. A command parses its options, calls `streams` or another part of `serving`, and prints the
-result.
+`serving.cli` calls these functions, runs the chosen command, and turns an error into one line and
+an exit code. A command parses its options, calls `streams` or another part of `serving`, and prints
+the result.
 """

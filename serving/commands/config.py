@@ -1,4 +1,4 @@
-"""`ouzel config`: the settings in force, where each value comes from, and what it means."""
+"""`ouzel config`: prints each setting, where its value comes from, and what it means."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from streams.setting_fields import CONFIG_VARIABLE
 from streams.settings import Settings, load_settings, sources
 
 WIDE = 120
-"""Columns of a terminal from which a meaning stands beside its value, not below."""
+"""On terminals with at least this many columns, each meaning is beside its value, not below it."""
 LONGEST = 40
-"""Columns of a value beside its meaning; a longer one is folded."""
+"""The most columns for a value that is beside its meaning. A longer value is folded."""
 
 
 def register(app: typer.Typer) -> None:
@@ -47,14 +47,14 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON: val
 
 
 def shown(value: Any) -> Any:
-    """Return a value as JSON may show it."""
+    """Return a value in a form that JSON can encode, with a secret masked."""
     if isinstance(value, SecretStr):
         return "******"
     return value if value is None or isinstance(value, bool | int | float | dict) else str(value)
 
 
 def _wide(settings: Settings, came_from: Mapping[str, str]) -> Table:
-    """One line for each setting."""
+    """Build the table for wide terminals: one line for each setting."""
     table = Table("setting", "value", "from", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.columns[1].max_width, table.columns[1].overflow = LONGEST, "fold"
     for subject, fields in by_subject().items():
@@ -66,7 +66,7 @@ def _wide(settings: Settings, came_from: Mapping[str, str]) -> Table:
 
 
 def _narrow(settings: Settings, came_from: Mapping[str, str]) -> Table:
-    """Each meaning below its value."""
+    """Build the table for narrow terminals: each meaning is below its value."""
     table = Table("setting", "value (from) and meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for subject, fields in by_subject().items():
         table.add_row()

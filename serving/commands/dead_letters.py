@@ -1,4 +1,4 @@
-"""`ouzel dead-letters list|show|redrive`."""
+"""`ouzel dead-letters list|show|redrive`: shows invalid records and sends them again."""
 
 from __future__ import annotations
 
@@ -105,8 +105,9 @@ def headers(record: KafkaRecord) -> dict[str, str]:
 
 
 def read(settings: Settings) -> list[KafkaRecord]:
-    """Return the dead letters in order of partition and offset, once the topic has been quiet for
-    `QUIET_S`.
+    """Return the dead letters in order of partition and offset.
+
+    Reading ends when no record has come for `QUIET_S` seconds.
     """
     topic = settings.topic("dead-letters")
     with connecting(settings):

@@ -1,4 +1,4 @@
-"""`ouzel demo`: see Ouzel at work, with one command."""
+"""`ouzel demo`: starts everything that a first look at Ouzel needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ouzel evaluate`: how well each method predicts recorded behaviour, and at what cost."""
+"""`ouzel evaluate`: measures how well each method predicts recorded behaviour, and its cost."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from models.encoders.registry import ENCODERS
 from models.registry import METHODS
 from serving.errors import CliError
 from serving.evaluation.evaluating import Order
+from serving.evaluation.report import render
 from serving.evaluation.yardstick import gigaflops
 from serving.recorded import Columns, Files, Limit, files_at, parse_columns
 from streams.errors import Refused
@@ -48,7 +49,7 @@ def evaluate(
         str, typer.Option(metavar="METHOD,...", help=f"all, or some of {', '.join(METHODS)}, separated by commas.")
     ] = "hybrid",
     encoder: Annotated[
-        str, typer.Option(metavar="|".join(ENCODERS), help="The encoder of the hybrid: gru is more accurate, recency faster.")
+        str, typer.Option(metavar="|".join(ENCODERS), help="The encoder of the hybrid: gru is more accurate, recency is faster.")
     ] = "gru",
     profile: Annotated[
         str,
@@ -63,14 +64,14 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="permute[:SHARE]@POINT",
-            help="Let items swap their roles suddenly: permute@0.5 is all items half-way, permute:0.3@0.5 is 30 % of them.",
+            help="Make items swap roles at a point of the stream: permute@0.5 swaps all half-way, permute:0.3@0.5 swaps 30 %.",
         ),
     ] = None,
     columns: Columns = "",
     session_gap_s: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Events without session ids: a pause this long ends a session.")
+        float, typer.Option(min=1, metavar="SECONDS", help="If events have no session ids, a pause this long ends a session.")
     ] = 1800.0,
-    max_items: Annotated[int, typer.Option(min=256, metavar="ITEMS", help="Most items that a model knows.")] = 250_000,
+    max_items: Annotated[int, typer.Option(min=256, metavar="ITEMS", help="Most items that a model may know.")] = 250_000,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result to FILE, as JSON.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write a page with a table and charts to FOLDER/index.html.")
@@ -108,8 +109,6 @@ def evaluate(
     if json_ is not None:
         _write(json_, json.dumps(result, indent=1) + "\n")
     if report is not None:
-        from serving.evaluation.report import render  # noqa: PLC0415  matplotlib takes a second to import
-
         _write(report / "index.html", render(result))
         typer.echo(f"The report is at {report / 'index.html'}")
 
@@ -146,8 +145,9 @@ def _check(encoder: str, profile: str, drift: str | None, test: Path | None, fro
 
 
 def _run(order: Order, names: list[str]) -> dict[str, Any]:
-    """Run each method in a process of its own, one after the other, so that no method disturbs
-    another one's timing.
+    """Run each method in a process of its own, one after the other.
+
+    So no method affects the measured time of another.
     """
     result: dict[str, Any] = {"methods": {}}
     shown = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""`ouzel keys create|list|revoke`: the API keys of `ouzel serve`."""
+"""`ouzel keys create|list|revoke`: manages the API keys of `ouzel serve`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def create(
     scope: Annotated[
         list[str], typer.Option(metavar="read|events|admin", help="What the key allows; repeat it for several scopes.")
     ],
-    name: Annotated[str, typer.Option(metavar="NAME", help="Who uses the key, for `ouzel keys list`.")] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="A name for who uses the key; `ouzel keys list` prints it.")] = "",
 ) -> None:
-    """Create a key and print it. It is shown only once: the file keeps its hash."""
+    """Create a key and print it. It is printed only once: the file stores its hash."""
     unknown = [one for one in scope if one not in SCOPES]
     if unknown:
         raise Refused(f"--scope: {unknown[0]!r} is not a scope; the scopes are {', '.join(SCOPES)}")
@@ -40,7 +40,7 @@ def create(
     kept = read_keys(path) if path.exists() else []
     text, key = new_key(name, [one for one in SCOPES if one in scope], int(time.time() * 1000))
     _write(path, [*kept, key])
-    typer.echo(f"{path}: key {key.id} for {', '.join(key.scopes)}. Copy the key now: it is not shown again", err=True)
+    typer.echo(f"{path}: key {key.id} for {', '.join(key.scopes)}. Copy the key now: it will not be printed again", err=True)
     typer.echo(text)
 
 

@@ -1,4 +1,4 @@
-"""`ouzel model export|import|inspect`: the model's snapshots, in Kafka and in files."""
+"""`ouzel model export|import|inspect`: moves and shows the model's snapshots."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ from streams.learning.snapshots import read_snapshot_log
 from streams.settings import Settings, load_settings
 
 TAIL = 10_000
-"""Transitions before the log's end whose events count as learned: a unit that was sent twice lies
-that close.
+"""How many transitions at the end of the log are read for the source offsets of learned events.
+
+If a unit was sent twice, both copies are within them.
 """
 
 models = typer.Typer(no_args_is_help=True, help="Export, import and inspect the model's snapshots.")
@@ -75,7 +76,7 @@ def import_(
     """Write a model from a file to Kafka, as the newest snapshot.
 
     Stop the workers first; they use the model when they start again.
-    It then learns the transitions that come after the present end of their log.
+    The model then learns the transitions that are written after this import.
     """
     settings = load_settings()
     model = read_model(settings, file)
@@ -134,11 +135,11 @@ def _inspect_file(file: Path) -> None:
 
 
 def learned_until(settings: Settings) -> tuple[int, dict[int, int]]:
-    """Return the end of the transitions log, and the highest source offset per source partition
-    just before it.
+    """Return the end of the transitions log, and the highest source offset of each partition.
 
-    If the events topic was recreated, its offsets begin at 0 again, so an offset beyond its end is
-    cut to the end.
+    The source offsets are those of the last transitions before the end. If the events topic was
+    recreated, its offsets began at 0 again. An offset beyond the topic's end is therefore replaced
+    by the topic's last offset.
     """
     with connecting(settings):
         consumer = KafkaConsumer(**consumer_config(settings), group_id=None, enable_auto_commit=False)

@@ -1,4 +1,4 @@
-"""`ouzel replay`: recorded behaviour from files into the events topic."""
+"""`ouzel replay`: sends recorded behaviour from files to the events topic."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def replay(
         float | None, typer.Option(min=0.001, metavar="EVENTS/S", help="Events per second, instead of --speed.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="EVENTS", help="Stop after EVENTS events.")] = None,
-    loop: Annotated[bool, typer.Option(help="Restart from the first event at the end, with new event ids.")] = False,
+    loop: Annotated[bool, typer.Option(help="After the last event, start again from the first, with new event ids.")] = False,
     shift_to_now: Annotated[bool, typer.Option(help="Move the event times so that the first event is now.")] = False,
     strict: Annotated[
         bool, typer.Option(help="Send nothing if a line is not an event. Otherwise such lines are skipped.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option(help="Begin with the first event, even if an earlier replay of these files was interrupted.")
+        bool, typer.Option(help="Start with the first event, even if an earlier replay of these files was interrupted.")
     ] = False,
 ) -> None:
     """Send the events of files to the events topic, in order of event time.
@@ -160,11 +160,11 @@ def _save(mark: Path, sent: int) -> None:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(json.dumps({"sent": sent}))
     except OSError as error:
-        raise CliError(f"{mark}: {error.strerror}; {sent} events are sent, and a next replay cannot resume there") from error
+        raise CliError(f"{mark}: {error.strerror}; {sent} events were sent, but a next replay cannot resume there") from error
 
 
 class RateColumn(ProgressColumn):
-    """Events per second."""
+    """A column of the progress bar that shows events per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.finished_speed or task.speed or 0:.0f} events/s")

@@ -1,4 +1,4 @@
-"""`ouzel reset`: delete the sessions: local state, their changelog, and the group's offsets."""
+"""`ouzel reset`: deletes the sessions: local state, their changelog, and the group's offsets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confir
     """Delete the sessions, so that workers read every event again from the start.
 
     Stop the workers first.
-    This deletes the data directory, the changelog topic and the offsets of the group, but no model.
+    This deletes the data directory, the changelog topic and the offsets of the group.
+    It keeps the model.
     """
     settings = load_settings()
     changelog = settings.topic("sessions-changelog")
@@ -54,7 +55,8 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confir
 def _wait_deleted(client: KafkaAdminClient, topic: str) -> None:
     """Wait until the topic is deleted.
 
-    Kafka confirms a deletion early, and would delete a topic that is created too soon.
+    Kafka confirms a deletion before it has deleted the topic. A topic that is created again too
+    soon would be deleted, too.
     """
     until = time.monotonic() + DELETED_WITHIN_S
     while topic in client.list_topics():

@@ -1,4 +1,4 @@
-"""`ouzel serve`: the HTTP API and the page."""
+"""`ouzel serve`: serves the HTTP API and the page."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def register(app: typer.Typer) -> None:
 def serve() -> None:
     """Serve the HTTP API and the page until SIGTERM or Ctrl-C.
 
-    Run it beside the workers, as many copies as you like.
-    OUZEL_SERVE_HOST and OUZEL_SERVE_PORT are its address.
+    Run as many copies as you like, beside the workers.
+    OUZEL_SERVE_HOST and OUZEL_SERVE_PORT set the address.
     """
     settings = load_settings()
     telemetry = ServingTelemetry(settings.domain)
@@ -49,7 +49,7 @@ def serve() -> None:
     shown = f"[{settings.serve_host}]" if ":" in settings.serve_host else settings.serve_host
     typer.echo(f"http://{shown}:{settings.serve_port}", err=True)
     if not keys.required:
-        typer.echo("no keys are set: everybody on this machine may do everything, and nobody else is answered", err=True)
+        typer.echo("no keys are set: programs on this machine may use the whole API, and other machines cannot connect", err=True)
     raise typer.Exit(run_server(settings, keys, decoder, telemetry, listener))
 
 
@@ -69,8 +69,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def _require_topics(settings: Settings) -> None:
-    """Refuse a missing topic, and a wrong number of partitions: a deletion is written to each of
-    them.
+    """Raise `Refused` if a topic is missing, or if events has another number of partitions.
+
+    The number matters because a deletion is written to every partition of events.
     """
     states = describe_topics(settings)
     for name in NEEDED:

@@ -1,4 +1,4 @@
-"""`ouzel simulate`: the items and events of a simulated shop."""
+"""`ouzel simulate`: sends the items and events of a simulated shop."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def simulate(
         typer.Option(min=0, max=1, metavar="SHARE", help="Change what shoppers like after this share of --events, such as 0.5."),
     ] = None,
 ) -> None:
-    """Send the behaviour of simulated shoppers, and the items that they look at."""
+    """Send the items of a simulated shop, and the events of its shoppers."""
     if shift_at is not None and events is None:
         raise Refused("--shift-at is a share of the events: give their number with --events")
     settings = load_settings()

@@ -1,4 +1,4 @@
-"""`ouzel topics create|check|describe`."""
+"""`ouzel topics create|check|describe`: manages Ouzel's topics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def create() -> None:
 
 @topics.command()
 def check() -> None:
-    """Compare the topics with what Ouzel needs. Exit code 2 if one is missing or differs."""
+    """Compare the topics with what Ouzel needs. Exit with code 2 if one is missing or differs."""
     settings = load_settings()
     states = describe_topics(settings)
     notes = [note for spec in topic_specs(settings) for note in unchecked(spec, states[spec.name])]

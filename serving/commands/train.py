@@ -1,4 +1,4 @@
-"""`ouzel train`: a model from recorded events, offline."""
+"""`ouzel train`: trains a model on recorded events, offline."""
 
 from __future__ import annotations
 

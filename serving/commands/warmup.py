@@ -1,4 +1,4 @@
-"""`ouzel warmup`: compile the model's kernels ahead of time, as when an image is built."""
+"""`ouzel warmup`: compiles the model's kernels ahead of time, for example in an image build."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def register(app: typer.Typer) -> None:
 
 
 def warmup() -> None:
-    """Compile the model's kernels into numba's cache, which saves 12 s at each worker's start.
+    """Compile the model's kernels into numba's cache. This saves 12 s at each start of a worker.
 
-    The cache is in NUMBA_CACHE_DIR, or beside the code.
+    The cache is in the folder NUMBA_CACHE_DIR, or else beside the code.
     It is valid for one kind of processor: on another kind, a worker compiles again when it starts.
     """
     from numba.core import event  # noqa: PLC0415  takes a second to import

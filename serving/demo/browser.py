@@ -10,10 +10,10 @@ _NO_DESKTOP = ("CI", "SSH_CONNECTION", "SSH_TTY")
 
 
 def has_browser(environment: Mapping[str, str], platform: str, *, on_terminal: bool) -> bool:
-    """Whether this process runs on a desktop whose user would see a browser window.
+    """Tell whether this process runs on a desktop where the user would see a browser window.
 
-    False in CI, in a pipe, over ssh and without a display: nobody would see the window, or a text
-    browser would take over the terminal.
+    It returns False in CI, in a pipe, over ssh and without a display: nobody would see the window,
+    or a text browser would take over the terminal.
     """
     if not on_terminal or any(environment.get(name) for name in _NO_DESKTOP):
         return False

@@ -1,4 +1,4 @@
-"""Runs the demo: a broker, a worker, the page and a source of events, observed from outside."""
+"""Runs the demo: a broker, a worker, the page and a source of events. Watches it from outside."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Pace:
 
 
 def run_demo(options: DemoOptions, console: Console) -> None:
-    """Run until every event is processed or Ctrl-C, then stop every process.
+    """Run until every event is processed or until Ctrl-C, then stop every process.
 
     Raises `DemoError` or `BrokerError`.
     """
@@ -115,7 +115,7 @@ class Watch:
             time.sleep(TURN_S)
 
     def conclude(self) -> None:
-        """Print the summary, and write it if asked to.
+        """Print the summary, and write it to the file of ``--json`` if there is one.
 
         Raises `DemoError` if the records on the topics and the worker's counters differ.
         """
@@ -127,13 +127,13 @@ class Watch:
         if not self._settled:
             self._console.print("Stopped before every event was processed, so these counts are not final.", soft_wrap=True)
             return
-        if self._problems:  # from the check that ended the run: the page may have sent clicks since then
+        if self._problems:  # of the last check: the page may have sent clicks since then
             raise DemoError("the records on the topics and the worker's counters differ: " + "; ".join(self._problems))
         checked = "Checked: an independent consumer counted the records on the topics, and they equal the worker's counters."
         self._console.print(checked, soft_wrap=True)
 
     def _moments(self) -> Iterator[Moment]:
-        """The figures of each turn until every event is processed. Raises `DemoError`."""
+        """Yield the figures of each turn until every event is processed. Raises `DemoError`."""
         while True:
             self._stage.check()
             if self._tally.failure is not None:
@@ -149,13 +149,13 @@ class Watch:
             time.sleep(TURN_S)
 
     def _finished(self) -> bool:
-        """Whether the source has ended, all events are processed, and all outputs are read.
+        """Tell whether the source has ended, all events are processed, and all outputs are read.
 
-        The tally has read everything if no figure changes for a second. The end offsets of the
-        topics would be more direct, but the embedded broker reports them wrongly for batched
-        records; with Apache Kafka they are checked as well.
+        The tally has read everything if no figure changes for a second. With Apache Kafka, the end
+        offsets of the topics are checked, too. The embedded broker reports wrong end offsets for
+        batched records.
         """
-        # Read this first: then every event that the source sent is included in the figures below.
+        # This comes first, so that the figures below include every event that the source has sent.
         ended = self._stage.source.returncode
         self._metrics = metrics = self._stage.metrics() or self._metrics
         with self._tally.lock:
@@ -172,7 +172,7 @@ class Watch:
             return True
         reached = self._tally.reached(end_positions(self._stage.settings))
         with self._tally.lock:
-            return reached and self._tally.counts.records == read  # the end offsets take a while
+            return reached and self._tally.counts.records == read  # reading the end offsets takes a while
 
     def _moment(self) -> Moment:
         elapsed, metrics, counts = self._clock() - self._began, self._metrics, self._tally.counts
@@ -204,7 +204,7 @@ def write_json(path: Path, summary: Summary) -> None:
 
 @contextmanager
 def _unwinding() -> Iterator[ExitStack]:
-    """An exit stack that ignores Ctrl-C while it stops the processes."""
+    """Enter an exit stack that ignores Ctrl-C while it stops the processes."""
     stack = ExitStack()
     try:
         yield stack

@@ -1,4 +1,4 @@
-"""Sends the terminal's Ctrl-C to the demo only, not to `make`."""
+"""Makes the terminal send Ctrl-C to the demo only, not to `make`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from types import FrameType
 def foreground() -> Iterator[None]:
     """Give this process a group of its own in the terminal's foreground, and undo it at the end.
 
-    Otherwise `make` gets the Ctrl-C too, and then it reports an error even if the demo ends well.
-    Nothing changes without a terminal on stdin, or in the background. SIGTERM and SIGHUP raise
-    `KeyboardInterrupt` too.
+    Otherwise `make` gets the Ctrl-C, too, and reports an error even if the demo ends well. Without
+    a terminal on stdin, or in the background, the group stays as it is. SIGTERM and SIGHUP raise
+    `KeyboardInterrupt`, as Ctrl-C does.
     """
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     group = _take_terminal()
@@ -46,7 +46,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _take_terminal() -> int | None:
-    """Take the terminal; returns the group that had it, or ``None`` if nothing was changed."""
+    """Take the terminal. Return the group that had it, or ``None`` if nothing has changed."""
     try:
         terminal = sys.stdin.fileno()
         group = os.getpgrp()

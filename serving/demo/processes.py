@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that are free now."""
+    """Return ports on loopback that are free now."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:
@@ -28,7 +28,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _dies_with(parent: int) -> Callable[[], None]:
-    """A function for the child to call between fork and exec.
+    """Return a function for the child to call between fork and exec.
 
     It puts the child into its own session, and on Linux makes the kernel send SIGTERM to the child
     when the parent ends in any way.
@@ -105,7 +105,7 @@ class Child:
             self._process.wait()
 
     def tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         except OSError:

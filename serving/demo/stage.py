@@ -33,11 +33,11 @@ class DemoError(CliError):
 class DemoOptions:
     """The options of `ouzel demo`.
 
-    ``events`` ends the demo after so many; ``data`` are files of recorded clicks to replay instead
-    of the simulator; ``rate`` is in events per second, 0 for as fast as possible; ``json`` is a
-    file for the summary. ``metrics_port`` and ``page_port`` are the ports of the worker's metrics
-    and of the page, ``None`` for free ones. ``browser`` opens the page in a browser if there is
-    one.
+    ``events`` is the number of events after which the demo ends. ``data`` are files of recorded
+    clicks, which replace the simulated shop. ``rate`` is in events per second; 0 is as fast as
+    possible. ``json`` is a file for the summary. ``metrics_port`` and ``page_port`` are the ports
+    of the worker's metrics and of the page; ``None`` takes a free one. ``browser`` opens the page
+    in a browser if there is one.
     """
 
     events: int | None = None
@@ -57,7 +57,7 @@ class DemoOptions:
 
 
 class Stage:
-    """The processes. Unwinding ``stack`` stops them, the newest first."""
+    """The processes of the demo. When ``stack`` is closed, they stop, the newest first."""
 
     settings: Settings
     start: Positions
@@ -93,11 +93,11 @@ class Stage:
         self.source = self._child(*self._feed())
 
     def metrics(self) -> WorkerMetrics | None:
-        """The worker's metrics now, ``None`` while it does not answer."""
+        """Return the worker's metrics, or ``None`` while it does not answer."""
         return scrape(self._port)
 
     def check(self) -> None:
-        """Raise `DemoError` if a process has ended that should still run, or has failed."""
+        """Raise `DemoError` if a process has failed, or has ended although it should still run."""
         self._check_started()
         _check(self.source, ended_well=True)
 
@@ -162,7 +162,7 @@ class Stage:
         return self._stack.enter_context(Child(name, command, self._folder / f"{name}.log", environment))
 
     def _feed(self) -> tuple[str, list[str]]:
-        """The name of the source of events, and the arguments of its command."""
+        """Return the name of the source of events, and the arguments of its command."""
         data, rate, events = self._options.data, self._options.rate, self._options.events
         if not data:
             return "simulator", ["simulate", "--rate", f"{rate:g}", *(["--events", str(events)] if events else [])]
@@ -178,7 +178,7 @@ def _check(child: Child, *, ended_well: bool) -> None:
 
 
 def _answers(url: str) -> bool:
-    """Whether a GET request is answered with 200."""
+    """Tell whether a GET request to this URL is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own address
             return bool(answer.status == 200)

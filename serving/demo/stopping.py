@@ -11,10 +11,10 @@ from types import FrameType
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, while the context is entered.
+    """Yield an event that SIGINT and SIGTERM set while the context is entered.
 
-    A `KeyboardInterrupt` instead could be raised inside a Kafka client, whose code might swallow
-    it.
+    They do not raise `KeyboardInterrupt`: it could be raised inside a Kafka client, whose code
+    might swallow it.
     """
     stop = threading.Event()
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -17,24 +16,12 @@ from streams.events.catalogue import Catalogue
 from streams.events.decode import BadRecord
 from streams.kafka.connection import consumer_config
 from streams.kafka.decoding import decoded
+from streams.kafka.record import KafkaRecord
 from streams.settings import Settings
 
 COUNTED = ("events", "transitions", "recommendations", "dead-letters")
 Positions = dict[TopicPartition, int]
-"""The offset of the next record to read, by partition."""
-
-
-class Record(Protocol):
-    """The fields of kafka-python's records that are read here.
-
-    ``timestamp`` is Kafka time, epoch ms.
-    """
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes
-    value: bytes | None
+"""The next offset to read, by partition."""
 
 
 class _Trigger(msgspec.Struct):
@@ -54,7 +41,7 @@ _source = msgspec.json.Decoder(_Source).decode
 class Counts:
     """Counts of the records read so far, by topic.
 
-    ``repeated`` counts outputs that were published again; that happens only after a failure.
+    ``repeated`` counts outputs that were published again. That happens only after a failure.
     """
 
     records: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
@@ -66,8 +53,8 @@ class Counts:
     last_recommendation_ms: int | None = None
     _highest: dict[tuple[str, int], int] = field(default_factory=dict)
 
-    def take(self, kind: str, record: Record) -> None:
-        """Count one record of the topic ``kind``, such as "events"."""
+    def take(self, kind: str, record: KafkaRecord) -> None:
+        """Count one record. ``kind`` is its topic without the prefix, such as "events"."""
         if kind == "items":
             self._name(record)
             return
@@ -98,16 +85,16 @@ class Counts:
         return self.records["events"] / took_ms * 1000 if took_ms > 0 else None
 
     def _once(self, kind: str, partition: int, offset: int) -> None:
-        """Count an output that is not above the highest offset as a repeat.
+        """Count an output as repeated if its event is not after the last event of its partition.
 
-        Within a partition, outputs have the order of their events.
+        Outputs are in the order of their events within a partition.
         """
         if offset <= self._highest.get((kind, partition), -1):
             self.repeated[kind] += 1
         else:
             self._highest[kind, partition] = offset
 
-    def _name(self, record: Record) -> None:
+    def _name(self, record: KafkaRecord) -> None:
         try:
             self.catalogue.apply(record.key, record.value)
         except BadRecord:
@@ -159,7 +146,7 @@ class TopicTally:
         finally:
             self._consumer.close()
 
-    def _take(self, partition: TopicPartition, records: Iterable[Record]) -> None:
+    def _take(self, partition: TopicPartition, records: Iterable[KafkaRecord]) -> None:
         kind = self._kinds[partition.topic]
         for record in records:
             self.counts.take(kind, record)

@@ -1,4 +1,4 @@
-"""Texts and tables of the demo, as pure functions of its figures."""
+"""Writes the texts and tables of the demo. These are pure functions of its figures."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Moment:
 
 
 def summarise(counts: Counts, worker: WorkerMetrics) -> Summary:
-    """The summary: counts from the independent consumer, accuracy from the worker's metrics."""
+    """Return the summary: counts of the independent consumer, and the worker's accuracy."""
     return Summary(
         events=counts.records["events"],
         interactions=worker.interactions,
@@ -77,7 +77,7 @@ def summarise(counts: Counts, worker: WorkerMetrics) -> Summary:
 
 
 def disagreements(counts: Counts, worker: WorkerMetrics) -> list[str]:
-    """One line per difference between the topics and the worker's counters; none if they agree."""
+    """Describe each difference between the topics and the worker's counters in one line."""
     pairs = {
         "events": (counts.records["events"], worker.done),
         "transitions": (counts.records["transitions"], worker.transitions),
@@ -104,7 +104,7 @@ def in_words(value: bytes | None, catalogue: Catalogue) -> str:
 
 
 def panel(moment: Moment) -> RenderableType:
-    """The live view for a terminal."""
+    """Draw the live view for a terminal."""
     figures = Table.grid(padding=(0, 3))
     figures.add_column(style="dim")
     figures.add_column(justify="right", style="bold")
@@ -124,7 +124,7 @@ def panel(moment: Moment) -> RenderableType:
 
 
 def line(moment: Moment) -> str:
-    """The same figures in one line, for a log."""
+    """Write the figures of the live view in one line, for a log."""
     of = f"/{moment.expected}" if moment.expected else ""
     return (
         f"{moment.seconds:.0f} s  events {moment.done}{of}  {moment.events_per_second:.0f}/s  "
@@ -134,7 +134,7 @@ def line(moment: Moment) -> str:
 
 
 def summary_table(summary: Summary) -> Table:
-    """The summary as a table."""
+    """Draw the summary as a table."""
     table = Table("figure", "value", title="Summary", title_justify="left")
     table.columns[1].justify = "right"
     for name, value in asdict(summary).items():

@@ -1,4 +1,4 @@
-"""Charts as SVG text: lines, dots and bars, without scripts.
+"""Draws charts as SVG text: lines, dots and bars, without scripts.
 
 Colours are the CSS variables ``--c0``, ``--c1``, ... of the page that contains a chart.
 """
@@ -17,8 +17,8 @@ LABEL_APART = 15
 class Series(NamedTuple):
     """A named line of (x, y) points.
 
-    A ``y`` of ``None`` is left out. ``colour`` is a number of the page's palette. ``first`` draws
-    the line thicker than the others.
+    A point without ``y`` is left out. ``colour`` is a number in the page's palette. If ``first`` is
+    true, the line is thicker than the others.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Series(NamedTuple):
 def lines(series: Sequence[Series], *, ticks: Sequence[tuple[float, str]], x_title: str, y_title: str, dots: bool = False) -> str:
     """Draw lines over a common scale, with their names at the right ends.
 
-    ``ticks`` are places on the x axis with their texts; ``dots`` also marks each point.
+    ``ticks`` are places on the x axis with their texts. ``dots`` draws a dot at each point, too.
     """
     values = [y for one in series for _, y in one.points if y is not None] or [0.0, 1.0]
     low, high, step = _scale(min(values), max(values))
@@ -79,7 +79,7 @@ def bars(rows: Sequence[tuple[str, float]]) -> str:
 
 
 def _scale(low: float, high: float) -> tuple[float, float, float]:
-    """Round limits around the values, and a step that gives four to eight ticks."""
+    """Return round limits around the values, and a step that makes four to eight ticks."""
     spread = max(high - low, 0.02)
     step = next(step for step in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if spread / step <= 7)
     return int(low / step) * step, (int(high / step) + 1) * step, step
@@ -90,7 +90,7 @@ def _last(one: Series) -> float:
 
 
 def _names(series: Sequence[Series], ends: Sequence[float]) -> list[str]:
-    """Names at the lines' ends, moved apart if they would overlap, with a thin line to each end."""
+    """Draw names at the lines' ends, with thin lines to them. Names do not overlap."""
     order = sorted(range(len(series)), key=lambda n: ends[n])
     places = list(ends)
     for before, n in zip([None, *order], order, strict=False):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def located(path: Path) -> Path:
-    """The path, or the data set of that name if only that exists."""
+    """Return the path, or the data set of that name if there is no such path."""
     folder = os.environ.get("OUZEL_TEST_DATA")
     named = Path(folder) / path if folder else path
     return named if not path.exists() and named.exists() else path

@@ -1,4 +1,4 @@
-"""Evaluates one method in a process of its own, so that its time and memory are measured alone.
+"""Evaluates one method in a process of its own, so that only its time and memory are measured.
 
 Run it as ``python -m serving.evaluation.evaluating`` with an `Order` as JSON on standard input. It
 writes one JSON object per line: its progress, and at the end the `Evaluation`.
@@ -44,7 +44,7 @@ class Order(msgspec.Struct, kw_only=True):
 
 
 class Progress(TypedDict):
-    """Events predicted so far, of how many."""
+    """The progress: ``done`` of ``of`` events are predicted."""
 
     done: int
     of: int
@@ -62,7 +62,7 @@ class Evaluation(TypedDict):
 
 
 def evaluate(order: Order) -> Evaluation:
-    """Read the stream, predict and learn each event, and write the progress on the way."""
+    """Read the stream, predict and learn each event, and write the progress meanwhile."""
     drift = Drift.parse(order.drift) if order.drift else None
     stream = read_stream(
         [Path(name) for name in order.files], order.columns, bad := Bad(), gap_ms=int(order.gap_s * 1000),
@@ -74,7 +74,7 @@ def evaluate(order: Order) -> Evaluation:
     )
     model.warmup()
     gc.collect()
-    gc.freeze()  # otherwise each collection would visit the objects of the stream, a million of them
+    gc.freeze()  # collections then skip the million objects of the stream
     written_at = 0.0
 
     def progress(done: int) -> None:
@@ -106,7 +106,7 @@ def evaluate(order: Order) -> Evaluation:
 
 
 def _megabytes() -> float:
-    """The peak memory of this process so far."""
+    """Return the peak memory of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -55,7 +55,7 @@ MEANINGS = {
 
 
 def render(result: Mapping[str, Any]) -> str:
-    """The report of a result of `ouzel evaluate`, as HTML."""
+    """Return the report of a result of `ouzel evaluate`, as HTML."""
     k, methods = result["k"], result["methods"]
     order = sorted(methods, key=lambda name: -methods[name][f"recall@{k}"])
     best, measures = order[0], methods[order[0]]
@@ -134,7 +134,7 @@ def _charts(result: Mapping[str, Any], order: list[str], colours: Mapping[str, i
         ticks = [(float(n), f"{name}\n{count:,}") for n, (name, count, _) in enumerate(groups)]
         dots = series(partial(_by_group, key))
         chart = lines(dots, ticks=ticks, x_title=what, y_title=f"recall@{k}", dots=True)
-        figure(title, chart, f"recall@{k} by {what}; the number below is how many predictions there are")
+        figure(title, chart, f"recall@{k} by {what}; the number below each group is its number of predictions")
     for name in order:
         if gate := methods[name].get("gate"):
             chart = bars([(feature, share) for feature, share in gate[:BARS]])
@@ -144,7 +144,7 @@ def _charts(result: Mapping[str, Any], order: list[str], colours: Mapping[str, i
 
 
 def _by_group(key: str, measures: Mapping[str, Any]) -> Points:
-    """The recall of each group that has predictions."""
+    """Return the recall of each group that has predictions."""
     return [(float(n), group[2]) for n, group in enumerate(group for group in measures[key] if group[1])]
 
 

@@ -8,9 +8,9 @@ SIZE, TIMES = 512, 40
 
 
 def gigaflops() -> float:
-    """GFLOP per second of CPU time in a float32 product of 512 x 512 matrices, on one thread.
+    """Measure GFLOP per second of CPU time in a float32 product of 512 x 512 matrices.
 
-    It is the median of five measurements; a sixth, the first, warms up.
+    It uses one thread. The result is the median of five measurements, after one that warms up.
     """
     import torch  # noqa: PLC0415  takes a second to import
 

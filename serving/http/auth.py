@@ -1,4 +1,4 @@
-"""Who may call an operation: the Authorization header, checked against the keys (RFC 6750)."""
+"""Checks the Authorization header of a request against the API keys (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def admit(keys: Keys, authorization: bytes, scope: KeyScope | None, telemetry: S
     if scope not in scopes:
         telemetry.auth_refusals.labels("scope").inc()
         has = ", ".join(sorted(scopes)) or "none"
-        raise Problem("forbidden", f"this operation needs a key with the scope {scope}; the scopes of yours: {has}")
+        raise Problem("forbidden", f"this operation needs a key with the scope {scope}; your key has: {has}")
 
 
 def allows(keys: Keys, authorization: bytes, scope: KeyScope | None) -> bool:

@@ -1,4 +1,4 @@
-"""Request bodies: bounded in size and time, of a supported media type, split into records."""
+"""Reads request bodies, within bounds of size and time, and splits them into records."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MOST_RECORDS = 500
 MEDIA = (JSON, NDJSON)
 """The media types of a body of records."""
 _CLOSE = {"connection": "close"}
-"""Ends a connection whose body was not read to its end."""
+"""Closes the connection after the answer, because the body was not read to its end."""
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Body(NamedTuple):
-    """The records of a body. ``one``: it is a single record, not a list."""
+    """The records of a body. ``one`` is true if the body is a single record, not a list."""
 
     records: list[bytes]
     one: bool
@@ -30,7 +30,7 @@ class Body(NamedTuple):
 async def read_body(request: Request, most: int, within_s: float) -> bytes:
     """Read a body of at most ``most`` bytes.
 
-    Raises `Problem` if it is larger, late, cut off or compressed.
+    Raises `Problem` if it is larger, compressed, incomplete, or not there after ``within_s``.
     """
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":

@@ -15,7 +15,7 @@ _JSON_HEADERS = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store
 
 
 class Document(Response):
-    """A JSON answer. It is true only now, so no cache may store it."""
+    """A JSON answer. It shows the state of this moment, so no cache may store it."""
 
     def __init__(self, body: bytes, status: int = 200) -> None:
         self.status_code, self.body, self.background = status, body, None

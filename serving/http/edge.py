@@ -1,4 +1,4 @@
-"""The outermost layer of the app: what applies to every request, whichever route it takes."""
+"""The outermost layer of the app: the checks, errors and counts that all requests share."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ MAX_PATH_BYTES = 2_048
 MAX_QUERY_BYTES = 8_192
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 
-
 PROBLEM_OF: Mapping[type[OuzelError], tuple[str, int]] = {
     TooManyPending: ("too-many", 1),
     NotConfirmed: ("kafka-away", 2),
 }
-"""How errors of `serving.state` are answered: the kind of problem, and Retry-After in seconds."""
+"""For each error of `serving.state`: the kind of problem, and Retry-After in seconds."""
 _OF_STARLETTE = {404: "not-found", 405: "method-not-allowed"}
-"""Kinds of the statuses that starlette's static files raise."""
+"""The kinds of problems for the statuses that starlette's static files raise."""
 
 
 class Edge:
     """Checks each request's size and host, turns errors into problem details, and counts requests.
 
     Without API keys (``check_host``), a request must name this machine's loopback in its Host
-    header. Otherwise a page of another site, whose name resolves to loopback, could call the API.
+    header. Otherwise a web site could let its own name resolve to loopback, and its pages could
+    call the API.
     """
 
     def __init__(self, app: ASGIApp, telemetry: ServingTelemetry, *, check_host: bool) -> None:
@@ -60,7 +60,7 @@ class Edge:
         self._in_flight += 1
         try:
             self._admit(scope)
-            # Routes match the path as it was sent, because an id may hold a percent-encoded slash.
+            # Routes match the path as it was sent: an id may contain a percent-encoded slash.
             scope["path"] = scope["raw_path"].decode("ascii")
             await self._app(scope, receive, watched)
         except Problem as problem:
@@ -74,7 +74,7 @@ class Edge:
             log.exception("request_failed", route=scope.get(ROUTE, "none"), method=scope["method"])
             if status != 500:  # the response has begun: only the connection can end
                 raise
-            await Problem("internal", "the cause is in the log of the server").response()(scope, receive, watched)
+            await Problem("internal", "the log of the server has the cause").response()(scope, receive, watched)
         finally:
             self._in_flight -= 1
             self._count(scope, status, time.perf_counter() - began)
@@ -104,7 +104,7 @@ class Edge:
 
 
 def problem_of(error: OuzelError) -> Problem:
-    """Return the problem that answers an error of the table. The error's message is its detail."""
+    """Return the problem that answers an error of `PROBLEM_OF`, with its message as the detail."""
     kind, retry_after_s = PROBLEM_OF[type(error)]
     return Problem(kind, str(error), headers={"retry-after": str(retry_after_s)})
 

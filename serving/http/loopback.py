@@ -1,4 +1,4 @@
-"""Loopback addresses: those that only this machine can reach."""
+"""Recognises loopback addresses, which only this machine can reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an IP address, or a host name, is a loopback one."""
+    """Tell whether a host, an IP address or a name, is loopback."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the operations and the types that they read and write."""
+"""Makes the OpenAPI 3.1 document from the operations and from the types that they use."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ALWAYS = (400, 403, 406, 414, 422, 431)
 WITH_A_KEY = (401,)
 WITH_A_BODY = (408, 413, 415)
 TAGS = {
-    "Rankings": "What to recommend: to a user, beside an item, to anyone.",
+    "Rankings": "Items to recommend to a user, beside an item, or to anyone.",
     "Events": "What users do. Every event may change their ranking.",
-    "Users": "What is known of a user, and the deletion of a user.",
+    "Users": "What Ouzel knows about a user, and the deletion of a user.",
     "Items": "The catalogue: names, categories, prices, and which items are hidden.",
-    "Live": "Figures and a sample of rankings for the live page.",
+    "Live": "Figures of the system and a sample of rankings, for the live page.",
     "Health": "For orchestrators and Prometheus.",
     "Pages": "For browsers.",
 }
@@ -46,7 +46,7 @@ _HEADERS = {
 
 
 def document(operations: Sequence[Operation], *, keys_required: bool) -> dict[str, Any]:
-    """Return the document. ``keys_required``: requests need a key."""
+    """Return the document. ``keys_required`` says whether requests need a key."""
     types: dict[str, Any] = {}
     for operation in operations:
         types |= {_name(kind): kind for kind in (*operation.answers.values(), *operation.events.values()) if _is_struct(kind)}
@@ -160,7 +160,7 @@ def _body(operation: Operation, media: str) -> dict[str, Any]:
 
 
 def _without_id(item: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an item whose path names it. The body may repeat the same id."""
+    """Return the schema of an item whose id is in the path. The body may contain the same id."""
     properties = {name: schema for name, schema in item["properties"].items() if name != "item_id"}
     return {"title": "ItemFields", "description": item["description"], "type": "object", "properties": properties}
 

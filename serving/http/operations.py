@@ -1,4 +1,4 @@
-"""Operations: each is declared once, and the routes and the OpenAPI document are made of them."""
+"""Operations: each is declared once, for its route and for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving.state.keys import KeyScope
 from serving.state.service import Service
 
 ROUTE = "ouzel.route"
-"""The key in an ASGI scope that holds the template of the route, for the metrics."""
+"""The key in an ASGI scope for the template of the route, which the metrics use as a label."""
 STREAMED = "ouzel.streamed"
 """The key in an ASGI scope that marks a stream, whose duration is not a latency."""
 
@@ -43,7 +43,7 @@ class Call:
     def still_admitted(self) -> bool:
         """Tell whether the key of the request still allows the operation.
 
-        Streams ask this between events.
+        Streams call this between events.
         """
         authorization = self.request.headers.get("authorization", "").encode("latin-1")
         return allows(self.service.keys, authorization, self.operation.scope)
@@ -73,11 +73,11 @@ class Operation:
     query: type[msgspec.Struct] = NoQuery
     """The type of the query parameters."""
     answers: Mapping[int, Any] = field(default_factory=dict)
-    """The types of the documents that it answers with, by status."""
+    """The type of the answer's document, by status."""
     events: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
-    """The types of a stream's documents, by the name of the server-sent event."""
+    """The type of the data in a stream's events, by the name of the server-sent event."""
     problems: Sequence[int] = ()
-    """Statuses of its problems, besides those that every operation may answer with."""
+    """Statuses of the problems that it may answer with, besides those of every operation."""
     media: str = JSON
     """The media type of its answer."""
     body: type[msgspec.Struct] | None = None
@@ -120,7 +120,7 @@ class Resource:
         if accept and not acceptable(accept, operation.media):
             raise Problem("not-acceptable", f"the answer is {operation.media}: accept it, or send no Accept header")
         if operation.needs_topics and not service.ready:
-            raise Problem("not-ready", "retry later; /health/ready shows how far it is", headers={"retry-after": "1"})
+            raise Problem("not-ready", "retry later; /health/ready shows the progress", headers={"retry-after": "1"})
         path = {name: path_parameter(name, value) for name, value in scope["path_params"].items()}
         query = read_query(scope["query_string"], operation.query)
         if operation.media == EVENT_STREAM:

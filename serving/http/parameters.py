@@ -1,4 +1,4 @@
-"""The parameters of a request, read by their types. An error names the values that are allowed."""
+"""Reads the parameters of a request by their types. An error names the allowed values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NoQuery(msgspec.Struct):
 def path_parameter(name: str, raw: str) -> str:
     """Decode an id from a path.
 
-    It is percent-encoded, because an id may hold a slash. Raises `Problem`.
+    Ids are percent-encoded in paths, because they may contain slashes. Raises `Problem`.
     """
     try:
         value = unquote_to_bytes(raw).decode()
@@ -82,7 +82,7 @@ def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
 
 def _unknown(kind: type[msgspec.Struct]) -> str:
     names = ", ".join(kind.__struct_fields__)
-    return f"there is no such parameter: there are {names}" if names else "the operation takes no query parameters"
+    return f"there is no such parameter; the parameters are {names}" if names else "the operation takes no query parameters"
 
 
 def _invalid(kind: type[msgspec.Struct], name: str, value: str | list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): a type, a title, and the field at fault if it is known."""
+"""Errors as problem details (RFC 9457): a type, a title, and the invalid field if it is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.state.record_errors import RecordError
 PROBLEM_JSON = "application/problem+json"
 TYPES_AT = "/reference#"
 _UNREADABLE = ("empty", "invalid_json", "not_utf8", "too_deep")
-"""Reasons that say that a body of one record is not JSON at all."""
+"""Reasons of a rejection that mean that the record is not JSON."""
 
 
 class ProblemDetails(msgspec.Struct, omit_defaults=True):
@@ -23,8 +23,8 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
     type: Annotated[str, Meta(description="The kind of problem: an anchor of the reference page.")]
     title: Annotated[str, Meta(description="The kind of problem, for people.")]
     status: Annotated[int, Meta(description="The status of the answer.")]
-    detail: Annotated[str | None, Meta(description="What was wrong this time, and what to do about it.")] = None
-    field: Annotated[str | None, Meta(description="The parameter or the field at fault.")] = None
+    detail: Annotated[str | None, Meta(description="What is wrong with this request, and what to do about it.")] = None
+    field: Annotated[str | None, Meta(description="The invalid parameter or field.")] = None
     errors: Annotated[list[RecordError], Meta(description="Why each record of the request was rejected.")] = []
 
 
@@ -60,9 +60,9 @@ KINDS = {
 
 
 class Problem(Exception):
-    """An error to answer a request with.
+    """An error that answers a request with problem details.
 
-    Raise it anywhere in a request; ``kind`` is a key of `KINDS`.
+    Code that handles a request may raise it anywhere; ``kind`` is a key of `KINDS`.
     """
 
     def __init__(
@@ -87,7 +87,8 @@ class Problem(Exception):
 def all_rejected(errors: Sequence[RecordError], *, one: bool) -> Problem:
     """Return the problem of a body without a single good record.
 
-    ``one``: it holds one record, not a list. If that is not JSON, the whole body is malformed.
+    ``one`` is true if the body is a single record, not a list. If that record is not JSON, the
+    whole body is malformed.
     """
     if one and errors[0].reason in _UNREADABLE:
         return Problem("malformed", errors[0].detail or errors[0].reason, errors=errors)

@@ -1,7 +1,7 @@
-"""uvicorn's HTTP/1.1 protocol with bounds that it lacks.
+"""Adds bounds to uvicorn's HTTP/1.1 protocol that it lacks.
 
-They limit the size of a request's head, the time of slow clients, and the number of connections.
-A request's head is its request line and its headers.
+The bounds limit the size of a request's head (its request line and headers), the time that a slow
+client may take, and the number of connections.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from streams.settings import Settings
 class BoundedProtocol(HttpToolsProtocol):
     """One connection, with bounds.
 
-    A head that is too large is answered with 431, one that is too slow with 408, and a connection
-    above the limit with 503. A client that does not read its answers is disconnected. asyncio and
-    uvicorn call the methods, on the event loop, as those of the base class.
+    It answers a head that is too large with 431, a head that is too slow with 408, and a connection
+    above the limit with 503. It disconnects a client that does not read its answers. asyncio and
+    uvicorn call the methods on the event loop, as they call those of the base class.
     """
 
     telemetry: ServingTelemetry
@@ -56,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._in_head or self.transport.is_closing():
             return
         if self._head_bytes > self.max_head_bytes:
-            detail = f"they may have at most {self.max_head_bytes} bytes: send fewer or shorter headers"
+            detail = f"request line and headers may have at most {self.max_head_bytes} bytes: send fewer or shorter headers"
             self._refuse(Problem("head-too-large", detail), "head")
         elif self._head_bytes and self._head_timer is None:  # another request begins
             self._head_timer = self.loop.call_later(self.timeout_s, self._too_slow)
@@ -119,7 +119,8 @@ class BoundedProtocol(HttpToolsProtocol):
 def bounded(settings: Settings, telemetry: ServingTelemetry) -> type[BoundedProtocol]:
     """Return the protocol's class with the bounds of the settings as class attributes.
 
-    uvicorn creates an instance per connection and passes it nothing of ours.
+    They are class attributes because uvicorn creates the instances, one per connection, and cannot
+    pass them other arguments.
     """
     bounds = {
         "telemetry": telemetry,

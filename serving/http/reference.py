@@ -1,4 +1,4 @@
-"""The reference page: the OpenAPI document as HTML, without scripts or foreign resources."""
+"""Makes the reference page: the OpenAPI document as HTML, without scripts or other sites."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _operations(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _problems() -> Iterator[str]:
-    yield "<section><h2>Problems</h2><p>The kinds of errors. The <code>type</code> of an error leads here.</p><table><tbody>"
+    yield "<section><h2>Problems</h2><p>The <code>type</code> of an error links to its row in this table.</p><table><tbody>"
     for name, kind in KINDS.items():
         yield f'<tr id="{name}"><td><code>{name}</code></td><td>{kind.status}</td><td>{escape(kind.title)}</td></tr>'
     yield "</tbody></table></section>"
@@ -85,12 +85,12 @@ def _meaning(schema: Mapping[str, Any], described: Mapping[str, Any], required: 
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """Return a schema in a few words, as HTML."""
+    """Describe a schema in a few words, as HTML."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#type-{escape(name)}">{escape(name)}</a>'
     properties = schema.get("properties", {})
-    if "event" in properties:  # of a stream
+    if "event" in properties:  # an event of a stream
         return f"<code>{escape(properties['event']['const'])}</code>: {_kind(properties['data']['contentSchema'])}"
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_kind(choice) for choice in schema["anyOf"]))

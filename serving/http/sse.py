@@ -25,11 +25,11 @@ async def events(
     settings: Settings,
     admitted: Callable[[], bool],
 ) -> AsyncIterator[bytes]:
-    """Yield each ranking of a stream, encoded, and heartbeats in between.
+    """Yield the encoded rankings of a stream, and heartbeats between them.
 
-    Ends with the stream, after the longest time that a stream may last, or once ``admitted``
-    returns False because the reader's key was revoked. ``encode`` may return no bytes to skip a
-    ranking.
+    It ends when the stream ends, when the stream is older than ``serve_stream_s``, or when
+    ``admitted`` returns False because the client's key was revoked. To skip a ranking, ``encode``
+    returns no bytes.
     """
     yield RETRY
     clock, heartbeat_s = asyncio.get_running_loop().time, settings.serve_heartbeat_s

@@ -7,8 +7,8 @@ const TIMEOUT_MS = 10_000;
 
 export class Problem extends Error {
   /**
-   * `status` is 0 if no answer came. `retryAfterMs` is the server's Retry-After, null if it sent
-   * none.
+   * `status` is 0 if no answer came. `retryAfterMs` is the server's Retry-After, or null without
+   * one.
    */
   constructor(status, title, retryAfterMs = null) {
     super(title);

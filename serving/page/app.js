@@ -42,7 +42,7 @@ let current = null;
 let tab = "tab-shop";
 let announcing = 0;
 /**
- * Event ids whose ranking has not arrived yet, with the time of the click, epoch ms.
+ * The events whose ranking has not arrived yet: the time of the click by event id, epoch ms.
  * @type {Map<string, number>}
  */
 const waiting = new Map();
@@ -105,15 +105,15 @@ function arrived(ranking) {
 }
 
 /**
- * A ranking of the session replaces a popular one, in whichever order they arrive; otherwise the
- * newer one wins.
+ * Whether a ranking replaces the shown one. A ranking of the session always replaces a popular one;
+ * otherwise the newer one wins.
  */
 function replaces(ranking, shown) {
   const [personal, shownPersonal] = [ranking.prefix.length > 0, shown.prefix.length > 0];
   return personal === shownPersonal ? ranking.generated_at >= shown.generated_at : personal;
 }
 
-/** The line beside the heading: which click the ranking answers. */
+/** The line beside the heading: it names the click that the ranking answers. */
 function hint(itemId) {
   return itemId === undefined ? "Popular right now. Click a product to see these change." : `Updated after your click on ${catalogue.nameOf(itemId)}`;
 }
@@ -217,7 +217,7 @@ function start() {
     const state = stateOf(figures.trouble.value, figures.latest.value);
     showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner"), sentence: part("banner-words"), key: part("key-open") }, state);
     if (state === "locked" && !askedForKey) askForKey();
-    if (state === "live") part("key").close(); // A late answer to the old key may have opened it again.
+    if (state === "live") part("key").close(); // A late answer to the old key may have opened the dialog again.
     askedForKey ||= state === "locked";
   };
   figures.trouble.follow(updateConnection);

@@ -1,4 +1,4 @@
-// The cart, a dialog. Adding, removing and buying a product each send an event.
+// The cart is a dialog. Each product that is added, removed or bought sends an event.
 
 import { price } from "/page/catalogue.js";
 import { html } from "/page/element.js";

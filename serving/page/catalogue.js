@@ -1,5 +1,5 @@
-// Caches names, categories and prices of items. Items without a catalogue entry are shown by their
-// id.
+// Caches names, categories and prices of items. The page shows the id of an item that is not in the
+// catalogue.
 
 import { ask } from "/page/api.js";
 
@@ -20,7 +20,7 @@ export class Catalogue {
     for (const item of items) this.#items.set(item.item_id, item);
   }
 
-  /** @returns {Item} what the catalogue has; only the id if it has nothing */
+  /** @returns {Item} the cached item; only its id if the cache lacks it */
   get(itemId) {
     return this.#items.get(itemId) ?? { item_id: itemId, item_name: null, categories: [], brand: null, price: null, currency: null };
   }
@@ -29,7 +29,7 @@ export class Catalogue {
     return this.get(itemId).item_name ?? `Item ${itemId}`;
   }
 
-  /** Load the items that are missing here; true if any arrived. @param {string[]} ids */
+  /** Load the items that the cache lacks. Returns whether any arrived. @param {string[]} ids */
   async load(ids) {
     const now = Date.now();
     const missing = [...new Set(ids)].filter((id) => !this.#items.has(id) && now - (this.#requested.get(id) ?? 0) > RETRY_AFTER_MS);

@@ -1,5 +1,5 @@
 /**
- * A value that calls its readers when it changes.
+ * A value with readers: functions that it calls when it is set.
  * @template T
  */
 export class Cell {

@@ -1,5 +1,5 @@
-// A small line chart. The legend has its numbers as text, so the drawing is a single image with a
-// label.
+// A small line chart. The legend shows the numbers as text, so for screen readers the drawing is
+// one image with a label.
 
 import { html, svg } from "/page/element.js";
 
@@ -95,7 +95,7 @@ export class Chart {
   }
 }
 
-/** The next round number, at or above `value`. */
+/** The smallest round number that is not below `value`. */
 export function nice(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));

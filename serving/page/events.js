@@ -1,5 +1,5 @@
-// Sends what the visitor does. An event gets its id before the first attempt, so that it counts
-// once even if it is sent several times.
+// Sends what the visitor does. An event gets its id before the first attempt, so it counts once
+// even if it is sent several times.
 
 import { ask } from "/page/api.js";
 

@@ -39,7 +39,7 @@ export class Figures {
   }
 
   /**
-   * One figure over time, null where an answer lacks it.
+   * The values of one figure over time. A value is null if its answer lacks the figure.
    * @param {(live: any) => number|null|undefined} pick
    */
   series(pick) {

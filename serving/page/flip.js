@@ -10,7 +10,7 @@ export function positions(elements) {
 }
 
 /**
- * Move elements from their places in `before`; one without a place there fades in.
+ * Move elements from their places in `before`. An element without a place there fades in.
  * @param {Iterable<HTMLElement>} elements
  */
 export function play(before, elements) {

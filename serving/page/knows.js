@@ -80,8 +80,8 @@ export class Knows {
   }
 
   /**
-   * Show how long the latest ranking took. The time in Kafka and model is shown apart only if the
-   * clocks of browser and worker agree, as on one machine.
+   * Show how long the latest ranking took. The time in Kafka and in the model is shown separately
+   * only if the clocks of browser and worker agree, as they do on one machine.
    * @param {Timing} timing
    */
   time(timing) {

@@ -1,5 +1,5 @@
-// Values that last until this tab is closed, or only until it is reloaded if the browser has no
-// storage.
+// Stores values until this tab is closed. If the browser has no storage, they last until the tab is
+// reloaded.
 
 const values = new Map();
 

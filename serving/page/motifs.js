@@ -135,7 +135,7 @@ function shells(next, paint) {
 const OF_THE_SHOP = { Footwear: contours, Camping: peaks, Clothing: weave, Climbing: ropes, Cycling: wheels, Water: waves };
 const ANY = [shells, stones, weave, waves, contours, ropes];
 
-/** The pattern of a category; one that the demo's shop does not have gets a pattern by `number`. */
+/** The pattern of a category. `number` chooses it for categories that the demo's shop lacks. */
 export function motif(category, number) {
   return Object.hasOwn(OF_THE_SHOP, category ?? "") ? OF_THE_SHOP[category] : ANY[number % ANY.length];
 }

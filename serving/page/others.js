@@ -1,5 +1,5 @@
-// Other visitors: what they view, and what is recommended to them. Their ids are hashes that exist
-// only on this page.
+// Shows other visitors: what they view, and what is recommended to them. It shows hashes in place
+// of their ids.
 
 import { html, svg } from "/page/element.js";
 import { follow } from "/page/stream.js";
@@ -26,7 +26,8 @@ export class Others {
   }
 
   /**
-   * Follow the stream only while the tab is visible: a browser opens few connections to one server.
+   * Follow the stream only while the tab is visible, because a browser limits its connections to
+   * one server.
    */
   watch(visible) {
     if (visible && this.#stop === null) {

@@ -1,5 +1,5 @@
-// The products by category, a page at a time. Without a catalogue it shows the ids of popular
-// items.
+// Shows the products by category, one page at a time. If there is no catalogue, it shows the ids of
+// popular items.
 
 import { ask } from "/page/api.js";
 import { price } from "/page/catalogue.js";

@@ -1,5 +1,5 @@
-// Server-sent events by fetch, because EventSource cannot send an API key. Reconnects after the
-// stream ends, with the last event id.
+// Reads server-sent events by fetch, because EventSource cannot send an API key. It reconnects when
+// the stream ends, and sends the last event id.
 
 import { authorization, problem } from "/page/api.js";
 

@@ -1,5 +1,5 @@
-// The switch between the system's theme, light and dark. The colours are in frame.css, by
-// light-dark().
+// The button that switches between the system's theme, light and dark. frame.css sets each colour
+// with light-dark().
 
 const ORDER = ["auto", "light", "dark"];
 

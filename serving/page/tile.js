@@ -1,5 +1,5 @@
-// Draws a picture for an item, because the catalogue has none: the category chooses the pattern,
-// the last word of the name the colour, and the id the details.
+// Draws a picture for an item, because the catalogue has none. The category determines the pattern,
+// the last word of the name determines the colour, and the id determines the details.
 
 import { svg } from "/page/element.js";
 import { motif } from "/page/motifs.js";

@@ -1,4 +1,4 @@
-// The id of this visitor, one per browser tab, and what they did last with each item.
+// Stores the id of this visitor (each browser tab has its own) and their last action on each item.
 
 import { recall, remember } from "/page/memory.js";
 

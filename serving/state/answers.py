@@ -1,7 +1,7 @@
 """Answers to requests for a ranking.
 
-A plain answer is cut out of the published bytes. An answer with filters, or one that needs
-fallbacks, is decoded, selected and encoded.
+Most answers are cut out of the published bytes. A ranking is decoded and encoded again only if the
+request has filters, or if fallbacks must add items.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 DEFAULT_K = 20
 MOST_STRATEGIES = 32
-"""Strategies with a label value of their own. The rest count as "other": labels stay bounded."""
+"""Maximum number of label values for strategies. Further strategies count as "other"."""
 
 
 class RankingAnswer(msgspec.Struct, kw_only=True):
@@ -85,10 +85,10 @@ class Answers:
     async def for_owner(
         self, owner: str, session_id: str | None = None, k: int = DEFAULT_K, wanted: Filter | None = None, *, seen: bool = True
     ) -> bytes:
-        """Return a JSON `RankingAnswer` for a user or an anonymous session, known or not.
+        """Return a JSON `RankingAnswer` for a user or an anonymous session, known or unknown.
 
-        ``wanted`` is given only if the request filters items. Without ``seen``, the items of the
-        prefix are left out.
+        Pass ``wanted`` only if the request filters items. If ``seen`` is false, the answer leaves
+        out the items of the prefix.
         """
         ranking = self._cache.get(owner, session_id)
         if ranking is not None:
@@ -103,7 +103,7 @@ class Answers:
     async def from_ranking(
         self, ranking: CachedRanking, owner: str, k: int = DEFAULT_K, wanted: Filter | None = None, *, seen: bool = True
     ) -> bytes | None:
-        """Return the answer made of this ranking.
+        """Return the JSON `RankingAnswer` of this ranking.
 
         Returns ``None``, and drops the ranking, if its record does not decode.
         """
@@ -126,7 +126,7 @@ class Answers:
     def _shows_nothing_hidden(self, ranking: CachedRanking) -> bool:
         """Tell whether no item of a ranking is hidden.
 
-        The result is remembered until other items are hidden.
+        The ranking remembers a true result until the set of hidden items changes.
         """
         hidden = self._shelves.hidden
         if not hidden or ranking.clean_of is hidden:
@@ -159,7 +159,7 @@ class Answers:
         )
 
     async def _cold(self, owner: str, wanted: Filter) -> bytes:
-        """Rank by this server's experts: the learner has not published a popular ranking yet."""
+        """Answer with this server's experts until the learner has published a popular ranking."""
         now = int(self._clock() * 1000)
         empty = Recommendation(
             recommendation_id=f"popular-{now}", user_id=None, session_id=None, generated_at=now, trigger_event_id="",

@@ -1,6 +1,7 @@
-"""Waiting for rankings: a request for the one that its event triggers, a stream for each one.
+"""Passes new rankings to the requests and streams that wait for them.
 
-Pure of HTTP and Kafka.
+A request waits for the ranking that its event triggers; a stream for every ranking of a user. Pure
+of HTTP and Kafka.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from serving.state.cache import CachedRanking
 
 QUEUED = 8
-"""Rankings that may wait for a slow stream. Beyond that, the oldest are skipped."""
+"""Maximum number of rankings that wait for a slow client. Beyond it, the oldest are skipped."""
 
 
 class RankingStream:
@@ -74,7 +75,7 @@ class Arrivals:
     def __init__(self, skipped: Callable[[], None]) -> None:
         self._skipped = skipped
         self._waiting: dict[tuple[int, str], set[tuple[int, asyncio.Future[CachedRanking]]]] = defaultdict(set)
-        """By partition and owner: the first trigger offset that a request accepts, and its future.
+        """Waiting requests, by partition and owner: each has a lowest trigger offset and a future.
         """
         self._streams: dict[str, set[RankingStream]] = defaultdict(set)
         self._samples: set[RankingStream] = set()
@@ -105,7 +106,7 @@ class Arrivals:
     async def after(self, owner: str, partition: int, offset: int, timeout_s: float) -> CachedRanking | None:
         """Wait for the first ranking whose trigger is at this offset of this partition, or later.
 
-        Returns ``None`` if none of this owner comes in time.
+        Returns ``None`` if this owner gets no such ranking in time.
         """
         future: asyncio.Future[CachedRanking] = asyncio.get_running_loop().create_future()
         key, waiting = (partition, owner), (offset, future)
@@ -122,9 +123,9 @@ class Arrivals:
 
     @contextmanager
     def stream(self, owner: str | None) -> Iterator[RankingStream]:
-        """Open a stream until the context is left.
+        """Open a stream while the context is entered.
 
-        It has the rankings of an owner or, without one, a sample of all rankings.
+        The stream has the rankings of an owner or, without an owner, a sample of all rankings.
         """
         stream = RankingStream(QUEUED, self._skipped) if owner is not None else RankingStream(1, _ignore)
         streams = self._samples if owner is None else self._streams[owner]
@@ -139,7 +140,7 @@ class Arrivals:
                 self._streams.pop(owner, None)
 
     def end(self) -> None:
-        """End every stream, and those that are opened later."""
+        """End every open stream. A stream that is opened later ends at once."""
         self._ended = True
         for streams in (*self._streams.values(), self._samples):
             for stream in streams:
@@ -147,4 +148,4 @@ class Arrivals:
 
 
 def _ignore() -> None:
-    """Count nothing: a sample skips most rankings on purpose."""
+    """Do nothing: a sample skips most rankings on purpose, so they are not counted."""

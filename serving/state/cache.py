@@ -17,11 +17,11 @@ from streams.kafka.record import KafkaRecord
 from streams.sessions.step import OPEN_SESSIONS
 
 DELETIONS = 10_000
-"""Deletions to remember until the workers have processed them; more at a time are not expected."""
+"""Maximum number of deletions that are remembered until the workers have processed them."""
 
 
 class _Head(msgspec.Struct, gc=False):
-    """The fields that are read of every record; the rest of it stays bytes."""
+    """The fields that are decoded in every record. The rest of the record stays bytes."""
 
     trigger_offset: int
     trigger_event_id: str
@@ -34,8 +34,9 @@ class _Head(msgspec.Struct, gc=False):
 class CachedRanking(msgspec.Struct, gc=False, eq=False):
     """A published ranking. ``owner`` is its user, or its session if the user is unknown.
 
-    ``partition`` is its own and that of its trigger; ``offset`` is its own. ``generated_at`` is
-    epoch ms. ``value`` is the record's, as it was published.
+    ``partition`` and ``offset`` are its position on the recommendations topic; its trigger has the
+    same partition number on the events topic. ``generated_at`` is epoch ms. ``value`` is the value
+    of the record, as it was published.
     """
 
     owner: str
@@ -48,7 +49,7 @@ class CachedRanking(msgspec.Struct, gc=False, eq=False):
     strategy: str
     value: bytes
     clean_of: frozenset[str] | None = None
-    """A set of hidden items none of which it contains, once that was checked."""
+    """The hidden items with which it was last compared. It contains none of them."""
 
     @property
     def event_id(self) -> str:
@@ -73,7 +74,7 @@ class LatestRankings:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.popular: CachedRanking | None = None
-        """The ranking for users of whom nothing is known."""
+        """The ranking for users without history."""
         self.rankings = self.evicted = 0
         self._of: dict[str, tuple[CachedRanking, ...]] = {}
         self._deleted: dict[str, dict[int, int]] = {}
@@ -149,8 +150,8 @@ class LatestRankings:
     def forget(self, owner: str, deleted_at: Mapping[int, int]) -> None:
         """Remove the rankings of a deleted user.
 
-        Rankings that workers still publish for earlier events are ignored. ``deleted_at`` has the
-        offset of the deletion on each partition of the events topic.
+        From then on, `put` ignores rankings that workers publish for earlier events. ``deleted_at``
+        has the offset of the deletion on each partition of the events topic.
         """
         self._keep(owner, ())
         self._deleted.pop(owner, None)
@@ -167,7 +168,7 @@ class LatestRankings:
     def _removed(self, record: KafkaRecord) -> None:
         """Apply a worker's deletion of an owner on one partition.
 
-        Rankings of this partition are removed. Later ones are stored again.
+        This removes the owner's rankings of this partition. `take` stores later ones as usual.
         """
         try:
             owner = (record.key or b"").decode()

@@ -1,6 +1,6 @@
-"""The experts of a server: restored from the newest snapshot, following the transitions.
+"""The experts of a server. They start from the newest snapshot and then follow the transitions.
 
-They count and rank in the model thread.
+They count and rank in a model thread.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from streams.settings import Settings
 log = structlog.get_logger(__name__)
 
 RECORDS = 500
-"""Transitions that are counted before a question gets its turn."""
+"""Maximum number of transitions that are counted before a waiting question gets its turn."""
 T = TypeVar("T")
 _decode = msgspec.json.Decoder(Transition).decode
 
@@ -52,7 +52,7 @@ class Experts:
 
     @classmethod
     async def restored(cls, settings: Settings, telemetry: ServingTelemetry) -> Experts:
-        """Restore the counts of the newest snapshot, of whichever model; without one, start empty.
+        """Restore the counts of the newest snapshot, whatever its model; start empty without one.
 
         Raises `PositionAhead` if the transitions log was deleted or recreated since the snapshot.
         """
@@ -74,11 +74,11 @@ class Experts:
         return experts
 
     async def ask(self, question: Callable[[Panel], T]) -> T:
-        """Call a function with the panel in the model thread, ahead of counting that waits."""
+        """Call a function with the panel in the model thread, before any counting that waits."""
         return await self._thread.urgent(partial(question, self._panel))
 
     async def background(self, job: Callable[[], T]) -> T:
-        """Call a function in the model thread, after the questions that wait there."""
+        """Call a function in the model thread, after all questions that wait."""
         return await self._thread.background(job)
 
     async def _apply(self, records: Sequence[KafkaRecord]) -> None:

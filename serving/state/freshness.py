@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter, deque
 
 UNMATCHED = 200_000
-"""Events, and recommendations, that wait to be joined."""
+"""Maximum number of events, and of recommendations, that wait for their counterpart."""
 RECENT = 2000
+"""Number of the latest recommendations in the recent percentiles."""
 
 
 class Freshness:
     """Joins recommendations to their triggers by partition and offset, in either order.
 
     Freshness is the Kafka time of the recommendation minus the Kafka time of its trigger, in ms:
-    the time between the two producers' sends. The observer's clock plays no part, so a slow
-    observer does not distort it. The round trip that publishes the recommendation is not included;
-    the worker's own histogram has it. Memory is bounded: percentiles come from a count per whole
-    millisecond, and the oldest unmatched records are forgotten.
+    the time between the two producers' sends. It does not use the observer's clock, so a slow
+    observer does not distort it. It does not include the round trip that publishes the
+    recommendation; the worker's own histogram does. Memory is bounded: percentiles come from a
+    count per whole millisecond, and the oldest unmatched records are dropped.
     """
 
     def __init__(self) -> None:
@@ -43,13 +44,13 @@ class Freshness:
 
     @property
     def recent_samples(self) -> int:
-        """How many recommendations `recent` is computed from."""
+        """The number of recommendations in `recent`."""
         return len(self._recent)
 
     def percentile(self, share: float) -> float | None:
-        """Return a percentile over the whole run, in ms; ``share`` is in 0..1.
+        """Return a percentile over the whole run, in ms, or ``None`` without samples.
 
-        ``None`` without samples.
+        ``share`` is from 0 to 1: 0.5 is the median.
         """
         return _percentile(self._all, share)
 
@@ -69,7 +70,7 @@ def _remember(unmatched: dict[tuple[int, int], int], key: tuple[int, int], kafka
 
 
 def _percentile(counts: Counter[int], share: float) -> float | None:
-    """Return the nearest-rank percentile: the smallest value that this share does not exceed."""
+    """Return the nearest-rank percentile: the smallest value with this share at or below it."""
     remaining = share * counts.total()
     for value in sorted(counts):
         remaining -= counts[value]

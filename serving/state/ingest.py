@@ -1,4 +1,4 @@
-"""Events from requests: decoded and checked as a worker does it, then written to Kafka."""
+"""Decodes and checks the events of requests as a worker does, and writes them to Kafka."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from streams.events.decode import BadRecord, EventDecoder, event_key
 from streams.events.records import EVENT_TYPES, Event, recommendation_id
 
 REMEMBERED = 10_000
-"""Events whose ids are remembered, to recognise one that is sent again."""
+"""How many event ids are remembered, to recognise an event that is sent again."""
 _UNNAMED = "\n"
-"""The prefix of ids that the decoder makes up. No id of a user's holds a control character."""
+"""Prefix of the ids that the decoder makes for events without one.
+
+It is a control character, which no id of a client may contain.
+"""
 
 
 class Accepted(NamedTuple):
@@ -45,9 +48,10 @@ class Ingest:
         self._seen: dict[tuple[str, str | None, str], None] = {}
 
     async def accept(self, values: Sequence[bytes]) -> tuple[list[Accepted], list[RecordError]]:
-        """Check each value and write the good ones; returns both, in the order of the request.
+        """Check each value and write the valid events. Return the events and the errors.
 
-        Raises `NotConfirmed` or `TooManyPending` if Kafka does not confirm the good ones.
+        Both are in the order of the request. Raises `NotConfirmed` if Kafka does not confirm the
+        events, and `TooManyPending` if too many records wait for Kafka.
         """
         good: list[tuple[int, Event]] = []
         errors: list[RecordError] = []
@@ -58,17 +62,23 @@ class Ingest:
             except BadRecord as bad:
                 errors.append(record_error(position, bad, Event.__struct_fields__))
                 continue
-            assert isinstance(event, Event)  # only a null value decodes to a deletion
+            assert isinstance(event, Event)  # the only other result is a deletion, which needs a null value
             good.append((position, event))
             if position % 50 == 49:
-                await asyncio.sleep(0)  # a full request must not delay the others
+                await asyncio.sleep(0)  # let other requests run during a large one
         results = (
             await self._writer.write([NewRecord(self._topic, event_key(event), values[n]) for n, event in good]) if good else []
         )
         accepted: list[Accepted] = []
         for (position, event), written in zip(good, results, strict=True):
             if isinstance(written, TooLarge):
-                errors.append(RecordError(position, "too_large", detail="larger than a record of the events topic may be"))
+                errors.append(
+                    RecordError(
+                        position,
+                        "too_large",
+                        detail="larger than the events topic allows (max.message.bytes)",
+                    )
+                )
                 continue
             accepted.append(Accepted(position, event, written, self._repeated(event)))
             if event.event_id.startswith(_UNNAMED):
@@ -80,7 +90,7 @@ class Ingest:
         return accepted, errors
 
     def forget(self, owner: str) -> None:
-        """Forget the event ids of a deleted user: to workers, the same events are new ones."""
+        """Forget the event ids of a deleted user: for the workers, these events would be new."""
         self._seen = {name: None for name in self._seen if name[0] != owner}
 
     def _repeated(self, event: Event) -> bool:

@@ -1,4 +1,4 @@
-"""API keys: a file of their hashes, and which scopes a key has. Pure of HTTP and Kafka."""
+"""API keys: the file with their hashes, and the scopes of each key. Pure of HTTP and Kafka."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCOPES: tuple[KeyScope, ...] = ("read", "events", "admin")
 PREFIX = "ouzel"
 SECRET_BYTES = 32
 _NO_HASH = sha256().hexdigest().encode()
-"""Stands in for the hash of an unknown id, so that it takes as long as a wrong secret."""
+"""Compared in place of the hash of an unknown id, so that the check takes the same time."""
 
 
 class KeysError(Refused):
@@ -46,7 +46,7 @@ class KeyFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def new_key(name: str, scopes: list[KeyScope], now_ms: int) -> tuple[str, Key]:
-    """Make a key. Returns its text, to hand out once, and what the file stores of it."""
+    """Make a key. Return its text, which only its user gets, and the entry for the file."""
     identity = secrets.token_hex(4)
     text = f"{PREFIX}_{identity}_{secrets.token_urlsafe(SECRET_BYTES)}"
     return text, Key(identity, digest(text.encode()), scopes, name, now_ms)
@@ -85,9 +85,9 @@ def write_keys(path: Path, keys: list[Key]) -> None:
 
 
 class Keys:
-    """The keys in force.
+    """The API keys that the server accepts now.
 
-    Without a file of keys no request needs one, which is only safe on loopback.
+    Without a file of keys, requests need no key. That is only safe on loopback.
 
     The event loop's thread owns this object: requests call `scopes`, and a task of the service
     calls `reload` every few seconds.
@@ -97,7 +97,7 @@ class Keys:
         """Read the file. Raises `KeysError`."""
         self._path = path
         self._version: tuple[int, int] | None = None
-        """Modification time and inode of the file as it was last read."""
+        """Modification time and inode of the file when it was last read."""
         self._keys: dict[bytes, tuple[bytes, frozenset[str]]] = {}
         self.reload()
 
@@ -109,8 +109,7 @@ class Keys:
     def reload(self) -> bool:
         """Read the file again if it has changed, so that a revoked key stops working.
 
-        Returns whether it had changed. Raises `KeysError`; the keys that were read before then stay
-        in force.
+        Returns whether it had changed. If it raises `KeysError`, the earlier keys stay valid.
         """
         if self._path is None:
             return False

@@ -1,6 +1,6 @@
 """Figures for the live page: the rate of events and the freshness of rankings.
 
-This server takes both from the topics as it reads them.
+This server measures both while it reads the topics.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class FreshnessMs(msgspec.Struct):
     p50: Annotated[float | None, Meta(description="The median; null without samples.")]
     p90: float | None
     p99: float | None
-    samples: Annotated[int, Meta(description="How many of the latest rankings they cover, at most 2000.")]
+    samples: Annotated[int, Meta(description="The number of latest rankings that the percentiles cover, at most 2000.")]
 
 
 class LiveTopics:
@@ -35,7 +35,7 @@ class LiveTopics:
         self._clock = clock
         self._began = clock()
         self._counts: deque[tuple[float, int]] = deque()
-        """When events were read, and how many, over the last seconds."""
+        """The times at which events were read in the last seconds, with their numbers."""
         self._freshness = Freshness()
 
     async def take_events(self, records: Sequence[KafkaRecord]) -> None:

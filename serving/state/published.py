@@ -1,8 +1,7 @@
-"""The first items of a ranking, cut out of the published bytes.
+"""Cuts the first items of a ranking out of the published bytes, without decoding them.
 
-A plain request needs no JSON decoded or encoded.
-This works only for the layout in which workers encode rankings. The marks that are searched for
-contain quotes, which are escaped within a JSON string, so no id can be mistaken for a mark.
+This works only for the layout in which workers encode rankings. The byte patterns that it searches
+for contain quotes. Quotes are escaped within a JSON string, so no id can match a pattern.
 """
 
 from __future__ import annotations

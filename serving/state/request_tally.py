@@ -1,6 +1,6 @@
-"""Requests and their durations for Prometheus, counted without locks.
+"""Counts requests and their durations for Prometheus, without locks.
 
-prometheus-client's own metrics take a lock for every number.
+The metrics of prometheus-client take a lock for every number.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RequestSeconds(Collector):
     """The histogram of durations by route and method."""
 
     _type, _labelnames = "histogram", ("route", "method")
-    _documentation = "From a request's head to the end of its answer, streams left out."
+    _documentation = "Time from a request's head to the end of its answer, without streams."
 
     def __init__(self, prefix: str, buckets: Sequence[float]) -> None:
         self._name, self._bounds = f"{prefix}_request_seconds", [*map(float, buckets), float("inf")]
@@ -62,7 +62,7 @@ class RequestSeconds(Collector):
 
 
 class RequestTally:
-    """Both metrics. Only the event loop's thread may use it."""
+    """The counter and the histogram of requests. Only the thread of the event loop may use it."""
 
     def __init__(self, prefix: str, buckets: Sequence[float], registry: CollectorRegistry) -> None:
         self._total, self._seconds = RequestTotal(prefix), RequestSeconds(prefix, buckets)

@@ -1,4 +1,4 @@
-"""Selecting the items of an answer: those of a published ranking that pass, then fallbacks."""
+"""Selects the items of an answer: first from the published ranking, then from fallbacks."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from models.panel import EXPERTS, HALF_LIFE, Panel
-from models.recommender import POPULAR, Query, Ranking
+from models.panel import HALF_LIFE, Panel
+from models.recommender import Query, Ranking
 from serving.state.experts import Experts
 from serving.state.shelves import Shelves
 from streams.events.records import RankedItem, ranked_items
 
 CATALOGUE = "catalogue"
-"""The last fallback: items without interactions, newest first."""
+"""The last fallback: items that no model has ranked, newest first."""
 T = TypeVar("T")
 
 
 class Filter(NamedTuple):
-    """What an answer may hold: ``k`` items at most, none of them hidden or excluded.
+    """Which items an answer may contain: at most ``k``, and none that is hidden or excluded.
 
-    ``category`` is the set of items that are allowed; ``None`` allows any.
+    ``category`` is the set of allowed items; ``None`` allows all.
     """
 
     k: int
@@ -30,7 +30,7 @@ class Filter(NamedTuple):
     category: AbstractSet[str] | None = None
 
     def passes(self, item_id: str) -> bool:
-        """Tell whether an answer may hold this item."""
+        """Tell whether an answer may contain this item."""
         return item_id not in self.hidden and item_id not in self.excluded and (self.category is None or item_id in self.category)
 
 
@@ -51,13 +51,13 @@ async def select(
 ) -> Selected:
     """Select the items of an answer.
 
-    There are ``k`` of them unless fewer pass the filter in the published ranking, in the model and
-    in the catalogue together. ``prefix`` is what the experts rank by, oldest first.
+    The answer has ``k`` items unless the published ranking, the model and the catalogue together
+    have fewer that pass the filter. The experts rank by ``prefix``, oldest item first.
     """
     kept = take(published, wanted)
     fallback: list[str] = []
     if len(kept) < wanted.k:
-        category = None if wanted.category is None else frozenset(wanted.category)  # for a thread
+        category = None if wanted.category is None else frozenset(wanted.category)  # a copy for another thread
         for ranking in await experts.ask(_Behind(kept, prefix, wanted, category)):
             _append(kept, ranked_items(ranking), ranking.strategy, fallback)
     if len(kept) < wanted.k:
@@ -74,7 +74,7 @@ def ranked(items: Sequence[RankedItem]) -> list[RankedItem]:
 
 
 def popular(wanted: Filter, half_life: int = HALF_LIFE) -> Callable[[Panel], Ranking]:
-    """Return a question to the experts: which items that pass are the most popular.
+    """Return a question to the experts: the most popular items that pass the filter.
 
     ``half_life`` is a number of events, one of `models.experts.statistics.HALF_LIVES`.
     """
@@ -84,7 +84,7 @@ def popular(wanted: Filter, half_life: int = HALF_LIFE) -> Callable[[Panel], Ran
 
 
 class _Behind:
-    """A question to the experts: which items follow those kept, by prefix, then by popularity."""
+    """A question to the experts: more items after ``kept``, by the prefix, then by popularity."""
 
     def __init__(
         self, kept: Sequence[RankedItem], prefix: Sequence[str], wanted: Filter, category: frozenset[str] | None
@@ -104,7 +104,7 @@ class _Behind:
 
 
 def _append(kept: list[RankedItem], more: Sequence[RankedItem], strategy: str, fallback: list[str]) -> None:
-    """Append the items of a fallback; their scores are shifted below those above."""
+    """Append the items of a fallback, with scores that are shifted below the scores above them."""
     if not more:
         return
     fallback.append(strategy)
@@ -115,11 +115,7 @@ def _append(kept: list[RankedItem], more: Sequence[RankedItem], strategy: str, f
 
 def _unseen(shelves: Shelves, wanted: Filter, kept: AbstractSet[str]) -> list[RankedItem]:
     """Return items of the catalogue that no model has ranked, newest first."""
-    # A view of a set cannot be reversed.
+    # A set-like view of a dict keeps the order but cannot be reversed.
     ids = list(shelves.ids() if wanted.category is None else wanted.category)
     passing = (item_id for item_id in reversed(ids) if item_id not in kept and wanted.passes(item_id))
     return [RankedItem(item_id, 0.0, 0, CATALOGUE) for item_id in islice(passing, wanted.k - len(kept))]
-
-
-STRATEGIES = (EXPERTS, POPULAR, CATALOGUE)
-"""The fallbacks by name, in the order in which they are used."""

@@ -36,7 +36,7 @@ KEYS_EVERY_S = 2.0
 WAIT_MS = 500
 GC_THRESHOLD = 100_000
 RECORDS = 500
-"""Records that are applied before a request gets its turn."""
+"""Maximum number of records that are applied before a waiting request gets its turn."""
 
 
 class Service:
@@ -48,7 +48,7 @@ class Service:
     """
 
     experts: Experts
-    """Set by `start` before the service is `ready`."""
+    """Exists once the service is `ready`; the task of `start` sets it."""
 
     def __init__(
         self, settings: Settings, keys: Keys, decoder: EventDecoder, telemetry: ServingTelemetry,
@@ -63,7 +63,7 @@ class Service:
         self.live, self.workers = LiveTopics(), Workers(addresses(settings))
         self.answers = Answers(self.cache, self.shelves, lambda: self.experts, telemetry)
         self.followers: dict[str, Follower] = {}
-        """The topics that are followed, by name without the prefix."""
+        """The followers of the topics, by topic name without the prefix."""
         self.ready = False
         """Whether every topic was read to the end that it had at the start."""
         self.newest_ms = 0
@@ -74,7 +74,7 @@ class Service:
         telemetry.cache_capacity.set(settings.serve_rankings)
 
     def start(self) -> None:
-        """Connect and begin to follow the topics; `ready` is true once they are read to the end."""
+        """Connect and follow the topics. `ready` turns true when they are read to the end."""
         self._tasks.spawn(self._start())
 
     async def _start(self) -> None:
@@ -101,7 +101,7 @@ class Service:
     async def wait_for_item(self, written: Written, within_s: float) -> None:
         """Wait until this server has read an item that it wrote, at most ``within_s``.
 
-        Clients then read their own writes.
+        So a client's next request sees what the client wrote.
         """
         until = asyncio.get_running_loop().time() + within_s
         while self._items_read.get(written.partition, -1) < written.offset and asyncio.get_running_loop().time() < until:
@@ -158,7 +158,7 @@ class Service:
                 self.ready = True
                 telemetry.ready.set(1)
                 gc.collect()
-                gc.freeze()  # what was read stays; requests free theirs by reference counts
+                gc.freeze()  # the caches live on; reference counts free what requests allocate
                 gc.set_threshold(GC_THRESHOLD, 20, 50)
                 log.info("ready", users=len(self.cache), items=len(self.shelves))
             await asyncio.sleep(GAUGES_EVERY_S if self.ready else GAUGES_EVERY_S / 10)

@@ -25,17 +25,16 @@ WAIT_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0)
 WRITE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 AGE_BUCKETS = (0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.0)
 
-
 LABELS = {
-    "route": "template of the route, or `none`",
-    "method": "HTTP method; `any` if there is no such route",
+    "route": "template of the route; `none` if no route matches",
+    "method": "`GET`, `HEAD`, `POST`, `PUT`, `DELETE`, or `other`",
     "status": "HTTP status",
-    "reason": "of cut connections: `full`, `head`, `malformed`, `slow_head`, `slow_reader`; of rejected requests: `missing`, "
-    "`scheme`, `unknown`, `scope`, `host`; of failed writes: `full`, `away`, `timeout`, `error`; of rejected events: as of the "
+    "reason": "of closed connections: `full`, `head`, `malformed`, `slow_head`, `slow_reader`; of rejected requests: `missing`, "
+    "`scheme`, `unknown`, `scope`, `host`; of failed writes: `full`, `away`, `timeout`, `error`; of rejected events: as in the "
     "worker's dead letters",
     "topic": ("recommendations", "items", "transitions", "events"),
     "outcome": ("fresh", "timeout", "duplicate", "no_ranking"),
-    "strategy": "as of the worker, and `other`",
+    "strategy": "as in the worker's metrics, and `other`",
     "fallback": ("none", "experts", "popularity", "catalogue"),
     "kind": ("user", "live"),
     "version": "version of Ouzel",
@@ -98,7 +97,7 @@ class ServingTelemetry:
         self.follower_lag = Gauge("ouzel_serve_follower_lag", "Records of a topic that are not read yet.", ["topic"], registry=r)
         self.caught_up = Gauge("ouzel_serve_follower_caught_up", "1 once a topic was read to its end.", ["topic"], registry=r)
         self.refused_records = Counter(
-            "ouzel_serve_refused_records", "Records that could not be decoded; ignored.", ["topic"], registry=r
+            "ouzel_serve_refused_records", "Records that could not be decoded and were ignored.", ["topic"], registry=r
         )
 
         self.kafka_available = Gauge("ouzel_serve_kafka_available", "1 while Kafka confirms writes.", registry=r)
@@ -109,7 +108,10 @@ class ServingTelemetry:
             registry=r,
         )
         self.failed_writes = Counter(
-            "ouzel_serve_failed_writes", "Requests to write that were answered with 503.", ["reason"], registry=r
+            "ouzel_serve_failed_writes",
+            "Requests to write that were answered with 503 or 429.",
+            ["reason"],
+            registry=r,
         )
         self.events_accepted = Counter("ouzel_serve_events_accepted", "Events that Kafka confirmed.", registry=r)
         self.events_refused = Counter("ouzel_serve_events_refused", "Events rejected, by reason.", ["reason"], registry=r)

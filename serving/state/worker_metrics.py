@@ -1,4 +1,4 @@
-"""One worker's metrics, read from its Prometheus endpoint, for the demo."""
+"""Reads one worker's metrics from its Prometheus endpoint, for the demo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPLAYED = "replayed"
 
 @dataclass(frozen=True)
 class WorkerMetrics:
-    """One scrape. Counters count from the worker's start; accuracies begin as ``None``."""
+    """The figures of one scrape. Counters start with the worker. ``None`` is not measured yet."""
 
     ready: bool = False
     events: dict[str, int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def parse(text: str) -> WorkerMetrics:
 
 
 def scrape(port: int, timeout_s: float = 2.0) -> WorkerMetrics | None:
-    """Scrape the worker on this machine; ``None`` if it does not answer."""
+    """Scrape a worker on this machine. Return ``None`` if it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=timeout_s) as answer:
             text = answer.read().decode()

@@ -1,4 +1,4 @@
-"""The workers' metrics, read from their Prometheus endpoints and summarized for the live page.
+"""Reads the workers' metrics from their Prometheus endpoints and sums them up for the live page.
 
 In serving, only this module and `worker_metrics` know the names of the workers' metrics.
 """
@@ -28,7 +28,7 @@ DEAD_LETTERS, LOSS = "ouzel_dead_letters_total", "ouzel_loss"
 RECALL, MRR, TESTS = "ouzel_prequential_recall", "ouzel_prequential_mrr", "ouzel_prequential_tests_total"
 
 Samples = Mapping[str, Sequence[tuple[Mapping[str, str], float]]]
-"""A scrape: labels and values by the name of the sample."""
+"""The result of a scrape: labels and values, by the name of the sample."""
 
 
 class Accuracy(msgspec.Struct):
@@ -43,8 +43,8 @@ class WorkerCounts(msgspec.Struct):
     """How many workers answer the server."""
 
     asked: Annotated[int, Meta(description="Workers that the server requests metrics from.")]
-    answered: Annotated[int, Meta(description="Those that answered.")] = 0
-    ready: Annotated[int, Meta(description="Those that process events.")] = 0
+    answered: Annotated[int, Meta(description="Workers that answered.")] = 0
+    ready: Annotated[int, Meta(description="Workers that process events.")] = 0
 
 
 class WorkersSummary(msgspec.Struct):
@@ -70,7 +70,7 @@ class Workers:
         self.latest = WorkersSummary(WorkerCounts(len(addresses)))
 
     async def run(self) -> None:
-        """Scrape until cancelled; return at once if there are no addresses."""
+        """Scrape until cancelled. Returns immediately if there are no addresses."""
         while self._addresses:
             scrapes = await asyncio.gather(*(asyncio.to_thread(fetch, address) for address in self._addresses))
             self.latest = summarize([scrape for scrape in scrapes if scrape is not None], len(self._addresses))
@@ -78,7 +78,7 @@ class Workers:
 
 
 def addresses(settings: Settings) -> list[str]:
-    """Return the addresses of the workers' metrics: as set, or a worker on this machine."""
+    """Return the addresses of the workers' metrics. The default is a worker on this machine."""
     if settings.serve_worker_metrics is not None:
         return settings.serve_worker_metrics
     return [f"127.0.0.1:{settings.metrics_port}"] if settings.metrics_port else []
@@ -87,8 +87,8 @@ def addresses(settings: Settings) -> list[str]:
 def fetch(address: str) -> Samples | None:
     """Return the samples of the worker at host:port.
 
-    Returns ``None`` if it does not answer, or not in Prometheus's format. Blocks, so it runs in a
-    thread.
+    Returns ``None`` if the worker does not answer, or if the answer is not in Prometheus's format.
+    This call blocks, so it runs in a thread.
     """
     try:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
@@ -103,7 +103,7 @@ def fetch(address: str) -> Samples | None:
 
 
 def summarize(scrapes: Sequence[Samples], asked: int) -> WorkersSummary:
-    """Add up counts, average accuracies weighted by tests, and take the loss of the learner."""
+    """Add up the counts, average the accuracies by number of tests, and take the learner's loss."""
 
     def total(name: str) -> int | None:
         values = [value for scrape in scrapes for _, value in scrape.get(name, ())]
@@ -114,7 +114,7 @@ def summarize(scrapes: Sequence[Samples], asked: int) -> WorkersSummary:
 
     summary = WorkersSummary(WorkerCounts(asked, len(scrapes), sum(one(scrape, READY) > 0 for scrape in scrapes)))
     summary.lag = total(LAG)
-    summary.dead_letters = (total(DEAD_LETTERS) or 0) if scrapes else None  # 0 has no sample
+    summary.dead_letters = (total(DEAD_LETTERS) or 0) if scrapes else None  # no sample means 0
     summary.tests = int(sum(map(tests_of, scrapes)))
     for scrape in scrapes:
         if one(scrape, LEARNER) > 0 or len(scrapes) == 1:
@@ -128,11 +128,11 @@ def summarize(scrapes: Sequence[Samples], asked: int) -> WorkersSummary:
             for labels, value in scrape.get(name, ()):
                 if labels.get("k") == K and math.isfinite(value) and weight:
                     sums[labels["method"]][column] += value * weight
-                    sums[labels["method"]][2] += weight / 2
+                    sums[labels["method"]][2] += weight / 2  # recall adds one half, MRR the other
     summary.accuracy = [Accuracy(method, recall / weight, mrr / weight) for method, (recall, mrr, weight) in sums.items()]
     return summary
 
 
 def tests_of(scrape: Samples) -> float:
-    """Return how many tests a worker has made. Each of them tests the model."""
+    """Return how many rankings of its model a worker has evaluated."""
     return next((value for labels, value in scrape.get(TESTS, ()) if labels.get("method") == "model"), 0.0)

@@ -1,4 +1,4 @@
-"""Writing to Kafka for requests: confirmed by all in-sync replicas, or given up within 2 s."""
+"""Writes records to Kafka for requests. All in-sync replicas confirm, or it fails within 2 s."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ log = structlog.get_logger(__name__)
 CONFIRM_WITHIN_S = 1.5
 PROBE_WITHIN_S = 1.0
 PROBE_EVERY_S = (5.0, 0.5)
-"""While Kafka confirms, and while it does not."""
+"""Pause between probes while Kafka confirms writes, and while it does not."""
 REQUEST_TIMEOUT_MS = 5_000
 MOST_PENDING = 10_000
-"""Records that may wait for Kafka's confirmation at a time."""
+"""Maximum number of records that wait for Kafka's confirmation at a time."""
 MOST_BYTES = 52_000_000
 
 
 class NotConfirmed(KafkaAway):
-    """Kafka did not confirm a write in time. The records may have been written all the same."""
+    """Kafka did not confirm a write in time. The records may have been written nevertheless."""
 
 
 class TooManyPending(KafkaAway):
@@ -39,7 +39,7 @@ class TooManyPending(KafkaAway):
 
 
 class NewRecord(NamedTuple):
-    """A record to write. Without a partition, the key decides, as with any Kafka producer."""
+    """A record to write. Without ``partition``, the hash of the key decides, as usual in Kafka."""
 
     topic: str
     key: bytes
@@ -56,13 +56,13 @@ class Written(NamedTuple):
 
 
 class TooLarge(NamedTuple):
-    """A record that is larger than its topic takes, and was not written."""
+    """The result for a record that is larger than its topic allows. It was not written."""
 
 
 class Writer:
-    """An idempotent producer, and whether Kafka confirms what it sends.
+    """Writes with an idempotent producer, and knows whether Kafka confirms.
 
-    The service starts, watches and stops it; requests call `write`. All run on one event loop.
+    The service calls `start`, `watch` and `stop`; requests call `write`. All run on one event loop.
     """
 
     def __init__(self, settings: Settings, telemetry: ServingTelemetry) -> None:
@@ -78,20 +78,20 @@ class Writer:
         self._set_available(True)
 
     async def stop(self) -> None:
-        """Wait a moment for what is being sent, and disconnect."""
+        """Wait a moment for records that are being sent, and disconnect."""
         producer, self._producer = self._producer, None
         await _stop(producer)
 
     async def write(self, records: Sequence[NewRecord]) -> list[Written | TooLarge]:
         """Send records in this order and wait until each is confirmed.
 
-        Raises `NotConfirmed` if they are not all confirmed in time. They may have been written all
-        the same, so a client that retries sends the same event ids. Raises `TooManyPending` if too
-        many records wait already.
+        Raises `NotConfirmed` if not all of them are confirmed in time. They may have been written
+        nevertheless, so a client that retries must send the same event ids. Raises `TooManyPending`
+        if too many records wait already.
         """
         if self._pending + len(records) > MOST_PENDING:
             self._telemetry.failed_writes.labels("full").inc()
-            raise TooManyPending(f"{self._pending} records wait for Kafka, at most {MOST_PENDING} may: retry later")
+            raise TooManyPending(f"{self._pending} records wait for Kafka, at most {MOST_PENDING} may wait: retry later")
         if not self.available or self._producer is None:
             self._telemetry.failed_writes.labels("away").inc()
             raise NotConfirmed("nothing was sent, because Kafka did not confirm an earlier write: retry later")
@@ -152,12 +152,6 @@ class Writer:
             raise
         return producer
 
-    @property
-    def _failed(self) -> bool:
-        """Whether the producer's own task has ended: it then refuses everything."""
-        task = sender_task(self._producer)
-        return task is None or task.done()
-
     def _set_available(self, available: bool) -> None:
         if available != self.available:
             log.info("kafka_available" if available else "kafka_away")
@@ -181,9 +175,9 @@ async def _confirmed(producer: AIOKafkaProducer, records: Sequence[NewRecord]) -
 
 
 def _has_failed(producer: AIOKafkaProducer) -> bool:
-    """Tell whether the producer's own task has ended: it then refuses every record."""
-    task = producer._sender.sender_task
-    return task is None or bool(task.done())
+    """Tell whether the producer's task has ended. It then rejects every record."""
+    task = sender_task(producer)
+    return task is None or task.done()
 
 
 async def _stop(producer: AIOKafkaProducer | None) -> None:

@@ -29,7 +29,7 @@ FLAT = 1.3
 """The greatest ratio of medians, last third of the samples to middle third, that counts as flat."""
 
 
-class Sample(NamedTuple):
+class Usage(NamedTuple):
     """What one worker uses at one time."""
 
     memory_mb: float
@@ -37,7 +37,7 @@ class Sample(NamedTuple):
     disk_mb: float
 
 
-def sample(worker: WorkerProcess) -> Sample | None:
+def sample(worker: WorkerProcess) -> Usage | None:
     """What the worker uses now; ``None`` if it has just ended."""
     assert worker.process is not None
     process = Path(f"/proc/{worker.process.pid}")
@@ -47,7 +47,7 @@ def sample(worker: WorkerProcess) -> Sample | None:
         disk = sum(path.stat().st_size for path in worker.settings.data_dir.rglob("*") if path.is_file()) / 1e6
     except (OSError, IndexError):
         return None
-    return Sample(memory, descriptors, disk)
+    return Usage(memory, descriptors, disk)
 
 
 def kill(rig: Rig, rng: random.Random) -> None:
@@ -101,7 +101,7 @@ def main() -> None:
     home, hours, seed = os.environ.get("KAFKA_HOME"), float(os.environ.get("HOURS") or 1), int(os.environ.get("SEED") or 0)
     if not home:
         sys.exit("KAFKA_HOME is not set: the soak needs a folder with Apache Kafka")
-    rng, samples, done = random.Random(seed), list[Sample](), list[str]()
+    rng, samples, done = random.Random(seed), list[Usage](), list[str]()
     with tempfile.TemporaryDirectory(prefix="ouzel-soak-") as folder:
         rig = Rig(
             Path(home), Path(folder), 1.0, rate=RATE, model="hybrid", encoder="recency", profile="fast", snapshot_every_s=10.0
@@ -122,7 +122,7 @@ def main() -> None:
             folders = [worker.settings.data_dir for worker in rig.workers]
             result = verdict("soak", rig.delivery, rig.settings, folders, events, rig.recoveries, may_repeat=True)
     result["faults"] = {name: done.count(name) for name in sorted(set(done))}
-    result["flat"] = {name: flat([float(getattr(taken, name)) for taken in samples]) for name in Sample._fields}
+    result["flat"] = {name: flat([float(getattr(taken, name)) for taken in samples]) for name in Usage._fields}
     result["last"] = samples[-1]._asdict() if samples else {}
     result["ok"] = result["ok"] and all(result["flat"].values())
     Path("build").mkdir(exist_ok=True)

@@ -39,7 +39,7 @@ SMALL_SEGMENTS = {
 
 
 @dataclass
-class Stage:
+class RunningSystem:
     """The processes of a journey."""
 
     broker: ApacheBroker
@@ -60,7 +60,7 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """An Apache Kafka that compacts at once, a worker with the hybrid model, and a server."""
     folder = tmp_path_factory.mktemp("journey")
     with ApacheBroker(kafka_home, CLEANS_AT_ONCE) as broker:
@@ -76,13 +76,13 @@ def stage(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         serve.start()
         worker.wait_ready(120)
         serve.wait_ready()
-        yield Stage(broker, settings, worker, serve)
+        yield RunningSystem(broker, settings, worker, serve)
         for process in (serve, worker):
             if process.alive:
                 process.kill()
 
 
-def test_every_click_is_answered_with_the_ranking_that_it_triggers(stage: Stage) -> None:
+def test_every_click_is_answered_with_the_ranking_that_it_triggers(stage: RunningSystem) -> None:
     serve = stage.serve
     items = [f"i{n}" for n in range(12)]
     bulk = [
@@ -153,7 +153,7 @@ def test_every_click_is_answered_with_the_ranking_that_it_triggers(stage: Stage)
     assert serve.metrics()["ouzel_serve_waits_total|outcome=fresh"] == len(shown)
 
 
-def test_a_restarted_server_answers_the_same_from_the_topics(stage: Stage) -> None:
+def test_a_restarted_server_answers_the_same_from_the_topics(stage: RunningSystem) -> None:
     stage.click("back", "i1")
     paths = ("/v1/recommendations/back", "/v1/users/back", "/v1/items?limit=1000", "/v1/items/i2/similar")
     before = [stage.serve.call("GET", path).body for path in paths]
@@ -172,7 +172,7 @@ def alter(settings: Settings, topic: str, config: dict[str, str]) -> None:
     client.close()
 
 
-def test_a_deleted_user_is_gone_from_every_store_and_stays_gone(stage: Stage) -> None:
+def test_a_deleted_user_is_gone_from_every_store_and_stays_gone(stage: RunningSystem) -> None:
     """The user has sessions on two partitions, and an anonymous session has the same key."""
     settings, serve, worker = stage.settings, stage.serve, stage.worker
     for topic in ("recommendations", "sessions-changelog"):
@@ -239,7 +239,7 @@ def test_a_deleted_user_is_gone_from_every_store_and_stays_gone(stage: Stage) ->
     assert all(marker in found for found in on_disk.values())
 
 
-def test_without_kafka_reads_go_on_and_writes_fail_in_time(stage: Stage) -> None:
+def test_without_kafka_reads_go_on_and_writes_fail_in_time(stage: RunningSystem) -> None:
     serve = stage.serve
     assert stage.click("kept", "i1", wait_ms=0)["waited"] is None
     assert serve.metrics()["ouzel_serve_kafka_available"] == 1

@@ -33,7 +33,7 @@ class PopularQuery(msgspec.Struct, frozen=True):
     category: Annotated[Id, Meta(description="Only items of this category.")] | UnsetType = UNSET
     half_life: Annotated[
         Literal[500, 2000, 20000],
-        Meta(description="Events after which an interaction counts half: 500 shows trends, 20000 lasting favourites."),
+        Meta(description="After this many events an interaction counts half: 500 shows trends, 20000 lasting favourites."),
     ] = HALF_LIFE  # type: ignore[assignment]
 
 
@@ -71,7 +71,7 @@ def _wanted(call: Call, excluded: frozenset[str]) -> Filter:
 
 
 def _answer(strategy: str, fallback: list[str], items: list[RankedItem]) -> Response:
-    """Encode the answer. A fallback that is the strategy itself is not named."""
+    """Encode the answer. If a fallback is the strategy itself, it is left out of ``fallback``."""
     answer = ItemRanking(strategy, [name for name in fallback if name != strategy], items)
     return Document(msgspec.json.encode(answer))
 

@@ -27,7 +27,11 @@ class EventsQuery(msgspec.Struct, frozen=True):
 
     wait_ms: Annotated[
         int,
-        Meta(ge=0, le=MAX_WAIT_MS, description="Wait up to so many ms for the ranking after the last event, and answer with it."),
+        Meta(
+            ge=0,
+            le=MAX_WAIT_MS,
+            description="Wait up to this many ms for the ranking that the last event triggers, and answer with it.",
+        ),
     ] = 0
 
 
@@ -41,12 +45,12 @@ class AcceptedEvent(msgspec.Struct):
 
 
 class EventsAnswer(msgspec.Struct, kw_only=True):
-    """What became of each event of the request."""
+    """The outcome for each event of the request."""
 
     accepted: Annotated[int, Meta(description="Events that Kafka has confirmed.")]
     refused: Annotated[int, Meta(description="Events that were rejected.")]
     events: Annotated[list[AcceptedEvent], Meta(description="The accepted events.")]
-    errors: Annotated[list[RecordError], Meta(description="Why each of the others was rejected.")]
+    errors: Annotated[list[RecordError], Meta(description="Why each rejected event was rejected.")]
     waited: Annotated[
         str | None,
         Meta(
@@ -117,9 +121,9 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/events", post_events, "Send events", "Events",
         "Send one event, a JSON array of events, or one event per line (NDJSON), at most 500. Each is checked as a worker checks "
-        "it. 202: all were accepted; 207: some were, and `errors` has the others; 422: none was. The answer comes once Kafka has "
-        "confirmed the events. After a 503 they may have been written all the same: send them again, and each that has an "
-        "`event_id` counts once.",
+        "it. 202: all were accepted. 207: some were accepted, and `errors` has the others. 422: none was accepted. The answer "
+        "comes when Kafka has confirmed the events. After a 503 the events may have been written nevertheless: send them again. "
+        "An event with an `event_id` counts once.",
         scope="events", query=EventsQuery, body=Event, body_media=MEDIA, answers={202: EventsAnswer, 207: EventsAnswer},
         problems=(429,),
     ),

@@ -18,14 +18,14 @@ class Health(msgspec.Struct):
     """The state of the server."""
 
     status: Annotated[str, Meta(description="`alive`, `ready` or `catching up`.")]
-    topics: Annotated[dict[str, Followed], Meta(description="How far each topic was read.")]
+    topics: Annotated[dict[str, Followed], Meta(description="How far this server has read each topic.")]
 
 
 class Followed(msgspec.Struct):
-    """How far a topic was read."""
+    """How far this server has read a topic."""
 
-    caught_up: Annotated[bool, Meta(description="Whether it was read to the end that it had at the start.")]
-    lag: Annotated[int, Meta(description="Records that were not read yet.")]
+    caught_up: Annotated[bool, Meta(description="Whether the topic was read to the end that it had when the server started.")]
+    lag: Annotated[int, Meta(description="Records that are not read yet.")]
 
 
 async def live(call: Call) -> Response:
@@ -52,7 +52,7 @@ OPERATIONS = [
     ),
     Operation(
         "GET", "/health/ready", ready, "Whether the server has caught up with its topics", "Health",
-        "Until then, it answers 503 here and to requests under `/v1`.", scope=None,
+        "Until it has, this operation and those under `/v1` answer with 503.", scope=None,
         needs_topics=False, answers={200: Health, 503: Health},
     ),
     Operation(

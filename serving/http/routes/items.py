@@ -22,7 +22,7 @@ from streams.events.records import Item
 
 MAX_LIMIT = 1000
 READ_WITHIN_S = 0.5
-"""How long a write waits until this server has read it."""
+"""How long a request that writes waits until this server has read the record."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,11 +54,11 @@ class Items(msgspec.Struct):
 
 
 class ItemsWritten(msgspec.Struct):
-    """What became of each item of the request."""
+    """The outcome for each item of the request."""
 
     accepted: Annotated[int, Meta(description="Items that were written.")]
     refused: Annotated[int, Meta(description="Items that were rejected.")]
-    errors: Annotated[list[RecordError], Meta(description="Why each of them was rejected.")]
+    errors: Annotated[list[RecordError], Meta(description="Why each rejected item was rejected.")]
 
 
 async def get_items(call: Call) -> Response:
@@ -134,7 +134,7 @@ async def _write(call: Call, records: list[NewRecord]) -> None:
             await call.service.wait_for_item(result, READ_WITHIN_S)
 
 
-_EVENTUALLY = "The answer comes once Kafka has confirmed; workers and other servers see the change moments later."
+_EVENTUALLY = "The answer comes when Kafka has confirmed the write. Workers and other servers see the change moments later."
 OPERATIONS = [
     Operation(
         "GET", "/v1/items", get_items, "Items of the catalogue", "Items", "Hidden items are included only if requested by id.",
@@ -143,7 +143,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/items", post_items, "Write items", "Items",
         "Send one item, a JSON array of items, or one item per line (NDJSON), at most 500. Each replaces the item with its id. "
-        "200: all were written; 207: some were, and `errors` has the others; 422: none was. " + _EVENTUALLY,
+        "200: all were written. 207: some were written, and `errors` has the others. 422: none was written. " + _EVENTUALLY,
         scope="admin", body=Item, body_media=MEDIA, answers={200: ItemsWritten, 207: ItemsWritten},
     ),
     Operation(

@@ -1,4 +1,4 @@
-"""Figures and a sample of all rankings, for the live page."""
+"""Figures of the system and a sample of all rankings, for the live page."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Sample(msgspec.Struct):
 
 
 _SECRET = secrets.token_bytes(16)
-"""The key of the hashes.
+"""The key of the hashes that replace user ids.
 
-It ends with the process, so visitors cannot be identified, or followed across restarts.
+It exists only in this process, so nobody can identify a visitor, or follow one across restarts.
 """
 _decode = msgspec.json.Decoder(Recommendation).decode
 

@@ -1,4 +1,4 @@
-"""What a browser opens: the page, the reference of the API, and its OpenAPI document."""
+"""The page, the reference page of the API, and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ HEADERS = {
     "x-frame-options": "DENY",
     "cache-control": "no-cache",
 }
-"""Headers of every page: it may use only modules, styles and connections of this origin."""
+"""Headers of every page. A page may use only scripts, styles and connections of this origin."""
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 class Pages:
-    """The operations of the pages.
+    """The operations for browsers.
 
-    The reference and the OpenAPI document describe ``api`` and these.
+    The reference and the OpenAPI document describe ``api`` and these operations.
     """
 
     def __init__(self, api: Sequence[Operation]) -> None:
@@ -45,11 +45,11 @@ class Pages:
                 scope=None, needs_topics=False, answers={200: str}, media="text/html",
             ),
             Operation(
-                "GET", "/reference", self.get_reference, "This API, for people", "Pages",
+                "GET", "/reference", self.get_reference, "The reference of this API, for people", "Pages",
                 scope=None, needs_topics=False, answers={200: str}, media="text/html",
             ),
             Operation(
-                "GET", "/openapi.json", self.get_openapi, "This API, as OpenAPI 3.1", "Pages",
+                "GET", "/openapi.json", self.get_openapi, "The OpenAPI 3.1 document of this API", "Pages",
                 scope=None, needs_topics=False, answers={200: dict},
             ),
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A user's ranking: once, or as a stream of each new one."""
+"""A user's current ranking, and the stream of their new rankings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving.state.cache import CachedRanking
 from serving.state.selection import Filter
 
 MOST_STREAMS_OF_ONE = 8
-"""Streams of one user that may be open at a time."""
+"""Maximum number of streams of one user that are open at a time."""
 
 
 class RankingQuery(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class StreamQuery(msgspec.Struct, frozen=True):
 
 
 class Removed(msgspec.Struct):
-    """The user was deleted. New events of the same id may bring new rankings."""
+    """The user was deleted. New events with the same user id may lead to new rankings."""
 
     user_id: str
 
@@ -97,8 +97,8 @@ OPERATIONS = [
     ),
     Operation(
         "GET", "/v1/users/{user_id}/stream", stream_recommendations, "The rankings of a user, as they are published", "Rankings",
-        "Server-sent events: `ranking` for each new ranking, `removed` once the user is deleted. Comments are heartbeats. The "
-        "stream begins with the current ranking, unless Last-Event-ID is its id. A slow client may miss rankings, but not the "
+        "Server-sent events: `ranking` for each new ranking, `removed` when the user is deleted. Comments are heartbeats. The "
+        "stream begins with the current ranking, unless Last-Event-ID is its id. A slow client may miss rankings, but never the "
         "newest.",
         query=StreamQuery, answers={200: str}, problems=(429,), media=EVENT_STREAM,
         events={"ranking": RankingAnswer, "removed": Removed},

@@ -1,4 +1,4 @@
-"""What is known of a user, and the deletion of a user."""
+"""What Ouzel knows about a user, and the deletion of a user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streams.kafka.decoding import decoded
 
 
 class KnownSession(msgspec.Struct, kw_only=True):
-    """A session as the model saw it when it was last ranked."""
+    """A session, as the model saw it for its latest ranking."""
 
     session_id: Annotated[str | None, Meta(description="The session id of its events; null if they had none.")]
     prefix: Annotated[list[str], Meta(description="The latest items of the session, oldest first; at most 10.")]
@@ -35,17 +35,17 @@ class KnownSession(msgspec.Struct, kw_only=True):
 
 
 class User(msgspec.Struct):
-    """A user's sessions, as far as their latest rankings show them."""
+    """A user's sessions, as their latest rankings show them."""
 
     user_id: str
-    sessions: Annotated[list[KnownSession], Meta(description="The sessions that were last ranked, latest first.")]
+    sessions: Annotated[list[KnownSession], Meta(description="The sessions with a ranking, latest first.")]
 
 
 class UserDeletion(msgspec.Struct):
     """The deletion of a user, confirmed by Kafka."""
 
     user_id: str
-    partitions: Annotated[int, Meta(description="Partitions of the events topic to which it was written: all of them.")]
+    partitions: Annotated[int, Meta(description="Partitions of the events topic. The deletion was written to each.")]
 
 
 _decode = msgspec.json.Decoder(Recommendation).decode
@@ -58,7 +58,7 @@ async def get_user(call: Call) -> Response:
         try:
             published = decoded(_decode, ranking.value)
         except BadData:
-            continue  # the cache reads only a few fields of a record, so the rest may be bad
+            continue  # the cache has checked only a few fields
         sessions.append(
             KnownSession(
                 session_id=published.session_id,
@@ -92,14 +92,14 @@ async def delete_user(call: Call) -> Response:
 
 OPERATIONS = [
     Operation(
-        "GET", "/v1/users/{user_id}", get_user, "What is known of a user", "Users",
-        "The server keeps no sessions, so this is what the user's latest rankings contain: the last ten items of each session.",
+        "GET", "/v1/users/{user_id}", get_user, "What Ouzel knows about a user", "Users",
+        "The server stores no sessions. The answer shows what the latest rankings contain: the last ten items of each session.",
         answers={200: User}, problems=(404,),
     ),
     Operation(
         "DELETE", "/v1/users/{user_id}", delete_user, "Delete a user", "Users",
-        "The answer comes once Kafka has confirmed the deletion on every partition of the events topic. From then on this server "
-        "answers with no ranking of the user. The workers remove the user's sessions and rankings, and ignore earlier events.",
+        "The answer comes when Kafka has confirmed the deletion on every partition of the events topic. From then on, this "
+        "server returns no ranking of the user. The workers remove the user's sessions and rankings, and ignore earlier events.",
         scope="admin", answers={202: UserDeletion},
     ),
 ]  # fmt: skip
