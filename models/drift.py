@@ -1,4 +1,7 @@
-"""Drift detection: the Page-Hinkley test on the hit rate (Page, *Continuous inspection schemes*, 1954; Gama et al., 2014)."""
+"""Drift detection by the Page-Hinkley test on the hit rate.
+
+Page, *Continuous inspection schemes*, Biometrika 1954; Gama et al., 2014.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from numpy.typing import NDArray
 class PageHinkley:
     """Raises an alarm when the mean of a series falls.
 
-    The sum of (mean so far - value - ``delta``) grows while values are more than ``delta`` below the
-    mean. The alarm is raised when the sum exceeds its lowest value so far by more than ``threshold``,
-    but not before the value number ``at_least``. Then the test starts again.
+    The sum of (mean so far - value - ``delta``) grows while values are more than ``delta`` below
+    the mean. The alarm is raised when the sum exceeds its lowest value so far by more than
+    ``threshold``, but not before the value number ``at_least``. Then the test starts again.
     """
 
     def __init__(self, threshold: float = 40.0, delta: float = 0.1, at_least: int = 30) -> None:

@@ -1,4 +1,4 @@
-"""The online hybrid: sparse experts and an online net propose and describe candidates, a learned gate ranks them.
+"""The online hybrid: experts and a net propose and describe candidates, a gate ranks them.
 
 Read `Hybrid._learn` first. One learning step takes a few transitions, in order:
 
@@ -50,7 +50,8 @@ from models.transition import Transitions
 
 RANKED_AT_ONCE = 64
 EXACT_ITEMS = 100_000
-"""Up to this many items the net scores all of them; above, only the experts' candidates and popular items."""
+"""The net scores every item up to this many, and above only experts' candidates and popular items.
+"""
 STRATEGY = "hybrid"
 SOFT_RESET = 0.1
 _NOTHING = Ranking([], [], [], [], POPULAR)
@@ -59,9 +60,9 @@ _NOTHING = Ranking([], [], [], [], POPULAR)
 class Hybrid(Trained):
     """The hybrid `Recommender`.
 
-    ``profile`` is a name in `PROFILES`. A ``frozen`` model leaves out the features whose meaning changes
-    once learning has stopped: use it to rank without learning. At most ``max_items`` items are known;
-    those unseen for longest are evicted.
+    ``profile`` is a name in `PROFILES`. A ``frozen`` model leaves out the features whose meaning
+    changes once learning has stopped: use it to rank without learning. At most ``max_items`` items
+    are known; those unseen for longest are evicted.
     """
 
     def __init__(
@@ -108,10 +109,10 @@ class Hybrid(Trained):
         return rankings
 
     def _learn(self, columns: Columns, new_rows: Mapping[int, int], k: int) -> tuple[Candidates, Floats, Ints, Ints]:
-        """Take one step on B transitions; ``new_rows`` has the transition that each new item came with.
+        """Take one step on B transitions; ``new_rows`` has the index of each new item's transition.
 
-        Returns the candidates, their scores [N], the indices of each query's best candidates [A, >= k],
-        and how many of these there are [A].
+        Returns the candidates, their scores [N], the indices of each query's best candidates
+        [A, >= k], and how many of these there are [A].
         """
         warm = columns.warm  # [A]
         unknown = [(row, warm <= place) for row, place in new_rows.items()]  # an item does not exist until its transition
@@ -141,8 +142,9 @@ class Hybrid(Trained):
     ) -> NetScores:  # fmt: skip
         """The net's scores for ``windows`` int32[A, 10], with at least its best ``depth`` items.
 
-        ``blocked`` [capacity] marks items to leave out of the best ones; it is read if ``any_blocked``.
-        ``unknown`` are rows, each with the queries bool[A] for which the item does not exist.
+        ``blocked`` [capacity] marks items to leave out of the best ones; it is read if
+        ``any_blocked``. ``unknown`` are rows, each with the queries bool[A] for which the item does
+        not exist.
         """
         memory, items, queries = self.memory, self.net.items, len(windows)
         depth, height = max(depth, self.profile.net_candidates), memory.vocabulary.height
@@ -151,8 +153,8 @@ class Hybrid(Trained):
         if height <= self._exact_items:
             logits = buffers.logits[:queries]  # [A, capacity]
             self.net.logits(vectors, height, logits)
-            for row, blind in unknown:
-                logits[blind, row] = ABSENT
+            for row, without in unknown:
+                logits[without, row] = ABSENT
             top_scores(logits, items.bias, height, blocked, any_blocked, depth, buffers.top, self._work.top_scratch)
             vectors = vectors[:0]  # [0, d] as every item has its score
         else:
@@ -236,7 +238,7 @@ class Hybrid(Trained):
             self._shortlist.follow(self.memory, self.profile.net_candidates)
 
     def soft_reset(self) -> None:
-        """Trust the past less after a drift: shrink the experts' counts to a tenth, and drop everything stored for replay."""
+        """After a drift, shrink the experts' counts to a tenth and drop the stored examples."""
         soften(self.memory.rows, f4(SOFT_RESET))
         self.net.flush()
         self.gate.flush()
@@ -287,9 +289,9 @@ class Hybrid(Trained):
     def _blocks(self) -> dict[str, Floats]:
         return super()._blocks() | {"gate": self.gate.optimiser.served}
 
-    def _evict(self, gone: NDArray[np.bool_]) -> None:
-        self.net.evict(gone)
-        self._shortlist.evict(gone)
+    def _evict(self, evicted: NDArray[np.bool_]) -> None:
+        self.net.evict(evicted)
+        self._shortlist.evict(evicted)
 
     def _grow(self, more: int) -> None:
         self.net.grow(more)

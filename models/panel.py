@@ -1,8 +1,8 @@
-"""The sparse experts by themselves: counts that follow the log, and rankings by their fixed sum, with reasons.
+"""The sparse experts by themselves: counts that follow the log, and rankings by their fixed sum.
 
-A panel has neither net nor gate, so following is cheap and needs no learner. `ouzel serve` ranks with
-it: similar items, popular items, and items that fill a published ranking after a filter removed too
-many.
+A panel has neither net nor gate, so following is cheap and needs no learner. `ouzel serve` ranks
+with it: similar items, popular items, and items that fill a published ranking after a filter
+removed too many.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ HALF_LIFE = HALF_LIVES[1]
 
 
 class Panel:
-    """Counts, and rankings from them. It is not safe for threads: one thread owns it and calls every method."""
+    """Counts, and rankings from them.
+
+    It is not safe for threads: one thread owns it and calls every method.
+    """
 
     def __init__(self, max_items: int = MAX_ITEMS, slots: int = Profile().slots) -> None:
         self.memory = Memory(slots, max_items)
 
     @classmethod
     def restored(cls, memory: State, max_items: int = MAX_ITEMS) -> Panel:
-        """A panel with the counts of a model that has a `Memory`: the part "memory" of its state."""
+        """A panel with the counts of a model: the part "memory" of its state."""
         panel = cls(max_items, memory["rows.item"].shape[1])
         panel.memory.restore(memory)
         return panel
@@ -59,7 +62,7 @@ class Panel:
         return self.memory.vocabulary.row(item) is not None
 
     def rank(self, query: Query, k: int, hidden: AbstractSet[str] = frozenset()) -> Ranking:
-        """Rank at most ``k`` items that occurred with those of the prefix, with reasons; none if no prefix item is known."""
+        """Rank at most ``k`` items by the experts, with reasons; none without a known item."""
         memory = self.memory
         window = memory.look_up([query]).window[0]  # [10]
         scores = np.zeros(memory.vocabulary.height, np.float32)  # [height]
@@ -81,7 +84,7 @@ class Panel:
         )
 
     def popular(self, query: Query, k: int, hidden: AbstractSet[str] = frozenset(), half_life: int = HALF_LIFE) -> Ranking:
-        """Rank at most ``k`` items by popularity with this half-life in events, one of `HALF_LIVES`."""
+        """Rank at most ``k`` items by popularity. ``half_life`` is one of `HALF_LIVES`."""
         statistics, place = self.memory.statistics, HALF_LIVES.index(half_life)
         counts = statistics.decayed[: self.memory.vocabulary.height, place]  # [height]
         scores = np.asarray(counts / np.float32(statistics.increment[place]), np.float32)  # [height]

@@ -1,4 +1,7 @@
-"""The constants that trade accuracy for speed. They are the same for all data; docs/model.md has their effect."""
+"""The constants that trade accuracy for speed.
+
+They are the same for all data; docs/model.md has their effect.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ Rows = NDArray[np.int64]
 
 
 def allowed_rows(vocabulary: Vocabulary, allowed: AbstractSet[str] | None, blocked: NDArray[np.uint8]) -> Rows:
-    """The rows [N] of all items, or of those ``allowed``, that ``blocked`` uint8[>= height] does not mark; ascending."""
+    """The ascending rows [N] of the items that are ``allowed`` and not marked in ``blocked``.
+
+    ``None`` allows all items; ``blocked`` is uint8[>= height].
+    """
     if allowed is None:
         rows = np.arange(vocabulary.height)  # [height]
         rows = np.delete(rows, vocabulary.free) if vocabulary.free else rows
@@ -30,7 +33,10 @@ def allowed_rows(vocabulary: Vocabulary, allowed: AbstractSet[str] | None, block
 
 
 def ranked_by(scores: Floats, vocabulary: Vocabulary, among: Rows, excluded: Sequence[int], k: int, strategy: str) -> Ranking:
-    """Rank the k best of the rows ``among`` [N] that are not excluded. ``scores`` [height] are by row; ties go by row."""
+    """Rank the k best of the rows ``among`` [N] that are not excluded.
+
+    ``scores`` [height] are by row; ties go by row.
+    """
     if excluded:
         among = among[~np.isin(among, excluded)]
     values = scores[among]  # [N]
@@ -49,8 +55,8 @@ def rankings_of(
 ) -> Iterator[Ranking]:  # fmt: skip
     """The rankings of A queries from their chosen rows.
 
-    ``names`` are the items by row, ``reason_names`` the reasons by number. ``per_expert`` has an entry for
-    each query, as in `Ranking`.
+    ``names`` are the items by row, ``reason_names`` the reasons by number. ``per_expert`` has an
+    entry for each query, as in `Ranking`.
     """
     columns = (chosen.counts, chosen.row, chosen.score, chosen.reason, chosen.because)
     for parts, n, rows, values, reasons, because in zip(per_expert, *(array.tolist() for array in columns), strict=True):

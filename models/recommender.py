@@ -23,9 +23,9 @@ class QueryLike(Protocol):
     """A session to rank items for.
 
     Streams builds one for every event that triggers a ranking, on its event loop: its `Trigger` has
-    these fields, so that no copy is made. Serving and evaluation build a `Query`. The model reads the
-    fields during `Recommender.rank`, on the thread that owns the model. A query must not change until
-    `rank` returns; `rank` does not change it and does not keep it.
+    these fields, so that no copy is made. Serving and evaluation build a `Query`. The model reads
+    the fields during `Recommender.rank`, on the thread that owns the model. A query must not change
+    until `rank` returns; `rank` does not change it and does not keep it.
 
     Example::
 
@@ -34,7 +34,10 @@ class QueryLike(Protocol):
 
     @property
     def prefix(self) -> Sequence[str]:
-        """The session's last items, oldest first; may be empty. Items that the model does not know are allowed."""
+        """The session's last items, oldest first; may be empty.
+
+        Items that the model does not know are allowed.
+        """
         ...
 
     @property
@@ -44,7 +47,7 @@ class QueryLike(Protocol):
 
     @property
     def length(self) -> int | None:
-        """How many interactions the session has, the last one included; ``None``: as many as the prefix."""
+        """How many interactions the session has; ``None`` means as many as the prefix."""
         ...
 
     @property
@@ -54,17 +57,17 @@ class QueryLike(Protocol):
 
     @property
     def allowed(self) -> AbstractSet[str] | None:
-        """The only items that the ranking may contain, such as those of a category; ``None`` allows all."""
+        """The only items that the ranking may contain, such as a category; ``None`` allows all."""
         ...
 
     @property
     def per_expert(self) -> bool:
-        """Whether the ranking must also say what each expert of a mixture would have ranked by itself."""
+        """Whether the ranking must also say what each expert would have ranked by itself."""
         ...
 
 
 class Query(NamedTuple):
-    """The plain `QueryLike`, which explains each field."""
+    """A plain `QueryLike`, which explains the fields."""
 
     prefix: Sequence[str]
     excluded: AbstractSet[str] = frozenset()
@@ -76,10 +79,11 @@ class Query(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Items by descending score. Each has a reason, and the item of the prefix that it is recommended for, if any.
+    """Items by descending score.
 
-    ``per_expert`` has the first 20 items of each expert by its name, if the query asked for it and the
-    model is a mixture.
+    Each has a reason, and the item of the prefix that it is recommended for, if any. ``per_expert``
+    has the first 20 items of each expert by its name, if the query asks for that and the model is a
+    mixture.
     """
 
     items: list[str]
@@ -93,8 +97,8 @@ class Ranking:
 class Parameters(NamedTuple):
     """Trained parameters as absolute values: what a follower needs to rank as its learner does.
 
-    ``rows`` float32[N, d + 1] are the embeddings and biases of ``items``. ``blocks`` are whole arrays by
-    name. ``steps`` and ``drifts`` are those of the learner.
+    ``rows`` float32[N, d + 1] are the embeddings and biases of ``items``. ``blocks`` are whole
+    arrays by name. ``steps`` and ``drifts`` are those of the learner.
     """
 
     steps: int
@@ -107,14 +111,14 @@ class Parameters(NamedTuple):
 class Recommender(Protocol):
     """A model that ranks items and learns online.
 
-    A model is not safe for threads: one thread owns it and calls every method. In a worker that is the
-    model thread of streams (`ModelThread`); in `ouzel train` and `ouzel evaluate` it is the main
-    thread. Only the properties that are single numbers, and `diverged` and `healthy`, may be read on
-    another thread: during a step they may have the value from before it.
+    A model is not safe for threads: one thread owns it and calls every method. In a worker that is
+    the model thread of streams (`ModelThread`); in `ouzel train` and `ouzel evaluate` it is the
+    main thread. Only the properties that are single numbers, and `diverged` and `healthy`, may be
+    read on another thread: during a step they may have the value from before it.
 
-    State is a function of the transitions log. Per source partition, the model keeps the highest source
-    offset that it has applied, and it skips transitions at or below it. A transition that is sent
-    twice therefore counts once.
+    State is a function of the transitions log. Per source partition, the model keeps the highest
+    source offset that it has applied, and it skips transitions at or below it. A transition that is
+    sent twice therefore counts once.
 
     Example::
 
@@ -132,8 +136,8 @@ class Recommender(Protocol):
     def reposition(self, position: Mapping[int, int]) -> None:
         """Continue as if these were the highest source offsets applied.
 
-        `ouzel model import` calls it, in the main thread while no worker runs, for a model that learned
-        from another log. The next batches must start after this position.
+        `ouzel model import` calls it, in the main thread while no worker runs, for a model that
+        learned from another log. The next batches must start after this position.
         """
         ...
 
@@ -144,7 +148,7 @@ class Recommender(Protocol):
 
     @property
     def step_size(self) -> int:
-        """The number of transitions that closes a learning step; 0 for a model that does not learn."""
+        """How many transitions close a learning step; 0 for a model that does not learn."""
         ...
 
     @property
@@ -174,24 +178,30 @@ class Recommender(Protocol):
 
     @property
     def gradient_norm(self) -> float:
-        """Norm of the last step's gradient of the item embeddings; NaN before the first, and after a restart."""
+        """Norm of the last step's gradient by the embeddings; NaN before a step of this process."""
         ...
 
     @property
     def diverged(self) -> bool:
-        """Whether training has diverged. The learner reads it ten times a second and then calls `rollback`."""
+        """Whether training has diverged.
+
+        The learner reads it ten times a second, and calls `rollback` if it is true.
+        """
         ...
 
     @property
     def healthy(self) -> bool:
-        """Whether the parameters are worth a snapshot. The learner reads it before it writes one."""
+        """Whether the parameters are worth a snapshot.
+
+        The learner reads it before it writes one.
+        """
         ...
 
     def head(self, share: float) -> frozenset[str]:
-        """The fewest items that together have this share of recent interactions (half-life 20,000 events).
+        """The fewest items that have this share of recent interactions (half-life 20,000 events).
 
-        Streams calls it in the model thread, now and then, to tell popular items from the long tail.
-        It changes nothing.
+        Streams calls it in the model thread from time to time, to measure how much of the long tail
+        is recommended. It changes nothing.
         """
         ...
 
@@ -207,33 +217,34 @@ class Recommender(Protocol):
     def follow(self, batch: Transitions) -> None:
         """Apply the counts and the vocabulary of a batch, without training.
 
-        A replica that is not the learner's calls it in the model thread, for each step of the log in
-        order. Afterwards `position` includes the batch; `steps` is unchanged.
+        A replica that is not the learner's calls it in the model thread, for each step of the log
+        in order. Afterwards `position` includes the batch; `steps` is unchanged.
         """
         ...
 
     def learn(self, batch: Transitions) -> None:
         """Take one learning step: count the batch and train on it.
 
-        The learner's replica calls it in the model thread, for each step of the log in order. A batch
-        has at most `step_size` transitions. Afterwards `position` includes the batch and `steps` is one
-        higher.
+        The learner's replica calls it in the model thread, for each step of the log in order. A
+        batch has at most `step_size` transitions. Afterwards `position` includes the batch and
+        `steps` is one higher.
         """
         ...
 
     def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         """Rank k items for each prefix of the batch, then take the same step as `learn`.
 
-        Prequential evaluation calls it in the main thread; workers call `learn`. The rankings are those
-        of the model from before the step, one for each transition that was not skipped, in order.
+        Prequential evaluation calls it in the main thread; workers call `learn`. The rankings are
+        those of the model from before the step, one for each transition that was not skipped, in
+        order.
         """
         ...
 
     def changes(self, since: int) -> tuple[Parameters, int]:
         """Copies of the parameters that changed since a mark, and the next mark; mark 0 gives all.
 
-        The learner calls it in the model thread between two steps, at most once a second, and publishes
-        the result.
+        The learner calls it in the model thread between two steps, at most once a second, and
+        publishes the result.
         """
         ...
 
@@ -264,16 +275,16 @@ class Recommender(Protocol):
     def restore(self, state: State) -> None:
         """Take the state of another model of the same kind and settings.
 
-        `models.snapshot.restore` calls it once on a new model that no thread owns yet. Afterwards the
-        model ranks and learns bit for bit as the other would have.
+        `models.snapshot.restore` calls it once on a new model that no thread owns yet. Afterwards
+        the model ranks and learns bit for bit as the other would have.
         """
         ...
 
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         """Rank the k best items for each query, out of the known items and those of its own prefix.
 
-        The journey calls it in the model thread with all triggers of a unit of work; evaluation of a
-        frozen model calls it in the main thread. ``hidden`` are items that no ranking may contain. It
-        never changes the state. A ranking has at most k items.
+        The journey calls it in the model thread with all triggers of a unit of work; evaluation of
+        a frozen model calls it in the main thread. ``hidden`` are items that no ranking may
+        contain. It never changes the state. A ranking has at most k items.
         """
         ...

@@ -1,4 +1,7 @@
-"""The methods by name. A method's module is imported when the method is built, because numba and torch take seconds."""
+"""The methods by name.
+
+A method's module is imported when the method is built, because numba and torch take seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from models.recommender import Recommender
 
 
 class Method(NamedTuple):
-    """The class of a method, its fixed arguments, and its options besides ``seed`` and ``max_items``."""
+    """A method's class, fixed arguments, and options besides ``seed`` and ``max_items``."""
 
     module: str
     name: str
@@ -41,7 +44,10 @@ METHODS = {
 
 
 def build(name: str, seed: int = 0, **options: Any) -> Recommender:
-    """Make the model of this name. Options that it does not have are ignored; an unknown name raises ``ValueError``."""
+    """Make the model of this name.
+
+    Options that it does not have are ignored; an unknown name raises ``ValueError``.
+    """
     if name == "null":
         from models.baselines.null import NullRecommender  # noqa: PLC0415
 

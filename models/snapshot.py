@@ -1,4 +1,7 @@
-"""A model as bytes and back: one safetensors file with a header of version, settings and hash. Never pickle."""
+"""A model as bytes and back: one safetensors file with a header of version, settings and hash.
+
+A snapshot never contains pickled objects.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ class Frozen(NamedTuple):
 
 
 def freeze(name: str, model: Recommender) -> Frozen:
-    """Copy the state of a model that `build` made under this name. Call it on the thread that owns the model."""
+    """Copy the state of a model that `build` made under this name.
+
+    Call it on the thread that owns the model.
+    """
     return Frozen(name, config_of(model), {key: np.array(array, order="C") for key, array in model.state().items()})
 
 
@@ -80,7 +86,10 @@ def read_header(data: bytes) -> SnapshotHeader:
 
 
 def read(data: bytes) -> tuple[SnapshotHeader, dict[str, NDArray[Any]]]:
-    """The header and arrays of a snapshot. Raises `SnapshotError`, also if the contents do not match the hash."""
+    """The header and arrays of a snapshot.
+
+    Raises `SnapshotError`, also if the contents do not match the hash.
+    """
     header = read_header(data)
     try:
         arrays = load(data)
@@ -93,7 +102,10 @@ def read(data: bytes) -> tuple[SnapshotHeader, dict[str, NDArray[Any]]]:
 
 
 def restore(data: bytes) -> Recommender:
-    """The model of a snapshot. Raises `SnapshotError` as `read` does, and if this program has no such model."""
+    """The model of a snapshot.
+
+    Raises `SnapshotError` as `read` does, and if this program has no such model.
+    """
     header, arrays = read(data)
     try:
         model = build(header.model, **header.config)

@@ -12,12 +12,12 @@ NO_DWELL = -1.0
 class Transitions:
     """Transitions in learning order, one list per column, all of equal length.
 
-    ``prefix[i]`` has the session's last items before ``item[i]``, oldest first, at most 20. It is empty
-    for the first interaction of a session. A transition with an empty prefix or a weight of 0 feeds the
-    vocabulary and counts but trains nothing. ``timestamp`` is event time in ms. ``length`` counts the
-    session's interactions before this one. ``dwell`` is the time in seconds between the last two of
-    them, -1 if there are fewer. ``source_partition`` and ``source_offset`` identify the event that made
-    the transition.
+    ``prefix[i]`` has the session's last items before ``item[i]``, oldest first, at most 20. It is
+    empty for the first interaction of a session. A transition with an empty prefix or a weight of 0
+    feeds the vocabulary and counts but trains nothing. ``timestamp`` is event time in ms.
+    ``length`` counts the session's interactions before this one. ``dwell`` is the time in seconds
+    between the last two of them, -1 if there are fewer. ``source_partition`` and ``source_offset``
+    identify the event that made the transition.
     """
 
     source_partition: list[int] = field(default_factory=list)

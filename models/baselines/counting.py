@@ -1,4 +1,4 @@
-"""The base class of baselines that only count: each is defined by its score of every item for a query."""
+"""The base class of baselines that only count."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _NOTHING = Ranking([], [], [], [], POPULAR)
 class Counting(Remembering, ABC):
     """A `Recommender` that learns by counting, one transition at a time, and has no loss.
 
-    A subclass sets ``strategy`` and implements `_scores`. If it keeps counts of its own, it also overrides
-    `_count_own` and `_evict`.
+    A subclass sets ``strategy`` and implements `_scores`. If it keeps counts of its own, it also
+    overrides `_count_own` and `_evict`.
     """
 
     strategy: str
@@ -49,8 +49,8 @@ class Counting(Remembering, ABC):
     def _count_own(self, columns: Columns) -> None:
         """Count transitions in the arrays of the subclass, before the memory counts them."""
 
-    def _evict(self, gone: NDArray[np.bool_]) -> None:
-        """Clear the rows marked in ``gone`` bool[capacity] in the arrays of the subclass."""
+    def _evict(self, evicted: NDArray[np.bool_]) -> None:
+        """Clear the rows marked in ``evicted`` bool[capacity] in the arrays of the subclass."""
 
     def warmup(self) -> None:
         rehearsal, batch = type(self)(), Transitions()

@@ -16,7 +16,10 @@ REPEATS = len(EXPERTS)
 
 
 class Expert(Counting):
-    """Scores items by the experts' rows. ``shares`` has the weight of each expert by name, and that of ``repeats``."""
+    """Scores items by the experts' rows.
+
+    ``shares`` has the weight of each expert by name, and that of ``repeats``.
+    """
 
     shares: ClassVar[dict[str, float]]
 

@@ -1,11 +1,13 @@
-"""VMIS-kNN, streaming: the nearest recent sessions that share an item (Kersbergen et al., *Serenade*, SIGMOD 2022).
+"""VMIS-kNN, streaming (Kersbergen et al., *Serenade*, SIGMOD 2022).
 
-With the paper's constants: of each item, the m most recent sessions are considered, and the k most
-similar of these are neighbours. The similarity of a session is the sum, over the items that it shares
-with the evolving session, of the item's position there divided by the length. A neighbour adds to the
-score of each of its items: similarity x (1 - 0.1 x how long ago the last shared item was, in clicks, at
-most 9) x (1 + log(sessions / sessions of the item)). The index is always up to date, so the evolving
-session is a neighbour of itself: Recall@20 on rsc15 is .647 with it and .621 without.
+Recent sessions that share an item with the evolving session are its neighbours, and vote for items.
+With the paper's constants, of each item the m most recent sessions are considered, and the k most
+similar of these are neighbours. The similarity of a session is the sum, over the items that it
+shares with the evolving session, of the item's position there divided by the length. A neighbour
+adds to the score of each of its items: similarity x (1 - 0.1 x how long ago the last shared item
+was, in clicks, at most 9) x (1 + log(sessions / sessions of the item)). The index is always up to
+date, so the evolving session is a neighbour of itself: Recall@20 on rsc15 is .647 with it and .621
+without.
 """
 
 from __future__ import annotations
@@ -39,9 +41,11 @@ class Index(NamedTuple):
 
 
 class VMISKNN(Counting):
-    """A transition does not name its session, so that is the open one as long as the prefix and with its last items.
+    """Ranks items by the votes of similar sessions.
 
-    Of several such sessions any one is taken, because they are equal so far.
+    A transition does not name its session. It belongs to an open session that is as long as the
+    prefix and ends with the same items. Of several such sessions any one is taken, because they are
+    equal so far.
     """
 
     strategy = "vmis_knn"
@@ -95,15 +99,15 @@ class VMISKNN(Counting):
             del self._open[key]
         return session
 
-    def _evict(self, gone: NDArray[np.bool_]) -> None:
+    def _evict(self, evicted: NDArray[np.bool_]) -> None:
         index = self.index
-        index.sessions_of[gone], index.count_of[gone] = -1, 0
-        padded = np.append(gone, False)  # [capacity + 1] row -1 stands for no item
+        index.sessions_of[evicted], index.count_of[evicted] = -1, 0
+        padded = np.append(evicted, False)  # [capacity + 1] row -1 stands for no item
         for session in np.flatnonzero(padded[index.items].any(1)):
-            items = [x for x in index.items[session].tolist() if x >= 0 and not gone[x]]
+            items = [x for x in index.items[session].tolist() if x >= 0 and not evicted[x]]
             index.items[session], index.size[session] = -1, len(items)
             index.items[session, : len(items)] = items
-        self._open = OrderedDict((key, alike) for key, alike in self._open.items() if not any(gone[x] for x in key[1:]))
+        self._open = OrderedDict((key, alike) for key, alike in self._open.items() if not any(evicted[x] for x in key[1:]))
 
     def _grow(self, more: int) -> None:
         rings, counts = np.full((more, RECENT_SESSIONS), -1, np.int32), np.zeros(more, np.int64)  # [more, 500], [more]
@@ -135,8 +139,8 @@ class VMISKNN(Counting):
 def vote(window, index, sessions, similarity, latest, scores):  # type: ignore[no-untyped-def]
     """Add the neighbours' votes for each item to ``scores`` [height].
 
-    ``window`` int32[10] is the evolving session. ``similarity`` float32[sessions] is zero before and
-    after; ``latest`` int32[sessions] is scratch.
+    ``window`` int32[10] is the evolving session. ``similarity`` float32[sessions] is zero before
+    and after; ``latest`` int32[sessions] is scratch.
     """
     length = 0
     while length < window.shape[0] and window[length] >= 0:

@@ -1,4 +1,4 @@
-"""The protocol of encoders: an encoder turns a prefix into a query vector, and learns from that vector's gradient."""
+"""The protocol of encoders, which turn a prefix into a query vector and learn from its gradient."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LAST = 5
 class Encoder(Protocol):
     """Turns windows of items into query vectors. It owns its weights and their optimiser.
 
-    Only the `Net` that owns the encoder calls it, on the thread that owns the model: in a worker the
-    model thread of streams, in evaluation the main thread. A new encoder is a module of this package
-    and a line in `registry.py`.
+    Only the `Net` that owns the encoder calls it, on the thread that owns the model: in a worker
+    the model thread of streams, in evaluation the main thread. A new encoder is a module of this
+    package and a line in `registry.py`.
 
-    ``embedded`` float32[U, 64] are embeddings of items. ``places`` int32[R, >= 5] are R windows: the
-    rows in ``embedded`` of the last items, most recent first, -1 padded. Each window has at least one
-    item.
+    ``embedded`` float32[U, 64] are embeddings of items. ``places`` int32[R, >= 5] are R windows:
+    the rows in ``embedded`` of the last items, most recent first, -1 padded. Each window has at
+    least one item.
 
     Example, one training step::
 
@@ -36,42 +36,44 @@ class Encoder(Protocol):
     def encode(self, embedded: Floats, places: Ints) -> Floats:
         """Query vectors [R, 64] for ranking, and for testing before a step.
 
-        `Net.queries` calls it with the table of all items as ``embedded``. It changes no weight. The
-        result is valid until the next call.
+        `Net.queries` calls it with the table of all items as ``embedded``. It changes no weight.
+        The result is valid until the next call.
         """
         ...
 
     def forward(self, embedded: Floats, places: Ints) -> Floats:
         """Query vectors [R, 64], as `encode`, keeping what `backward` needs.
 
-        `Net.learn` calls it once per step. The caller must not change the arguments before `backward`.
+        `Net.learn` calls it once per step. The caller must not change the arguments before
+        `backward`.
         """
         ...
 
     def backward(self, gradient: Floats, embedded_gradient: Floats) -> bool:
-        """Take one optimiser step for the last `forward`; returns whether the encoder's gradient was finite.
+        """Take one optimiser step for the last `forward`; returns whether its gradient was finite.
 
-        `Net.learn` calls it at most once after each `forward`, with no `encode` between them. ``gradient``
-        [R, 64] is that of the loss by the result of `forward`. The gradient by the embeddings is added
-        to ``embedded_gradient`` [U, 64]. If the encoder's own gradient is not finite, it takes no step.
+        `Net.learn` calls it at most once after each `forward`, with no `encode` between them.
+        ``gradient`` [R, 64] is that of the loss by the result of `forward`. The gradient by the
+        embeddings is added to ``embedded_gradient`` [U, 64]. If the encoder's own gradient is not
+        finite, it takes no step.
         """
         ...
 
     def parameters(self) -> dict[str, Floats]:
         """The arrays that `encode` reads, by name: the encoder's own.
 
-        The learner copies them for its followers, and a follower overwrites their values, both between
-        two steps.
+        The learner copies them for its followers, and a follower overwrites their values, both
+        between two steps.
         """
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name, optimiser included, for a snapshot; called between two steps."""
+        """All arrays by name, optimiser included; `Net.state` calls it between two steps."""
         ...
 
     def restore(self, state: State) -> None:
         """Copy the state of another encoder of the same kind into this one's arrays.
 
-        Called for a new model, and between two steps for a rollback.
+        `Net.restore` calls it for a new model, and `Net.rollback` between two steps.
         """
         ...

@@ -1,4 +1,4 @@
-"""The default encoder: q = s (P h + the recency sum), where h is the state of a GRU over the last five items.
+"""The default encoder: q = s (P h + the recency sum), with h the state of a GRU over five items.
 
 Cho et al., *Learning phrase representations using RNN encoder-decoder*, 2014, as in Hidasi et al.,
 *Session-based recommendations with recurrent neural networks*, ICLR 2016. Forward and backward are
@@ -27,7 +27,10 @@ SIZES = (D * 3 * D, D * 3 * D, 3 * D, 3 * D, D * D)
 
 
 class GRUWeights(NamedTuple):
-    """Views into one flat vector. The 3d columns are the gates in PyTorch's order: reset, update, new."""
+    """Views into one flat vector.
+
+    The 3d columns are the gates in PyTorch's order: reset, update, new.
+    """
 
     input: Floats  # [d, 3d]
     hidden: Floats  # [d, 3d]
@@ -42,20 +45,11 @@ def views(flat: Floats) -> GRUWeights:
     return GRUWeights(a.reshape(D, 3 * D), b.reshape(D, 3 * D), c, d, e.reshape(D, D))
 
 
-class Gates(NamedTuple):
-    """Gate activations of A rows."""
-
-    reset: Floats  # [A, d]
-    update: Floats  # [A, d]
-    new: Floats  # [A, d]
-    inner: Floats  # [A, d] what the reset gate multiplies: the hidden state's part of the new gate
-
-
 class Packed(NamedTuple):
-    """Buffers of one run over R windows, whose rows are sorted by the length of the window, longest first.
+    """Buffers of one run over R windows, which are sorted by length, longest first.
 
-    Step t reads the (5 - t)-th last items, so it has only the first ``active[t]`` rows. The arrays with
-    5R rows contain the steps one after the other, step t from row ``start[t]``.
+    Step t reads the (5 - t)-th last items, so it has only the first ``active[t]`` rows. The arrays
+    with 5R rows contain the steps one after the other, step t from row ``start[t]``.
     """
 
     active: NDArray[np.int64]  # [5]
@@ -65,7 +59,10 @@ class Packed(NamedTuple):
     h: Floats  # [5R, d] states after the step
     from_input: Floats  # [5R, 3d] x @ input weights; in backward their gradient
     from_hidden: Floats  # [5R, 3d] h @ hidden weights; in backward their gradient
-    gates: Gates  # of 5R rows
+    reset: Floats  # [5R, d] activations of the gates
+    update: Floats  # [5R, d]
+    new: Floats  # [5R, d]
+    inner: Floats  # [5R, d] the hidden state's part of the new gate, which the reset gate multiplies
 
 
 def new_packed(rows: int) -> Packed:
@@ -78,7 +75,7 @@ def new_packed(rows: int) -> Packed:
         np.zeros((LAST * rows, D), np.float32),  # [5R, d]
         np.zeros((LAST * rows, 3 * D), np.float32),  # [5R, 3d]
         np.zeros((LAST * rows, 3 * D), np.float32),  # [5R, 3d]
-        Gates(*(np.zeros((LAST * rows, D), np.float32) for _ in Gates._fields)),  # [5R, d] each
+        *(np.zeros((LAST * rows, D), np.float32) for _ in range(4)),  # [5R, d] each
     )
 
 
@@ -138,13 +135,11 @@ class GRU:
         multiply(s.x[:end], w.input, s.from_input[:end])  # [sum of active, d] @ [d, 3d]
         before = s.h[:0]  # [0, d]
         for t in range(LAST):
-            now = slice(s.start[t], s.start[t + 1])
-            from_hidden = s.from_hidden[s.start[t] - len(before) : s.start[t]]  # [active before, 3d] beside its states
             if len(before):
+                from_hidden = s.from_hidden[s.start[t] - len(before) : s.start[t]]  # [active before, 3d]
                 multiply(before, w.hidden, from_hidden)  # [active before, d] @ [d, 3d]
-            gates = Gates(*(array[now] for array in s.gates))  # [active, d] each
-            cell(s.from_input[now], from_hidden, w.input_bias, w.hidden_bias, before, s.h[now], gates)
-            before = s.h[now]  # [active, d]
+            cell(s, t, w.input_bias, w.hidden_bias)
+            before = s.h[s.start[t] : s.start[t + 1]]  # [active, d]
         projected = multiply(before, w.project, np.empty((len(places), D), np.float32))  # [R, d] @ [d, d]
         queries = np.empty((len(places), D), np.float32)  # [R, d]
         recency_sum(embedded, places, self.recency.weights[:LAST], queries)
@@ -159,14 +154,10 @@ class GRU:
         dh = multiply(gradient, w.project.T, np.empty_like(gradient))  # [R, d] @ [d, d]
         g.input_bias[:], g.hidden_bias[:], g.hidden[:] = 0, 0, 0
         for t in range(LAST - 1, -1, -1):
-            now, carried = slice(s.start[t], s.start[t + 1]), s.active[t - 1] if t else 0
-            before = slice(s.start[t] - carried, s.start[t])
-            gates = Gates(*(array[now] for array in s.gates))  # [active, d] each
-            cell_gradient(
-                dh[: s.active[t]], s.h[before], gates, s.from_input[now], s.from_hidden[before], g.input_bias, g.hidden_bias
-            )
-            if carried:
-                add_product(s.from_hidden[before], w.hidden.T, dh[:carried])  # [carried, 3d] @ [3d, d]
+            cell_gradient(s, t, dh, g.input_bias, g.hidden_bias)
+            if t and s.active[t - 1]:
+                from_hidden = s.from_hidden[s.start[t - 1] : s.start[t]]  # [active before, 3d]
+                add_product(from_hidden, w.hidden.T, dh[: s.active[t - 1]])  # [active before, 3d] @ [3d, d]
         end, last = s.start[LAST], s.start[LAST - 1]
         multiply(s.x[:end].T, s.from_input[:end], g.input)  # [d, sum of active] @ [sum of active, 3d]
         if last:
@@ -182,7 +173,7 @@ class GRU:
 
 @njit(**KERNEL)
 def pack(embedded, places, x, order, active, start):  # type: ignore[no-untyped-def]
-    """Fill a `Packed`: sort windows by length and gather their items' embeddings by step, the oldest item first."""
+    """Fill a `Packed`: sort the windows by length and gather their items' embeddings by step."""
     last, rows = active.shape[0], places.shape[0]
     n = 0
     for length in range(last, 0, -1):
@@ -215,16 +206,20 @@ def unpack(gradient, places, order, active, embedded_gradient):  # type: ignore[
 
 
 @njit(**KERNEL)
-def cell(gi, gh, input_bias, hidden_bias, h, after, gates):  # type: ignore[no-untyped-def]
-    """One step of the GRU: write the states ``after`` [A, d] and the ``gates`` of A rows.
+def cell(packed, t, input_bias, hidden_bias):  # type: ignore[no-untyped-def]
+    """Step t of the GRU, for its A rows: write their gates and their states after the step.
 
-    ``gi`` [A, 3d] comes from the inputs. The first rows continue from the states ``h`` [C, d], of which
-    ``gh`` [C, 3d] comes; the other rows start from zero.
+    The first C rows continue from their states after step t - 1, the others start from zero.
 
-    Each loop is short, because LLVM does not vectorise a loop with more arrays or with a branch: the
-    cell would take five times as long.
+    Each loop is short, because LLVM does not vectorise a loop with more arrays or with a branch:
+    the cell would take five times as long.
     """
-    reset, update, new, inner = gates.reset, gates.update, gates.new, gates.inner  # [A, d] each
+    start, end = packed.start[t], packed.start[t + 1]
+    first = packed.start[t - 1] if t > 0 else start
+    h, gh = packed.h[first:start], packed.from_hidden[first:start]  # [C, d], [C, 3d]
+    gi, after = packed.from_input[start:end], packed.h[start:end]  # [A, 3d], [A, d]
+    reset, update = packed.reset[start:end], packed.update[start:end]  # [A, d] each
+    new, inner = packed.new[start:end], packed.inner[start:end]  # [A, d] each
     carried, size = h.shape[0], after.shape[1]
     for i in range(after.shape[0]):
         if i < carried:
@@ -252,15 +247,19 @@ def cell(gi, gh, input_bias, hidden_bias, h, after, gates):  # type: ignore[no-u
 
 
 @njit(**KERNEL)
-def cell_gradient(dh, h, gates, gi, gh, input_bias, hidden_bias):  # type: ignore[no-untyped-def]
-    """The gradient of `cell`: ``dh`` [A, d], by the states after the step, becomes that by the states before it.
+def cell_gradient(packed, t, dh, input_bias, hidden_bias):  # type: ignore[no-untyped-def]
+    """The gradient of `cell`: ``dh`` [>= A, d] by the states after it becomes that by those before.
 
-    ``gi`` [A, 3d] and ``gh`` [C, 3d] become the gradients by the gates' inputs. Those by the biases
-    [3d] are added to ``input_bias`` and ``hidden_bias``.
+    The step's part of ``from_input`` and ``from_hidden`` becomes the gradient by the gates' inputs.
+    Those by the biases [3d] are added to ``input_bias`` and ``hidden_bias``.
     """
-    reset, update, new, inner = gates.reset, gates.update, gates.new, gates.inner  # [A, d] each
+    start, end = packed.start[t], packed.start[t + 1]
+    first = packed.start[t - 1] if t > 0 else start
+    h, gh = packed.h[first:start], packed.from_hidden[first:start]  # [C, d], [C, 3d]
+    gi, inner = packed.from_input[start:end], packed.inner[start:end]  # [A, 3d], [A, d]
+    reset, update, new = packed.reset[start:end], packed.update[start:end], packed.new[start:end]  # [A, d] each
     carried, size = h.shape[0], dh.shape[1]
-    for i in range(dh.shape[0]):
+    for i in range(end - start):
         g, r, z, n = dh[i], reset[i], update[i], new[i]
         for d in range(size):
             gi[i, 2 * size + d] = g[d] * (ONE - z[d]) * (ONE - n[d] * n[d])

@@ -76,7 +76,7 @@ def scaled(queries: Floats, scale: np.float32) -> Floats:
 
 
 def clip(most: float, *gradients: Floats) -> bool:
-    """Scale gradients in place to a joint norm of at most ``most``; returns whether the norm was finite."""
+    """Scale gradients to a joint norm of at most ``most``; returns whether it is finite."""
     norm = math.sqrt(sum(float(gradient @ gradient) for gradient in gradients))
     if norm > most:
         for gradient in gradients:
@@ -100,7 +100,7 @@ def recency_sum(embedded, places, weights, queries):  # type: ignore[no-untyped-
 
 @njit(**KERNEL)
 def recency_sum_gradient(embedded, places, weights, gradient, embedded_gradient, weights_gradient):  # type: ignore[no-untyped-def]
-    """Add the gradients by embeddings [U, d] and weights [5], given that by the sums: ``gradient`` [R, d]."""
+    """Add the gradients by embeddings [U, d] and weights [5], given that by the sums [R, d]."""
     for i in range(gradient.shape[0]):
         for r in range(weights.shape[0]):
             u = places[i, r]

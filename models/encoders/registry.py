@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from models.encoders.encoder import Encoder
 
 ENCODERS = {"gru": ("models.encoders.gru", "GRU"), "recency": ("models.encoders.recency", "RecencySum")}
-"""Module and class of each encoder. A module is imported when its encoder is made, as numba takes seconds."""
+"""Module and class of each encoder.
+
+A module is imported when its encoder is made, as numba takes seconds.
+"""
 
 
 def encoder(name: str, seed: int) -> Encoder:

@@ -21,7 +21,7 @@ RESAMPLES = 1000
 COLD_ITEM = 10
 """An item is cold until it was seen this often."""
 HEAD_SHARE = 0.2
-"""The most popular items of the whole stream up to this share of all items; the others are the long tail."""
+"""The share of all items that is the head, the most popular ones; the others are the long tail."""
 WINDOWS = 40
 POSITIONS = (("1", 1, 1), ("2", 2, 2), ("3-5", 3, 5), ("6-10", 6, 10), ("11+", 11, 10**9))
 POPULARITY = (("new", 0, 0), ("1-9", 1, 9), ("10-99", 10, 99), ("100-999", 100, 999), ("1000+", 1000, 10**9))
@@ -66,7 +66,7 @@ def intervals(rank: NDArray[np.int16], session: NDArray[np.int64], k: int, seed:
 
 
 def summary(predictions: Predictions, stream: Stream, k: int, *, seen_before: NDArray[np.int64]) -> dict[str, Any]:
-    """Everything that a table or a chart of one method shows; a share without predictions is ``None``.
+    """All figures of one method, for tables and charts; a share without predictions is ``None``.
 
     ``seen_before`` [T] is how often each transition's item occurred before it.
     """
@@ -96,7 +96,7 @@ def summary(predictions: Predictions, stream: Stream, k: int, *, seen_before: ND
 
 
 def curve(rows: NDArray[np.int64], hit: NDArray[np.bool_], events: int) -> list[tuple[int, float]]:
-    """Recall over the stream: for each window of events, its end and the recall of its predictions."""
+    """The recall of the predictions in each window of events, with the window's end."""
     points = []
     for window in range(WINDOWS):
         begin, end = events * window // WINDOWS, events * (window + 1) // WINDOWS
@@ -107,7 +107,10 @@ def curve(rows: NDArray[np.int64], hit: NDArray[np.bool_], events: int) -> list[
 
 
 def recovery(rows: NDArray[np.int64], hit: NDArray[np.bool_], at: int, window: int = 1000) -> int | None:
-    """Events from ``at`` until the recall of ``window`` predictions is back at 90 % of that before; ``None`` for never."""
+    """How many events after ``at`` the recall is back at 90 % of that before; ``None`` for never.
+
+    The recall is that of ``window`` predictions.
+    """
     before, after, where = hit[rows < at], hit[rows >= at], rows[rows >= at]  # [before], [after], [after]
     if not len(before) or len(after) < window:
         return None

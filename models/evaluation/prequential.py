@@ -1,7 +1,7 @@
-"""Prequential evaluation: every transition is predicted from the state before it, and then learned (Gama et al., 2013).
+"""Prequential evaluation: predict every transition, and then learn it (Gama et al., 2013).
 
-A frozen evaluation first learns everything that is not in the test file, and then predicts that file
-without learning. Everything runs in the calling thread.
+A frozen evaluation first learns everything that is not in the test file, and then predicts that
+file without learning. Everything runs in the calling thread.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class Predictions:
 def run(
     model: Recommender, stream: Stream, k: int, *, only_test_file: bool, frozen: bool, progress: Callable[[int], None]
 ) -> Predictions:
-    """Evaluate a new model with rankings of k items. ``progress`` is called with the number of transitions done."""
+    """Evaluate a new model with rankings of k items.
+
+    ``progress`` is called with the number of transitions done.
+    """
     predicted = stream.predicted(only_test_file)  # [T]
     result = Predictions(np.flatnonzero(predicted), np.full(int(predicted.sum()), MISS, np.int16))  # [P] each
     prediction_of = np.cumsum(predicted) - 1  # [T] index of a predicted transition in the result

@@ -13,7 +13,7 @@ from models.transition import Transitions
 
 @dataclass
 class Stream:
-    """T transitions in order, each with the number of its session, and whether it comes from the test file."""
+    """T transitions in order, each with its session's number and whether the test file has it."""
 
     transitions: Transitions = field(default_factory=Transitions)
     session: list[int] = field(default_factory=list)
@@ -23,7 +23,10 @@ class Stream:
         return len(self.transitions)
 
     def predicted(self, only_test_file: bool) -> NDArray[np.bool_]:
-        """Which transitions [T] are predicted: those with a prefix and a weight, so not late, of the test file or of all."""
+        """Which transitions [T] are predicted: those with a prefix, unless they are late.
+
+        A late transition has a weight of 0.
+        """
         batch = self.transitions
         warm = np.array(
             [bool(prefix) and weight > 0 for prefix, weight in zip(batch.prefix, batch.weight, strict=True)], np.bool_
@@ -31,7 +34,7 @@ class Stream:
         return warm & np.array(self.of_test_file, np.bool_) if only_test_file else warm
 
     def seen_before(self, learned: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """How often each transition's item occurred before it, [T], counting only ``learned`` transitions bool[T]."""
+        """How often each transition's item occurred before it [T], counting ``learned`` ones."""
         counts, before = Counter[str](), np.zeros(len(self), np.int64)  # [T]
         for n, item in enumerate(self.transitions.item):
             before[n] = counts[item]

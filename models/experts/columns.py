@@ -14,7 +14,10 @@ WINDOW = 10
 
 
 class Columns(NamedTuple):
-    """B queries. ``target`` and ``weight`` are those of the transition, if the query belongs to one."""
+    """A batch of B queries.
+
+    ``target`` and ``weight`` are those of the transition, if the query belongs to one.
+    """
 
     window: Ints  # [B, 10] rows of the last known items, most recent first, -1 padded
     length: Ints  # [B] interactions in the session

@@ -1,4 +1,4 @@
-"""The memory of every method that counts: the vocabulary, and for each item a row of pairs and statistics.
+"""The memory of every method that counts: the vocabulary, and each item's pairs and statistics.
 
 It follows the transitions log. Per source partition it keeps the highest source offset applied, and
 it skips transitions at or below it.
@@ -27,11 +27,11 @@ MAX_ITEMS = 250_000
 FIRST_CAPACITY = 1024
 PADDING = [[-1] * (WINDOW - n) for n in range(WINDOW + 1)]
 EVICTED_AT_ONCE = 64
-"""A full vocabulary evicts 1/64 of its items at a time, because evicting even one reads every row."""
+"""A full vocabulary evicts 1/64 of its items at once, because evicting even one reads every row."""
 
 
 class Counts(NamedTuple):
-    """All that is counted, as kernels read and change it."""
+    """All that is counted, in the form that kernels read and change."""
 
     rows: Rows  # pairs of items
     statistics: Statistics  # single items
@@ -39,9 +39,10 @@ class Counts(NamedTuple):
 
 
 class Memory:
-    """Vocabulary and counts. ``events`` is the number of transitions counted, ``evicted`` that of evicted items.
+    """Vocabulary and counts.
 
-    A model that keeps more arrays per item subscribes to changes of the rows: see `subscribe`.
+    ``events`` is the number of transitions counted, ``evicted`` that of evicted items. A model that
+    keeps more arrays per item subscribes to changes of the rows: see `subscribe`.
     """
 
     def __init__(self, slots: int, max_items: int = MAX_ITEMS) -> None:
@@ -69,12 +70,13 @@ class Memory:
     ) -> None:
         """Set the methods that `register` and `reserve` call.
 
-        ``on_grow(more)`` follows a growth of the capacity by ``more`` rows. ``on_evict(gone)`` follows an
-        eviction; it must clear the rows marked in ``gone`` bool[capacity]. ``on_add(row, window)`` follows
-        the registration of a new item; ``window`` int32[10] has the rows of the prefix before it.
+        ``on_grow(more)`` is called after the capacity has grown by ``more`` rows.
+        ``on_evict(evicted)`` is called after an eviction, and must clear the rows marked in
+        ``evicted`` bool[capacity]. ``on_add(row, window)`` is called after a new item is
+        registered; ``window`` int32[10] has the rows of the prefix before it.
 
-        The methods' objects are referenced weakly, so that a model without other references is freed at
-        once.
+        The methods' objects are referenced weakly, so that a model without other references is
+        freed at once.
         """
         if on_grow is not None:
             self._on_grow = _weakly(on_grow)
@@ -86,19 +88,19 @@ class Memory:
     def register(self, batch: Transitions) -> tuple[Columns, dict[int, int]]:
         """Give the new items of a batch rows, and advance `position`.
 
-        Returns the transitions that were not applied before as columns, and for the row of each new item
-        the index of the transition that it came with.
+        Returns the transitions that were not applied before as columns, and for the row of each new
+        item the index of the transition that it came with.
         """
         fresh = self._fresh(batch)
         self._evict(batch, fresh)
-        vocabulary, windows, targets, born = self.vocabulary, list[list[int]](), list[int](), dict[int, int]()
+        vocabulary, windows, targets, first_seen = self.vocabulary, list[list[int]](), list[int](), dict[int, int]()
         for q, n in enumerate(fresh):
             windows.append(self._window(batch.prefix[n]))
             row = vocabulary.row(batch.item[n])
             if row is None:
                 row = vocabulary.add(batch.item[n])
                 self.reserve(row + 1)
-                born[row] = q
+                first_seen[row] = q
                 self._on_add(row, np.array(windows[-1], np.int32))
             targets.append(row)
         return (
@@ -109,7 +111,7 @@ class Memory:
                 targets,
                 [batch.weight[n] for n in fresh],
             ),
-            born,
+            first_seen,
         )
 
     def look_up(self, queries: Sequence[QueryLike]) -> Columns:
@@ -129,7 +131,7 @@ class Memory:
         return np.asarray(scores, np.float32)
 
     def head(self, share: float) -> frozenset[str]:
-        """The fewest items that together have this share of the events, which have a half-life of 20,000."""
+        """The fewest items that have this share of the events (half-life 20,000 events)."""
         counts = self.statistics.decayed[: self.vocabulary.height, 2]  # [height]
         order = np.argsort(-counts, kind="stable")  # [height]
         reached = np.cumsum(counts[order], dtype=np.float64)  # [height]
@@ -182,7 +184,10 @@ class Memory:
         return rows + PADDING[len(rows)]
 
     def _evict(self, batch: Transitions, fresh: Sequence[int]) -> None:
-        """Evict the items unseen for longest, but none of the batch, until there is room for the batch's new ones."""
+        """Make room for the batch's new items by evicting those unseen for longest.
+
+        Items of the batch are not evicted.
+        """
         vocabulary = self.vocabulary
         if len(vocabulary) + len(fresh) <= self.max_items:
             return
@@ -195,15 +200,15 @@ class Memory:
         last[vocabulary.rows(items)] = np.iinfo(np.int64).max
         oldest = np.argsort(last, kind="stable")[: max(needed, self.max_items // EVICTED_AT_ONCE)]  # [E]
         oldest = oldest[last[oldest] < np.iinfo(np.int64).max]
-        gone = np.zeros(self.capacity, np.bool_)  # [capacity]
-        gone[oldest] = True
-        evict_items(self.rows, gone)
+        evicted = np.zeros(self.capacity, np.bool_)  # [capacity]
+        evicted[oldest] = True
+        evict_items(self.rows, evicted)
         for name, array in zip(Statistics._fields, self.statistics, strict=True):
             if name != "increment":
-                array[gone] = -1 if name == "last" else 0
+                array[evicted] = -1 if name == "last" else 0
         vocabulary.remove(oldest.tolist())
         self.evicted += len(oldest)
-        self._on_evict(gone)
+        self._on_evict(evicted)
 
     def _grow(self) -> None:
         """Double the capacity."""

@@ -1,4 +1,4 @@
-"""The reason for each ranked item: the expert and the item of the prefix that contributed most to its fixed sum."""
+"""Reasons: the expert and the prefix item that contributed most to a ranked item's fixed sum."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def explain(window, rows, place_of, items, reasons, because):  # type: ignore[no
     """Write a reason and a source row (-1 for none) for each of the N ranked ``items`` int32[N].
 
     ``window`` int32[10] has the rows of the prefix, most recent first, -1 padded. ``place_of``
-    int32[capacity] is the index in ``items`` of each ranked item, and -1 for any other. The results go
-    to ``reasons`` int32[N], numbered as `REASONS`, and ``because`` int32[N].
+    int32[capacity] is the index in ``items`` of each ranked item, and -1 for any other. The results
+    go to ``reasons`` int32[N], numbered as `REASONS`, and ``because`` int32[N].
     """
     most = [ZERO] * items.shape[0]  # [N]
     for place in range(items.shape[0]):

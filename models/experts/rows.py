@@ -1,18 +1,19 @@
-"""The sparse experts: each item has one bounded row of the items seen with it, with a count for each expert.
+"""The sparse experts: each item has a bounded row of other items, with a count for each expert.
 
 One row serves six experts, so an event touches each of its pairs once. A pair of the item `source`
 and another item that came `recency` steps later or earlier in a session (0: adjacent) adds
 weight / (1 + recency) to
 
 - MARKOV: the other item comes right after `source` (recency 0 only);
-- RULES: it comes within ten steps after `source` (sequential rules: Kamehkhosh et al., *A comparison
-  of frequent pattern techniques and a deep learning method for session-based recommendation*, 2017);
+- RULES: it comes within ten steps after `source` (sequential rules: Kamehkhosh et al., *A
+  comparison of frequent pattern techniques and a deep learning method for session-based
+  recommendation*, 2017);
 - COOCCURRENCE: it comes within ten steps of `source`, before or after;
 - FAST_RULES, FAST_MARKOV: as RULES and MARKOV, but older counts fade. Each adjacent pair makes the
   row's later increments 1/0.95 times as large, which has the effect of shrinking earlier counts;
 - BACKWARD: it comes before `source`.
 
-A full row drops the slot with the smallest COOCCURRENCE. A slot is 28 bytes, a row of 64 slots
+A full row drops the slot with the smallest COOCCURRENCE. A slot has 28 bytes, a row of 64 slots has
 1.8 kB.
 """
 
@@ -54,7 +55,10 @@ def new_rows(capacity: int, slots: int) -> Rows:
 
 @njit(**KERNEL)
 def learn_pair(rows, source, other, recency, forward, weight):  # type: ignore[no-untyped-def]
-    """Count in the row of ``source`` that ``other`` came ``recency`` steps after it (``forward``) or before it."""
+    """Count in the row of ``source`` that ``other`` came ``recency`` steps later or earlier.
+
+    ``forward`` means later.
+    """
     slot = _slot(rows, source, other)
     counts, total = rows.weight[source, slot], rows.total[source]
     gain = weight / f4(1 + recency)
@@ -118,7 +122,7 @@ def _rescale(rows, source):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def learn_item(rows, window, item, weight):  # type: ignore[no-untyped-def]
-    """Count an interaction with ``item`` after the items of ``window`` int32[10]; a weight of 0 counts nothing."""
+    """Count an interaction with ``item`` after ``window`` int32[10], unless its weight is 0."""
     if weight == ZERO:
         return
     for recency in range(window.shape[0]):
@@ -131,10 +135,10 @@ def learn_item(rows, window, item, weight):  # type: ignore[no-untyped-def]
 
 
 @njit(**KERNEL)
-def evict_items(rows, gone):  # type: ignore[no-untyped-def]
-    """Empty the rows marked in ``gone`` bool[capacity], and remove these items from all other rows."""
+def evict_items(rows, evicted):  # type: ignore[no-untyped-def]
+    """Empty the rows marked in ``evicted`` bool[capacity], and remove their items elsewhere."""
     for source in range(rows.used.shape[0]):
-        if gone[source]:
+        if evicted[source]:
             rows.used[source] = 0
             rows.increment[source] = ONE
             for expert in range(6):
@@ -142,7 +146,7 @@ def evict_items(rows, gone):  # type: ignore[no-untyped-def]
             continue
         slot = 0
         while slot < rows.used[source]:
-            if not gone[rows.item[source, slot]]:
+            if not evicted[rows.item[source, slot]]:
                 slot += 1
                 continue
             last = rows.used[source] - 1

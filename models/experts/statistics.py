@@ -18,8 +18,8 @@ _RESCALE_AT = 1e30
 class Statistics(NamedTuple):
     """Statistics by row, in arrays that kernels change in place.
 
-    A decayed count touches no other item: instead of shrinking all counts with each event, the
-    increment of an event grows. The decayed popularity is ``decayed`` divided by ``increment``.
+    Counting an event changes no other item: instead of shrinking all decayed counts, each event
+    adds more than the one before. The decayed popularity is ``decayed`` divided by ``increment``.
     """
 
     popularity: Floats  # [capacity] interactions

@@ -1,4 +1,7 @@
-"""The vocabulary: which item has which row of the arrays. Items are added at first sight and can be removed."""
+"""The vocabulary: which item has which row of the arrays.
+
+Items are added at first sight and can be removed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ from collections.abc import Iterable, Sequence
 
 
 class Vocabulary:
-    """Items by row and rows by item. A new item gets a free row of a removed item, or else the next row."""
+    """Items by row and rows by item.
+
+    A new item gets a free row of a removed item, or else the next row.
+    """
 
     def __init__(self) -> None:
         self.items: list[str | None] = []

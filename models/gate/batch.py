@@ -19,7 +19,7 @@ NONE_PER_QUERY: Ints = np.zeros((0, 0), np.int32)  # [0, 0]
 
 
 class NetScores(NamedTuple):
-    """What the net says of each query."""
+    """The net's vectors and scores for each query."""
 
     vectors: Floats  # [A, d] query vectors; [0, d] if `logits` already has the score of every item
     embedding: Floats  # [capacity, d]
@@ -29,7 +29,7 @@ class NetScores(NamedTuple):
 
 
 class Excluded(NamedTuple):
-    """Items that no ranking, and that the ranking of one query, may contain."""
+    """Items that must not be in any ranking of the batch, or in the ranking of one query."""
 
     everywhere: NDArray[np.uint8]  # [capacity] not 0 for an excluded item; kernels change it and change it back
     per_query: Ints  # [A, X] rows, -1 padded; [0, 0] if no query excludes any

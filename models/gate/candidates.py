@@ -1,4 +1,4 @@
-"""A batch of queries in order: each is described by what is known before it, and only then is its transition counted."""
+"""Kernels over a batch of queries: describe all candidates, find the best, and choose items."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from models.kernels.numerics import KERNEL, ZERO, descending, index_of, select, 
 
 @njit(**KERNEL)
 def describe_batch(columns, learn, counts, net, excluded, profile, scratch, candidates):  # type: ignore[no-untyped-def]
-    """Describe the candidates of each query with a known item, in order; returns how many there are in all.
+    """Describe the candidates of each query with a known item, in order; returns N.
 
-    ``columns`` has B queries, A of them with a known item. With ``learn``, each of the B transitions is
-    counted after its own query is described, so that nothing of an answer is in its features. ``net`` is
-    a `NetScores` of the A queries, ``excluded`` an `Excluded` of B queries. ``candidates`` is a
-    `Candidates` to fill, with room for the most candidates that ``profile`` allows.
+    ``columns`` has B queries, A of them with a known item. With ``learn``, each of the B
+    transitions is counted after its own query is described, so that nothing of an answer is in its
+    features. ``net`` is a `NetScores` of the A queries, ``excluded`` an `Excluded` of B queries.
+    ``candidates`` is a `Candidates` to fill, with room for the most candidates that ``profile``
+    allows.
     """
     total, q = 0, 0
     from_net = np.empty(profile.net_candidates, np.int32)  # [g]
@@ -55,7 +56,7 @@ def describe_batch(columns, learn, counts, net, excluded, profile, scratch, cand
 
 @njit(inline="always", **KERNEL)
 def mark(excluded, n, by):  # type: ignore[no-untyped-def]
-    """Exclude the items of query n too (``by`` = 1), or undo that (-1)."""
+    """Exclude the items that query n excludes (``by`` = 1), or undo that (-1)."""
     for place in range(excluded.per_query.shape[1]):
         if n < excluded.per_query.shape[0] and excluded.per_query[n, place] >= 0:
             excluded.everywhere[excluded.per_query[n, place]] += by
@@ -63,9 +64,10 @@ def mark(excluded, n, by):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def best(scores, starts, top, counts, keys):  # type: ignore[no-untyped-def]
-    """Write the indices of each query's k best candidates into ``top`` [A, k], best first, and how many into ``counts`` [A].
+    """Write each query's k best candidates, best first, into ``top`` [A, k] as indices below N.
 
-    ``scores`` [N] and ``starts`` [A + 1] are those of the candidates, ``keys`` is scratch.
+    ``counts`` [A] becomes how many there are. ``scores`` [N] and ``starts`` [A + 1] are those of
+    the candidates, ``keys`` is scratch.
     """
     for q in range(counts.shape[0]):
         start, n = starts[q], starts[q + 1] - starts[q]
@@ -85,8 +87,8 @@ def choose(windows, candidates, scores, net, excluded, rows, scratch, chosen):  
     """Fill ``chosen``, a `Chosen`, with each query's k items and their reasons.
 
     ``windows`` [A, 10] has at least one item per query, ``scores`` [N] are the gate's. The best
-    candidates come first. If there are fewer than k, the net's next best follow; their scores keep the
-    net's distances below the last one.
+    candidates come first. If there are fewer than k, the net's next best follow; their scores keep
+    the net's distances below the last one.
     """
     row, score = chosen.row, chosen.score
     best(scores, candidates.starts, row, chosen.counts, scratch.keys)

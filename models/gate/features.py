@@ -1,8 +1,8 @@
 """The candidates of one query, and the 36 features by which the gate scores each.
 
-Candidates are the best items by the fixed sum of the sparse experts, markov + rules + cooccurrence +
-0.2 repeat, and the best items of the net. The experts use the last ten items of the prefix; the r-th
-last has the weight 1 / (1 + r), divided by the sum of these weights.
+Candidates are the best items by the fixed sum of the sparse experts, markov + rules + cooccurrence
++ 0.2 repeat, and the best items of the net. The experts use the last ten items of the prefix; the
+r-th last has the weight 1 / (1 + r), divided by the sum of these weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FEATURES = (
     "support", "unique_items", "net_log_probability", "in_session", "is_last", "net_x_length", "rules_x_length",
     "in_session_x_length", "in_net_top", "trend", "fast_minus_rules", "markov_x_total", "bias",
 )  # fmt: skip
-"""Columns of the feature matrix. The first 25 are transformed by log(scale * x + shift) * factor."""
+"""Columns of the feature matrix; the first 25 are log(scale * x + shift) * factor."""
 MOVING = ("fast_rules", "fast_markov", "popularity_500", "popularity_2000", "since_seen", "trend", "fast_minus_rules")
 """Features whose meaning changes once learning has stopped: a frozen model leaves them out."""
 LOGGED = 25
@@ -61,7 +61,7 @@ class Session(NamedTuple):
 
 
 class QueryScores(NamedTuple):
-    """What the net says of one query."""
+    """The net's vector and scores for one query."""
 
     vector: Floats  # [>= 1, d] the query vector first; [0, d] if `logits` already has the score of every item
     embedding: Floats  # [capacity, d]
@@ -72,13 +72,16 @@ class QueryScores(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Working memory per item, while one query is described. ``tag`` says which query an item's entries belong to."""
+    """Working memory per item, while one query is described.
+
+    ``tag`` says which query an item's entries belong to.
+    """
 
     tag: Keys  # [capacity]
     score: Floats  # [capacity, 8] markov, rules, cooccurrence, fast rules, fast markov, cosine, backward, support
     repeat: Floats  # [capacity]
     times: Ints  # [capacity] how often the item is in the prefix
-    position: Ints  # [capacity] its last position in the prefix, counted from the end; 0 for none
+    position: Ints  # [capacity] position of its last occurrence in the prefix, counted from the end; 0 for none
     row: Ints  # [capacity] the item's row in the feature matrix, or index in a ranking; -1 for none
     named: Ints  # [capacity] the items that the experts name
     keys: Keys  # [capacity + 16]
@@ -102,11 +105,11 @@ def new_scratch(capacity: int) -> Scratch:
 
 @njit(**KERNEL)
 def describe(session, counts, net, blocked, sparse_limit, scratch, ids, features):  # type: ignore[no-untyped-def]
-    """Write one query's candidates into ``ids`` [N] and their features into ``features`` [N, 36]; returns how many.
+    """Write one query's candidates into ``ids`` [n] and ``features`` [n, 36]; returns n.
 
-    ``net`` is a `QueryScores`. ``blocked`` uint8[capacity] marks items that must not be candidates. At
-    most ``sparse_limit`` candidates are the experts', the others are the net's best. If the net has not
-    scored every item, the candidates are scored here.
+    ``net`` is a `QueryScores`. ``blocked`` uint8[capacity] marks items that must not be candidates.
+    At most ``sparse_limit`` candidates are the experts', the others are the net's best. If the net
+    has not scored every item, the candidates are scored here.
     """
     statistics = counts.statistics
     scratch.query[0] += 1
@@ -180,7 +183,7 @@ def describe(session, counts, net, blocked, sparse_limit, scratch, ids, features
 
 @njit(inline="always", **KERNEL)
 def _clear(scratch, x, tag):  # type: ignore[no-untyped-def]
-    """Begin the entries of an item for the query ``tag``."""
+    """Clear the entries of an item, and mark them as those of the query ``tag``."""
     scratch.tag[x] = tag
     for n in range(8):
         scratch.score[x, n] = ZERO
@@ -192,9 +195,10 @@ def _clear(scratch, x, tag):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def expert_scores(window, counts, scratch, tag):  # type: ignore[no-untyped-def]
-    """Write every expert's score of each item that any of them names into ``scratch``, for the query ``tag``.
+    """Write all experts' scores of each item that any expert names into ``scratch``.
 
-    Returns how many items are named, and how many different items are in ``window`` int32[10].
+    ``tag`` is the number of the query, ``window`` int32[10] its last items. Returns how many items
+    are named, and how many different items are in the window.
     """
     rows, statistics = counts.rows, counts.statistics
     size, norm = 0, ZERO
@@ -247,7 +251,7 @@ def expert_scores(window, counts, scratch, tag):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def _best_by_experts(named, blocked, limit, scratch, ids):  # type: ignore[no-untyped-def]
-    """Write the best of the named items by the fixed sum into ``ids``, best first; returns how many."""
+    """Write the named items with the best fixed sums into ``ids``, best first; returns how many."""
     keys, n = scratch.keys, 0
     for m in range(named):
         x = scratch.named[m]

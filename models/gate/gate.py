@@ -1,4 +1,4 @@
-"""The gate: it scores candidates from their features, and learns from queries whose answer is known.
+"""The gate: it scores candidates by their features, and learns from answered queries.
 
 score = linear(features) + MLP(features); the MLP has two hidden layers of 32 with SiLU. The loss is
 the listwise cross-entropy over a query's candidates. Queries are stored in a ring and replayed.
@@ -85,10 +85,10 @@ class Gate:
         return add_product(features, w.linear, result)  # [N, F] @ [F]
 
     def keep(self, candidates: Candidates, scores: Floats, weights: Floats, keys: Keys) -> int:
-        """Store the queries of a step that have a weight and whose answer is among the kept candidates; returns how many.
+        """Store queries whose answer is among the kept candidates; returns how many.
 
-        ``scores`` [N] are those of the candidates, ``weights`` [A] those of the transitions, ``keys`` is
-        scratch.
+        A query without a weight is not stored. ``scores`` [N] are those of the candidates,
+        ``weights`` [A] those of the transitions, ``keys`` is scratch.
         """
         stored = int(keep(self.ring, self.stored, candidates, scores, weights, self.at_random, self.random, keys))
         self.stored += stored
@@ -120,7 +120,10 @@ class Gate:
         copy_rows(self.ring, Ring._fields, part(state, "ring"))
 
     def rollback(self, good: State) -> None:
-        """Take the weights of an earlier state, and drop the stored queries: their features come from the diverged net."""
+        """Take the weights of an earlier state, and drop the stored queries.
+
+        Their features come from the net that diverged.
+        """
         self.optimiser.restore(part(good, "adam"))
         self.guard.reset()
         self.flush()
@@ -128,8 +131,8 @@ class Gate:
     def reliance(self) -> list[tuple[str, float]]:
         """How much each feature sways the scores of stored queries, as shares, the largest first.
 
-        The effect of a feature is the mean change of the score when the feature is set to its mean over
-        the query's candidates.
+        The effect of a feature is the mean change of the score when the feature is set to its mean
+        over the query's candidates.
         """
         stored = min(self.stored, len(self.ring.answer), RELIANCE_QUERIES)
         total = np.zeros(F)  # [F]
@@ -144,7 +147,7 @@ class Gate:
         return sorted(((FEATURES[column], float(shares[column])) for column in range(F)), key=lambda pair: -pair[1])
 
     def learn(self, fresh: int) -> None:
-        """Take the optimiser steps of a learning step that stored ``fresh`` queries; none if it stored none.
+        """Take the optimiser steps of a learning step that stored ``fresh`` queries.
 
         The first step is on these and on old queries, the others on old ones alone.
         """
@@ -189,7 +192,10 @@ class Gate:
 
 
 def _initial(seed: int) -> Floats:
-    """The first weights [P]: the score is the fixed sum plus the net's log-probability, with a weak MLP."""
+    """Initial weights [P]: the score is the fixed sum plus the net's log-probability.
+
+    The MLP contributes little at first.
+    """
     rng, flat = np.random.default_rng(seed + 7), np.zeros(sum(SIZES), np.float32)
     w, narrow = views(flat), 1 / math.sqrt(H)
     w.w1[:], w.b1[:] = rng.uniform(-0.125, 0.125, w.w1.shape), rng.uniform(-0.125, 0.125, H)
@@ -201,7 +207,7 @@ def _initial(seed: int) -> Floats:
 
 @njit(**KERNEL)
 def silu(a, bias):  # type: ignore[no-untyped-def]
-    """SiLU in place: a = y sigmoid(y) with y = a + bias, for ``a`` [N, H] and ``bias`` [H] (Elfwing et al., 2018)."""
+    """SiLU in place (Elfwing et al., 2018): a = y sigmoid(y), y = a + bias, for ``a`` [N, H]."""
     for q in range(a.shape[0]):
         for h in range(a.shape[1]):
             y = a[q, h] + bias[h]
@@ -221,7 +227,7 @@ def silu_with_slope(a, bias, slope):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def listwise(scores, counts, answers, weights):  # type: ignore[no-untyped-def]
-    """Mean weighted cross-entropy of the answers among their queries' candidates; the scores [R] become its gradient.
+    """Mean weighted cross-entropy of the answers; the scores [R] become its gradient.
 
     ``counts`` [Q] is how many candidates each query has, ``answers`` [Q] the index of its answer,
     ``weights`` [Q] its weight.
@@ -245,7 +251,7 @@ def listwise(scores, counts, answers, weights):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def spread(gradient, w3, slope, bias_gradient):  # type: ignore[no-untyped-def]
-    """slope *= gradient[:, None] * w3, for ``slope`` [R, H]; the sum over rows goes to ``bias_gradient`` [H]."""
+    """slope *= gradient[:, None] * w3, for ``slope`` [R, H]; the sum is ``bias_gradient`` [H]."""
     bias_gradient[:] = ZERO
     for q in range(slope.shape[0]):
         for h in range(slope.shape[1]):

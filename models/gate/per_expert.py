@@ -1,4 +1,4 @@
-"""What each expert of the mixture would have ranked by itself: a live comparison of the mixture with its parts."""
+"""What each expert would have ranked by itself, to compare the mixture with its parts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _BACKWARD_COLUMN = 6  # of the scores in the scratch, where the cosine comes bef
 def per_expert(
     windows: Ints, queries: Sequence[int], memory: Memory, net: NetScores, excluded: Excluded, scratch: Scratch, encoder: str
 ) -> dict[int, dict[str, list[str]]]:
-    """For each of ``queries``, indices into ``windows`` int32[A, 10], the first 20 items of each expert by its name.
+    """The first 20 items of each expert by its name, for each of ``queries``.
 
-    ``net`` and ``excluded`` are those of all A queries, ``encoder`` is the name of the encoder.
+    ``queries`` are indices of ``windows`` int32[A, 10]. ``net`` and ``excluded`` are those of all A
+    queries, ``encoder`` is the name of the encoder.
     """
     if not queries:
         return {}
@@ -45,7 +46,7 @@ def per_expert(
 
 @njit(**KERNEL)
 def rank_per_expert(windows, queries, counts, net, excluded, scratch, tops, sizes):  # type: ignore[no-untyped-def]
-    """Write each expert's k best rows, best first, into ``tops`` [Q, 8, k], and how many into ``sizes`` [Q, 8]."""
+    """Write each expert's k best rows into ``tops`` [Q, 8, k], and their number into ``sizes``."""
     keys, k = scratch.keys, tops.shape[2]
     for a in range(queries.shape[0]):
         n = queries[a]

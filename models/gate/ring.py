@@ -1,4 +1,4 @@
-"""The ring of queries that the gate learns from: a query is stored once its answer is known, and replayed later."""
+"""The ring of answered queries that the gate learns from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.kernels.numerics import KERNEL, ZERO, Floats, Ints, below, descendin
 
 
 class Ring(NamedTuple):
-    """The last queries whose answer was among their candidates, each with the features of some candidates."""
+    """The last queries whose answer was a candidate, with the features of some candidates."""
 
     features: Floats  # [size, kept, F]
     candidates: Ints  # [size] how many candidates the query has
@@ -53,9 +53,9 @@ def new_replayed(queries: int, kept: int) -> Replayed:
 def keep(ring, stored, candidates, scores, weights, at_random, random, keys):  # type: ignore[no-untyped-def]
     """Store queries with a weight whose answer is among their kept candidates; returns how many.
 
-    ``candidates`` is a `Candidates` of A queries, ``scores`` [N] are theirs, ``weights`` [A] those of the
-    transitions. The kept candidates are the best by score, and ``at_random`` others. ``stored`` is the
-    number of queries stored before, ``keys`` is scratch.
+    ``candidates`` is a `Candidates` of A queries, ``scores`` [N] are theirs, ``weights`` [A] those
+    of the transitions. The kept candidates are the best by score, and ``at_random`` others.
+    ``stored`` is the number of queries stored before, ``keys`` is scratch.
     """
     size, kept = ring.features.shape[0], ring.features.shape[1]
     added = 0
@@ -90,7 +90,7 @@ def keep(ring, stored, candidates, scores, weights, at_random, random, keys):  #
 
 @njit(**KERNEL)
 def gather(ring, stored, fresh, replayed, random, batch):  # type: ignore[no-untyped-def]
-    """Copy the last ``fresh`` queries, and ``replayed`` drawn from the whole ring, into ``batch``; returns Q and R.
+    """Copy the last ``fresh`` queries and ``replayed`` random ones into ``batch``; returns Q and R.
 
     ``batch`` is a `Replayed`; copying stops when it is full.
     """

@@ -1,4 +1,7 @@
-"""Scoring above the catalogue size that is scored whole: popular items stand in for the net's best, a sample for the norm."""
+"""Scoring a catalogue that is too large to score whole.
+
+Popular items stand in for the net's best, and a sample of items for the norm of the softmax.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ REFRESHED_EVERY = 64
 
 
 class Shortlist:
-    """The rows of the most popular items. They are updated every 64 learning steps, because that reads every item."""
+    """The rows of the most popular items.
+
+    They are updated every 64 learning steps, because that reads every item.
+    """
 
     def __init__(self) -> None:
         self.rows: Ints = np.zeros(0, np.int32)  # [S] best first
@@ -30,12 +36,12 @@ class Shortlist:
         self.refresh(memory, self._followed, depth)
         self._followed += 1
 
-    def evict(self, gone: NDArray[np.bool_]) -> None:
-        """Remove the rows of evicted items, which ``gone`` bool[capacity] marks."""
-        self.rows = self.rows[~gone[self.rows]]
+    def evict(self, evicted: NDArray[np.bool_]) -> None:
+        """Remove the rows that are marked in ``evicted`` bool[capacity]."""
+        self.rows = self.rows[~evicted[self.rows]]
 
     def score(self, memory: Memory, net: Net, vectors: Floats, depth: int, buffers: Buffers) -> None:
-        """Write the net's scores of the ``depth`` most popular items for the query vectors [A, d] into ``buffers``."""
+        """Write the net's scores of the ``depth`` most popular items for ``vectors`` [A, d]."""
         short = self.rows[:depth] if len(self.rows) >= depth else popular_rows(memory, depth)  # [S]
         count, top = len(vectors), buffers.top
         buffers.logits[:count, short] = net.score(vectors, short)  # [A, S]

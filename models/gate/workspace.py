@@ -28,7 +28,7 @@ class Buffers(NamedTuple):
 
 
 def new_buffers(queries: int, capacity: int, depth: int, most: int) -> Buffers:
-    """Allocate for so many queries with at most ``most`` candidates each, and the net's best ``depth`` items."""
+    """Allocate for queries with at most ``most`` candidates and ``depth`` items of the net."""
     return Buffers(
         np.zeros((queries, capacity), np.float32),  # [queries, capacity]
         new_top(queries, depth),
@@ -40,8 +40,8 @@ def new_buffers(queries: int, capacity: int, depth: int, most: int) -> Buffers:
 class Workspace:
     """Grows with the capacity of the model's memory, and with the largest batch so far.
 
-    ``blocked`` uint8[capacity] marks the items that no ranking of the present call may contain. It is 0
-    everywhere between two calls.
+    ``blocked`` uint8[capacity] marks the items that no ranking of the present call may contain. It
+    is 0 everywhere between two calls.
     """
 
     def __init__(self, profile: Profile, capacity: int) -> None:

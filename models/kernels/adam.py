@@ -1,4 +1,4 @@
-"""Adam on one flat vector of parameters, with decoupled weight decay and a moving average of the weights.
+"""Adam on one flat vector, with decoupled weight decay and a moving average of the weights.
 
 Kingma and Ba, *Adam: a method for stochastic optimization*, ICLR 2015; the decay is decoupled as in
 Loshchilov and Hutter, *Decoupled weight decay regularization*, ICLR 2019.
@@ -45,7 +45,7 @@ class Adam:
         self.steps = int(state["steps"][0])
 
     def step(self, gradient: Floats) -> None:
-        """Take one step against ``gradient`` float32[P]; first shrink the weights by rate x decay."""
+        """Shrink the weights by rate x decay, and take one step against ``gradient`` [P]."""
         self.steps += 1
         if self._decay:
             self.weights *= f4(1 - self._rate * self._decay)

@@ -20,7 +20,10 @@ Ints = NDArray[np.int32]
 Keys = NDArray[np.int64]
 
 KERNEL: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True, "error_model": "numpy", "boundscheck": False}
-"""Options of every kernel. ``fastmath`` assumes that inputs are finite: an absent score is -1e9, not -inf."""
+"""Options of every kernel.
+
+``fastmath`` assumes that inputs are finite: an absent score is -1e9, not -inf.
+"""
 
 f4, i4 = np.float32, np.int32
 ZERO, ONE = f4(0), f4(1)

@@ -1,4 +1,4 @@
-"""The net's loss: a softmax over a step's targets and shared negatives, corrected for how likely each was drawn.
+"""The net's loss: a sampled softmax over a step's targets and shared negatives, corrected by logQ.
 
 The correction (logQ) is that of Bengio and Senecal, *Adaptive importance sampling to accelerate
 training of a neural probabilistic language model*, 2008, as used by Yi et al., *Sampling-bias-
@@ -18,7 +18,8 @@ from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Ints, below, exp,
 class TrainingBatch(NamedTuple):
     """R examples over U distinct items. The first C of these are the candidates of the softmax.
 
-    The arrays are buffers for the largest step, so a step uses the first R, U and C entries of them.
+    The arrays are buffers for the largest step, so a step uses the first R, U and C entries of
+    them.
     """
 
     examples: Ints  # [R, 6] rows of the last five items, most recent first, -1 padded; then the target
@@ -116,9 +117,10 @@ def take(embedding, used, out):  # type: ignore[no-untyped-def]
 
 @njit(**KERNEL)
 def softmax(logits, shift, targets, weights, bias_gradient):  # type: ignore[no-untyped-def]
-    """Mean weighted cross-entropy of R targets among C candidates; the logits [R, C] become its gradient.
+    """Mean weighted cross-entropy of R targets; the logits [R, C] become its gradient.
 
-    ``shift`` [C] is added to the logits first. The gradient of the bias goes to ``bias_gradient`` [C].
+    ``shift`` [C] is added to the logits first. The gradient of the bias goes to ``bias_gradient``
+    [C].
     """
     bias_gradient[:] = ZERO
     loss, share = ZERO, ONE / f4(logits.shape[0])

@@ -1,10 +1,10 @@
-"""Ghosts: items of a prefix that the transitions log has not delivered yet, added for the time of one ranking.
+"""Ghosts: items that the transitions log has not delivered yet, added for one ranking.
 
 A worker ranks for an event before it has learned the event's own transition. If this is the first
-event ever on its item, the model does not know the item that the user is looking at, although one in
-four next clicks is on the same item again. Such an item therefore gets a temporary row beyond all
-others, with the counts that its transition will bring. Only the query that names it uses the row,
-and after the ranking the model is as before.
+event ever on its item, the model does not know the item that the user is looking at, although one
+in four next clicks is on the same item again. Such an item therefore gets a temporary row beyond
+all others, with the counts that its transition will bring. Only the query that names it uses the
+row, and after the ranking the model is as before.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class Ghost(NamedTuple):
 
 @contextmanager
 def ghosts(memory: Memory, net: Net, queries: Sequence[QueryLike], columns: Columns) -> Iterator[list[Ghost]]:
-    """Add the unknown items of queries that also have a known one to ``columns`` and the model, until the block ends."""
+    """Add unknown items to the model and to ``columns``, until the block ends.
+
+    These are the items of queries that also have a known one.
+    """
     added, height = list[Ghost](), memory.vocabulary.height
     for q in np.flatnonzero((columns.window[:, 0] >= 0) & (columns.window[:, -1] < 0)).tolist():
         prefix = queries[q].prefix[-WINDOW:]

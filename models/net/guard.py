@@ -16,11 +16,11 @@ SUSPECT = 4.0
 
 
 class Guard:
-    """Follows the excess of a softmax's loss over that of a uniform guess among its candidates, in nats per example.
+    """Follows how much the loss of a softmax exceeds that of a uniform guess, in nats per example.
 
-    A model that has learned anything has an excess below 0. Training has ``diverged`` once the mean
-    over some 50 steps is above 2, or a parameter is not finite. It stays so until `reset`. A skipped
-    step counts as 10 nats.
+    A model that has learned anything has an excess below 0. Training has ``diverged`` if the mean
+    over some 50 steps is above 2, or if a parameter is not finite. The latter stays so until
+    `reset`. A skipped step counts as 10 nats.
     """
 
     def __init__(self) -> None:
@@ -33,15 +33,18 @@ class Guard:
 
     @property
     def healthy(self) -> bool:
-        """Whether the parameters are worth a snapshot: neither their mean excess nor the last one is high."""
+        """Whether the parameters are worth a snapshot: the excess is low, on average and last."""
         return not self._broken and self._level < MOST_HEALTHY and self._last < SUSPECT
 
     def step(self, loss: float, weight: float, candidates: float) -> None:
-        """Record a step: its mean loss, the mean weight of its examples, and how many candidates each had."""
+        """Record a step by its mean loss, mean weight, and candidates per example."""
         self._add(loss / max(weight, 1e-6) - math.log(max(candidates, 1.0)))
 
     def skip(self, *parameters: NDArray[np.float32]) -> None:
-        """Record a step that was skipped because its loss or gradient was not finite; check these parameters."""
+        """Record a step that was skipped, and check that the parameters are finite.
+
+        A step is skipped if its loss or gradient is not finite.
+        """
         self._broken = not all(finite(array) for array in parameters)
         self._add(WORST)
 

@@ -41,10 +41,10 @@ def new_items(capacity: int) -> ItemTable:
 
 @njit(**KERNEL)
 def place_near(items, row, window, random):  # type: ignore[no-untyped-def]
-    """Initialise an item's embedding: 0.7 times the mean of the window's last three, plus 0.3 times N(0, 1/d).
+    """Start an item near the last three of the window: 0.7 times their mean + 0.3 times N(0, 1/d).
 
-    Without an item in the window it is N(0, 1/d). A normal number is the sum of twelve uniform ones,
-    less six.
+    Without an item in the window it is N(0, 1/d). A normal number is the sum of twelve uniform
+    ones, less six.
     """
     vector, size, near = items.embedding[row], items.embedding.shape[1], 0
     kept = f4(ONE / np.sqrt(f4(size)))

@@ -1,9 +1,9 @@
 """The net: an encoder's query vector against tied item embeddings, trained by sampled softmax.
 
-The logit of item x is q . e_x + b_x. One training step takes the new examples and some old ones. The
-candidates of its softmax are all their targets and shared negatives, half of them drawn from recent
-events and half from all known items. Embeddings and biases learn by Adagrad with one accumulator per
-item.
+The logit of item x is q . e_x + b_x. One training step takes the new examples and some old ones.
+The candidates of its softmax are all their targets and shared negatives, half of them drawn from
+recent events and half from all known items. Embeddings and biases learn by Adagrad with one
+accumulator per item.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ class Net:
         self._step = _new_buffers(profile.step_size + profile.net_replayed, profile.negatives)
 
     def add(self, row: int, window: Ints) -> None:
-        """Place a new item near the last items of the session it came in: ``window`` int32[>= 3]."""
+        """Start a new item near the last items of its session, ``window`` int32[>= 3]."""
         place_near(self.items, row, window, self.random)
         self.touched[row] = self.clock + 1
 
-    def evict(self, gone: NDArray[np.bool_]) -> None:
-        """Remove the items whose rows are marked in ``gone`` bool[capacity], and every example with one of them."""
+    def evict(self, evicted: NDArray[np.bool_]) -> None:
+        """Clear the rows marked in ``evicted`` bool[capacity], and every example with one."""
         items = self.items
-        items.embedding[gone] = 0
-        items.bias[gone] = ABSENT
-        items.embedding_seen[gone] = items.bias_seen[gone] = FIRST_ACCUMULATED
-        items.recent[gone] = 0
-        padded = np.append(gone, False)  # [capacity + 1] row -1 stands for no item
+        items.embedding[evicted] = 0
+        items.bias[evicted] = ABSENT
+        items.embedding_seen[evicted] = items.bias_seen[evicted] = FIRST_ACCUMULATED
+        items.recent[evicted] = 0
+        padded = np.append(evicted, False)  # [capacity + 1] row -1 stands for no item
         self.recent[padded[self.recent]] = -1
         self.examples[padded[self.examples].any(1)] = -1
 
@@ -79,7 +79,7 @@ class Net:
         return self.encoder.encode(self.items.embedding, windows)
 
     def logits(self, queries: Floats, height: int, out: Floats) -> None:
-        """Write the scores of the first ``height`` rows, without the bias, into out [>= B, >= height]."""
+        """Write the first ``height`` rows' scores, without bias, into ``out`` [>= B, >= height]."""
         if not len(queries):
             return
         multiply(queries, self.items.embedding[:height].T, out[: len(queries), :height])  # [B, d] @ [d, height]
@@ -126,10 +126,10 @@ class Net:
         self.encoder.restore(part(state, "encoder"))
 
     def learn(self, windows: Ints, targets: Ints, weights: Floats, height: int) -> None:
-        """Take one step on new examples: windows int32[F, >= 5], targets int32[F], weights float32[F].
+        """Take one step on new examples: windows int32[F, >= 5], targets int32[F], weights [F].
 
-        Negatives are drawn from the first ``height`` rows. A step whose loss or gradient is not finite
-        is skipped and counted.
+        Negatives are drawn from the first ``height`` rows. A step whose loss or gradient is not
+        finite is skipped and counted.
         """
         s, batch, fresh = self._step, self._step.batch, len(targets)
         if not fresh:
@@ -166,9 +166,10 @@ class Net:
         self.trained += fresh
 
     def rollback(self, pairs: Ints, good: State) -> None:
-        """Take the parameters of an earlier state. An item that it does not know starts again as a new one.
+        """Take the parameters of an earlier state.
 
-        ``pairs`` int32[N, 2]: each row in use, and the row of the same item in ``good``, or -1.
+        ``pairs`` int32[N, 2] has each row in use, and the row of the same item in ``good``, or -1.
+        An item that ``good`` does not know starts again as a new one.
         """
         items, earlier = self.items, part(good, "items")
         known = pairs[pairs[:, 1] >= 0]  # [K, 2]
@@ -188,7 +189,7 @@ class Net:
         self.guard.skip(self.items.embedding, self.items.bias, *self.encoder.parameters().values())
 
     def count(self, rows: Ints) -> None:
-        """Note the items int32[N] of events: half of the negatives are drawn from the last 20,000 of them."""
+        """Note the items [N] of events; half of the negatives are drawn from the last 20,000."""
         note(rows, self.recent, self.events, self.items)
         self.events += len(rows)
 

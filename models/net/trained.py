@@ -1,4 +1,4 @@
-"""The parameters of a model with a net: how a learner publishes them, a follower applies them, and both roll back."""
+"""The parameters of a model with a net: how they are published, applied and rolled back."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What the hybrid costs: CPU per event of learning by stage, at several catalogue sizes, and the time of ranking.
+"""Measure what the hybrid costs: CPU per learned event by stage, and the time of ranking.
 
-Learning is `Hybrid.learn` (each prefix is ranked, then learned) over made-up sessions: a walk over a catalogue whose items are
-popular by Zipf's law, each followed by a few likely ones. A float32 product of matrices is timed beside each run, as these
-machines are noisy. ITEMS, EVENTS and PROFILES are settable.
+Learning is `Hybrid.learn` (each prefix is ranked, then learned) over synthetic sessions: walks over
+a catalogue whose popularity follows Zipf's law, where a few items are likely to follow each item. A
+float32 matrix product is timed alongside each run, because the machines are noisy. The environment
+variables ITEMS, EVENTS and PROFILES change what is measured.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def catalogue(items: int) -> Transitions:
 
 
 class Stages:
-    """CPU time by stage, measured around what the hybrid calls."""
+    """CPU time by stage, measured around the functions that the hybrid calls."""
 
     def __init__(self, model: Hybrid) -> None:
         self.seconds = Counter[str]()
@@ -86,7 +87,7 @@ class Stages:
 
 
 def learn(model: Hybrid, batch: Transitions) -> float:
-    """CPU seconds."""
+    """Learn the batch; returns the CPU seconds that it took."""
     size = model.step_size
     steps = [batch.take(range(begin, min(begin + size, len(batch)))) for begin in range(0, len(batch), size)]
     began = time.process_time()
@@ -96,7 +97,7 @@ def learn(model: Hybrid, batch: Transitions) -> float:
 
 
 def measure(items: int, encoder: str, profile: str) -> dict[str, Any]:
-    """One size, one profile: first as it is, then with a clock around each stage, then ranking."""
+    """Measure one size and profile: learning as a whole, learning by stage, then ranking."""
     originals = module.top_scores, module.describe_batch, module.best
     model = Hybrid(0, encoder, profile)
     model.warmup()
@@ -126,7 +127,7 @@ def measure(items: int, encoder: str, profile: str) -> dict[str, Any]:
 
 
 def rank(model: Hybrid, queries: list[Query]) -> tuple[float, list[float]]:
-    """CPU time of a query in batches of 64, and wall times of queries ranked alone, in microseconds."""
+    """CPU time per query in batches of 64, and wall times of single queries, in microseconds."""
     model.rank(queries[:BATCH], 50)
     began = time.process_time()
     for begin in range(0, len(queries) - BATCH + 1, BATCH):
@@ -142,18 +143,18 @@ def rank(model: Hybrid, queries: list[Query]) -> tuple[float, list[float]]:
 
 def main() -> None:
     """Measure, print, and write build/bench-model.json."""
-    found = []
+    results = []
     for name in PROFILES:
         for items in ITEMS:
             row = measure(items, *name.split("/"))
-            found.append(row)
+            results.append(row)
             together, p50, p99 = (f"{row[f'rank_{figure}_us']:.0f}" for figure in ("batch", "p50", "p99"))
             print(f"{name}, {items} items, {row['gflops']:.0f} GFLOP/s: {row['events_per_second']:.0f} events/s")
             print(f"    rank, us: {together} in batches of {BATCH}; alone p50 {p50}, p99 {p99}")
             stages = ", ".join(f"{stage} {value:.1f}" for stage, value in row["stages_us"].items())
             print(f"    learn, us per event: {stages}", flush=True)
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(found, indent=1) + "\n")
+    OUT.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

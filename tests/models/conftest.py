@@ -10,10 +10,12 @@ import torch
 
 @pytest.fixture(autouse=True)
 def a_models_thread() -> Iterator[None]:
-    """Use one torch thread, as `warmup` does: with more, some processors add in a different order each time.
+    """Use one torch thread, as `warmup` does, and flush no denormals after the test.
 
-    `warmup` also flushes denormals; that is undone, because Hypothesis refuses to make floats on such a
-    thread.
+    With more threads, some processors add in a different order each time.
+
+    `warmup` also flushes denormals; that is undone, because Hypothesis refuses to make floats on
+    such a thread.
     """
     torch.set_num_threads(1)
     yield

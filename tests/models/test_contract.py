@@ -52,7 +52,7 @@ def test_learning_helps(method: str) -> None:
 
 
 def test_a_model_without_references_is_freed_at_once(method: str) -> None:
-    """In a reference cycle, large arrays would wait for the garbage collector, which counts objects, not bytes."""
+    """In a cycle, large arrays would wait for the collector, which counts objects and not bytes."""
     model = build(method)
     learned(model, ring(64))
     reference = weakref.ref(model)

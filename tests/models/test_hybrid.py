@@ -191,9 +191,9 @@ def test_a_full_row_drops_its_smallest_slot_and_eviction_leaves_no_trace() -> No
             learn_item(rows, np.array([0, -1], np.int32), item, np.float32(1))
     assert sorted(rows.item[0].tolist()) == [1, 3]
     assert rows.total[0, MARKOV] == rows.weight[0, :, MARKOV].sum() == 4
-    gone = np.zeros(8, np.bool_)
-    gone[1] = True
-    evict_items(rows, gone)
+    evicted = np.zeros(8, np.bool_)
+    evicted[1] = True
+    evict_items(rows, evicted)
     assert rows.item[0, : rows.used[0]].tolist() == [3]
     assert rows.total[0, COOCCURRENCE] == 1
     assert rows.used[1] == 0

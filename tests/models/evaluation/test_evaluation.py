@@ -1,4 +1,4 @@
-"""Evaluation: which transitions are predicted from which state, and the arithmetic of the metrics."""
+"""Evaluation: which transitions are predicted from which state, and the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters: what a learner publishes to its followers, and how a model rolls back after divergence."""
+"""Parameters: what a learner publishes to followers, and how a model rolls back."""
 
 from __future__ import annotations
 
