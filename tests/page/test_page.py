@@ -13,6 +13,7 @@ import pytest
 from support import chromium
 from support.chromium import Page
 from support.serve_process import ServeProcess
+from support.shop_page import BECAUSE, CARD, REASON, act, assert_it_fits, strip, three_of_a_category
 
 from serving.state.keys import new_key, write_keys
 
@@ -20,8 +21,6 @@ if not (chromium.CHROMIUM and chromium.DRIVER):
     pytest.skip(
         "chromium or chromedriver is not installed (on Debian: apt install chromium chromium-driver)", allow_module_level=True
     )
-
-CARD, NAME, REASON, BECAUSE = "#strip .pick:not(.waiting)", ".pick-name", ".reason", ".because"
 
 
 @pytest.fixture(scope="module")
@@ -43,48 +42,6 @@ def page(browser: Page) -> Iterator[Page]:
     browser.wait(lambda: len(browser.all(CARD)) >= 6, "the strip has cards")
     yield browser
     assert browser.console() == []
-
-
-def strip(page: Page) -> list[str]:
-    """The item ids of the strip, in order."""
-    ids: list[str] = page.run("return [...document.querySelectorAll(arguments[0])].map(e => e.dataset.item)", CARD)
-    return ids
-
-
-def act(page: Page, item_id: str, button: str = ".product-view") -> None:
-    """Click a product, and wait until the session that the page shows ends with it."""
-    page.click(f"#products [data-item='{item_id}'] {button}")
-    page.wait(lambda: page.all("#session li")[0].get_attribute("data-item") == item_id, "the session ends with the clicked item")
-
-
-def three_of_a_category(page: Page) -> list[str]:
-    """Choose the first category, and return the ids of three of its items."""
-    page.click("#categories button:nth-child(2)")
-    chosen = page.run("return document.querySelector('#categories [aria-pressed=true]').firstChild.data")
-    page.wait(lambda: set(categories(page)) == {chosen}, "products of one category")
-    ids: list[str] = page.run("return [...document.querySelectorAll('#products .product')].map(e => e.dataset.item)")
-    return ids[:3]
-
-
-def categories(page: Page) -> list[str]:
-    """The category of each product that is shown."""
-    shown: list[str] = page.run("return [...document.querySelectorAll('#products .product')].map(e => e.dataset.category)")
-    return shown
-
-
-def assert_it_fits(page: Page, tab: str) -> None:
-    """Assert that nothing is wider than the screen, in every width and theme.
-
-    Keeps a picture of each.
-    """
-    for width in chromium.WIDTHS:
-        for theme in ("light", "dark"):
-            page.wide(width)
-            page.prefer(color_scheme=theme)
-            page.run("scrollTo(0, 0)")
-            time.sleep(0.6)  # only for the picture: the cards stop moving
-            page.driver.save_screenshot(str(chromium.screenshots() / f"{tab}-{theme}-{width}.png"))
-            assert page.run("return document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
 
 
 def test_the_strip_follows_three_clicks_and_names_them_as_reasons(page: Page) -> None:
@@ -162,7 +119,7 @@ def test_the_tab_live_shows_the_others_and_the_operations(page: Page) -> None:
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_axe_reports_no_violations(page: Page, theme: str, width: int) -> None:
-    """Check both tabs by WCAG 2.1 A and AA (names, roles, landmarks, contrast) and best practices."""
+    """Check both tabs by WCAG 2.1 A and AA and best practices: names, roles, landmarks, contrast."""
     axe = (resources.files(importlib.import_module("axe_core_python")) / "axe.min.js").read_text()
     page.wide(width)
     page.prefer(color_scheme=theme, reduced_motion="reduce")
