@@ -119,7 +119,7 @@ def test_the_tab_live_shows_the_others_and_the_operations(page: Page) -> None:
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_axe_reports_no_violations(page: Page, theme: str, width: int) -> None:
-    """Check both tabs by WCAG 2.1 A and AA and best practices: names, roles, landmarks, contrast."""
+    """Check both tabs by WCAG 2.1 A and AA and best practices: names, roles, contrast."""
     axe = (resources.files(importlib.import_module("axe_core_python")) / "axe.min.js").read_text()
     page.wide(width)
     page.prefer(color_scheme=theme, reduced_motion="reduce")

@@ -39,7 +39,7 @@ class ServeProcess(WorkerProcess):
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout_s: float = 10.0
     ) -> Answer:
-        """Send one request on a new connection. A body that is not text or bytes is sent as JSON."""
+        """Send one request on a new connection. A body of another type is sent as JSON."""
         if body is not None and not isinstance(body, str | bytes):
             body = json.dumps(body)
         sent = (JSON if body is not None else {}) | (headers or {})
