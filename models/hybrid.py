@@ -29,7 +29,7 @@ from models.experts.columns import Columns
 from models.experts.memory import MAX_ITEMS, Memory
 from models.experts.reasons import REASONS
 from models.experts.rows import soften
-from models.gate.batch import NONE_PER_QUERY, Candidates, Excluded, NetScores, new_chosen
+from models.gate.batch import NONE_BLOCKED, NONE_PER_QUERY, Candidates, Excluded, NetScores, new_chosen
 from models.gate.candidates import best, choose, describe_batch
 from models.gate.features import FEATURES, MOVING
 from models.gate.gate import Gate
@@ -116,8 +116,10 @@ class Hybrid(Trained):
         """
         warm = columns.warm  # [A]
         unknown = [(row, warm <= place) for row, place in new_rows.items()]  # an item does not exist until its transition
-        net = self._score_items(columns.window[warm], self._work.blocked, unknown, learn=True)  # step 1
-        candidates = self._describe(columns, net, Excluded(self._work.blocked, NONE_PER_QUERY), learn=True)  # step 2
+        net = self._score_items(columns.window[warm], unknown, NONE_BLOCKED, learn=True)  # step 1
+        excluded = Excluded(self._work.blocked, NONE_PER_QUERY)
+        candidates = self._describe(columns, len(warm), net, excluded)  # step 2
+        self.memory.events += len(columns.target)
         scores = self.gate.scores(candidates.features)  # [N] step 3
         top = np.full((len(warm), max(k, TESTED_K)), -1, np.int32)  # [A, >= k]
         counts = np.zeros(len(warm), np.int32)  # [A]
@@ -137,14 +139,13 @@ class Hybrid(Trained):
         return candidates, scores, top, counts
 
     def _score_items(
-        self, windows: Ints, blocked: NDArray[np.uint8], unknown: Sequence[tuple[int, NDArray[np.bool_]]], *,
-        learn: bool = False, depth: int = 0, any_blocked: bool = False,
+        self, windows: Ints, unknown: Sequence[tuple[int, NDArray[np.bool_]]], blocked: NDArray[np.uint8], *,
+        learn: bool = False, depth: int = 0,
     ) -> NetScores:  # fmt: skip
         """The net's scores for ``windows`` int32[A, 10], with at least its best ``depth`` items.
 
-        ``blocked`` [capacity] marks items to leave out of the best ones; it is read if
-        ``any_blocked``. ``unknown`` are rows, each with the queries bool[A] for which the item does
-        not exist.
+        ``unknown`` are rows, each with the queries bool[A] for which the item does not exist.
+        ``blocked`` [capacity] marks items to leave out of the best ones; [0] leaves out none.
         """
         memory, items, queries = self.memory, self.net.items, len(windows)
         depth, height = max(depth, self.profile.net_candidates), memory.vocabulary.height
@@ -155,25 +156,26 @@ class Hybrid(Trained):
             self.net.logits(vectors, height, logits)
             for row, without in unknown:
                 logits[without, row] = ABSENT
-            top_scores(logits, items.bias, height, blocked, any_blocked, depth, buffers.top, self._work.top_scratch)
+            block_max, keys = self._work.block_max, self._work.scratch.keys
+            top_scores(logits, items.bias, height, blocked, depth, buffers.top, block_max, keys)
             vectors = vectors[:0]  # [0, d] as every item has its score
         else:
             if learn:
                 self._shortlist.refresh(memory, self.steps, depth)
             self._shortlist.score(memory, self.net, vectors, depth, buffers)
-        return NetScores(vectors, items.embedding, items.bias, buffers.logits, buffers.top)
+        return NetScores(vectors, items.embedding, items.bias, buffers.logits, *buffers.top)
 
-    def _describe(self, columns: Columns, net: NetScores, excluded: Excluded, *, learn: bool = False) -> Candidates:
-        """Gather and describe the candidates of each query with a known item.
+    def _describe(self, columns: Columns, queries: int, net: NetScores, excluded: Excluded) -> Candidates:
+        """Gather and describe the candidates of the A ``queries`` with a known item.
 
-        With ``learn``, each of the B transitions is counted right after its query is described.
+        Each transition in the columns is counted right after it is described.
         """
-        buffers, queries = self._work.buffers, len(columns.warm)
+        p, buffers, scratch = self.profile, self._work.buffers, self._work.scratch
         starts, answers = np.zeros(queries + 1, np.int32), np.full(queries, -1, np.int32)  # [A + 1], [A]
         room = Candidates(buffers.ids, buffers.features, starts, answers)
-        total = describe_batch(columns, learn, self.memory.counts, net, excluded, self.profile, self._work.scratch, room)  # N
-        if learn:
-            self.memory.events += len(columns.target)
+        total = describe_batch(
+            columns, self.memory.counts, net, excluded, p.sparse_candidates, p.net_candidates, scratch, room
+        )  # N
         features = buffers.features[:total]  # [N, F]
         if self._left_out:
             features[:, self._left_out] = 0
@@ -217,9 +219,9 @@ class Hybrid(Trained):
             per_query[at, : len(rows)] = rows
         excluded, at_places = Excluded(blocked, per_query), np.array(places, np.int32)  # [A]
         unknown = [(ghost.row, at_places != ghost.query) for ghost in added]  # a ghost exists for its own query only
-        depth, any_blocked = k + per_query.shape[1], bool(blocked.any())
-        net = self._score_items(columns.window, blocked, unknown, depth=depth, any_blocked=any_blocked)
-        candidates = self._describe(columns, net, excluded)
+        left_out = blocked if blocked.any() else NONE_BLOCKED
+        net = self._score_items(columns.window, unknown, left_out, depth=k + per_query.shape[1])
+        candidates = self._describe(columns, len(places), net, excluded)
         scores = self.gate.scores(candidates.features)  # [N]
         chosen = new_chosen(len(places), k)  # [A, k]
         choose(columns.window, candidates, scores, net, excluded, memory.rows, self._work.scratch, chosen)

@@ -23,7 +23,7 @@ from models.kernels.numerics import KERNEL, ONE, Floats, Ints, sigmoid, tanh
 from models.state import State, nested, part
 
 DECAY = 3.0
-SIZES = (D * 3 * D, D * 3 * D, 3 * D, 3 * D, D * D)
+SIZES = (D * 3 * D, D * 3 * D, 2 * 3 * D, D * D)
 
 
 class GRUWeights(NamedTuple):
@@ -34,15 +34,14 @@ class GRUWeights(NamedTuple):
 
     input: Floats  # [d, 3d]
     hidden: Floats  # [d, 3d]
-    input_bias: Floats  # [3d]
-    hidden_bias: Floats  # [3d]
+    bias: Floats  # [2, 3d] of input and hidden
     project: Floats  # [d, d] P
 
 
 def views(flat: Floats) -> GRUWeights:
     """Views of the parts of a flat vector of weights, or of their gradient."""
-    a, b, c, d, e = np.split(flat, np.cumsum(SIZES)[:-1])
-    return GRUWeights(a.reshape(D, 3 * D), b.reshape(D, 3 * D), c, d, e.reshape(D, D))
+    w, u, b, p = np.split(flat, np.cumsum(SIZES)[:-1])
+    return GRUWeights(w.reshape(D, 3 * D), u.reshape(D, 3 * D), b.reshape(2, 3 * D), p.reshape(D, D))
 
 
 class Packed(NamedTuple):
@@ -59,10 +58,7 @@ class Packed(NamedTuple):
     h: Floats  # [5R, d] states after the step
     from_input: Floats  # [5R, 3d] x @ input weights; in backward their gradient
     from_hidden: Floats  # [5R, 3d] h @ hidden weights; in backward their gradient
-    reset: Floats  # [5R, d] activations of the gates
-    update: Floats  # [5R, d]
-    new: Floats  # [5R, d]
-    inner: Floats  # [5R, d] the hidden state's part of the new gate, which the reset gate multiplies
+    gates: Floats  # [4, 5R, d] reset, update and new gate, and the hidden state's part of the new gate
 
 
 def new_packed(rows: int) -> Packed:
@@ -75,7 +71,7 @@ def new_packed(rows: int) -> Packed:
         np.zeros((LAST * rows, D), np.float32),  # [5R, d]
         np.zeros((LAST * rows, 3 * D), np.float32),  # [5R, 3d]
         np.zeros((LAST * rows, 3 * D), np.float32),  # [5R, 3d]
-        *(np.zeros((LAST * rows, D), np.float32) for _ in range(4)),  # [5R, d] each
+        np.zeros((4, LAST * rows, D), np.float32),  # [4, 5R, d]
     )
 
 
@@ -138,7 +134,7 @@ class GRU:
             if len(before):
                 from_hidden = s.from_hidden[s.start[t] - len(before) : s.start[t]]  # [active before, 3d]
                 multiply(before, w.hidden, from_hidden)  # [active before, d] @ [d, 3d]
-            cell(s, t, w.input_bias, w.hidden_bias)
+            cell(t, s.start, s.from_input, s.from_hidden, w.bias, s.h, s.gates)
             before = s.h[s.start[t] : s.start[t + 1]]  # [active, d]
         projected = multiply(before, w.project, np.empty((len(places), D), np.float32))  # [R, d] @ [d, d]
         queries = np.empty((len(places), D), np.float32)  # [R, d]
@@ -152,9 +148,9 @@ class GRU:
         gradient = gradient[s.order[: len(places)]]  # [R, d] in the order of the packed rows
         multiply(s.h[s.start[LAST - 1] : s.start[LAST]].T, gradient, g.project)  # [d, R] @ [R, d]
         dh = multiply(gradient, w.project.T, np.empty_like(gradient))  # [R, d] @ [d, d]
-        g.input_bias[:], g.hidden_bias[:], g.hidden[:] = 0, 0, 0
+        g.bias[:], g.hidden[:] = 0, 0
         for t in range(LAST - 1, -1, -1):
-            cell_gradient(s, t, dh, g.input_bias, g.hidden_bias)
+            cell_gradient(t, s.start, s.from_input, s.from_hidden, g.bias, s.h, s.gates, dh)
             if t and s.active[t - 1]:
                 from_hidden = s.from_hidden[s.start[t - 1] : s.start[t]]  # [active before, 3d]
                 add_product(from_hidden, w.hidden.T, dh[: s.active[t - 1]])  # [active before, 3d] @ [3d, d]
@@ -206,20 +202,20 @@ def unpack(gradient, places, order, active, embedded_gradient):  # type: ignore[
 
 
 @njit(**KERNEL)
-def cell(packed, t, input_bias, hidden_bias):  # type: ignore[no-untyped-def]
-    """Step t of the GRU, for its A rows: write their gates and their states after the step.
+def cell(t, start, from_input, from_hidden, bias, states, gates):  # type: ignore[no-untyped-def]
+    """Step t of the GRU, for its A rows: write ``gates`` and the states after the step.
 
-    The first C rows continue from their states after step t - 1, the others start from zero.
+    The first C rows continue from their states after step t - 1, the others start from zero. The
+    arrays are those of a `Packed`.
 
     Each loop is short, because LLVM does not vectorise a loop with more arrays or with a branch:
     the cell would take five times as long.
     """
-    start, end = packed.start[t], packed.start[t + 1]
-    first = packed.start[t - 1] if t > 0 else start
-    h, gh = packed.h[first:start], packed.from_hidden[first:start]  # [C, d], [C, 3d]
-    gi, after = packed.from_input[start:end], packed.h[start:end]  # [A, 3d], [A, d]
-    reset, update = packed.reset[start:end], packed.update[start:end]  # [A, d] each
-    new, inner = packed.new[start:end], packed.inner[start:end]  # [A, d] each
+    first, begin, end = start[max(t - 1, 0)], start[t], start[t + 1]
+    gi, gh = from_input[begin:end], from_hidden[first:begin]  # [A, 3d], [C, 3d]
+    h, after = states[first:begin], states[begin:end]  # [C, d], [A, d]
+    reset, update, new, inner = gates[0, begin:end], gates[1, begin:end], gates[2, begin:end], gates[3, begin:end]  # [A, d]
+    input_bias, hidden_bias = bias[0], bias[1]  # [3d] each
     carried, size = h.shape[0], after.shape[1]
     for i in range(after.shape[0]):
         if i < carried:
@@ -247,19 +243,18 @@ def cell(packed, t, input_bias, hidden_bias):  # type: ignore[no-untyped-def]
 
 
 @njit(**KERNEL)
-def cell_gradient(packed, t, dh, input_bias, hidden_bias):  # type: ignore[no-untyped-def]
+def cell_gradient(t, start, from_input, from_hidden, bias, states, gates, dh):  # type: ignore[no-untyped-def]
     """The gradient of `cell`: ``dh`` [>= A, d] by the states after it becomes that by those before.
 
     The step's part of ``from_input`` and ``from_hidden`` becomes the gradient by the gates' inputs.
-    Those by the biases [3d] are added to ``input_bias`` and ``hidden_bias``.
+    Those by the biases are added to ``bias`` [2, 3d].
     """
-    start, end = packed.start[t], packed.start[t + 1]
-    first = packed.start[t - 1] if t > 0 else start
-    h, gh = packed.h[first:start], packed.from_hidden[first:start]  # [C, d], [C, 3d]
-    gi, inner = packed.from_input[start:end], packed.inner[start:end]  # [A, 3d], [A, d]
-    reset, update, new = packed.reset[start:end], packed.update[start:end], packed.new[start:end]  # [A, d] each
+    first, begin, end = start[max(t - 1, 0)], start[t], start[t + 1]
+    gi, gh, h = from_input[begin:end], from_hidden[first:begin], states[first:begin]  # [A, 3d], [C, 3d], [C, d]
+    reset, update, new, inner = gates[0, begin:end], gates[1, begin:end], gates[2, begin:end], gates[3, begin:end]  # [A, d]
+    input_bias, hidden_bias = bias[0], bias[1]  # [3d] each
     carried, size = h.shape[0], dh.shape[1]
-    for i in range(end - start):
+    for i in range(end - begin):
         g, r, z, n = dh[i], reset[i], update[i], new[i]
         for d in range(size):
             gi[i, 2 * size + d] = g[d] * (ONE - z[d]) * (ONE - n[d] * n[d])

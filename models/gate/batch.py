@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from models.gate.features import FEATURES
 from models.kernels.numerics import Floats, Ints
-from models.kernels.topk import Top
 
 F = len(FEATURES)
+NONE_BLOCKED: NDArray[np.uint8] = np.zeros(0, np.uint8)  # [0]
 NONE_PER_QUERY: Ints = np.zeros((0, 0), np.int32)  # [0, 0]
 
 
@@ -25,7 +25,9 @@ class NetScores(NamedTuple):
     embedding: Floats  # [capacity, d]
     bias: Floats  # [capacity]
     logits: Floats  # [>= A, capacity] score of each item
-    top: Top  # the best items of each query, and the norm of its softmax
+    top: Ints  # [>= A, depth] rows of the best items, best first
+    counts: Ints  # [>= A] how many of a query's `top` are valid
+    log_norm: Floats  # [>= A] log of the sum over all items of e ** score
 
 
 class Excluded(NamedTuple):

@@ -13,43 +13,43 @@ from models.kernels.numerics import KERNEL, ZERO, descending, index_of, select, 
 
 
 @njit(**KERNEL)
-def describe_batch(columns, learn, counts, net, excluded, profile, scratch, candidates):  # type: ignore[no-untyped-def]
+def describe_batch(columns, counts, net, excluded, sparse_limit, net_limit, scratch, candidates):  # type: ignore[no-untyped-def]
     """Describe the candidates of each query with a known item, in order; returns N.
 
-    ``columns`` has B queries, A of them with a known item. With ``learn``, each of the B
-    transitions is counted after its own query is described, so that nothing of an answer is in its
-    features. ``net`` is a `NetScores` of the A queries, ``excluded`` an `Excluded` of B queries.
-    ``candidates`` is a `Candidates` to fill, with room for the most candidates that ``profile``
-    allows.
+    ``columns`` has B queries, A of them with a known item. A query with a target is a transition:
+    it is counted after it is described, so that nothing of an answer is in its features. ``net`` is
+    a `NetScores` of the A queries, ``excluded`` an `Excluded` of the B queries. At most
+    ``sparse_limit`` candidates of a query are the experts' and ``net_limit`` the net's.
+    ``candidates`` is a `Candidates` to fill.
     """
+    windows, targets, blocked = columns.window, columns.target, excluded.everywhere  # [B, 10], [B], [capacity]
+    top, top_counts, ids = net.top, net.counts, candidates.ids  # [A, depth], [A], [N]
+    from_net = np.empty(net_limit, np.int32)  # [g]
     total, q = 0, 0
-    from_net = np.empty(profile.net_candidates, np.int32)  # [g]
-    for n in range(columns.target.shape[0]):
-        target = columns.target[n]
-        now = counts.events + (n if learn else 0)
-        if columns.window[n, 0] >= 0:
+    for n in range(targets.shape[0]):
+        window, target = windows[n], targets[n]  # [10]
+        now = counts.events + (n if target >= 0 else 0)
+        if window[0] >= 0:
             mark(excluded, n, 1)
             size = 0
-            for place in range(net.top.counts[q]):
-                x = net.top.items[q, place]
-                if size < profile.net_candidates and not excluded.everywhere[x]:
+            for place in range(top_counts[q]):
+                x = top[q, place]
+                if size < net_limit and not blocked[x]:
                     from_net[size] = x
                     size += 1
-            session = Session(columns.window[n], columns.length[n], columns.dwell[n], now)
-            scores = QueryScores(net.vectors[q:], net.embedding, net.bias, net.logits[q], net.top.log_norm[q], from_net[:size])
-            count = describe(
-                session, counts, scores, excluded.everywhere, profile.sparse_candidates, scratch,
-                candidates.ids[total:], candidates.features[total:],
-            )  # fmt: skip
+            session = Session(window, columns.length[n], columns.dwell[n], now)
+            scores = QueryScores(net.vectors[q:], net.embedding, net.bias, net.logits[q], net.log_norm[q], from_net[:size])
+            features = candidates.features[total:]  # [<= N, F]
+            count = describe(session, counts, scores, blocked, sparse_limit, scratch, ids[total:], features)
             mark(excluded, n, -1)
             for place in range(count):
-                if candidates.ids[total + place] == target:
+                if ids[total + place] == target:
                     candidates.answers[q] = place
             total += count
             q += 1
             candidates.starts[q] = total
-        if learn:
-            learn_item(counts.rows, columns.window[n], target, columns.weight[n])
+        if target >= 0:
+            learn_item(counts.rows, window, target, columns.weight[n])
             count_item(counts.statistics, target, now)
     return total
 
@@ -100,8 +100,8 @@ def choose(windows, candidates, scores, net, excluded, rows, scratch, chosen):  
             scratch.row[candidates.ids[at]] = place
         mark(excluded, q, 1)
         gap, first = ZERO, True
-        for place in range(net.top.counts[q]):
-            x = net.top.items[q, place]
+        for place in range(net.counts[q]):
+            x = net.top[q, place]
             if filled < k and scratch.row[x] < 0 and not excluded.everywhere[x]:
                 if first:
                     gap, first = (score[q, filled - 1] if filled else ZERO) - net.logits[q, x], False

@@ -69,8 +69,8 @@ def rank_per_expert(windows, queries, counts, net, excluded, scratch, tops, size
                 tops[a, expert, place] = index_of(keys[place])
             sizes[a, expert] = count
         size = 0
-        for place in range(net.top.counts[n]):
-            x = net.top.items[n, place]
+        for place in range(net.counts[n]):
+            x = net.top[n, place]
             if size < k and not excluded.everywhere[x]:
                 tops[a, _NET, size] = x
                 size += 1

@@ -9,7 +9,7 @@ import numpy as np
 from models.gate.batch import F
 from models.gate.features import new_scratch
 from models.kernels.numerics import Floats, Ints
-from models.kernels.topk import Top, new_top, new_top_scratch
+from models.kernels.topk import BLOCK, Top, new_top
 from models.profile import Profile
 
 
@@ -54,7 +54,7 @@ class Workspace:
         """Allocate for so many items."""
         self._capacity = capacity
         self.scratch = new_scratch(capacity)
-        self.top_scratch = new_top_scratch(capacity, self.scratch.keys)
+        self.block_max = np.zeros(capacity // BLOCK + 1, np.float32)  # [capacity / 16 + 1]
         self.blocked = np.zeros(capacity, np.uint8)  # [capacity]
 
     def reserve(self, queries: int, depth: int) -> Buffers:

@@ -30,46 +30,37 @@ class TrainingBatch(NamedTuple):
     shift: Floats  # [C] the bias less the log of the probability of being a candidate
 
 
-class Replay(NamedTuple):
-    """A ring of old examples."""
+class Rings(NamedTuple):
+    """Rings of old examples and of the items of the last events."""
 
-    examples: Ints  # [size, 6] as in `TrainingBatch`; a target of -1 marks a forgotten example
+    examples: Ints  # [size, 6] as in `TrainingBatch`; a target of -1 marks a dropped example
     weights: Floats  # [size]
     stored: int  # examples stored so far; the ring keeps the last `size` of them
-
-
-class Recent(NamedTuple):
-    """A ring of the items of the last events."""
-
-    items: Ints  # [size] rows, -1 for a forgotten item
+    recent: Ints  # [recent] rows, -1 for an evicted item
     events: int  # events so far
 
 
-class Draws(NamedTuple):
-    """What a step consists of."""
-
-    fresh: int  # new examples, already at the front of the batch
-    replayed: int  # old examples to draw
-    negatives: int  # negative items to draw: half from recent events, half from all items
-    height: int  # rows in use: negatives are drawn from below it
-
-
 @njit(**KERNEL)
-def assemble(batch, draws, replay, recent, items, random):  # type: ignore[no-untyped-def]
+def assemble(batch, fresh, rings, replayed, negatives, height, items, random):  # type: ignore[no-untyped-def]
     """Draw old examples and negatives into ``batch``; returns the sizes R, C and U.
 
+    The batch already has ``fresh`` new examples; ``replayed`` old ones are drawn. Of the negatives,
+    half are drawn from recent events and half from all rows below ``height``.
     ``items`` is the net's item table; its ``mark`` is -1 everywhere before and after.
     """
-    examples, used, fresh, negatives, height = batch.examples, batch.used, draws.fresh, draws.negatives, draws.height
-    rows, size = fresh, replay.weights.shape[0]
-    for _ in range(draws.replayed):
-        slot = below(random, min(replay.stored, size))
-        if replay.examples[slot, replay.examples.shape[1] - 1] >= 0:
+    examples, weights, used = batch.examples, batch.weights, batch.used  # [R, 6], [R], [U]
+    targets, places, shift = batch.targets, batch.places, batch.shift  # [R], [R, 5], [C]
+    old_examples, old_weights, recent = rings.examples, rings.weights, rings.recent  # [size, 6], [size], [recent]
+    mark, bias, frequency = items.mark, items.bias, items.recent  # [capacity] each
+    rows, size = fresh, old_weights.shape[0]
+    for _ in range(replayed):
+        slot = below(random, min(rings.stored, size))
+        if old_examples[slot, old_examples.shape[1] - 1] >= 0:
             for column in range(examples.shape[1]):
-                examples[rows, column] = replay.examples[slot, column]
-            batch.weights[rows] = replay.weights[slot]
+                examples[rows, column] = old_examples[slot, column]
+            weights[rows] = old_weights[slot]
             rows += 1
-    mark, count = items.mark, 0
+    count = 0
     last = examples.shape[1] - 1
     for i in range(rows):
         x = examples[i, last]
@@ -77,31 +68,31 @@ def assemble(batch, draws, replay, recent, items, random):  # type: ignore[no-un
             mark[x] = count
             used[count] = x
             count += 1
-        batch.targets[i] = mark[x]
+        targets[i] = mark[x]
     from_recent = negatives // 2
-    events = min(recent.events, recent.items.shape[0])
+    events = min(rings.events, recent.shape[0])
     for n in range(negatives):
-        x = recent.items[below(random, events)] if n < from_recent and events > 0 else below(random, height)
+        x = recent[below(random, events)] if n < from_recent and events > 0 else below(random, height)
         if x >= 0 and mark[x] < 0:
             mark[x] = count
             used[count] = x
             count += 1
     candidates = count
     for c in range(candidates):
-        share = items.recent[used[c]] / f4(max(events, 1))
+        share = frequency[used[c]] / f4(max(events, 1))
         expected = f4(from_recent + rows) * share + f4(negatives - from_recent) / f4(max(height, 1))
-        batch.shift[c] = items.bias[used[c]] - log(max(ONE - exp(-expected), f4(1e-6)))
+        shift[c] = bias[used[c]] - log(max(ONE - exp(-expected), f4(1e-6)))
     for i in range(rows):
         for r in range(last):
             x = examples[i, r]
             if x < 0:
-                batch.places[i, r] = -1
+                places[i, r] = -1
                 continue
             if mark[x] < 0:
                 mark[x] = count
                 used[count] = x
                 count += 1
-            batch.places[i, r] = mark[x]
+            places[i, r] = mark[x]
     for n in range(count):
         mark[used[n]] = -1
     return rows, candidates, count

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from models.kernels.numerics import KERNEL, ZERO, Floats, Ints, Keys, descending, exp, f4, index_of, select, sort
+from models.kernels.numerics import KERNEL, ZERO, Floats, Ints, descending, exp, f4, index_of, select, sort
 
 BLOCK = 16
 ABSENT = f4(-1e9)
@@ -24,13 +24,6 @@ class Top(NamedTuple):
     log_norm: Floats  # [B] log of the sum of e ** score over all items
 
 
-class TopScratch(NamedTuple):
-    """Working memory of `top_scores`."""
-
-    block_max: Floats  # [capacity / 16 + 1] the largest score of each block of 16
-    keys: Keys  # [capacity + 16]
-
-
 def new_top(rows: int, depth: int) -> Top:
     """Allocate a `Top` for the ``depth`` best of each of so many rows."""
     return Top(
@@ -40,25 +33,19 @@ def new_top(rows: int, depth: int) -> Top:
     )
 
 
-def new_top_scratch(capacity: int, keys: Keys | None = None) -> TopScratch:
-    """Working memory for rows of so many scores; ``keys`` may be shared with other kernels."""
-    return TopScratch(
-        np.zeros(capacity // BLOCK + 1, np.float32),  # [capacity / 16 + 1]
-        np.zeros(capacity + BLOCK, np.int64) if keys is None else keys,  # [capacity + 16]
-    )
-
-
 @njit(**KERNEL)
-def top_scores(scores, bias, n, blocked, any_blocked, k, top, scratch):  # type: ignore[no-untyped-def]
+def top_scores(scores, bias, n, blocked, k, top, block_max, keys):  # type: ignore[no-untyped-def]
     """Add the bias to each row of scores, and write its k best items into ``top``, best first.
 
     ``scores`` float32[B, capacity] is changed in place. Only its first n columns count, and a score
     of `ABSENT` means that there is no such item. ``blocked`` uint8[capacity] marks items to leave
-    out; it is read only if ``any_blocked``.
+    out of the best; [0] leaves out none. ``block_max`` float32[capacity / 16 + 1] and ``keys``
+    int64[capacity + 16] are scratch.
 
     The k-th largest maximum of a block of 16 is a lower bound of the k-th largest score, so few
     scores remain to be sorted.
     """
+    best_items, counts, log_norm = top.items, top.counts, top.log_norm  # [B, depth], [B], [B]
     for q in range(scores.shape[0]):
         row = scores[q]  # [capacity]
         blocks = (n + BLOCK - 1) // BLOCK
@@ -71,20 +58,19 @@ def top_scores(scores, bias, n, blocked, any_blocked, k, top, scratch):  # type:
             best, start = _LOWEST, block * BLOCK
             for x in range(BLOCK):
                 best = max(best, row[start + x])
-            scratch.block_max[block] = best
+            block_max[block] = best
             largest = max(largest, best)
         total = ZERO
         for x in range(n):
             total += exp(row[x] - largest)
-        top.log_norm[q] = largest + f4(np.log(total)) if n else ZERO
-        top.counts[q] = _best(row, n, blocked, any_blocked, k, top.items[q], scratch)
+        log_norm[q] = largest + f4(np.log(total)) if n else ZERO
+        counts[q] = _best(row, n, blocked, k, best_items[q], block_max, keys)
 
 
 @njit(inline="always", **KERNEL)
-def _best(row, n, blocked, any_blocked, k, best_items, scratch):  # type: ignore[no-untyped-def]
+def _best(row, n, blocked, k, best_items, block_max, keys):  # type: ignore[no-untyped-def]
     """Write the k best items of one row; returns how many there are."""
-    block_max, keys = scratch.block_max, scratch.keys
-    wanted, blocks = min(k, n), (n + BLOCK - 1) // BLOCK
+    wanted, blocks, any_blocked = min(k, n), (n + BLOCK - 1) // BLOCK, blocked.shape[0] > 0
     if any_blocked:  # the maximum of a block may belong to a blocked item: compute it without those
         for block in range(blocks):
             best = _LOWEST

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.encoders.encoder import LAST, D, Encoder
 from models.kernels.linear import multiply
 from models.kernels.numerics import Floats, Ints, f4
-from models.kernels.sampled_softmax import Draws, Recent, Replay, TrainingBatch, assemble, softmax, take
+from models.kernels.sampled_softmax import Rings, TrainingBatch, assemble, softmax, take
 from models.kernels.topk import ABSENT
 from models.net.guard import Guard, norm
 from models.net.items import FIRST_ACCUMULATED, NO_WINDOW, ItemTable, adagrad, new_items, note, place_near
@@ -136,9 +136,10 @@ class Net:
             return
         batch.examples[:fresh, :LAST], batch.examples[:fresh, LAST] = windows[:, :LAST], targets
         batch.weights[:fresh] = weights
-        draws = Draws(fresh, self.replayed if self.trained else 0, self.negatives, height)
-        replay, recent = Replay(self.examples, self.weights, self.trained), Recent(self.recent, self.events)
-        rows, candidates, used = assemble(batch, draws, replay, recent, self.items, self.random)  # R, C, U
+        rings = Rings(self.examples, self.weights, self.trained, self.recent, self.events)
+        replayed = self.replayed if self.trained else 0
+        sizes = assemble(batch, fresh, rings, replayed, self.negatives, height, self.items, self.random)
+        rows, candidates, used = sizes  # R, C, U
         embedded, gradient = s.embedded[:used], s.gradient[:used]  # [U, d] each
         take(self.items.embedding, batch.used, embedded)
         queries = self.encoder.forward(embedded, batch.places[:rows])  # [R, d]

@@ -13,7 +13,7 @@ from support.models_streams import ITEMS, learned, recall, ring, steps
 from models.drift import PageHinkley
 from models.experts.rows import COOCCURRENCE, MARKOV, evict_items, learn_item, new_rows
 from models.hybrid import Hybrid
-from models.kernels.topk import ABSENT, new_top, new_top_scratch, top_scores
+from models.kernels.topk import ABSENT, new_top, top_scores
 from models.recommender import Query
 from models.snapshot import restore, take
 from models.transition import Transitions
@@ -174,7 +174,7 @@ def test_the_top_scores_are_those_of_a_full_sort() -> None:
         bias, blocked = rng.normal(0, 1, 1024).astype(np.float32), (rng.random(1024) < 0.3).astype(np.uint8)
         expected = logits + bias
         top = new_top(3, 40)
-        top_scores(logits, bias, known, blocked, True, 40, top, new_top_scratch(1024))
+        top_scores(logits, bias, known, blocked, 40, top, np.zeros(65, np.float32), np.zeros(1040, np.int64))
         for q in range(3):
             allowed = np.flatnonzero(blocked[:known] == 0)
             allowed = allowed[allowed != 5]

@@ -49,8 +49,8 @@ def test_outputs_and_gradients_of_the_gru_equal_those_of_torch(monkeypatch: pyte
     with torch.no_grad():
         net.weight_ih_l0.copy_(torch.from_numpy(w.input.T.copy()))
         net.weight_hh_l0.copy_(torch.from_numpy(w.hidden.T.copy()))
-        net.bias_ih_l0.copy_(torch.from_numpy(w.input_bias))
-        net.bias_hh_l0.copy_(torch.from_numpy(w.hidden_bias))
+        net.bias_ih_l0.copy_(torch.from_numpy(w.bias[0]))
+        net.bias_hh_l0.copy_(torch.from_numpy(w.bias[1]))
     leaf = torch.tensor(embedded, requires_grad=True)
     recency = torch.tensor(encoder.recency.weights, requires_grad=True)
     project = torch.tensor(w.project, requires_grad=True)
@@ -66,7 +66,9 @@ def test_outputs_and_gradients_of_the_gru_equal_those_of_torch(monkeypatch: pyte
     encoder.backward(gradient, into)
     assert leaf.grad is not None
     np.testing.assert_allclose(into, leaf.grad.numpy(), atol=1e-5)
-    ours, theirs = gru.views(taken[0]), [net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0, net.bias_hh_l0, project]
+    weights = gru.views(taken[0])
+    ours = [weights.input, weights.hidden, *weights.bias, weights.project]
+    theirs = [net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0, net.bias_hh_l0, project]
     for mine, parameter in zip(ours, theirs, strict=True):
         assert parameter.grad is not None
         want = parameter.grad.numpy()
