@@ -85,7 +85,7 @@ class Hybrid(Trained):
         self.net = Net(make_encoder(encoder, seed), seed, self.memory.capacity, p)
         self.gate = Gate(seed, p)
         self.memory.subscribe(self._grow, self._evict, self.net.add)
-        self._drift, self._shortlist = PageHinkley(), Shortlist()
+        self.drift_test, self._shortlist = PageHinkley(), Shortlist()
         self._left_out = [FEATURES.index(name) for name in MOVING] if frozen else []
         self._exact_items = exact_items
         self._work = Workspace(p, self.memory.capacity)
@@ -133,7 +133,7 @@ class Hybrid(Trained):
         self.steps += 1
         answers = np.where(candidates.answers >= 0, candidates.starts[:-1] + candidates.answers, -2)  # [A]
         hits = (top[:, :TESTED_K] == answers[:, None]).any(1)  # [A]
-        alarms = [self._drift.add(hit) for hit in hits.tolist()]
+        alarms = [self.drift_test.add(hit) for hit in hits.tolist()]
         if True in alarms:
             self.soft_reset()
         return candidates, scores, top, counts
@@ -261,7 +261,7 @@ class Hybrid(Trained):
         self.gate.rollback(part(good, "gate"))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        numbers = {"steps": scalar(self.steps), "drifts": scalar(self.drifts), "drift": self._drift.state()}
+        numbers = {"steps": scalar(self.steps), "drifts": scalar(self.drifts), "drift": self.drift_test.state()}
         parts = nested(memory=self.memory.state(), net=self.net.state(self.memory.vocabulary.height), gate=self.gate.state())
         return numbers | parts | {"shortlist": self._shortlist.rows}
 
@@ -270,7 +270,7 @@ class Hybrid(Trained):
         self.net.restore(part(state, "net"))
         self.gate.restore(part(state, "gate"))
         self.steps, self.drifts = int(state["steps"][0]), int(state["drifts"][0])
-        self._drift.restore(state["drift"])
+        self.drift_test.restore(state["drift"])
         self._shortlist.rows = state["shortlist"].copy()
 
     def warmup(self) -> None:

@@ -59,7 +59,7 @@ class Worker:
         self._decoder = event_decoder(settings)
         self._telemetry = Telemetry()
         self._telemetry.set_build(settings)
-        self._catalogue = Catalogue()
+        self.catalogue = Catalogue()
         self._thread = ModelThread()
         self._stop = asyncio.Event()
         self._tasks = Tasks(self.fail)
@@ -138,7 +138,7 @@ class Worker:
         start = await position_to_start(settings, restored)
         if restored is not None:
             model = restored.model
-        items = Follower(settings.topic("items"), aiokafka_config(settings), self._apply_items)
+        items = Follower(settings.topic("items"), aiokafka_config(settings), self.apply_items)
         self._tasks.spawn(items.run())
         active, followers = self._follow(make_replica(settings, model, self._thread, self._telemetry, start), restored)
         for follower in (items, *followers):
@@ -170,16 +170,16 @@ class Worker:
         for wait in waits:
             wait.cancel()
 
-    async def _apply_items(self, records: Sequence[KafkaRecord]) -> None:
+    async def apply_items(self, records: Sequence[KafkaRecord]) -> None:
         refused: Counter[str] = Counter()
         for record in records:
             try:
-                self._catalogue.apply(record.key, record.value)
+                self.catalogue.apply(record.key, record.value)
             except BadData as bad:
                 refused[bad.reason] += 1
         if refused:
             log.warning("bad_items", partition=records[0].partition, before=records[-1].offset + 1, **refused)
-        self._telemetry.model.catalogue.set(len(self._catalogue))
+        self._telemetry.model.catalogue.set(len(self.catalogue))
 
     async def _watch_learning(self, active: ActiveReplica) -> None:
         """Give a learner that is far behind every second turn of the model thread."""
@@ -193,10 +193,10 @@ class Worker:
     async def _join(self, active: ActiveReplica, topics: TopicStates) -> Application:
         """Join the consumer group, recover the sessions of our partitions, and let events flow."""
         settings = self._settings
-        ranker = ThreadRanker(active, self._thread, self._catalogue, self._telemetry)
+        ranker = ThreadRanker(active, self._thread, self.catalogue, self._telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
         application = self._application = Application(
-            settings, self._decoder, ranker, self._catalogue, self._telemetry, active, deleting, self._tasks
+            settings, self._decoder, ranker, self.catalogue, self._telemetry, active, deleting, self._tasks
         )
         await application.start()
         return application

@@ -111,7 +111,7 @@ class Watch:
         self._stage.source.stop()
         deadline = self._clock() + SETTLE_WITHIN_S
         while not self._settled and self._stage.worker.returncode is None and self._clock() < deadline:
-            self._settled = self._finished()
+            self._settled = self.finished()
             time.sleep(TURN_S)
 
     def conclude(self) -> None:
@@ -138,7 +138,7 @@ class Watch:
             self._stage.check()
             if self._tally.failure is not None:
                 raise DemoError(f"the topics could not be read: {self._tally.failure!r}")
-            self._settled = self._finished()
+            self._settled = self.finished()
             if not self._settled and self._clock() - self._quiet_since > STALLED_AFTER_S:
                 raise DemoError(
                     f"no progress for {STALLED_AFTER_S:.0f} s. The end of the worker's log:\n{self._stage.worker.tail()}"
@@ -148,7 +148,7 @@ class Watch:
                 return
             time.sleep(TURN_S)
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         """Tell whether the source has ended, all events are processed, and all outputs are read.
 
         The tally has read everything if no figure changes for a second. With Apache Kafka, the end

@@ -103,6 +103,11 @@ class Arrivals:
         for stream in self._streams.get(owner, ()):
             stream.put(None)
 
+    @property
+    def waiting(self) -> int:
+        """For how many owners and partitions a request waits."""
+        return len(self._waiting)
+
     async def after(self, owner: str, partition: int, offset: int, timeout_s: float) -> CachedRanking | None:
         """Wait for the first ranking whose trigger is at this offset of this partition, or later.
 

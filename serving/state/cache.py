@@ -147,6 +147,11 @@ class LatestRankings:
             self.evicted += evicted
         return True
 
+    @property
+    def deletions(self) -> int:
+        """How many owners are deleted while older rankings of theirs may still arrive."""
+        return len(self._deleted)
+
     def forget(self, owner: str, deleted_at: Mapping[int, int]) -> None:
         """Remove the rankings of a deleted user.
 

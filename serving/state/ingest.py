@@ -42,10 +42,16 @@ class Ingest:
 
     def __init__(
         self, topic: str, decoder: EventDecoder, writer: Writer, telemetry: ServingTelemetry,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time, remember: int = REMEMBERED,
     ) -> None:  # fmt: skip
         self._topic, self._decoder, self._writer, self._telemetry, self._clock = topic, decoder, writer, telemetry, clock
         self._seen: dict[tuple[str, str | None, str], None] = {}
+        self._remember = remember
+
+    @property
+    def remembered(self) -> int:
+        """How many event ids are remembered; never more than ``remember``."""
+        return len(self._seen)
 
     async def accept(self, values: Sequence[bytes]) -> tuple[list[Accepted], list[RecordError]]:
         """Check each value and write the valid events. Return the events and the errors.
@@ -105,6 +111,6 @@ class Ingest:
         if name in self._seen:
             return True
         self._seen[name] = None
-        if len(self._seen) > REMEMBERED:
+        if len(self._seen) > self._remember:
             del self._seen[next(iter(self._seen))]
         return False

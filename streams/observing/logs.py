@@ -45,6 +45,10 @@ class Seldom(logging.Filter):
         self._clock = clock
         self._logged_at: dict[tuple[str, str], float] = {}
 
+    def __len__(self) -> int:
+        """How many messages are remembered."""
+        return len(self._logged_at)
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log a record. Ouzel's own, and those of an exception, always pass."""
         if record.exc_info or record.name.partition(".")[0] not in LIBRARIES:

@@ -127,7 +127,7 @@ def test_after_a_sudden_change_one_soft_reset_speeds_up_recovery() -> None:
     after.item = [name[item] for item in after.item]
     after.prefix = [[name[item] for item in prefix] for prefix in after.prefix]
     model, stubborn = Hybrid(0), Hybrid(0)
-    stubborn._drift.threshold = 1e9
+    stubborn.drift_test.threshold = 1e9
     for each in (model, stubborn):
         learned(each, before)
         assert each.drifts == 0

@@ -55,12 +55,12 @@ async def test_bad_items_are_counted_and_logged_and_the_others_are_applied(tmp_p
     worker = Worker(fresh_settings("127.0.0.1:1", tmp_path))
     values = [b'{"item_id": "mug"}', b"{", b"\xff"]
     with capture_logs() as lines:
-        await worker._apply_items([Record("items", 1, 40 + n, 0, None, value, ()) for n, value in enumerate(values)])
+        await worker.apply_items([Record("items", 1, 40 + n, 0, None, value, ()) for n, value in enumerate(values)])
     (line,) = lines
     assert line == {
         "event": "bad_items", "log_level": "warning", "partition": 1, "before": 43, "invalid_json": 1, "not_utf8": 1,
     }  # fmt: skip
-    assert worker._catalogue.get("mug") is not None
+    assert worker.catalogue.get("mug") is not None
 
 
 async def test_a_stop_that_hangs_is_a_failure_even_if_it_cannot_be_cancelled() -> None:

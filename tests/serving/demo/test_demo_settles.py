@@ -34,7 +34,7 @@ class Run:
 
     def finished(self, at: float) -> bool:
         self.now = at
-        return self.watch._finished()
+        return self.watch.finished()
 
 
 @pytest.fixture

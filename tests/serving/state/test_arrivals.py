@@ -25,7 +25,7 @@ async def test_a_wait_ends_with_the_first_ranking_at_or_past_the_offset() -> Non
     fresh = await waits
     assert fresh is not None
     assert fresh.trigger_offset == 8
-    assert not arrivals._waiting
+    assert arrivals.waiting == 0
 
 
 async def test_a_wait_ends_and_leaves_nothing_behind() -> None:
@@ -35,7 +35,7 @@ async def test_a_wait_ends_and_leaves_nothing_behind() -> None:
     await asyncio.sleep(0)
     waits.cancel()
     await asyncio.gather(waits, return_exceptions=True)
-    assert not arrivals._waiting
+    assert arrivals.waiting == 0
 
 
 async def test_a_slow_stream_keeps_the_newest_rankings_and_learns_of_a_deletion() -> None:

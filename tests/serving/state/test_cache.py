@@ -93,7 +93,7 @@ def test_once_the_workers_have_deleted_older_rankings_are_no_longer_expected() -
     assert cache.take(record("ann", 8)) is None
     cache.take(removal("ann", 6))
     cache.take(removal("ann", 2, partition=1))
-    assert cache._deleted == {}
+    assert cache.deletions == 0
     assert cache.take(record("ann", 1)) is not None
 
 

@@ -11,7 +11,7 @@ import pytest
 from serving.http.bodies import MOST_RECORDS, split
 from serving.http.documents import JSON, NDJSON
 from serving.http.problems import Problem, all_rejected
-from serving.state.ingest import REMEMBERED, Ingest
+from serving.state.ingest import Ingest
 from serving.state.record_errors import record_error
 from serving.state.telemetry import ServingTelemetry
 from serving.state.writer import NewRecord, TooLarge, Writer, Written
@@ -38,8 +38,8 @@ class Log:
         return results
 
 
-def ingest_to(log: Log, decoder: EventDecoder | None = None) -> Ingest:
-    return Ingest("events", decoder or EventDecoder(), cast(Writer, log), ServingTelemetry(), lambda: NOW)
+def ingest_to(log: Log, decoder: EventDecoder | None = None, remember: int = 100) -> Ingest:
+    return Ingest("events", decoder or EventDecoder(), cast(Writer, log), ServingTelemetry(), lambda: NOW, remember)
 
 
 def event(**fields: object) -> bytes:
@@ -84,11 +84,17 @@ async def test_a_repeat_is_recognised_by_owner_session_and_id_until_the_user_is_
     ingest.forget("ann")
     assert not await repeated(event_id="e")
     assert await repeated(event_id="e", user_id="bob")
-    for number in range(REMEMBERED + 5):
-        ingest._seen[("x", None, str(number))] = None
     assert len(log.records) == 8, "a repeat is written too, because the worker decides"
-    await repeated(event_id="new")
-    assert len(ingest._seen) <= REMEMBERED + 8
+
+
+async def test_the_event_ids_that_are_remembered_are_bounded() -> None:
+    ingest = ingest_to(Log(), remember=5)
+    for number in range(9):
+        ((one,), _) = await ingest.accept([event(event_id=str(number))])
+        assert not one.repeated
+        assert ingest.remembered == min(number + 1, 5)
+    ((oldest, newest), _) = await ingest.accept([event(event_id="0"), event(event_id="8")])
+    assert (oldest.repeated, newest.repeated) == (False, True)
 
 
 async def test_the_field_mapping_of_the_settings_applies() -> None:

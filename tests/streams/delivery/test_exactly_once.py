@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,11 +92,11 @@ def unit() -> tuple[Outbox, dict[int, Changes]]:
 class Delivering:
     """A delivery with all that it uses."""
 
-    def __init__(self, *producers: Producer, ours: bool = True, known: int = -1) -> None:
+    def __init__(self, *producers: Producer, ours: bool | Sequence[bool] = True, known: int = -1) -> None:
         self.producers, self.started = list(producers), list[Producer]()
         self.committed: list[Mapping[int, int]] = []
         self.fenced: list[int] = []
-        self.ours = ours
+        self.ours = itertools.repeat(ours) if isinstance(ours, bool) else iter(ours)
         store: Any = SimpleNamespace(changelog_offset=lambda _: known)
         self.delivery = ExactlyOnceDelivery(
             Settings(topic_prefix="t."), store, self._new, lambda _, generation: self.fenced.append(generation), self._may_send,
@@ -107,7 +108,7 @@ class Delivering:
         return self.started[-1]
 
     async def _may_send(self, generation: int) -> bool:
-        return self.ours
+        return next(self.ours)
 
     async def run(self) -> dict[int, int]:
         await self.delivery.start()
@@ -153,16 +154,9 @@ async def test_an_error_ends_the_process_or_only_the_unit_if_the_partitions_are_
     delivering = Delivering(Producer("commit", ProducerFenced()))
     with pytest.raises(ProducerFenced):
         await delivering.run()
-    lost = Delivering(Producer("commit", ProducerFenced()), Producer())
-    await lost.delivery.start()
-    still_ours = iter([True, False])
-
-    async def may_send(generation: int) -> bool:
-        return next(still_ours)
-
-    lost.delivery._may_send = may_send
+    lost = Delivering(Producer("commit", ProducerFenced()), Producer(), ours=[True, False])
     with pytest.raises(Abandoned):
-        await lost.delivery.deliver(*unit(), 7)
+        await lost.run()
     assert len(lost.started) == 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,6 +61,7 @@ class Group:
             consumer=self, lease=self, conf=conf, exactly_once=False, in_recovery=False, rebalancing=False
         )
         self.clock, self.begun = lease.clock, True
+        self.on_question: Callable[[], None] = lambda: None
         self.dog = Watchdog(self.app, LIMIT_S, self.group_answers, self.failures.append)
 
     def trouble(self) -> BaseException | None:
@@ -69,6 +71,7 @@ class Group:
         return self.at, self.behind
 
     async def group_answers(self) -> bool:
+        self.on_question()
         return self.answers
 
     async def fails_at(self, until: float) -> float | None:
@@ -114,11 +117,10 @@ async def test_a_lease_that_is_renewed_while_the_group_is_tried_counts_as_fresh(
     group = Group()
     group.fresh = False
 
-    async def renewed() -> bool:
+    def renew() -> None:
         group.fresh = True
-        return True
 
-    group.dog._group_answers = renewed
+    group.on_question = renew
     await group.dog.look()
     group.now += 1000
     await group.dog.look()
