@@ -114,18 +114,7 @@ def select(keys, n, k):  # type: ignore[no-untyped-def]
     """Move the k smallest of the first n keys to the front, unordered (Hoare's quickselect)."""
     low, high = 0, n - 1
     while high - low > _INSERTION:
-        a, b, c = keys[low], keys[(low + high) >> 1], keys[high]
-        pivot = max(min(a, b), min(max(a, b), c))
-        i, j = low, high
-        while i <= j:
-            while keys[i] < pivot:
-                i += 1
-            while keys[j] > pivot:
-                j -= 1
-            if i <= j:
-                keys[i], keys[j] = keys[j], keys[i]
-                i += 1
-                j -= 1
+        i, j = _partition(keys, low, high)
         if k - 1 <= j:
             high = j
         elif k - 1 >= i:
@@ -144,24 +133,31 @@ def sort(keys, n):  # type: ignore[no-untyped-def]
         low, high = stack[depth - 2], stack[depth - 1]
         depth -= 2
         while high - low > _INSERTION:
-            a, b, c = keys[low], keys[(low + high) >> 1], keys[high]
-            pivot = max(min(a, b), min(max(a, b), c))
-            i, j = low, high
-            while i <= j:
-                while keys[i] < pivot:
-                    i += 1
-                while keys[j] > pivot:
-                    j -= 1
-                if i <= j:
-                    keys[i], keys[j] = keys[j], keys[i]
-                    i += 1
-                    j -= 1
+            i, j = _partition(keys, low, high)
             if j - low < high - i:
                 stack[depth], stack[depth + 1], high = i, high, j
             else:
                 stack[depth], stack[depth + 1], low = low, j, i
             depth += 2
     _insertion_sort(keys, 0, n - 1)
+
+
+@njit(inline="always", **KERNEL)
+def _partition(keys, low, high):  # type: ignore[no-untyped-def]
+    """Split keys[low..high] at the median of three (Hoare): keys[low..j] <= pivot <= keys[i..high]."""
+    a, b, c = keys[low], keys[(low + high) >> 1], keys[high]
+    pivot = max(min(a, b), min(max(a, b), c))
+    i, j = low, high
+    while i <= j:
+        while keys[i] < pivot:
+            i += 1
+        while keys[j] > pivot:
+            j -= 1
+        if i <= j:
+            keys[i], keys[j] = keys[j], keys[i]
+            i += 1
+            j -= 1
+    return i, j
 
 
 @njit(inline="always", **KERNEL)
