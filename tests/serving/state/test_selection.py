@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.panel import Panel
@@ -48,7 +48,6 @@ def panel_of(clicks: list[str]) -> Panel:
     return panel
 
 
-@settings(deadline=None)  # the first example may compile kernels
 @given(
     published=IDS,
     prefix=IDS,

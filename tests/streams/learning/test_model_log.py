@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka.outbox import Outgoing
@@ -79,7 +79,6 @@ def test_a_damaged_snapshot_is_refused_with_a_reason(damage: Any, reason: str) -
         stored.load()
 
 
-@settings(deadline=None)  # a megabyte is hashed each time
 @given(st.integers(0, 3), st.floats(0, 1, exclude_max=True), st.integers(0, 7))
 def test_a_flipped_bit_in_any_chunk_is_detected(chunk: int, at: float, bit: int) -> None:
     log = records("a")
