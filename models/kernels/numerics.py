@@ -144,7 +144,10 @@ def sort(keys, n):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", **KERNEL)
 def _partition(keys, low, high):  # type: ignore[no-untyped-def]
-    """Split keys[low..high] at a median of three (Hoare): keys[low..j] <= pivot <= keys[i..high]."""
+    """Split keys[low..high] at the median of three of them (Hoare).
+
+    Returns i and j: no key in [low..j] is above the pivot, and none in [i..high] below it.
+    """
     a, b, c = keys[low], keys[(low + high) >> 1], keys[high]
     pivot = max(min(a, b), min(max(a, b), c))
     i, j = low, high
