@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 STOP_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1
+_LISTENING_PORTS = range(12_000, 32_768)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on loopback that are free now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return ports on loopback that are free now.
+
+    They lie outside the ranges from which systems take ports for connections (from 32768 on Linux,
+    from 49152 elsewhere), so none can become the port of a connection before its process listens.
+    """
+    ports: list[int] = []
+    for port in random.sample(_LISTENING_PORTS, len(_LISTENING_PORTS)):
+        if len(ports) == count:
+            break
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
+    return ports
 
 
 def _dies_with(parent: int) -> Callable[[], None]:

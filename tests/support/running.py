@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from kafka import KafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
+from serving.demo.processes import free_ports
 from streams.settings import Settings
 
 
@@ -32,10 +32,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0
 
 def free_port() -> int:
     """A port on loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 class EmbeddedAddress(str):

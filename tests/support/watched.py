@@ -5,17 +5,18 @@ It has Apache Kafka, two workers, serve, a replay of real clicks, and a client t
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from support.running import WorkerProcess, environment, free_port, fresh_settings, wait_until
+from support.running import WorkerProcess, environment, fresh_settings, wait_until
+from support.serve_process import ServeProcess
 from support.shopping import Shopper
 from support.shortened import shortened
 
@@ -47,19 +48,18 @@ class Site:
             )
             create_topics(self.settings)
             self.workers = [self._worker(number) for number in (1, 2)]
-            self.port = free_port()
-            self._start("serve", ["serve"], OUZEL_SERVE_PORT=str(self.port))
+            metrics = [f"127.0.0.1:{worker.port}" for worker in self.workers]
+            self.serve = ServeProcess(self.settings, self._folder / "serve.log", OUZEL_SERVE_WORKER_METRICS=json.dumps(metrics))
+            self.serve.start()
+            stack.callback(self.serve.kill)
             rules = [shortened(path, FASTER, self._folder) for path in sorted(RULES.glob("*.yml"))]
-            targets = {
-                "ouzel-worker": [f"127.0.0.1:{worker.port}" for worker in self.workers],
-                "ouzel-serve": [f"127.0.0.1:{self.port}"],
-            }
+            targets = {"ouzel-worker": metrics, "ouzel-serve": [f"127.0.0.1:{self.serve.port}"]}
             self.prometheus = stack.enter_context(PrometheusServer(self._folder, targets, rules, every_s=EVERY_S))
             for worker in self.workers:
                 worker.wait_ready(120.0)
-            wait_until(self._serves, "serve ready")
-            self._start("replay", ["replay", "--rate", str(RATE), str(self._clicks)])
-            shopper = Shopper(self.port, self.settings.topic("events"))
+            self.serve.wait_ready()
+            self.replay = stack.enter_context(self._replay())
+            shopper = Shopper(self.serve.port, self.settings.topic("events"))
             shopper.start()
             stack.callback(shopper.stop)
             self._stack = stack.pop_all()
@@ -67,6 +67,12 @@ class Site:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
+
+    def check(self) -> None:
+        """Fail, with the end of its log, if a process has ended that should still run."""
+        for process in (*self.workers, self.serve):
+            assert process.alive, process.tail()
+        assert self.replay.returncode is None, self.replay.tail()
 
     def ask(self, expression: str) -> list[dict[str, Any]]:
         """Series of an expression since the start, with a value every 2 s, from Prometheus."""
@@ -111,14 +117,6 @@ class Site:
         self._stack.callback(worker.kill)
         return worker
 
-    def _start(self, name: str, arguments: list[str], **extra: str) -> Child:
-        command = [sys.executable, "-m", "serving.cli", *arguments]
-        child = Child(name, command, self._folder / f"{name}.log", {**environment(self.settings), **extra})
-        return self._stack.enter_context(child)
-
-    def _serves(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=2):
-                return True
-        except OSError:
-            return False
+    def _replay(self) -> Child:
+        command = [sys.executable, "-m", "serving.cli", "replay", "--rate", str(RATE), str(self._clicks)]
+        return Child("replay", command, self._folder / "replay.log", environment(self.settings))

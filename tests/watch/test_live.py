@@ -94,6 +94,7 @@ def every_panel_has_data(site: Site) -> None:
 
     with suppress(AssertionError):
         wait_until(all_filled, "data for every panel", timeout_s=90.0, every_s=2.0)
+    site.check()
     assert not missing, "\n".join(f"{name}: {queries[name]}" for name in sorted(missing))
     for name in EMPTY_IN_HEALTH:
         assert not site.has(queries[name]), f"{name} is not empty"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
@@ -29,6 +29,9 @@ class Producer:
     def __init__(self, outcome: Any) -> None:
         self._outcome = outcome
 
+    async def start(self) -> None:
+        """It is connected at once."""
+
     async def send(self, *record: object) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if isinstance(self._outcome, Exception):
@@ -38,9 +41,12 @@ class Producer:
         return future
 
 
-def writer(outcome: Any, telemetry: ServingTelemetry) -> Writer:
+async def writer(outcome: Any, telemetry: ServingTelemetry) -> Writer:
     made = Writer(Settings(), telemetry)
-    made._producer, made.available = cast(Any, Producer(outcome)), True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "AIOKafkaProducer", lambda **_: Producer(outcome))
+        await made.start()
+    assert made.available
     return made
 
 
@@ -50,15 +56,15 @@ def failed(telemetry: ServingTelemetry, reason: str) -> float | None:
 
 async def test_a_confirmed_record_has_its_place_and_a_large_one_none() -> None:
     telemetry = ServingTelemetry()
-    assert await writer(Place, telemetry).write([RECORD] * 2) == [Written(3, 7, 1000)] * 2
-    assert await writer(MessageSizeTooLargeError(), telemetry).write([RECORD]) == [TooLarge()]
+    assert await (await writer(Place, telemetry)).write([RECORD] * 2) == [Written(3, 7, 1000)] * 2
+    assert await (await writer(MessageSizeTooLargeError(), telemetry)).write([RECORD]) == [TooLarge()]
 
 
 async def test_what_kafka_does_not_confirm_raises_and_the_next_write_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONFIRM_WITHIN_S", 0.01)
     for outcome, reason in ((None, "timeout"), (KafkaTimeoutError(), "error")):
         telemetry = ServingTelemetry()
-        tried = writer(outcome, telemetry)
+        tried = await writer(outcome, telemetry)
         with pytest.raises(NotConfirmed):
             await tried.write([RECORD])
         assert not tried.available
@@ -70,7 +76,7 @@ async def test_what_kafka_does_not_confirm_raises_and_the_next_write_fails_at_on
 
 async def test_too_many_pending_records_are_refused_before_anything_is_sent() -> None:
     telemetry = ServingTelemetry()
-    full = writer(Place, telemetry)
+    full = await writer(Place, telemetry)
     with pytest.raises(TooManyPending):
         await full.write([RECORD] * (MOST_PENDING + 1))
     assert failed(telemetry, "full") == 1

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.observing.accuracy import HALF_LIFE, MISSED, RESCALE_AT, LiveAccuracy, Tally
+import streams.observing.accuracy as module
+from streams.observing.accuracy import GROWTH, HALF_LIFE, MISSED, RESCALE_AT, LiveAccuracy, Tally
 
 ITEMS = [f"i{n}" for n in range(30)]
 
@@ -62,14 +63,25 @@ def test_recent_measures_equal_the_textbook_mean_over_few_tests(tests: list[tupl
     assert tally.late_ndcg(k) == pytest.approx(sum(1 / math.log2(rank + 1) for rank in ranks) / count, rel=1e-2)
 
 
-def test_weights_stay_finite_in_a_long_run() -> None:
+def test_scaling_the_weights_down_changes_no_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    rarely, often = LiveAccuracy(), LiveAccuracy()
+    for accuracy in (rarely, often):
+        for n in range(200):
+            accuracy.test("a", ["b"] * (n % 3) + ["a"], {"a": n % 2}, {"rules": ["a"]} if n % 5 == 0 else None)
+        monkeypatch.setattr(module, "RESCALE_AT", GROWTH**2)
+    assert often.model.weight < rarely.model.weight < RESCALE_AT
+    assert set(often.tallies) == set(rarely.tallies) == {"model", "popularity", "rules"}
+    for name, tally in often.tallies.items():
+        for k in (1, 2, 20):
+            assert tally.late_recall(k) == pytest.approx(rarely.tallies[name].late_recall(k))
+            assert tally.late_mrr(k) == pytest.approx(rarely.tallies[name].late_mrr(k))
+
+
+def test_weights_stay_finite_in_a_long_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROWTH", 1e90)
     accuracy = LiveAccuracy()
-    accuracy.test("a", ["a"], {}, {"rules": ["a"]})
-    accuracy._weight = RESCALE_AT
-    before = accuracy.model.late_recall(20)
-    accuracy.test("a", ["b"], {})
-    accuracy.test("a", ["a"], {})
-    assert accuracy.model.weight < 10
-    assert before == 1
-    assert accuracy.model.late_recall(20) == pytest.approx(0.5, rel=1e-3)
-    assert accuracy.tallies["rules"].late_recall(20) == 1
+    for _ in range(20):
+        accuracy.test("a", ["a"], {}, {"rules": ["b"]})
+        assert accuracy.model.weight < RESCALE_AT
+    assert accuracy.model.late_recall(20) == 1
+    assert accuracy.tallies["rules"].late_recall(20) == 0
