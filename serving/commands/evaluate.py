@@ -151,7 +151,8 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
     """
     result: dict[str, Any] = {"methods": {}}
     shown = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*shown, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as progress:
         whole = progress.add_task("all methods", total=len(names)) if len(names) > 1 else None
         for name in names:
             task = progress.add_task(f"{name}: reading", total=None)
@@ -162,7 +163,7 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
             answer = _child(msgspec.structs.replace(order, method=name), show)
             result["methods"][name] = answer.pop("result")
             for line in () if "events" in result else answer["bad_examples"]:
-                progress.console.print(f"skipped {line}", style="yellow")
+                console.print(f"skipped {line}", style="yellow")
             result |= {key: answer[key] for key in ("events", "predictions", "items", "bad")}
             progress.remove_task(task)
             if whole is not None:

@@ -119,6 +119,7 @@ def test_an_event_type_with_more_weight_counts_more() -> None:
     assert ranking.items == ["bought", "viewed"]
 
 
+@pytest.mark.slow
 def test_after_a_sudden_change_one_soft_reset_speeds_up_recovery() -> None:
     before, after = ring(4000), ring(3000, seed=1, first=4000)
     order = list(range(ITEMS))
@@ -233,6 +234,7 @@ assert compiled() == before, compiled() - before
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoder", "profile"), [("gru", "balanced"), ("recency", "fast")])
 def test_nothing_is_compiled_after_warmup(encoder: str, profile: str) -> None:
     process = subprocess.run(

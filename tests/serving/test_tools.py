@@ -171,6 +171,7 @@ def test_the_simulated_shop_describes_its_items(settings: Settings) -> None:
     assert all(item["item_name"] and item["categories"] and item["price"] > 0 for item in items.values())
 
 
+@pytest.mark.slow
 def test_without_a_broker_every_tool_prints_one_line(tmp_path: Path) -> None:
     nowhere = fresh_settings("127.0.0.1:1", tmp_path)
     tools = ["dead-letters list", "watch", "reset --yes", "topics check", "simulate --events 1", "worker"]
