@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from streams.events.bounds import MAX_CURRENCY_LENGTH, BadRecord, check_id, check_number, check_text
-from streams.events.decode import json_object
 from streams.events.event_time import event_time
+from streams.events.json_bytes import json_object
 from streams.events.records import Item
 
 MAX_ITEM_BYTES = 100_000

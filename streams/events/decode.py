@@ -13,7 +13,6 @@ import msgspec
 from streams.events.aliases import EVENT_TYPE_ALIASES, canonical, parts
 from streams.events.bounds import (
     MAX_CURRENCY_LENGTH,
-    MAX_DEPTH,
     REASONS,
     BadRecord,
     JsonObject,
@@ -22,12 +21,12 @@ from streams.events.bounds import (
     check_object,
     check_owner,
     check_text,
-    check_tree,
 )
 from streams.events.event_time import event_time
+from streams.events.json_bytes import json_object
 from streams.events.records import EVENT_TYPES, Event
 
-__all__ = ["REASONS", "BadRecord", "Deletion", "EventDecoder", "Hook", "event_key", "json_object", "load_decoder"]
+__all__ = ["REASONS", "BadRecord", "Deletion", "EventDecoder", "Hook", "event_key", "load_decoder"]
 
 FIELDS = Event.__struct_fields__
 Hook = Callable[[bytes, Sequence[tuple[str, bytes]]], Mapping[str, object]]
@@ -64,7 +63,6 @@ class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _fast = msgspec.json.Decoder(_Canonical).decode
-_general = msgspec.json.Decoder().decode
 
 
 class EventDecoder:
@@ -153,28 +151,6 @@ def load_decoder(name: str) -> Hook:
     if not callable(decoder):
         raise ValueError(f"decoder {name}: {type(decoder).__name__} is not callable")
     return decoder
-
-
-def json_object(value: bytes) -> JsonObject:
-    """Decode a JSON object of at most `MAX_DEPTH` + 1 levels. Raises `BadRecord`."""
-    try:
-        decoded = _general(value)
-    except RecursionError:
-        raise BadRecord("too_deep", "the record nests deeper than JSON decoding allows") from None
-    except msgspec.ValidationError as error:  # decoding without a type raises it for a number beyond floats
-        raise BadRecord("out_of_bounds", str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            raise BadRecord("not_utf8") from None
-        raise BadRecord("invalid_json", str(error)) from None
-    if not isinstance(decoded, dict):
-        raise BadRecord("not_an_object", type(decoded).__name__)
-    # Few brackets cannot nest too deep. Many may be parts of strings, so only the tree shows it.
-    if value.count(b"{") + value.count(b"[") > MAX_DEPTH:
-        check_tree("the record", decoded, MAX_DEPTH + 1)
-    return decoded
 
 
 def _deletion(key: bytes | None) -> Deletion:

@@ -17,7 +17,8 @@ from serving.http.problems import Problem, all_rejected
 from serving.state.record_errors import RecordError, record_error
 from serving.state.writer import NewRecord, Written
 from streams.events.catalogue import decode_item, item_of
-from streams.events.decode import BadRecord, json_object
+from streams.events.decode import BadRecord
+from streams.events.json_bytes import json_object
 from streams.events.records import Item
 
 MAX_LIMIT = 1000

@@ -1,0 +1,37 @@
+"""Decodes JSON from bytes within the bounds, or raises `BadRecord` with the reason. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.events.bounds import MAX_DEPTH, BadRecord, JsonObject, check_tree
+
+_decode = msgspec.json.Decoder().decode
+
+
+def json_object(value: bytes) -> JsonObject:
+    """Decode a JSON object of at most `MAX_DEPTH` + 1 levels. Raises `BadRecord`."""
+    decoded = json_value(value)
+    if not isinstance(decoded, dict):
+        raise BadRecord("not_an_object", type(decoded).__name__)
+    return decoded
+
+
+def json_value(value: bytes) -> object:
+    """Decode any JSON of at most `MAX_DEPTH` + 1 levels. Raises `BadRecord`."""
+    try:
+        decoded = _decode(value)
+    except RecursionError:
+        raise BadRecord("too_deep", "the record nests deeper than JSON decoding allows") from None
+    except msgspec.ValidationError as error:  # decoding without a type raises it for a number beyond floats
+        raise BadRecord("out_of_bounds", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            raise BadRecord("not_utf8") from None
+        raise BadRecord("invalid_json", str(error)) from None
+    # Few brackets cannot nest too deep. Many may be parts of strings, so only the tree shows it.
+    if isinstance(decoded, dict | list) and value.count(b"{") + value.count(b"[") > MAX_DEPTH:
+        check_tree("the record", decoded, MAX_DEPTH + 1)
+    return decoded
