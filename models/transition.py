@@ -17,7 +17,8 @@ class Transitions:
     feeds the vocabulary and counts but trains nothing. ``timestamp`` is event time in ms.
     ``length`` counts the session's interactions before this one. ``dwell`` is the time in seconds
     between the last two of them, -1 if there are fewer. ``source_partition`` and ``source_offset``
-    identify the event that made the transition.
+    identify the record of the event that made the transition, and ``source_number`` the event in
+    it, from 0.
     """
 
     source_partition: list[int] = field(default_factory=list)
@@ -29,6 +30,7 @@ class Transitions:
     timestamp: list[int] = field(default_factory=list)
     length: list[int] = field(default_factory=list)
     dwell: list[float] = field(default_factory=list)
+    source_number: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.item)
@@ -44,6 +46,7 @@ class Transitions:
         timestamp: int,
         length: int | None = None,
         dwell: float = NO_DWELL,
+        source_number: int = 0,
     ) -> None:
         """Add one transition at the end. By default the session is as long as its prefix."""
         self.source_partition.append(source_partition)
@@ -55,6 +58,7 @@ class Transitions:
         self.timestamp.append(timestamp)
         self.length.append(len(prefix) if length is None else length)
         self.dwell.append(dwell)
+        self.source_number.append(source_number)
 
     def take(self, rows: Sequence[int]) -> Transitions:
         """A batch of the transitions at these indices, in this order."""
@@ -68,4 +72,5 @@ class Transitions:
             [self.timestamp[i] for i in rows],
             [self.length[i] for i in rows],
             [self.dwell[i] for i in rows],
+            [self.source_number[i] for i in rows],
         )

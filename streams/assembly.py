@@ -39,7 +39,8 @@ from streams.observing.disk import DiskWatch
 from streams.observing.lag import LagWatch
 from streams.observing.observer import MetricsObserver, Observer, Unobserved
 from streams.observing.telemetry import Telemetry
-from streams.pipeline import Pipeline, Ranker
+from streams.parts import Ranker
+from streams.pipeline import Pipeline
 from streams.rules import rules_of, topics_of
 from streams.sessions import changelog
 from streams.sessions.deletion import Deleting

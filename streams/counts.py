@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from streams.events.checks import Kind, Note
+from streams.kafka.record import KafkaRecord
+
 
 def _by_label() -> defaultdict[str, int]:
     return defaultdict(int)
 
 
 def _by_place() -> defaultdict[tuple[str, str], int]:
+    return defaultdict(int)
+
+
+def _by_note() -> defaultdict[Note, int]:
     return defaultdict(int)
 
 
@@ -40,6 +47,15 @@ class Counts:
     impressions: defaultdict[tuple[str, str], int] = field(default_factory=_by_place)
     follow_ups: defaultdict[tuple[str, str], int] = field(default_factory=_by_place)
     unattributed_events: int = 0
+    notes: defaultdict[Note, int] = field(default_factory=_by_note)
+    """What was unusual about events, such as a time of another form or a field that was dropped."""
+    examples: dict[Kind, KafkaRecord] = field(default_factory=dict)
+    """The first record of the unit with a note of each kind."""
+
+    def note(self, note: Note, record: KafkaRecord) -> None:
+        """Count something unusual about an event of this record."""
+        self.notes[note] += 1
+        self.examples.setdefault(note.kind, record)
 
     def dead_letter(self, reason: str) -> None:
         """Count a record that became a dead letter."""

@@ -21,21 +21,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 import msgspec
 
-from models.recommender import QueryLike, Ranking
+from models.recommender import Ranking
 from streams.events.dead_letter import dead_letter
-from streams.events.decode import BadRecord, Deletion, EventDecoder
+from streams.events.decode import BadRecord, Decoded, Deletion, EventDecoder
 from streams.events.records import Event, Recommendation, ranked_items, recommendation_id
-from streams.kafka.outbox import NO_HEADERS, Outbox
+from streams.kafka.outbox import NO_HEADERS
 from streams.kafka.record import KafkaRecord
 from streams.observing.observer import Observer
+from streams.parts import Delivery, Ranker
 from streams.rules import Rules, Topics
 from streams.sessions.deletion import marker_key, pack_marker
 from streams.sessions.states import States
-from streams.sessions.step import Outcome, State, dwell, not_again, owner, pack, session_key, state_key, step, user_key
+from streams.sessions.step import (
+    Outcome,
+    Session,
+    Source,
+    State,
+    Step,
+    dwell,
+    not_again,
+    owner,
+    pack,
+    session_key,
+    state_key,
+    step,
+    user_key,
+)
 from streams.sessions.store import Changes, SessionStore
 from streams.work import UNKNOWN, Trigger, Work
 
@@ -126,50 +140,40 @@ class Pipeline:
                 work.outcomes.append((UNKNOWN, "replayed"))
                 continue
             # 2. Decode.
-            event = self._decode(work, record)
-            if event is None:
+            decoded = self._decode(work, record)
+            if decoded is None:
                 continue
-            if isinstance(event, Deletion):
-                self._delete(work, partition, record, event)
-                emptied = user_key(event.key), session_key(event.key)
+            if (deletion := decoded.deletion) is not None:
+                self._delete(work, partition, record, deletion)
+                emptied = user_key(deletion.key), session_key(deletion.key)
                 touched |= {key: (record.offset, self._states.get(partition, key)) for key in emptied}
-                markers = {**markers, marker_key(event.key, secret): record.timestamp}
+                markers = {**markers, marker_key(deletion.key, secret): record.timestamp}
                 continue
-            key = state_key(event)
-            if record.key != key[2:]:  # accepted: state belongs to the partition, whatever the key
-                work.counts.foreign_key("null" if record.key is None else "mismatch")
-            if markers and event.timestamp <= markers.get(marker_key(owner(event), secret), -1):
-                work.outcomes.append((event.event_type, "before_deletion"))
-                continue
-            # 4. Step.
-            state = self._states.get(partition, key)
-            result = step(state, event, partition, record.offset, record.timestamp, self._rules.session_gap_ms)
-            work.outcomes.append((event.event_type, result.outcome))
-            session = result.session
-            if session is None:
-                if result.outcome is Outcome.IMPRESSION and event.recommendation_id is not None:
-                    work.impressions.append(event)
-                continue
-            touched[key] = record.offset, state
-            if result.transition is not None:
-                transitions.append((None, _encode(result.transition), NO_HEADERS))
-            if result.triggers:
-                prefix = [interaction.item_id for interaction in session.prefix]
-                name = (partition, key, session.first_offset)
-                excluded = not_again(session, self._rules.exclude)
-                per_expert = self._observer.samples(record.offset)
-                work.triggers.append(
-                    Trigger(
-                        event, record, name, result.outcome, prefix, excluded, session.length, dwell(session.prefix), per_expert
-                    )
-                )
+            # 4. Step. Several events of one record trigger one ranking per user, after the last.
+            triggers: dict[bytes, Trigger] = {}
+            for number, event in enumerate(decoded.events):
+                key = state_key(event)
+                if markers and event.timestamp <= markers.get(marker_key(owner(event), secret), -1):
+                    work.outcomes.append((event.event_type, "before_deletion"))
+                    continue
+                source = Source(partition, record.offset, record.timestamp, number)
+                result, state = self._step(work, key, event, source)
+                if result.session is None:
+                    continue
+                touched[key] = record.offset, state
+                if result.transition is not None:
+                    transitions.append((None, _encode(result.transition), NO_HEADERS))
+                if result.triggers:
+                    triggers[key] = self._trigger(event, record, key, result.outcome, result.session)
+            work.triggers += triggers.values()
+            self._count_keys(work, record, decoded.events)
         _pack_touched(changes, touched)
         self._expire(work, partition, changes, records[-1])
 
-    def _decode(self, work: Work, record: KafkaRecord) -> Event | Deletion | None:
+    def _decode(self, work: Work, record: KafkaRecord) -> Decoded | None:
         """Decode one record. An invalid one becomes a dead letter, and ``None`` is returned."""
         try:
-            return self._decoder.decode(
+            decoded = self._decoder.decode(
                 record.key,
                 record.value,
                 topic=record.topic,
@@ -179,11 +183,41 @@ class Pipeline:
                 headers=record.headers,
             )
         except BadRecord as bad:
-            letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes)
-            work.outbox.to(self._topics.dead_letters, record.partition).append(letter)
-            work.counts.dead_letter(bad.reason)
-            work.outcomes.append((UNKNOWN, "dead_letter"))
+            self._reject(work, record, bad)
             return None
+        for note in decoded.notes:
+            work.counts.note(note, record)
+        if decoded.bad is not None:
+            self._reject(work, record, decoded.bad)
+        elif not (decoded.events or decoded.deletion):
+            work.outcomes.append((UNKNOWN, "ignored"))
+        return decoded
+
+    def _reject(self, work: Work, record: KafkaRecord, bad: BadRecord) -> None:
+        letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes)
+        work.outbox.to(self._topics.dead_letters, record.partition).append(letter)
+        work.counts.dead_letter(bad.reason)
+        work.outcomes.append((UNKNOWN, "dead_letter"))
+
+    def _step(self, work: Work, key: bytes, event: Event, source: Source) -> tuple[Step, State]:
+        state = self._states.get(source.partition, key)
+        result = step(state, event, source, self._rules.limits)
+        work.outcomes.append((event.event_type, result.outcome))
+        if result.outcome is Outcome.IMPRESSION and event.recommendation_id is not None:
+            work.impressions.append(event)
+        return result, state
+
+    def _trigger(self, event: Event, record: KafkaRecord, key: bytes, outcome: Outcome, session: Session) -> Trigger:
+        prefix = [interaction.item_id for interaction in session.prefix]
+        name = (record.partition, key, session.first_offset)
+        excluded, per_expert = not_again(session, self._rules.exclude), self._observer.samples(record.offset)
+        return Trigger(event, record, name, outcome, prefix, excluded, session.length, dwell(session.prefix), per_expert)
+
+    def _count_keys(self, work: Work, record: KafkaRecord, events: Sequence[Event]) -> None:
+        """Count events under another key. They are used: state belongs to the partition."""
+        for event in events:
+            if record.key != state_key(event)[2:]:
+                work.counts.foreign_key("null" if record.key is None else "mismatch")
 
     def _delete(self, work: Work, partition: int, record: KafkaRecord, deletion: Deletion) -> None:
         """Empty the states of a user or anonymous session, and leave a marker."""
@@ -252,48 +286,3 @@ def _pack_touched(changes: Changes, touched: Mapping[bytes, tuple[int, State]]) 
             changes.states[key] = pack(state, offset)
         else:
             changes.removals[key] = offset
-
-
-# The parts that the journey calls
-
-
-class Ranker(Protocol):
-    """Ranks for the journey; a worker uses `streams.learning.ranking.ThreadRanker`.
-
-    An example that recommends no item:
-
-        class Nothing:
-            async def rank(self, queries, k):
-                return [Ranking([], [], [], [], "none")] * len(queries), [], 0
-    """
-
-    async def rank(self, queries: Sequence[QueryLike], k: int) -> tuple[list[Ranking], Sequence[str], int]:
-        """Return a ranking of ``k`` items per query, the most popular items, the model's version.
-
-        `Pipeline` awaits it on the event loop in step 5, once per unit, also for a unit without
-        triggers. It must leave the loop free, so the model computes on another thread. Before:
-        every session of the unit has been stepped. After: there is one ranking per query, in the
-        order of the queries, and the model is unchanged.
-        """
-        ...
-
-
-class Delivery(Protocol):
-    """Sends a unit to Kafka; `streams.delivery` has one implementation per value of the setting.
-
-    An example that sends nothing:
-
-        class Discard:
-            async def deliver(self, outputs, changes, generation):
-                return dict.fromkeys(changes, 0)
-    """
-
-    async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
-        """Send the outputs, then the changelog; return its last offset per partition.
-
-        `Pipeline` awaits it on the event loop in step 7, once per unit. Before: nothing of the unit
-        has left the process, and ``generation`` is the group's when the unit was polled. After:
-        Kafka has confirmed every record, so that no crash undoes the unit. Raises `Abandoned` if
-        this worker has lost the partitions, and another error if a record was not confirmed.
-        """
-        ...

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streams.events.decode import EventDecoder, load_decoder
+from streams.events.decode import EventDecoder
+from streams.events.event_time import TimeRule
+from streams.events.event_types import EventTypes
+from streams.events.hook import load_decoder
 from streams.sessions.deletion import Deleting
+from streams.sessions.step import Limits
 from streams.settings import Settings, SettingsError
 
 
@@ -24,7 +28,7 @@ class Rules(NamedTuple):
     name: see `streams.sessions.step.not_again`.
     """
 
-    session_gap_ms: int
+    limits: Limits
     session_ttl_ms: int
     published: int
     exclude: str = "nothing"
@@ -39,8 +43,12 @@ def topics_of(settings: Settings) -> Topics:
 
 def rules_of(settings: Settings, deleting: Deleting) -> Rules:
     """Return the rules that these settings give."""
-    gap_ms, ttl_ms = int(settings.session_gap_s * 1000), int(settings.session_ttl_s * 1000)
-    return Rules(gap_ms, ttl_ms, settings.published, settings.exclude, deleting)
+    return Rules(limits_of(settings), int(settings.session_ttl_s * 1000), settings.published, settings.exclude, deleting)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits of sessions that these settings give."""
+    return Limits(int(settings.session_gap_s * 1000), int(settings.session_early_s * 1000))
 
 
 def event_decoder(settings: Settings) -> EventDecoder:
@@ -48,7 +56,13 @@ def event_decoder(settings: Settings) -> EventDecoder:
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
         return EventDecoder(
-            settings.field_mapping, hook, max_bytes=settings.max_record_bytes, max_ahead_ms=int(settings.max_ahead_s * 1000)
+            settings.field_mapping,
+            hook,
+            max_bytes=settings.max_record_bytes,
+            max_ahead_ms=int(settings.max_ahead_s * 1000),
+            types=EventTypes(settings.event_types),
+            guests=settings.guests,
+            times=TimeRule(settings.time_unit, settings.time_format),
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error

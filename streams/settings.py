@@ -24,6 +24,7 @@ from pydantic_settings import (
 from models.encoders.registry import ENCODERS
 from models.registry import METHODS
 from streams.errors import FAILED, Refused
+from streams.event_settings import EventSettings
 from streams.http_settings import HttpSettings
 from streams.security_settings import SecuritySettings
 from streams.setting_errors import not_json, problem_line, unknown_variables
@@ -42,7 +43,7 @@ from streams.setting_fields import (
     setting,
 )
 
-KAFKA, EVENTS, RANKINGS, MODEL = Subject.KAFKA, Subject.EVENTS, Subject.RANKINGS, Subject.MODEL
+KAFKA, RANKINGS, MODEL = Subject.KAFKA, Subject.RANKINGS, Subject.MODEL
 WORK, OBSERVING = Subject.WORKER, Subject.OBSERVING
 ROLLING, TOGETHER, NEVER = Change.ROLLING, Change.TOGETHER, Change.NEVER
 NAME = "text of `A-Z a-z 0-9 . _ -`, 100 characters at most"
@@ -55,7 +56,7 @@ class SettingsError(Refused):
     exit_code_at_work = FAILED
 
 
-class Settings(HttpSettings, SecuritySettings, BaseSettings):
+class Settings(EventSettings, HttpSettings, SecuritySettings, BaseSettings):
     """Every setting, by subject, the most used first. A name ends in its unit, if it has one."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -81,23 +82,6 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
         KAFKA, TOOLS, ROLLING, "replicas", ge=1, le=9,
     )  # fmt: skip
 
-    field_mapping: dict[str, str] = setting(
-        {}, 'Dotted paths of fields in your events, where they differ from ours, such as `{"item_id": "product.sku"}`.',
-        EVENTS, WORKER + SERVE, ROLLING, "JSON object of texts",
-    )  # fmt: skip
-    decoder: str | None = setting(
-        None, "Your function that turns an event's bytes into a dict, for formats other than JSON. Ouzel executes its code.",
-        EVENTS, WORKER + SERVE, ROLLING, "`module:function`", pattern=r"^[\w.]+:\w+$",
-    )  # fmt: skip
-    max_record_bytes: int = setting(
-        1_000_000, "Maximum length of an event. A longer one becomes a dead letter; the HTTP API rejects it.",
-        EVENTS, WORKER + SERVE, ROLLING, ge=100, le=50_000_000,
-    )  # fmt: skip
-    max_ahead_s: float = setting(
-        300.0, "An event whose timestamp is more than this ahead of its Kafka time becomes a dead letter; the API rejects it.",
-        EVENTS, WORKER + SERVE, ROLLING, ge=0,
-    )  # fmt: skip
-
     exclude: Literal["nothing", "purchased", "seen"] = setting(
         "nothing", "Items of the session that are not recommended again.", RANKINGS, WORKER, ROLLING
     )
@@ -108,6 +92,10 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
     session_gap_s: float = setting(
         1800.0, "A session without a `session_id` ends after this much event time without an event.",
         RANKINGS, WORKER + TOOLS, ROLLING, gt=0,
+    )  # fmt: skip
+    session_early_s: float = setting(
+        1800.0, "An event at most this much earlier than the first event of its session belongs to the session, too.",
+        RANKINGS, WORKER + TOOLS, ROLLING, ge=0,
     )  # fmt: skip
     session_ttl_s: float = setting(
         7 * 86400.0, "A user's sessions are removed after this much Kafka time without an event. The default is 7 days.",
@@ -187,7 +175,7 @@ class Settings(HttpSettings, SecuritySettings, BaseSettings):
         9464, "Port of a worker's Prometheus endpoint; 0 turns it off.", OBSERVING, WORKER + SERVE, ROLLING, ge=0, le=65535
     )
 
-    _optional_names = field_validator("instance_id", "decoder", mode="before")(none_if_empty)
+    _optional_names = field_validator("instance_id", mode="before")(none_if_empty)
 
     @field_validator("model", "encoder")
     @classmethod

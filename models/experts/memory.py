@@ -1,7 +1,7 @@
 """The memory of every method that counts: the vocabulary, and each item's pairs and statistics.
 
-It follows the transitions log. Per source partition it keeps the highest source offset applied, and
-it skips transitions at or below it.
+It follows the transitions log. Per source partition it keeps the highest source offset applied and
+the number of the last event applied of that record, and it skips transitions at or below these.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from models.transition import Transitions
 
 MAX_ITEMS = 250_000
 FIRST_CAPACITY = 1024
+ALL = np.iinfo(np.int64).max
+"""The number of the last event applied, if all events of a record are."""
 PADDING = [[-1] * (WINDOW - n) for n in range(WINDOW + 1)]
 EVICTED_AT_ONCE = 64
 """A full vocabulary evicts 1/64 of its items at once, because evicting even one reads every row."""
@@ -52,6 +54,7 @@ class Memory:
         self.rows: Rows = new_rows(self.capacity, slots)
         self.statistics: Statistics = new_statistics(self.capacity)
         self.position: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}  # of the last event applied at the position; all, if there is none
         self.events = self.evicted = 0
         self._on_grow: Callable[[int], None] = _ignore
         self._on_evict: Callable[[NDArray[np.bool_]], None] = _ignore
@@ -153,6 +156,7 @@ class Memory:
             "free": np.array(self.vocabulary.free, np.int64),
             "partitions": np.array(partitions, np.int64),
             "offsets": np.array([self.position[partition] for partition in partitions], np.int64),
+            "numbers": np.array([self._numbers.get(partition, ALL) for partition in partitions], np.int64),
         }
         rows = {name: array[:height] for name, array in zip(Rows._fields, self.rows, strict=True)}
         statistics = dict(zip(Statistics._fields, self.statistics, strict=True))
@@ -163,17 +167,30 @@ class Memory:
         """Take the state of another memory with the same number of slots."""
         self.reserve(len(state["rows.used"]))
         self.events, self.evicted = int(state["events"][0]), int(state["evicted"][0])
-        self.position = dict(zip(state["partitions"].tolist(), state["offsets"].tolist(), strict=True))
+        partitions = state["partitions"].tolist()
+        self.position = dict(zip(partitions, state["offsets"].tolist(), strict=True))
+        # Snapshots from before a record could hold several events have no numbers.
+        self._numbers = dict(zip(partitions, state["numbers"].tolist(), strict=True)) if "numbers" in state else {}
         self.vocabulary.restore(texts(part(state, "items")), state["free"].tolist())
         copy_rows(self.rows, Rows._fields, part(state, "rows"))
         copy_rows(self.statistics, Statistics._fields, part(state, "statistics"))
 
+    def is_new(self, partition: int, offset: int, number: int) -> bool:
+        """Whether the transition of this source was not applied before."""
+        reached = self.position.get(partition, -1)
+        return offset > reached or (offset == reached and number > self._numbers.get(partition, ALL))
+
+    def reposition(self, position: Mapping[int, int]) -> None:
+        """Continue as if these were the highest source offsets applied."""
+        self.position, self._numbers = dict(position), {}
+
     def _fresh(self, batch: Transitions) -> list[int]:
         """The indices of the transitions that were not applied before; advances the position."""
-        fresh, position = [], self.position
-        for n, (partition, offset) in enumerate(zip(batch.source_partition, batch.source_offset, strict=True)):
-            if offset > position.get(partition, -1):
-                position[partition] = offset
+        fresh = []
+        sources = zip(batch.source_partition, batch.source_offset, batch.source_number, strict=True)
+        for n, (partition, offset, number) in enumerate(sources):
+            if self.is_new(partition, offset, number):
+                self.position[partition], self._numbers[partition] = offset, number
                 fresh.append(n)
         return fresh
 
@@ -232,7 +249,7 @@ class Remembering:
         return self.memory.position
 
     def reposition(self, position: Mapping[int, int]) -> None:
-        self.memory.position = dict(position)
+        self.memory.reposition(position)
 
     @property
     def vocabulary_size(self) -> int:

@@ -31,6 +31,7 @@ class _Trigger(msgspec.Struct):
 class _Source(msgspec.Struct):
     source_partition: int
     source_offset: int
+    source_number: int = 0
 
 
 _trigger = msgspec.json.Decoder(_Trigger).decode
@@ -51,7 +52,7 @@ class Counts:
     latest: bytes | None = None
     first_event_ms: int | None = None
     last_recommendation_ms: int | None = None
-    _highest: dict[tuple[str, int], int] = field(default_factory=dict)
+    _highest: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     def take(self, kind: str, record: KafkaRecord) -> None:
         """Count one record. ``kind`` is its topic without the prefix, such as "events"."""
@@ -73,7 +74,7 @@ class Counts:
             self._once(kind, record.partition, offset)
         elif kind == "transitions":
             source = decoded(_source, record.value)
-            self._once(kind, source.source_partition, source.source_offset)
+            self._once(kind, source.source_partition, source.source_offset, source.source_number)
         self.records[kind] += 1
 
     @property
@@ -84,15 +85,15 @@ class Counts:
         took_ms = self.last_recommendation_ms - self.first_event_ms
         return self.records["events"] / took_ms * 1000 if took_ms > 0 else None
 
-    def _once(self, kind: str, partition: int, offset: int) -> None:
+    def _once(self, kind: str, partition: int, offset: int, number: int = 0) -> None:
         """Count an output as repeated if its event is not after the last event of its partition.
 
         Outputs are in the order of their events within a partition.
         """
-        if offset <= self._highest.get((kind, partition), -1):
+        if (offset, number) <= self._highest.get((kind, partition), (-1, 0)):
             self.repeated[kind] += 1
         else:
-            self._highest[kind, partition] = offset
+            self._highest[kind, partition] = offset, number
 
     def _name(self, record: KafkaRecord) -> None:
         try:

@@ -64,11 +64,10 @@ class Ingest:
         now_ms = int(self._clock() * 1000)
         for position, value in enumerate(values):
             try:
-                event = self._decoder.decode(None, value, topic=_UNNAMED, partition=0, offset=0, timestamp_ms=now_ms)
+                event = self._decoded(value, now_ms)
             except BadRecord as bad:
                 errors.append(record_error(position, bad, Event.__struct_fields__))
                 continue
-            assert isinstance(event, Event)  # the only other result is a deletion, which needs a null value
             good.append((position, event))
             if position % 50 == 49:
                 await asyncio.sleep(0)  # let other requests run during a large one
@@ -94,6 +93,15 @@ class Ingest:
             self._telemetry.events_refused.labels(error.reason).inc()
         errors.sort(key=lambda error: error.position)
         return accepted, errors
+
+    def _decoded(self, value: bytes, now_ms: int) -> Event:
+        """Return the last event of a record, which triggers its ranking. Raises `BadRecord`."""
+        decoded = self._decoder.decode(None, value, topic=_UNNAMED, partition=0, offset=0, timestamp_ms=now_ms)
+        if decoded.bad is not None:
+            raise decoded.bad
+        if not decoded.events:
+            raise BadRecord("unknown_event_type", "events of this type are ignored (OUZEL_EVENT_TYPES, OUZEL_DECODER)")
+        return decoded.events[-1]
 
     def forget(self, owner: str) -> None:
         """Forget the event ids of a deleted user: for the workers, these events would be new."""

@@ -1,91 +1,93 @@
-"""Names that GA4, Google Retail, Segment and OTTO use for Ouzel's fields.
+"""Names that other systems use for Ouzel's fields, and events that hold several events.
 
-Ouzel's own names take precedence. Each alias is a path into the event, and a number in it is a
-position in a list: of several items, the first is read. GA4's `ga_session_id` is not an alias. It
-is the second in which the session began, so unrelated users share it. The id of a browser or device
-is an alias of ``user_id``, because it outlives sessions: as a ``session_id`` it would merge all
-visits into one session. Pure.
+The systems are GA4, Google Retail, Segment, Amazon Personalize, REES46, OTTO and RetailRocket.
+Ouzel's own names take precedence. Case, underscores and hyphens in an alias make no difference, so
+``event_time``, ``eventTime`` and ``EVENT_TIME`` are one name.
+
+GA4's `ga_session_id` is not an alias. It is the second in which the session began, so unrelated
+users share it. The id of a browser or device is an alias of ``user_id``, because it outlives
+sessions: as a ``session_id`` it would merge all visits into one session. Pure.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streams.events.bounds import JsonObject
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "event_id": ("eventId", "messageId", "insert_id"),
-    "user_id": ("userId", "userInfo.userId", "anonymousId", "visitorId", "user_pseudo_id"),
-    "session_id": ("sessionId", "session"),
+    "event_id": ("messageId", "insertId"),
+    "user_id": ("userInfo.userId", "visitorId", "anonymousId", "user_pseudo_id", "userInfo.visitorId"),
+    "session_id": ("session", "user_session"),
     "item_id": (
-        "itemId",
-        "items.0.item_id",
-        "items.0.id",
-        "aid",
         "product_id",
-        "productDetails.0.product.id",
+        "aid",
+        "sku",
         "properties.product_id",
+        "properties.item_id",
         "properties.sku",
-        "properties.products.0.product_id",
-        "ecommerce.items.0.item_id",
         "event_params.item_id",
     ),
-    "timestamp": ("event_timestamp", "eventTime", "originalTimestamp", "ts", "time"),
-    "event_type": ("eventType", "event_name", "event", "type"),
-    "event_value": ("value", "eventValue", "properties.value", "purchaseTransaction.revenue"),
-    "quantity": ("items.0.quantity", "productDetails.0.quantity", "properties.quantity"),
-    "price": ("items.0.price", "properties.price"),
-    "currency": ("currencyCode", "properties.currency", "purchaseTransaction.currencyCode"),
-    "recommendation_id": ("recommendationId", "attributionToken"),
+    "timestamp": (
+        "event_timestamp", "event_time", "originalTimestamp", "sent_at", "occurred_at", "created_at", "ts", "time", "datetime",
+    ),
+    "event_type": ("event_name", "event", "event.name", "event.type", "behavior_type", "behavior", "action", "type"),
+    "event_value": ("value", "properties.value", "properties.revenue", "purchaseTransaction.revenue"),
+    "quantity": ("properties.quantity",),
+    "price": ("properties.price",),
+    "currency": ("currencyCode", "properties.currency", "purchaseTransaction.currencyCode", "ecommerce.currency"),
+    "recommendation_id": ("attributionToken",),
+}  # fmt: skip
+LINES = (
+    "items", "ecommerce.items", "productDetails", "properties.products", "properties.items", "products", "line_items",
+    "order.line_items", "order.items",
+)  # fmt: skip
+"""Lists of the products of one event, such as an order. Each product becomes an event."""
+LINE_ALIASES: dict[str, tuple[str, ...]] = {
+    "item_id": ("item_id", "product_id", "product.id", "sku", "id"),
+    "quantity": ("quantity", "qty"),
+    "price": ("price", "item_price", "product.priceInfo.price"),
 }
-
-EVENT_TYPE_ALIASES: dict[str, str] = {
-    "view_item": "view",
-    "page_view": "view",
-    "detail-page-view": "view",
-    "product viewed": "view",
-    "clicks": "click",
-    "select_item": "click",
-    "product clicked": "click",
-    "carts": "add_to_cart",
-    "add-to-cart": "add_to_cart",
-    "product added": "add_to_cart",
-    "add_to_wishlist": "like",
-    "product added to wishlist": "like",
-    "orders": "purchase",
-    "purchase-complete": "purchase",
-    "order completed": "purchase",
-    "remove-from-cart": "remove_from_cart",
-    "product removed": "remove_from_cart",
-    "view_item_list": "impression",
-    "product list viewed": "impression",
-}
+EVENT_LISTS = ("eventList", "events")
+"""Lists of the events of one user or session: Personalize's PutEvents and OTTO's sessions."""
+EACH = "*"
+"""In a mapped path, every position of a list: each becomes an event."""
 
 Fields = Mapping[Any, Any]
 """A decoded event before its check: a user's decoder may return keys and values of any type."""
-_Path = tuple[str | int, ...]
+Path = tuple[str | int, ...]
+_AliasPath = tuple[str, ...]
 _POSITION = re.compile(r"0|[1-9][0-9]{0,4}")
+_SEPARATORS = str.maketrans("", "", "_-")
 
 
-def parts(path: str) -> _Path:
+def parts(path: str) -> Path:
     """Split a dotted path into names of fields and positions in lists."""
     return tuple(int(part) if _POSITION.fullmatch(part) else part for part in path.split("."))
 
 
-_PATHS: tuple[tuple[str, tuple[_Path, ...]], ...] = tuple(
-    (name, tuple(parts(path) for path in paths)) for name, paths in ALIASES.items()
-)
-_OURS = (*ALIASES, "context", "properties")
+def canonical(raw: Fields, mapping: Mapping[str, Path]) -> list[JsonObject]:
+    """Return the fields, under Ouzel's names, of each event that this one holds; usually one.
+
+    A field in ``mapping`` is read from its path only. Other fields are read by Ouzel's own name,
+    then by the aliases in order. An alias counts only if its value is a text or a number: the same
+    name may mean something else in a user's own format.
+    """
+    if any(EACH in path for path in mapping.values()):
+        return [_fields(raw, mapped) for mapped in _each(raw, mapping)]
+    if "item_id" not in mapping and (several := _events_of(raw)):
+        return [fields for one in several for fields in _with_lines(one, mapping)]
+    return _with_lines(raw, mapping)
 
 
-def at_path(raw: Fields, path: _Path) -> object:
+def at_path(raw: object, path: Path) -> object:
     """Return the value at a path, or ``None`` if the path leads nowhere.
 
     A name applied to a list finds GA4's parameter of that name: ``{"key": name, "value": {...}}``.
     """
-    value: object = raw
+    value = raw
     for part in path:
         if isinstance(value, Mapping):
             value = value.get(str(part))
@@ -98,35 +100,122 @@ def at_path(raw: Fields, path: _Path) -> object:
     return value
 
 
-def canonical(raw: Fields, mapping: Mapping[str, _Path]) -> JsonObject:
-    """Return the fields of an event under Ouzel's names.
+def _plain_name(name: str) -> str:
+    return name.translate(_SEPARATORS).lower()
 
-    A field in ``mapping`` is read from its path only. Other fields are read by Ouzel's own name,
-    then by the aliases in order. An alias counts only if its value is a text or a number: the same
-    name may mean something else in a user's own format.
-    """
+
+def _alias_path(path: str) -> _AliasPath:
+    return tuple(map(_plain_name, path.split(".")))
+
+
+_PATHS = {name: tuple(map(_alias_path, (name, *paths))) for name, paths in ALIASES.items()}
+_LINE_PATHS = {name: tuple(map(_alias_path, paths)) for name, paths in LINE_ALIASES.items()}
+_LINES = tuple(map(_alias_path, LINES))
+_EVENT_LISTS = tuple(map(_alias_path, EVENT_LISTS))
+_OURS = (*ALIASES, "context", "properties")
+
+
+def _fields(raw: Fields, mapping: Mapping[str, Path]) -> JsonObject:
     fields = {name: raw.get(name) for name in _OURS}
     for name, path in mapping.items():
         fields[name] = at_path(raw, path)
-    for name, paths in _PATHS:
-        if fields[name] is not None or name in mapping:
-            continue
-        for path in paths:
-            if raw.get(path[0]) is not None and _plain(value := at_path(raw, path)):
-                fields[name] = value
-                break
+    names = _by_plain_name(raw)
+    for name, paths in _PATHS.items():
+        if fields[name] is None and name not in mapping:
+            fields[name] = _first(names, paths)
     return fields
 
 
-def _plain(value: object) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+def _with_lines(raw: Fields, mapping: Mapping[str, Path]) -> list[JsonObject]:
+    """Return an event for each product of ``raw``; one event if it names its item or has none."""
+    fields = _fields(raw, mapping)
+    if fields["item_id"] is None and "item_id" not in mapping:
+        names = _by_plain_name(raw)
+        for path in _LINES:
+            lines = _at_alias(names, path)
+            if isinstance(lines, list) and lines:
+                return [fields | _line(line) for line in lines]
+    return [fields]
+
+
+def _line(line: object) -> JsonObject:
+    if not isinstance(line, Mapping):
+        return {"item_id": line}
+    names = _by_plain_name(line)
+    read = {name: _first(names, paths) for name, paths in _LINE_PATHS.items()}
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def _events_of(raw: Fields) -> list[Fields]:
+    """Return the events of a list of events; each has what it lacks from the whole.
+
+    An event without an id gets that of the whole, with its number.
+    """
+    names = _by_plain_name(raw)
+    for (name,) in _EVENT_LISTS:
+        events = names.get(name)
+        if isinstance(events, list) and events and all(isinstance(event, Mapping) for event in events):
+            whole = {name: value for name, value in raw.items() if value is not events}
+            base = _first(names, _PATHS["event_id"])
+            return [{**whole, "event_id": _id_of(event, base, n), **event} for n, event in enumerate(events)]
+    return []
+
+
+def _id_of(event: Fields, base: object, n: int) -> object:
+    own = _first(_by_plain_name(event), _PATHS["event_id"])
+    return own if own is not None or base is None else f"{base}.{n}"
+
+
+def _each(raw: Fields, mapping: Mapping[str, Path]) -> Iterator[Mapping[str, Path]]:
+    """Yield the mapping once for each position of the list that its paths have `EACH` for."""
+    size = 0
+    for path in mapping.values():
+        if EACH in path:
+            values = at_path(raw, path[: path.index(EACH)])
+            size = max(size, len(values) if isinstance(values, list) else 0)
+    for n in range(max(size, 1)):
+        yield {name: tuple(n if part == EACH else part for part in path) for name, path in mapping.items()}
+
+
+def _by_plain_name(raw: Fields) -> JsonObject:
+    """Return the values by plain name; of two names with the same plain one, the first counts."""
+    names: JsonObject = {}
+    for name, value in raw.items():
+        if value is not None and isinstance(name, str):
+            names.setdefault(_plain_name(name), value)
+    return names
+
+
+def _first(names: JsonObject, paths: tuple[_AliasPath, ...]) -> object:
+    """Return the first value that is a text or a number."""
+    for path in paths:
+        value = names.get(path[0]) if len(path) == 1 else _at_alias(names, path)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def _at_alias(names: JsonObject, path: _AliasPath) -> object:
+    value: object = names.get(path[0])
+    for part in path[1:]:
+        if isinstance(value, Mapping):
+            value = _by_plain_name(value).get(part)
+        elif isinstance(value, list):
+            value = _parameter(value, part)
+        else:
+            return None
+    return value
 
 
 def _parameter(parameters: list[object], name: str) -> object:
     for parameter in parameters:
-        if isinstance(parameter, Mapping) and parameter.get("key") == name:
+        if isinstance(parameter, Mapping) and _is_named(parameter.get("key"), name):
             value = parameter.get("value")
             if not isinstance(value, Mapping):
                 return value
             return next((typed for typed in value.values() if typed is not None), None)
     return None
+
+
+def _is_named(key: object, name: str) -> bool:
+    return isinstance(key, str) and name in (key, _plain_name(key))

@@ -1,42 +1,48 @@
-"""Decode raw bytes to an `Event` or a `Deletion`, or raise `BadRecord` with the reason.
+"""Decode raw bytes to events or a `Deletion`, or raise `BadRecord` with the reason.
 
 No other error is raised, whatever the bytes are. Pure.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.events.aliases import EVENT_TYPE_ALIASES, canonical, parts
-from streams.events.bounds import (
-    MAX_CURRENCY_LENGTH,
-    REASONS,
-    BadRecord,
-    JsonObject,
-    check_id,
-    check_number,
-    check_object,
-    check_owner,
-    check_text,
-)
-from streams.events.event_time import event_time
+from streams.events.aliases import Fields, canonical, parts
+from streams.events.bounds import REASONS, BadRecord, JsonObject, check_owner
+from streams.events.checks import NO_NOTES, Checks, Note
+from streams.events.event_time import BY_SIZE, TimeRule
+from streams.events.event_types import EventTypes
+from streams.events.hook import Context, Hook, UserDecoder
 from streams.events.json_bytes import json_object
-from streams.events.records import EVENT_TYPES, Event
+from streams.events.records import Event
 
-__all__ = ["REASONS", "BadRecord", "Deletion", "EventDecoder", "Hook", "event_key", "load_decoder"]
+__all__ = ["REASONS", "BadRecord", "Decoded", "Deletion", "EventDecoder", "event_key"]
 
 FIELDS = Event.__struct_fields__
-Hook = Callable[[bytes, Sequence[tuple[str, bytes]]], Mapping[str, object]]
-"""A user's decoder. It takes a record's value and headers, and returns the fields of the event."""
+MAX_EVENTS = 256
+"""Maximum number of events in one record."""
 
 
 class Deletion(msgspec.Struct, frozen=True):
     """A record with a key and a null value: delete all state of that user or session id."""
 
     key: str
+
+
+class Decoded(NamedTuple):
+    """What a record holds: its events in order, or a deletion.
+
+    ``notes`` are what is to be counted. ``bad`` is the problem of the first event that cannot be
+    used although others can.
+    """
+
+    events: Sequence[Event] = ()
+    deletion: Deletion | None = None
+    notes: Sequence[Note] = NO_NOTES
+    bad: BadRecord | None = None
 
 
 class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,7 +58,7 @@ class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
     event_id: str | int | None = None
     user_id: str | int | None = None
     session_id: str | int | None = None
-    event_type: str | None = None
+    event_type: str | int | None = None
     event_value: float | None = None
     quantity: float | None = None
     price: float | None = None
@@ -71,7 +77,9 @@ class EventDecoder:
     ``mapping`` maps fields of `Event` to dotted paths in the user's events; a mapped field is read
     from its path only. ``hook`` replaces JSON decoding. A value of more than ``max_bytes`` is
     rejected, and so is an event whose time is more than ``max_ahead_ms`` after its record's Kafka
-    time. Raises ``ValueError`` if the mapping names a field that `Event` does not have.
+    time. ``types`` resolves the names of event types, ``guests`` are ids that mean no user, and
+    ``times`` says how to read times. Raises ``ValueError`` if the mapping names a field that
+    `Event` does not have.
     """
 
     def __init__(
@@ -81,15 +89,18 @@ class EventDecoder:
         *,
         max_bytes: int = 1_000_000,
         max_ahead_ms: int = 300_000,
+        types: EventTypes | None = None,
+        guests: Sequence[str] = (),
+        times: TimeRule = BY_SIZE,
     ) -> None:
-        self._mapping = {name: parts(path) for name, path in (mapping or {}).items()}
-        unknown = sorted(set(self._mapping) - set(FIELDS))
+        self.mapping = {name: parts(path) for name, path in (mapping or {}).items()}
+        unknown = sorted(set(self.mapping) - set(FIELDS))
         if unknown:
             raise ValueError(f"field_mapping: {unknown[0]} is not a field of an event; the fields are {', '.join(FIELDS)}")
-        self._hook = hook
+        self._hook = None if hook is None else UserDecoder(hook)
         self._max_bytes = max_bytes
-        self._max_ahead_ms = max_ahead_ms
-        self._plain = hook is None and not self._mapping
+        self._checks = Checks(types or EventTypes(), guests, times, max_ahead_ms)
+        self._plain = hook is None and not self.mapping
 
     def decode(
         self,
@@ -101,56 +112,65 @@ class EventDecoder:
         offset: int,
         timestamp_ms: int,
         headers: Sequence[tuple[str, bytes]] = (),
-    ) -> Event | Deletion:
-        """Decode one record. ``timestamp_ms`` is its Kafka time in epoch ms. Raises `BadRecord`."""
+    ) -> Decoded:
+        """Decode one record. ``timestamp_ms`` is its Kafka time in epoch ms.
+
+        Raises `BadRecord` if no event of the record can be used. A record may hold no event: its
+        type may be ignored, or the hook may return none.
+        """
         if value is None:
-            return _deletion(key)
+            return Decoded(deletion=_deletion(key))
         if not value:
             raise BadRecord("empty")
         if len(value) > self._max_bytes:
             raise BadRecord("too_large", f"{len(value)} bytes, at most {self._max_bytes}")
-        event = _event(self._read(value, headers), timestamp_ms)
-        if not event.event_id:
-            event.event_id = f"{topic}-{partition}-{offset}"
-        if event.timestamp > timestamp_ms + self._max_ahead_ms:
-            raise BadRecord("timestamp_in_future", f"{event.timestamp} with a Kafka time of {timestamp_ms}")
-        return event
-
-    def _read(self, value: bytes, headers: Sequence[tuple[str, bytes]]) -> _Canonical:
+        place = f"{topic}-{partition}-{offset}"
         if self._plain:
             try:
-                return _fast(value)
+                one = _fast(value)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # another format, or invalid: the general path decides
-        raw = json_object(value) if self._hook is None else self._from_hook(self._hook, value, headers)
-        return _Canonical(**canonical(raw, self._mapping))
+            else:
+                if one.item_id is not None:
+                    notes: list[Note] = []
+                    event = self._checks.event(one, place, timestamp_ms, notes)
+                    return Decoded(() if event is None else (event,), None, notes)
+        return self._general(
+            self._read(value, headers, Context(key, topic, partition, offset, timestamp_ms)), place, timestamp_ms
+        )
 
-    def _from_hook(self, hook: Hook, value: bytes, headers: Sequence[tuple[str, bytes]]) -> JsonObject:
-        try:
-            decoded = hook(value, headers)
-            fields = dict(decoded) if isinstance(decoded, Mapping) else None
-        except Exception as error:  # the hook is a user's code: any error is about this record
-            raise BadRecord("decoder_error", _describe(error)) from error
-        if fields is None:
-            raise BadRecord("not_an_object", f"the decoder returned {type(decoded).__name__}")
+    def _read(self, value: bytes, headers: Sequence[tuple[str, bytes]], context: Context) -> list[JsonObject]:
+        """Return the fields of each event, under Ouzel's names, unchecked."""
+        raws: Sequence[Fields] = [json_object(value)] if self._hook is None else self._hook(value, headers, context)
+        fields: list[JsonObject] = []
+        for raw in raws:
+            fields += canonical(raw, self.mapping)
+            if len(fields) > MAX_EVENTS:
+                raise BadRecord("out_of_bounds", f"the record holds more than {MAX_EVENTS} events")
         return fields
+
+    def _general(self, several: Sequence[Mapping[str, Any]], place: str, kafka_time: int) -> Decoded:
+        events: list[Event] = []
+        notes: list[Note] = []
+        bad: BadRecord | None = None
+        for n, fields in enumerate(several):
+            try:
+                event = self._checks.event(_Canonical(**fields), f"{place}.{n}" if n else place, kafka_time, notes)
+            except BadRecord as problem:
+                if len(several) == 1:
+                    raise
+                bad = bad or BadRecord(problem.reason, f"event {n + 1} of {len(several)}: {problem.detail}")
+                continue
+            if event is not None:
+                events.append(event)
+        if bad is not None and not events:
+            raise bad
+        return Decoded(events, None, notes or NO_NOTES, bad)
 
 
 def event_key(event: Event) -> bytes:
     """Return the record key of an event: its user id, or its session id if the user is unknown."""
     return ((event.user_id if event.user_id is not None else event.session_id) or "").encode()
-
-
-def load_decoder(name: str) -> Hook:
-    """Import the decoder ``module:function``. Raises ``ValueError`` with a message of one line."""
-    module, _, function = name.partition(":")
-    try:
-        decoder: Hook = getattr(importlib.import_module(module), function)
-    except (Exception, SystemExit) as error:  # importing a module runs it
-        raise ValueError(f"decoder {name}: {' '.join(_describe(error).split())}") from error
-    if not callable(decoder):
-        raise ValueError(f"decoder {name}: {type(decoder).__name__} is not callable")
-    return decoder
 
 
 def _deletion(key: bytes | None) -> Deletion:
@@ -160,55 +180,3 @@ def _deletion(key: bytes | None) -> Deletion:
         return Deletion(check_owner("key", key.decode()))
     except UnicodeDecodeError:
         raise BadRecord("not_utf8", "the key of a deletion") from None
-
-
-def _event(fields: _Canonical, kafka_time: int) -> Event:
-    """Check types and bounds. Values of the general path may have any type."""
-    if fields.item_id is None:
-        raise BadRecord("missing_field", "item_id")
-    if fields.user_id is None and fields.session_id is None:
-        raise BadRecord("missing_field", "user_id or session_id")
-    event = Event(
-        event_id="" if fields.event_id is None else check_id("event_id", fields.event_id),
-        item_id=check_id("item_id", fields.item_id),
-        user_id=None if fields.user_id is None else check_owner("user_id", fields.user_id),
-        session_id=None if fields.session_id is None else check_owner("session_id", fields.session_id),
-        timestamp=event_time(fields.timestamp, kafka_time),
-        event_type=_event_type(fields.event_type),
-    )
-    if fields.event_value is not None:
-        event.event_value = check_number("event_value", fields.event_value)
-    if fields.quantity is not None:
-        event.quantity = check_number("quantity", fields.quantity)
-    if fields.price is not None:
-        event.price = check_number("price", fields.price)
-    if fields.currency is not None:
-        event.currency = check_text("currency", fields.currency, MAX_CURRENCY_LENGTH)
-    if fields.recommendation_id is not None:
-        event.recommendation_id = check_id("recommendation_id", fields.recommendation_id)
-    if fields.context is not None:
-        event.context = check_object("context", fields.context)
-    if fields.properties is not None:
-        event.properties = check_object("properties", fields.properties)
-    return event
-
-
-def _event_type(name: object) -> str:
-    """Return the event type of this name or alias. An unknown name is rejected."""
-    if name is None:
-        return "view"
-    if not isinstance(name, str):
-        raise BadRecord("wrong_type", f"event_type is {type(name).__name__}")
-    if name in EVENT_TYPES:
-        return name
-    event_type = EVENT_TYPE_ALIASES.get(name.lower())
-    if event_type is None:
-        raise BadRecord("unknown_event_type", name[:50])
-    return event_type
-
-
-def _describe(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # the __str__ of a user's exception may raise
-        return type(error).__name__

@@ -88,8 +88,11 @@ class Interaction(msgspec.Struct, array_like=True, frozen=True, gc=False):
     event_type: str
 
 
-class Transition(msgspec.Struct, kw_only=True, gc=False):
-    """The training example of one interaction: prefix -> next item. Weight 0 is not trained on."""
+class Transition(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """The training example of one interaction: prefix -> next item. Weight 0 is not trained on.
+
+    ``source_number`` counts the events of the record at ``source_offset`` from 0.
+    """
 
     source_partition: int
     source_offset: int
@@ -100,6 +103,7 @@ class Transition(msgspec.Struct, kw_only=True, gc=False):
     event_type: str
     weight: float
     timestamp: int
+    source_number: int = 0
 
 
 class RankedItem(msgspec.Struct, omit_defaults=True, gc=False):

@@ -53,4 +53,5 @@ def add(batch: Transitions, transition: Transition) -> None:
         transition.timestamp,
         transition.prefix_length,
         dwell(transition.prefix),
+        transition.source_number,
     )

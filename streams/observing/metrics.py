@@ -16,6 +16,8 @@ from prometheus_client import (
 )
 
 from streams.events.bounds import REASONS
+from streams.events.checks import OPTIONAL, Kind
+from streams.events.event_time import FORMS
 from streams.events.records import EVENT_TYPES
 from streams.observing.histogram import BulkHistogram
 from streams.sessions.step import Outcome
@@ -34,9 +36,12 @@ BUILD = ("version", "domain", "model", "encoder", "delivery")
 
 LABELS: dict[str, Sequence[str] | str] = {
     "event_type": (*EVENT_TYPES, "unknown"),
-    "outcome": (*Outcome, "dead_letter", "deleted", "before_deletion", "replayed"),
+    "outcome": (*Outcome, "dead_letter", "deleted", "before_deletion", "replayed", "ignored"),
     "reason": REASONS,
     "kind": ("null", "mismatch"),
+    "form": tuple(form for form in FORMS if form != "ms"),
+    "field": (*OPTIONAL, "user_id"),
+    "problem": (Kind.DROPPED, Kind.GUEST),
     "partition": "number of a partition of `events` that is assigned to this worker",
     "stage": ("step", "rank", "test", "publish", "deliver", "store"),
     "part": ("outputs", "changelog", "transaction"),
@@ -105,6 +110,12 @@ class JourneyMetrics:
         self.events = counter("ouzel_events", "Records of `events`, by type and outcome.", ["event_type", "outcome"])
         self.dead_letters = counter("ouzel_dead_letters", "Records that are not valid events, by reason.", ["reason"])
         self.keys = counter("ouzel_foreign_keys", "Events whose record key is not their user or session.", ["kind"])
+        self.times = counter("ouzel_event_times", "Events whose time was not epoch milliseconds, by its form.", ["form"])
+        self.early = counter("ouzel_early_events", "Events whose time is before 2000, so it may not be a time.")
+        self.untyped = counter("ouzel_untyped_events", "Events without an event type. They count as views.")
+        self.fields = counter(
+            "ouzel_event_fields", "Fields of events that were left out, by the problem with them.", ["field", "problem"]
+        )
         self.interactions = counter("ouzel_interactions", "Events that are interactions: a user acts on an item.")
         self.transitions = counter("ouzel_transitions", "Transitions written to Kafka.")
         self.recommendations = counter("ouzel_recommendations", "Recommendations written to Kafka.", ["strategy"])

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from models.recommender import Recommender
 from streams.counts import Counts
 from streams.errors import Abandoned
+from streams.events.checks import Kind
 from streams.observing.metrics import (
     LABELS,
     GroupMetrics,
@@ -92,6 +93,13 @@ class Telemetry:
             for name in LABELS["part"]
         }
         self._learning, self.ranking = (self.model.busy.labels(work) for work in ("learn", "rank"))
+        self._notes: dict[Kind, Callable[[str], Counter]] = {
+            Kind.TIME: journey.times.labels,
+            Kind.EARLY: lambda _: journey.early,
+            Kind.UNTYPED: lambda _: journey.untyped,
+            Kind.DROPPED: lambda field: journey.fields.labels(field, Kind.DROPPED),
+            Kind.GUEST: lambda field: journey.fields.labels(field, Kind.GUEST),
+        }
         self._reached: dict[tuple[Counter, tuple[str, ...]], float] = {}
         self.known_items = 0
 
@@ -141,6 +149,8 @@ class Telemetry:
         ):
             for label, count in by_label.items():
                 metric.labels(label).inc(count)
+        for (kind, value), count in counts.notes.items():
+            self._notes[kind](value).inc(count)
         for metric, by_place in (
             (quality.clicks, counts.clicks),
             (quality.impressions, counts.impressions),

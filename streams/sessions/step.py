@@ -45,7 +45,7 @@ class Session(msgspec.Struct, array_like=True, gc=False):
     ``first_offset`` is the offset of its first event, which identifies the session within its
     partition. ``length`` counts all interactions, and ``prefix`` keeps the latest in the order of
     event time. ``suppressed`` are items not to recommend, and ``recent_event_ids`` hashes of the
-    latest event ids. Times are in epoch ms.
+    latest events' ids and items. Times are in epoch ms.
     """
 
     session_id: str | None
@@ -134,38 +134,59 @@ def _version(value: bytes) -> int:
     return value[9] if len(value) > 9 and 0x91 <= value[8] <= 0x9F and value[9] < 0x80 else 0
 
 
-def step(state: State, event: Event, partition: int, offset: int, kafka_time: int, gap_ms: int) -> Step:
+class Source(NamedTuple):
+    """Where an event comes from: its record, and its number among the record's events.
+
+    ``kafka_time`` is the record's in epoch ms.
+    """
+
+    partition: int
+    offset: int
+    kafka_time: int
+    number: int = 0
+
+
+class Limits(NamedTuple):
+    """Where sessions end, in ms of event time.
+
+    A gap of more than ``gap_ms`` starts a new session, unless the event names its session. An event
+    at most ``early_ms`` before the first one of its session belongs to it.
+    """
+
+    gap_ms: int
+    early_ms: int
+
+
+def step(state: State, event: Event, source: Source, limits: Limits) -> Step:
     """Apply one event to ``state`` in place. The returned transition shares no list with it.
 
-    If the result has no session, nothing has changed and the state need not be stored. A gap of
-    more than ``gap_ms`` of event time starts a new session, unless the event names its session.
-    ``kafka_time`` is in epoch ms.
+    If the result has no session, nothing has changed and the state need not be stored.
     """
     kind = EVENT_TYPES[event.event_type]
     if not (kind.extends or kind.suppresses):
         return Step(Outcome.IMPRESSION)
-    session = _find(state, event, gap_ms)
-    digest = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "big")
+    session = _find(state, event, limits.gap_ms)
+    digest = _digest(event)
     if session is None:
-        session = Session(event.session_id, offset, event.timestamp, event.timestamp)
+        session = Session(event.session_id, source.offset, event.timestamp, event.timestamp)
         _open(state, session)
     elif digest in session.recent_event_ids:
         return Step(Outcome.DUPLICATE)
-    elif event.timestamp < session.started_at:
+    elif event.timestamp < session.started_at - limits.early_ms:
         return Step(Outcome.BEFORE_SESSION)
     elif session is not state.sessions[0]:
         state.sessions.remove(session)
         state.sessions.insert(0, session)
     session.recent_event_ids.append(digest)
     del session.recent_event_ids[:-RECENT_EVENT_IDS]
-    state.seen_at = max(state.seen_at, kafka_time)
+    state.seen_at = max(state.seen_at, source.kafka_time)
     if kind.suppresses:
         _suppress(session, event.item_id)
         return Step(Outcome.SUPPRESSED, session, triggers=kind.triggers)
     if event.item_id in session.suppressed:
         session.suppressed.remove(event.item_id)
     late = event.timestamp < session.last_at
-    transition = _extend(session, event, partition, offset, 0.0 if late else kind.weight)
+    transition = _extend(session, event, source, 0.0 if late else kind.weight)
     return Step(Outcome.LATE if late else Outcome.ACCEPTED, session, transition, kind.triggers)
 
 
@@ -214,14 +235,20 @@ def _suppress(session: Session, item_id: str) -> None:
         del session.suppressed[:-SUPPRESSED_ITEMS]
 
 
-def _extend(session: Session, event: Event, partition: int, offset: int, weight: float) -> Transition:
+def _digest(event: Event) -> int:
+    """Return the hash that identifies an event. The lines of an order may share an event id."""
+    return int.from_bytes(blake2b(f"{event.event_id}\n{event.item_id}".encode(), digest_size=8).digest(), "big")
+
+
+def _extend(session: Session, event: Event, source: Source, weight: float) -> Transition:
     """Insert the interaction by event time, and return the transition from those before it."""
     prefix = session.prefix
     at = bisect_right(prefix, event.timestamp, key=_timestamp)
     before = prefix[:at]
     transition = Transition(
-        source_partition=partition,
-        source_offset=offset,
+        source_partition=source.partition,
+        source_offset=source.offset,
+        source_number=source.number,
         prefix=before,
         prefix_length=session.length - (len(prefix) - at),
         unique_items=len({interaction.item_id for interaction in before}),

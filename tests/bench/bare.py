@@ -21,9 +21,11 @@ from rocksdict import Options, Rdict, WriteBatch
 
 from streams.events.decode import EventDecoder
 from streams.events.records import Recommendation
-from streams.sessions.step import State, pack, state_key, step, unpack
+from streams.sessions.step import Limits, Source, State, pack, state_key, step, unpack
 
 encode = msgspec.json.Encoder().encode
+
+LIMITS = Limits(1_800_000, 1_800_000)
 
 
 async def send(
@@ -73,17 +75,17 @@ async def main(broker: str, prefix: str, folder: Path, total: int, unit: int) ->
             states: dict[bytes, tuple[State, int]] = {}
             recommendations: list[tuple[bytes | None, bytes]] = []
             for record in records:
-                event: Any = decoder.decode(
+                (event,) = decoder.decode(
                     record.key, record.value, topic=tp.topic, partition=partition, offset=record.offset,
                     timestamp_ms=record.timestamp,
-                )  # fmt: skip
+                ).events  # fmt: skip
                 key = state_key(event)
                 if key in states:
                     state = states[key][0]
                 else:
                     stored = store.get(key)
                     state = State() if stored is None else unpack(stored)
-                result = step(state, event, partition, record.offset, record.timestamp, 1_800_000)
+                result = step(state, event, Source(partition, record.offset, record.timestamp), LIMITS)
                 states[key] = (state, record.offset)
                 if result.transition is not None and result.session is not None:
                     transitions.append((None, encode(result.transition)))

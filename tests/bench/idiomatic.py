@@ -16,7 +16,9 @@ from typing import Any
 import faust
 
 from streams.events.decode import EventDecoder
-from streams.sessions.step import State, pack, state_key, step, unpack
+from streams.sessions.step import Limits, Source, State, pack, state_key, step, unpack
+
+LIMITS = Limits(1_800_000, 1_800_000)
 
 
 async def main(broker: str, prefix: str, folder: Path, total: int, partitions: int) -> None:
@@ -45,14 +47,15 @@ async def main(broker: str, prefix: str, folder: Path, total: int, partitions: i
         nonlocal done
         async for incoming in stream.events():
             message = incoming.message
-            event: Any = decoder.decode(
+            (event,) = decoder.decode(
                 message.key, message.value, topic=message.topic, partition=message.partition, offset=message.offset,
                 timestamp_ms=int(message.timestamp * 1000),
-            )  # fmt: skip
+            ).events  # fmt: skip
             key = state_key(event)
             stored = sessions.get(message.key)
             state = State() if stored is None else unpack(stored)
-            result = step(state, event, message.partition, message.offset, int(message.timestamp * 1000), 1_800_000)
+            source = Source(message.partition, message.offset, int(message.timestamp * 1000))
+            result = step(state, event, source, LIMITS)
             sessions[message.key] = pack(state, message.offset)
             await transitions.send(value=json.dumps({"item_id": event.item_id, "outcome": result.outcome}).encode())
             await recommendations.send(key=message.key, value=json.dumps({"user_id": event.user_id, "key": str(key)}).encode())

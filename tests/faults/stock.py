@@ -12,8 +12,9 @@ import faust
 import msgspec
 
 from streams.events.decode import EventDecoder
-from streams.events.records import Event, recommendation_id
-from streams.sessions.step import State, pack, state_key, step, unpack
+from streams.events.records import recommendation_id
+from streams.rules import limits_of
+from streams.sessions.step import Source, State, pack, state_key, step, unpack
 from streams.settings import load_settings
 
 settings = load_settings()
@@ -53,16 +54,15 @@ async def recommend(stream: Any) -> None:
     """Step the session of each event, write it to the table, and send its outputs."""
     async for incoming in stream.events():
         message = incoming.message
-        event = decoder.decode(
+        (event,) = decoder.decode(
             message.key, message.value, topic=message.topic, partition=message.partition, offset=message.offset,
             timestamp_ms=int(message.timestamp * 1000),
-        )  # fmt: skip
-        assert isinstance(event, Event)
+        ).events  # fmt: skip
         key = state_key(event)
         stored = sessions.get(key)
         state = State() if stored is None else unpack(stored)
-        gap_ms = int(settings.session_gap_s * 1000)
-        result = step(state, event, message.partition, message.offset, int(message.timestamp * 1000), gap_ms)
+        source = Source(message.partition, message.offset, int(message.timestamp * 1000))
+        result = step(state, event, source, limits_of(settings))
         sessions[key] = pack(state, message.offset)
         if result.transition is not None:
             await transitions.send(value=encode(result.transition))

@@ -16,7 +16,7 @@ from models.snapshot import take
 from streams.events.records import Event
 from streams.learning.model_log import to_records
 from streams.sessions.deletion import pack_marker
-from streams.sessions.step import State, pack, step
+from streams.sessions.step import Limits, Source, State, pack, step
 
 HERE = Path(__file__).parent
 
@@ -31,7 +31,7 @@ def session() -> bytes:
             event_id=f"e{number}", item_id=item, timestamp=1_700_000_000_000 + number, user_id="ann", session_id=name,
             event_type=kind,
         )  # fmt: skip
-        step(state, event, 0, number, 1_700_000_000_500, 1_800_000)
+        step(state, event, Source(0, number, 1_700_000_000_500), Limits(1_800_000, 1_800_000))
     return pack(state, 3)
 
 

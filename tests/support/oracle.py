@@ -13,12 +13,12 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
-from streams.events.decode import BadRecord, Deletion, EventDecoder
-from streams.events.records import POPULAR_KEY, recommendation_id
+from streams.events.decode import BadRecord
+from streams.events.records import POPULAR_KEY, Event, recommendation_id
 from streams.kafka.connection import consumer_config
-from streams.rules import hash_secret
+from streams.rules import event_decoder, hash_secret, limits_of
 from streams.sessions.deletion import marker_key, pack_marker
-from streams.sessions.step import State, owner, pack, session_key, state_key, step, user_key
+from streams.sessions.step import Source, State, owner, pack, session_key, state_key, step, user_key
 from streams.sessions.store import STATE_KEYS, WATERMARK
 from streams.settings import Settings
 
@@ -62,13 +62,14 @@ class Account:
     """What the events require.
 
     Packed states are by partition and key, and watermarks by partition. Transitions and dead
-    letters are named by the partition and offset of their event, recommendations by their id.
+    letters are named by the partition and offset of their record, transitions by the number of the
+    event in it, too, and recommendations by their id.
     ``outcomes`` counts the events by their outcome.
     """
 
     states: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
     watermarks: dict[int, int] = field(default_factory=dict)
-    transitions: set[tuple[int, int]] = field(default_factory=set)
+    transitions: set[tuple[int, int, int]] = field(default_factory=set)
     recommendations: set[str] = field(default_factory=set)
     dead_letters: set[tuple[int, int]] = field(default_factory=set)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -76,14 +77,14 @@ class Account:
 
 def account(settings: Settings, events: Iterable[Any]) -> Account:
     """Replay the records of the events topic one by one, without units, stores or models."""
-    decoder, result = EventDecoder(settings.field_mapping), Account()
+    decoder, result = event_decoder(settings), Account()
     live: dict[tuple[int, bytes], tuple[State, int]] = {}
     markers: dict[tuple[int, bytes], int] = {}
     for record in events:
         partition, offset = record.partition, record.offset
         result.watermarks[partition] = offset
         try:
-            event = decoder.decode(
+            decoded = decoder.decode(
                 record.key,
                 record.value,
                 topic=record.topic,
@@ -95,29 +96,39 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
         except BadRecord:
             result.dead_letters.add((partition, offset))
             continue
-        if isinstance(event, Deletion):
-            for key in (user_key(event.key), session_key(event.key)):
+        if decoded.deletion is not None:
+            owned = decoded.deletion.key
+            for key in (user_key(owned), session_key(owned)):
                 live.pop((partition, key), None)
-            mark = marker_key(event.key, hash_secret(settings))
+            mark = marker_key(owned, hash_secret(settings))
             markers[partition, mark] = record.timestamp
             result.states.setdefault(partition, {})[mark] = pack_marker(record.timestamp, offset)
             continue
-        if event.timestamp <= markers.get((partition, marker_key(owner(event), hash_secret(settings))), -1):
-            result.outcomes["before_deletion"] += 1
-            continue
-        name = (partition, state_key(event))
-        state, _ = live.get(name, (State(), -1))
-        stepped = step(state, event, partition, offset, record.timestamp, int(settings.session_gap_s * 1000))
-        result.outcomes[stepped.outcome] += 1
-        if stepped.session is not None:
-            live[name] = (state, offset)
-        if stepped.transition is not None:
-            result.transitions.add((partition, offset))
-        if stepped.triggers and stepped.session is not None:
-            result.recommendations.add(recommendation_id(record.topic, partition, offset))
+        for number, event in enumerate(decoded.events):
+            _step(settings, result, live, markers, event, record, number)
     for (partition, key), (state, offset) in live.items():
         result.states.setdefault(partition, {})[key] = pack(state, offset)
     return result
+
+
+def _step(
+    settings: Settings, result: Account, live: dict[tuple[int, bytes], tuple[State, int]], markers: dict[tuple[int, bytes], int],
+    event: Event, record: Any, number: int,
+) -> None:  # fmt: skip
+    partition, offset = record.partition, record.offset
+    if event.timestamp <= markers.get((partition, marker_key(owner(event), hash_secret(settings))), -1):
+        result.outcomes["before_deletion"] += 1
+        return
+    name = (partition, state_key(event))
+    state, _ = live.get(name, (State(), -1))
+    stepped = step(state, event, Source(partition, offset, record.timestamp, number), limits_of(settings))
+    result.outcomes[stepped.outcome] += 1
+    if stepped.session is not None:
+        live[name] = (state, offset)
+    if stepped.transition is not None:
+        result.transitions.add((partition, offset, number))
+    if stepped.triggers and stepped.session is not None:
+        result.recommendations.add(recommendation_id(record.topic, partition, offset))
 
 
 def in_rocksdb(data_dir: Path, partitions: int) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
@@ -160,7 +171,7 @@ def in_changelog(settings: Settings) -> tuple[dict[int, dict[bytes, bytes]], dic
 class Outputs:
     """How often each output occurs in its topic, named as in `Account`."""
 
-    transitions: Counter[tuple[int, int]]
+    transitions: Counter[tuple[int, int, int]]
     recommendations: Counter[str]
     dead_letters: Counter[tuple[int, int]]
 
@@ -171,7 +182,7 @@ def outputs(settings: Settings) -> Outputs:
     published = (r for r in records_of(settings, "recommendations") if r.key != POPULAR_KEY and r.value is not None)
     letters = (dict(record.headers) for record in records_of(settings, "dead-letters"))
     return Outputs(
-        Counter((t["source_partition"], t["source_offset"]) for t in transitions),
+        Counter((t["source_partition"], t["source_offset"], t.get("source_number", 0)) for t in transitions),
         Counter(msgspec.json.decode(record.value)["recommendation_id"] for record in published),
         Counter((int(headers["partition"]), int(headers["offset"])) for headers in letters),
     )

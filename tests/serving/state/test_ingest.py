@@ -49,7 +49,7 @@ def event(**fields: object) -> bytes:
 async def test_good_events_are_written_unchanged_and_bad_ones_reported_by_position() -> None:
     log = Log()
     values = [
-        event(event_id="e1"), b'{"user_id": "x"}', event(session_id="s", user_id=None), event(price="1"), event(event_type="hm"),
+        event(event_id="e1"), b'{"user_id": "x"}', event(session_id="s", user_id=None), event(item_id=["i"]), event(event_type="hm"),
         event(timestamp=NOW + 999), b"null", b'{"a":', event(properties={"p": "x" * 2000}),
     ]  # fmt: skip
     accepted, errors = await ingest_to(log).accept(values)
@@ -58,7 +58,7 @@ async def test_good_events_are_written_unchanged_and_bad_ones_reported_by_positi
     assert [record.key for record in log.records] == [b"ann", b"s"]
     assert [(error.position, error.reason, error.field) for error in errors] == [
         (1, "missing_field", "item_id"),
-        (3, "wrong_type", "price"),
+        (3, "wrong_type", "item_id"),
         (4, "unknown_event_type", "event_type"),
         (5, "timestamp_in_future", "timestamp"),
         (6, "not_an_object", None),

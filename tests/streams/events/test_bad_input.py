@@ -13,14 +13,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from streams.events.bounds import RESERVED_ID
-from streams.events.decode import REASONS, BadRecord, Deletion, EventDecoder
+from streams.events.checks import Kind
+from streams.events.decode import REASONS, BadRecord, Decoded, Deletion, EventDecoder
 from streams.events.records import EVENT_TYPES, Event
 
 NOW = 1_800_000_000_000
 decoder = EventDecoder()
 
 
-def decode(value: bytes | None, key: bytes | None = b"k", decoder: EventDecoder = decoder) -> Event | Deletion:
+def decode(value: bytes | None, key: bytes | None = b"k", decoder: EventDecoder = decoder) -> Decoded:
     return decoder.decode(key, value, topic="t", partition=2, offset=7, timestamp_ms=NOW)
 
 
@@ -29,7 +30,7 @@ def outcome(value: bytes, decoder: EventDecoder = decoder) -> str:
         decoded = decode(value, decoder=decoder)
     except BadRecord as bad:
         return bad.reason
-    return "event" if isinstance(decoded, Event) and decoded.event_type in EVENT_TYPES else "not allowed"
+    return "event" if all(event.event_type in EVENT_TYPES for event in decoded.events) else "not allowed"
 
 
 def reason_of(value: bytes | None, key: bytes | None = b"k", decoder: EventDecoder = decoder) -> str:
@@ -60,15 +61,13 @@ BAD = [
     ("wrong_type", b'{"item_id": true, "user_id": "u"}'),
     ("wrong_type", b'{"item_id": 1.5, "user_id": "u"}'),
     ("wrong_type", b'{"item_id": "a", "user_id": {}}'),
-    ("wrong_type", BASE + b'"event_type": 3}'),
-    ("wrong_type", BASE + b'"price": "12"}'),
-    ("wrong_type", BASE + b'"price": true}'),
+    ("wrong_type", BASE + b'"event_type": true}'),
     ("wrong_type", BASE + b'"timestamp": true}'),
-    ("wrong_type", BASE + b'"timestamp": "20240101"}'),
+    ("wrong_type", BASE + b'"timestamp": "449"}'),
+    ("wrong_type", BASE + b'"timestamp": "01/02/2024 10:00"}'),
     ("wrong_type", BASE + b'"timestamp": ""}'),
     ("wrong_type", BASE + b'"timestamp": []}'),
     ("wrong_type", BASE + b'"timestamp": "yesterday"}'),
-    ("wrong_type", BASE + b'"context": 1}'),
     ("out_of_bounds", b'{"item_id": "", "user_id": "u"}'),
     ("out_of_bounds", b'{"item_id": "%s", "user_id": "u"}' % (b"x" * 257)),
     ("out_of_bounds", b'{"item_id": "a\\u0000b", "user_id": "u"}'),
@@ -78,13 +77,11 @@ BAD = [
     ("out_of_bounds", BASE + b'"timestamp": "1969-12-31T23:59:59Z"}'),
     ("out_of_bounds", BASE + b'"timestamp": "0001-01-01T00:00:00+14:00"}'),
     ("out_of_bounds", BASE + b'"timestamp": "2024-02-30T00:00:00Z"}'),
-    ("out_of_bounds", BASE + b'"price": 1e300}'),
     ("out_of_bounds", BASE + b'"price": 1e999}'),
-    ("out_of_bounds", BASE + b'"price": ' + b"9" * 5000 + b"}"),
     ("out_of_bounds", b'{"user_id": "u", "item_id": ' + b"9" * 300 + b"}"),
     ("out_of_bounds", b'{"user_id": "u", "item_id": ' + b"9" * 5000 + b"}"),
-    ("out_of_bounds", BASE + b'"currency": "a long currency"}'),
     ("unknown_event_type", BASE + b'"event_type": "dance"}'),
+    ("unknown_event_type", BASE + b'"event_type": 3}'),
     ("timestamp_in_future", BASE + b'"timestamp": "9999-12-31T00:00:00Z"}'),
     ("timestamp_in_future", BASE + b'"timestamp": 253402300799000}'),
     ("timestamp_in_future", BASE + b'"timestamp": %d}' % (NOW + 300_001)),
@@ -106,7 +103,7 @@ GOOD = b'{"item_id": "a", "user_id": "u"}'
 def test_a_bad_record_has_a_reason_and_the_next_one_is_decoded(reason: str, value: bytes) -> None:
     assert reason_of(value) == reason
     assert reason in REASONS
-    assert decode(GOOD) == Event(event_id="t-2-7", item_id="a", user_id="u", timestamp=NOW)
+    assert decode(GOOD).events == (Event(event_id="t-2-7", item_id="a", user_id="u", timestamp=NOW),)
 
 
 def test_values_just_within_the_bounds_are_accepted() -> None:
@@ -119,7 +116,22 @@ def test_values_just_within_the_bounds_are_accepted() -> None:
         BASE + b'"price": 1e15}',
         BASE + b'"context": {}, "properties": null, "currency": null}',
     ):
-        assert isinstance(decode(value), Event)
+        assert len(decode(value).events) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("price", b"true"), ("price", b'"cheap"'), ("price", b"1e300"), ("price", b"9" * 400), ("price", b"[]"),
+        ("quantity", b'"many"'), ("event_value", b"{}"), ("currency", b'"a long currency"'), ("currency", b"7"),
+        ("context", b"1"), ("context", b'"text"'), ("properties", b"[1]"), ("recommendation_id", b"{}"),
+        ("event_id", b"[]"), ("session_id", b"{}"),
+    ],
+)  # fmt: skip
+def test_an_optional_field_that_cannot_be_read_is_left_out_and_noted(field: str, value: bytes) -> None:
+    decoded = decode(BASE + b'"event_type": "view", "%s": %s}' % (field.encode(), value))
+    assert list(decoded.events) == [Event(event_id="t-2-7", item_id="a", user_id="u", timestamp=NOW)]
+    assert set(decoded.notes) == {(Kind.TIME, "kafka"), (Kind.DROPPED, field)}
 
 
 @pytest.mark.parametrize("deep", [15, 16, 17, 18, 500, 900])
@@ -135,8 +147,8 @@ def test_too_deep_does_not_depend_on_the_depth_of_the_stack(deep: int) -> None:
 
 
 def test_null_is_a_deletion_with_a_key_and_rejected_without_one() -> None:
-    assert decode(None, b"ann") == Deletion("ann")
-    assert decode(None, "ü".encode()) == Deletion("ü")
+    assert decode(None, b"ann") == Decoded(deletion=Deletion("ann"))
+    assert decode(None, "ü".encode()) == Decoded(deletion=Deletion("ü"))
     assert reason_of(None, None) == reason_of(None, b"") == "null"
     assert reason_of(None, b"\xff") == "not_utf8"
     assert reason_of(None, b"x" * 257) == reason_of(None, b"a\0") == "out_of_bounds"
@@ -207,4 +219,4 @@ def test_the_fast_path_and_the_general_one_agree(fields: dict[str, Any]) -> None
     fast, general = json.dumps(fields).encode(), json.dumps({**fields, "unknown field": 1}).encode()
     assert outcome(fast) == outcome(general)
     with suppress(BadRecord):
-        assert decode(fast) == decode(general)
+        assert list(decode(fast).events) == list(decode(general).events)

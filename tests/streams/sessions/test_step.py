@@ -6,9 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.events.records import PREFIX_LENGTH, Event
-from streams.sessions.step import OPEN_SESSIONS, Outcome, State, Step, expired, not_again, pack, state_key, step, unpack
+from streams.sessions.step import (
+    OPEN_SESSIONS,
+    Limits,
+    Outcome,
+    Source,
+    State,
+    Step,
+    expired,
+    not_again,
+    pack,
+    state_key,
+    step,
+    unpack,
+)
 
 GAP = 1_800_000
+EARLY = 60_000
+LIMITS = Limits(GAP, EARLY)
 
 
 def event(item: str, at: int, *, kind: str = "view", id_: str | None = None, session: str | None = None) -> Event:
@@ -16,7 +31,7 @@ def event(item: str, at: int, *, kind: str = "view", id_: str | None = None, ses
 
 
 def run(state: State, *events: Event) -> list[Step]:
-    return [step(state, e, 3, offset, 1000 + offset, GAP) for offset, e in enumerate(events)]
+    return [step(state, e, Source(3, offset, 1000 + offset), LIMITS) for offset, e in enumerate(events)]
 
 
 def items(state: State) -> list[str]:
@@ -69,19 +84,44 @@ def test_a_late_event_is_inserted_by_time_and_has_weight_0() -> None:
 
 def test_an_event_before_the_session_changes_nothing() -> None:
     state = State()
-    run(state, event("a", 10))
+    run(state, event("a", EARLY + 10))
     before = pack(state, 0)
-    (ignored,) = [step(state, event("b", 9), 3, 7, 5000, GAP)]
+    ignored = step(state, event("b", 9), Source(3, 7, 5000), LIMITS)
     assert ignored.outcome is Outcome.BEFORE_SESSION
     assert ignored.transition is None
     assert pack(state, 0) == before
+
+
+def test_an_event_a_little_before_the_first_one_belongs_to_the_session() -> None:
+    state = State()
+    _, early, last = run(state, event("a", EARLY + 40), event("b", 40), event("c", EARLY + 50))
+    assert early.outcome is Outcome.LATE
+    assert early.triggers
+    assert early.transition is not None
+    assert (early.transition.prefix, early.transition.prefix_length, early.transition.weight) == ([], 0, 0.0)
+    assert items(state) == ["b", "a", "c"]
+    assert last.transition is not None
+    assert [i.item_id for i in last.transition.prefix] == ["b", "a"]
+
+
+def test_a_first_event_with_a_fast_clock_loses_none_of_those_after_it() -> None:
+    state = State()
+    run(state, event("fast", EARLY), *(event(f"i{n}", 1000 * n) for n in range(5)))
+    assert items(state) == ["i0", "i1", "i2", "i3", "i4", "fast"]
+
+
+def test_the_lines_of_an_order_share_an_event_id() -> None:
+    state = State()
+    done = run(state, *(event(item, 10, kind="purchase", id_="order") for item in ("p", "q", "p")))
+    assert [one.outcome for one in done] == [Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.DUPLICATE]
+    assert items(state) == ["p", "q"]
 
 
 def test_a_repeated_event_id_changes_nothing() -> None:
     state = State()
     run(state, event("a", 10, id_="one"))
     before = pack(state, 0)
-    assert step(state, event("b", 20, id_="one"), 3, 7, 5000, GAP).outcome is Outcome.DUPLICATE
+    assert step(state, event("a", 20, id_="one"), Source(3, 7, 5000), LIMITS).outcome is Outcome.DUPLICATE
     assert pack(state, 0) == before
 
 
@@ -97,7 +137,7 @@ def test_a_step_without_a_session_in_its_result_changes_nothing(events: list[tup
     state = State()
     for offset, (item, at, kind, session, number) in enumerate(events):
         before = pack(state, 0)
-        done = step(state, event(item, at, kind=kind, id_=str(number), session=session), 3, offset, 1000, GAP)
+        done = step(state, event(item, at, kind=kind, id_=str(number), session=session), Source(3, offset, 1000), LIMITS)
         assert done.session is not None or pack(state, 0) == before
 
 
@@ -128,7 +168,7 @@ def test_an_impression_changes_no_state() -> None:
 
 def test_expiry_goes_by_kafka_time() -> None:
     state = State()
-    step(state, event("a", 99_999_999), 0, 0, 1000, GAP)
+    step(state, event("a", 99_999_999), Source(0, 0, 1000), LIMITS)
     assert not expired(state, 1500, 500)
     assert expired(state, 1501, 500)
 

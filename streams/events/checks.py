@@ -1,0 +1,169 @@
+"""Checks an event's fields, drops optional ones that cannot be read, and notes it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from streams.events.bounds import MAX_CURRENCY_LENGTH, BadRecord, check_id, check_owner, check_text
+from streams.events.event_time import FORMS, TimeRule, moment_of, suspicious
+from streams.events.event_types import EventTypes
+from streams.events.readings import read_number, read_object
+from streams.events.records import Event
+
+T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """What a note is about; its value says about which field, form or type."""
+
+    TIME = "time"
+    """How the time was written: one of `streams.events.event_time.FORMS`."""
+    EARLY = "early"
+    """The time lies before 2000."""
+    UNTYPED = "untyped"
+    """No event type was found, so the event counts as a view."""
+    DROPPED = "dropped"
+    """An optional field could not be read, and was left out."""
+    GUEST = "guest"
+    """The id means that the user or session is unknown."""
+    __hash__ = str.__hash__
+
+
+class Note(NamedTuple):
+    """Something about an event that is counted."""
+
+    kind: Kind
+    value: str
+
+
+NO_NOTES: Final[Sequence[Note]] = ()
+OPTIONAL = (
+    "event_id", "session_id", "event_value", "quantity", "price", "currency", "recommendation_id", "context", "properties",
+)  # fmt: skip
+"""Fields without which an event can be used."""
+
+
+class Unchecked(Protocol):
+    """The fields of an event under Ouzel's names. Each may have any type; ``None`` is none."""
+
+    item_id: Any
+    timestamp: Any
+    event_id: Any
+    user_id: Any
+    session_id: Any
+    event_type: Any
+    event_value: Any
+    quantity: Any
+    price: Any
+    currency: Any
+    recommendation_id: Any
+    context: Any
+    properties: Any
+
+
+class Checks:
+    """Turns unchecked fields into an `Event`. The parameters are those of `EventDecoder`."""
+
+    def __init__(self, types: EventTypes, guests: Sequence[str], times: TimeRule, max_ahead_ms: int) -> None:
+        self._types, self._times, self._max_ahead_ms = types, times, max_ahead_ms
+        self._guests = frozenset(guest.strip().lower() for guest in guests)
+        self._longest = max(map(len, self._guests), default=-1) + 2
+
+    def event(self, fields: Unchecked, place: str, kafka_time: int, notes: list[Note]) -> Event | None:
+        """Return the event, or ``None`` if events of its type are ignored. Adds to ``notes``.
+
+        ``place`` is the id of an event without one. Raises `BadRecord` if a field that an event
+        cannot be without is missing or cannot be read.
+        """
+        event_type = self._event_type(fields, notes)
+        if event_type is None:
+            return None
+        if fields.item_id is None:
+            raise BadRecord("missing_field", "item_id")
+        user_id = self._owner("user_id", fields.user_id, notes)
+        session_id = self._session(fields.session_id, user_id, notes)
+        if user_id is None and session_id is None:
+            raise BadRecord("missing_field", "user_id or session_id")
+        moment = moment_of(fields.timestamp, kafka_time, self._times)
+        if moment.form != "ms":
+            notes.append(_TIMES[moment.form])
+        if suspicious(moment.ms):
+            notes.append(_EARLY)
+        if moment.ms > kafka_time + self._max_ahead_ms:
+            raise BadRecord("timestamp_in_future", f"{moment.ms} with a Kafka time of {kafka_time}")
+        event = Event(
+            event_id=_optional("event_id", fields.event_id, check_id, notes) or place,
+            item_id=check_id("item_id", fields.item_id),
+            user_id=user_id,
+            session_id=session_id,
+            timestamp=moment.ms,
+            event_type=event_type,
+        )
+        _add_optional(event, fields, notes)
+        return event
+
+    def _event_type(self, fields: Unchecked, notes: list[Note]) -> str | None:
+        if fields.event_type is None:
+            notes.append(_UNTYPED)
+            return "view"
+        return self._types.resolve(fields.event_type, with_item=fields.item_id is not None)
+
+    def _session(self, value: object, user_id: str | None, notes: list[Note]) -> str | None:
+        """Return the session id. With a known user, one that cannot be read is dropped."""
+        if value is None:
+            return None
+        if user_id is None:
+            return self._owner("session_id", value, notes)
+        return _optional("session_id", value, lambda name, value: self._owner(name, value, notes), notes)
+
+    def _owner(self, name: str, value: object, notes: list[Note]) -> str | None:
+        """Return the id of a user or session, or ``None`` if it means that there is none."""
+        if value is None:
+            return None
+        written = value if isinstance(value, str) else str(value) if type(value) is int and abs(value) < 10 else None
+        if written is not None and len(written) <= self._longest and written.strip().lower() in self._guests:
+            notes.append(_GUESTS[name])
+            return None
+        return check_owner(name, value)
+
+
+def _add_optional(event: Event, fields: Unchecked, notes: list[Note]) -> None:
+    if fields.event_value is not None:
+        event.event_value = _optional("event_value", fields.event_value, read_number, notes)
+    if fields.quantity is not None:
+        event.quantity = _optional("quantity", fields.quantity, read_number, notes)
+    if fields.price is not None:
+        event.price = _optional("price", fields.price, read_number, notes)
+    if fields.currency is not None:
+        event.currency = _optional("currency", fields.currency, _currency, notes)
+    if fields.recommendation_id is not None:
+        event.recommendation_id = _optional("recommendation_id", fields.recommendation_id, check_id, notes)
+    if fields.context is not None:
+        event.context = _optional("context", fields.context, read_object, notes)
+    if fields.properties is not None:
+        event.properties = _optional("properties", fields.properties, read_object, notes)
+
+
+def _optional(name: str, value: object, read: Callable[[str, object], T], notes: list[Note]) -> T | None:
+    """Return the value of an optional field. If it cannot be read, return ``None`` and note it."""
+    if value is None:
+        return None
+    try:
+        return read(name, value)
+    except BadRecord as bad:
+        if bad.reason == "too_deep":  # both ways to decode a record must agree, and one sees its whole depth
+            raise
+        notes.append(_DROPPED[name])
+        return None
+
+
+def _currency(name: str, value: object) -> str:
+    return check_text(name, value, MAX_CURRENCY_LENGTH)
+
+
+_TIMES = {form: Note(Kind.TIME, form) for form in FORMS}
+_EARLY, _UNTYPED = Note(Kind.EARLY, "timestamp"), Note(Kind.UNTYPED, "event_type")
+_DROPPED = {name: Note(Kind.DROPPED, name) for name in OPTIONAL}
+_GUESTS = {name: Note(Kind.GUEST, name) for name in ("user_id", "session_id")}

@@ -1,0 +1,82 @@
+"""Names of event types: what a name in an event means, or that the event is to be ignored. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from streams.events.bounds import BadRecord
+from streams.events.records import EVENT_TYPES
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "view": (
+        "view item", "page view", "detail page view", "product viewed", "product view", "item view", "pv", "viewed", "watch",
+    ),
+    "click": ("clicks", "select item", "product clicked", "select content"),
+    "like": ("add to wishlist", "product added to wishlist", "fav", "favorite", "favourite", "wishlist", "save"),
+    "add_to_cart": ("cart", "carts", "add to cart", "product added", "add to basket", "basket"),
+    "purchase": (
+        "order", "orders", "purchase complete", "order completed", "purchased", "buy", "transaction", "ecommerce purchase",
+    ),
+    "remove_from_cart": ("remove from cart", "product removed"),
+    "dislike": (),
+    "impression": ("view item list", "product list viewed", "impressions", "product impression"),
+}  # fmt: skip
+"""The names that RetailRocket, Taobao, REES46, Personalize, OTTO, GA4, Google and Segment use."""
+IGNORED = (
+    "identify", "group", "alias", "page", "screen", "cart viewed", "product shared", "cart shared",
+    "products searched", "checkout started", "checkout step viewed", "checkout step completed", "payment info entered",
+    "session start", "first visit", "user engagement", "scroll", "view search results", "search", "login", "sign up",
+    "begin checkout", "view cart", "add payment info", "add shipping info",
+    "home page view", "category page view", "shopping cart page view", "search page view",
+)  # fmt: skip
+"""Standard events of the same systems that are not about one item."""
+MAX_NAME_LENGTH = 64
+_PAGES = frozenset({"pageview", "pv"})
+_SEPARATORS = re.compile(r"[\s_.:/-]+")
+
+
+class EventTypes:
+    """Resolves the names of event types.
+
+    Upper and lower case, blanks, hyphens and underscores make no difference. ``names`` maps further
+    names, or numbers written as text, to event types, and to ``None`` what is to be ignored; it
+    takes precedence. Raises ``ValueError`` if it maps to something else.
+    """
+
+    def __init__(self, names: Mapping[str, str | None] | None = None) -> None:
+        self._meaning: dict[str, str | None] = {_plain(name): None for name in IGNORED}
+        for event_type, others in NAMES.items():
+            self._meaning |= dict.fromkeys(map(_plain, (event_type, *others)), event_type)
+        for name, meaning in (names or {}).items():
+            if meaning is not None and meaning not in EVENT_TYPES:
+                raise ValueError(
+                    f"event_types: {name} is mapped to {meaning}, which is not one of {', '.join(EVENT_TYPES)} or null"
+                )
+            self._meaning[_plain(name)] = meaning
+        self._known = {name: meaning for name in EVENT_TYPES if (meaning := self._meaning[_plain(name)]) is not None}
+
+    def resolve(self, name: object, with_item: bool = True) -> str | None:
+        """Return the event type of this name, or ``None`` if such events are ignored.
+
+        A name may be an integer. A view of a page ``with_item`` is a view, and else ignored. Raises
+        `BadRecord` for an unknown name.
+        """
+        if type(name) is str and (known := self._known.get(name)) is not None:
+            return known
+        if isinstance(name, int) and not isinstance(name, bool) and abs(name) < 10**9:
+            name = str(name)
+        if not isinstance(name, str):
+            raise BadRecord("wrong_type", f"event_type is {type(name).__name__}")
+        if len(name) <= MAX_NAME_LENGTH:
+            plain = _plain(name)
+            if plain in self._meaning:
+                return self._meaning[plain] if with_item or plain not in _PAGES else None
+        allowed = ", ".join(EVENT_TYPES)
+        raise BadRecord(
+            "unknown_event_type", f"event_type is {name[:50]!r}: write one of {allowed}, or map it with OUZEL_EVENT_TYPES"
+        )
+
+
+def _plain(name: str) -> str:
+    return _SEPARATORS.sub("", name).lower()
