@@ -49,7 +49,9 @@ def scrape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """
     folder = tmp_path_factory.mktemp("metrics")
     broker = request.getfixturevalue("kafka" if os.environ.get("KAFKA_HOME") else "embedded")
-    settings = fresh_settings(broker, folder, model="hybrid", encoder="recency", profile="fast", partitions=1, snapshot_every_s=1)
+    quick = {"encoder": "recency", "profile": "fast", "partitions": 1, "snapshot_every_s": 1}
+    # A long timeout: rebalances are counted, so a busy machine must not cause one.
+    settings = fresh_settings(broker, folder, model="hybrid", session_timeout_s=30.0, **quick)
     create_topics(settings)
     worker = WorkerProcess(settings, folder / "worker.log", OUZEL_LOG_FORMAT="json").start()
     try:

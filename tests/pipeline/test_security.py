@@ -32,9 +32,10 @@ class Certificates:
         self.authority, self.certificate, self.key = (folder / name for name in ("ca.pem", "own.pem", "own.key"))
         self.store = folder / "store.pem"
         ca_key, request, extension = (str(folder / name) for name in ("ca.key", "own.csr", "san.cnf"))
-        Path(extension).write_text("subjectAltName=IP:127.0.0.1\n")
-        new = ("req", "-newkey", "rsa:2048", "-nodes")
-        self._run(*new, "-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", ca_key, "-out", str(self.authority))
+        # Since 3.13, Python refuses certificates that lack what RFC 5280 requires.
+        Path(extension).write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
+        new, usage = ("req", "-newkey", "rsa:2048", "-nodes"), ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self._run(*new, "-x509", "-days", "2", "-subj", "/CN=authority", *usage, "-keyout", ca_key, "-out", str(self.authority))
         self._run(*new, "-subj", "/CN=127.0.0.1", "-keyout", str(self.key), "-out", request)
         signed = ("-CA", str(self.authority), "-CAkey", ca_key, "-CAcreateserial", "-days", "2", "-extfile", extension)
         self._run("x509", "-req", "-in", request, *signed, "-out", str(self.certificate))
