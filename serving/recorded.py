@@ -5,32 +5,78 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
+from serving.errors import CliError
 from serving.evaluation.data import located
 from streams.errors import Refused
-from streams.tools.replay import find_files
+from streams.events.event_time import AUTO, PER_UNIT
+from streams.rules import event_decoder
+from streams.settings import Settings
+from streams.tools.recorded import Reader, Report, find_files
+from streams.tools.tables import WORDS, Layout
 
 Files = Annotated[
     list[Path],
     typer.Argument(
         metavar="FILE",
-        help="Files, or folders of files: JSON lines (.json, .jsonl, .ndjson), CSV (.csv), or text with tabs (.txt, .tsv) and "
-        "the columns SessionId, Time and ItemId. The events of all files are merged by event time.",
+        help="Files, or folders of files: JSON lines, an array of JSON, or a table with commas, tabs or another separator; "
+        "also with gzip or zstd. The events of all files are merged by event time.",
     ),
 ]
 Columns = Annotated[
     str,
     typer.Option(
         metavar="FIELD=COLUMN,...",
-        help="For CSV and text files: which column holds which field, such as item_id=sku,timestamp=ts,user_id=uid.",
+        help="Which column holds which field, such as item_id=sku,timestamp=ts,user_id=uid. In JSON, a column is a dotted path; "
+        "in a table without a header, it is a position from 0.",
     ),
 ]
+Separator = Annotated[
+    str, typer.Option(metavar="TEXT", help=f"Separator of a table's cells, or {', '.join(WORDS)}. Default: as in the first line.")
+]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="The table has no header: its first line is an event.")]
+Encoding = Annotated[str, typer.Option(metavar="NAME", help="Encoding of the files, such as latin-1. A byte order mark wins.")]
+TimeUnit = Annotated[
+    str, typer.Option(metavar="UNIT", help=f"Unit of times that are numbers: {', '.join(PER_UNIT)}. Default: OUZEL_TIME_UNIT.")
+]
+TimeFormat = Annotated[
+    str, typer.Option(metavar="FORMAT", help="Form of the times, such as '%d/%m/%Y %H:%M'. Default: OUZEL_TIME_FORMAT.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="EVENTS", help="Use only the first EVENTS events.")]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """The options that say how files are read. ``columns`` is as `Columns` is written."""
+
+    columns: str = ""
+    separator: str = ""
+    no_header: bool = False
+    encoding: str = "utf-8"
+    time_unit: str = ""
+    time_format: str = ""
+
+    def reader(self, settings: Settings) -> Reader:
+        """Return the reader that these options and the settings give. Raises `Refused`."""
+        if self.time_unit and self.time_unit not in (*PER_UNIT, AUTO):
+            raise Refused(f"--time-unit: {self.time_unit!r} is not one of {', '.join((*PER_UNIT, AUTO))}")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise Refused(f"--encoding: there is no encoding {self.encoding}; examples are utf-8, latin-1, utf-16-le") from None
+        columns = parse_columns(self.columns)
+        unit, form = self.time_unit or settings.time_unit, self.time_format or settings.time_format
+        settings = settings.model_copy(update={"time_unit": unit, "time_format": form})
+        mapped = settings.model_copy(update={"field_mapping": settings.field_mapping | columns})
+        layout = Layout(columns, self.separator or None, not self.no_header, self.encoding)
+        named = unit != AUTO or form is not None
+        return Reader(event_decoder(mapped), event_decoder(settings), layout, named)
 
 
 def files_at(paths: Sequence[Path]) -> list[Path]:
@@ -53,3 +99,17 @@ def parse_columns(text: str) -> dict[str, str]:
             )
         columns[field] = column
     return columns
+
+
+def require_events(report: Report) -> None:
+    """Raise `CliError` with the first problems if no line was an event."""
+    if not report.events:
+        problems = f"; the first problems: {'; '.join(report.examples)}" if report.examples else ""
+        raise CliError(f"0 of {report.lines} lines were events{problems}")
+
+
+def tell(report: Report) -> None:
+    """Print what became of the lines, and the first of those that were left out."""
+    typer.echo(str(report), err=True)
+    for example in report.examples:
+        typer.echo(f"left out {example}", err=True)

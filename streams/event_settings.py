@@ -27,7 +27,7 @@ class EventSettings(BaseSettings):
         EVENTS, READERS, ROLLING, "JSON object of event types or null",
     )  # fmt: skip
     guests: list[str] = setting(
-        ["", "0", "null", "none", "nil", "undefined", "nan", "(not set)"],
+        ["", "0", "null", "none", "nil", "undefined", "nan", "na", "n/a", "(not set)"],
         "Ids of users and sessions that mean: unknown. Upper and lower case make no difference.",
         EVENTS, READERS, ROLLING, "JSON list of texts",
     )  # fmt: skip
@@ -51,4 +51,4 @@ class EventSettings(BaseSettings):
         EVENTS, READERS, ROLLING, ge=0,
     )  # fmt: skip
 
-    _optional_texts = field_validator("decoder", "time_format", mode="before")(none_if_empty)
+    _event_texts = field_validator("decoder", "time_format", mode="before")(none_if_empty)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,9 +25,22 @@ from serving.errors import CliError
 from serving.evaluation.evaluating import Order
 from serving.evaluation.report import render
 from serving.evaluation.yardstick import gigaflops
-from serving.recorded import Columns, Files, Limit, files_at, parse_columns
+from serving.recorded import (
+    Columns,
+    Encoding,
+    Files,
+    Limit,
+    NoHeader,
+    Reading,
+    Separator,
+    TimeFormat,
+    TimeUnit,
+    files_at,
+    tell,
+)
 from streams.errors import Refused
 from streams.tools.history import Drift
+from streams.tools.recorded import Report
 
 WIDE = 130
 PROFILES = ("balanced", "fast")
@@ -68,6 +81,11 @@ def evaluate(
         ),
     ] = None,
     columns: Columns = "",
+    separator: Separator = "",
+    no_header: NoHeader = False,
+    encoding: Encoding = "utf-8",
+    time_unit: TimeUnit = "",
+    time_format: TimeFormat = "",
     session_gap_s: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="If events have no session ids, a pause this long ends a session.")
     ] = 1800.0,
@@ -92,7 +110,8 @@ def evaluate(
     order = Order(
         method="", files=[str(path) for path in paths], test=str(test) if test else None, frozen=frozen, encoder=encoder,
         profile=profile or ("fast" if encoder == "recency" else "balanced"), max_items=max_items, k=k, seed=seed, limit=limit,
-        drift=drift, columns=parse_columns(columns), gap_s=session_gap_s,
+        drift=drift, gap_s=session_gap_s,
+        reading=Reading(columns, separator, no_header, encoding, time_unit, time_format),
     )  # fmt: skip
     result = _run(order, names) | {
         "dataset": " + ".join(path.name for path in [*paths, *([test] if test and test not in paths else [])]),
@@ -162,9 +181,9 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
 
             answer = _child(msgspec.structs.replace(order, method=name), show)
             result["methods"][name] = answer.pop("result")
-            for line in () if "events" in result else answer["bad_examples"]:
-                console.print(f"skipped {line}", style="yellow")
-            result |= {key: answer[key] for key in ("events", "predictions", "items", "bad")}
+            if "events" not in result:
+                _tell(answer)
+            result |= {key: answer[key] for key in ("lines", "events", "left_out", "predictions", "items")}
             progress.remove_task(task)
             if whole is not None:
                 progress.advance(whole)
@@ -193,9 +212,18 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
         errors.seek(0)
         output = errors.read().decode(errors="replace").strip()
     if child.returncode or "result" not in answer:
+        if answer.get("refused"):
+            raise Refused(answer["refused"])
+        if answer.get("failed"):
+            raise CliError(answer["failed"])
         reason = output.splitlines()[-1] if output else f"the process of {order.method} ended with exit status {child.returncode}"
-        raise CliError(re.sub(r"^[\w.]+\.ReplayError: ", "", reason))
+        raise CliError(reason)
     return answer
+
+
+def _tell(answer: Mapping[str, Any]) -> None:
+    """Print what became of the lines, and the first of those that were left out."""
+    tell(Report(answer["lines"], answer["events"], Counter(answer["left_out"]), answer["examples"]))
 
 
 def _table(result: Mapping[str, Any], k: int, wide: bool) -> Table:

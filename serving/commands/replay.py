@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -24,14 +25,29 @@ from rich.text import Text
 
 from serving.demo.stopping import stop_signals
 from serving.errors import CliError
-from serving.recorded import Columns, Files, files_at, parse_columns
+from serving.recorded import (
+    Columns,
+    Encoding,
+    Files,
+    NoHeader,
+    Reading,
+    Separator,
+    TimeFormat,
+    TimeUnit,
+    files_at,
+    require_events,
+    tell,
+)
 from streams.errors import Refused
+from streams.events.decode import CANONICAL
 from streams.kafka.producing import Sender
 from streams.kafka.topics import require_topics
 from streams.settings import load_settings
-from streams.tools.replay import Bad, Line, Pace, digest, read
+from streams.tools.pace import Pace
+from streams.tools.recorded import Line, Report, digest, read
 
 INTERRUPTED = 130
+_encode = msgspec.json.Encoder().encode
 SAVE_EVERY = 5000
 SHOW_EVERY_S = 0.1
 
@@ -43,6 +59,11 @@ def register(app: typer.Typer) -> None:
 def replay(
     files: Files,
     columns: Columns = "",
+    separator: Separator = "",
+    no_header: NoHeader = False,
+    encoding: Encoding = "utf-8",
+    time_unit: TimeUnit = "",
+    time_format: TimeFormat = "",
     speed: Annotated[
         str,
         typer.Option(metavar="max|FACTOR", help="max, or a factor of the recorded speed: 1 is real time, 60 a minute a second."),
@@ -65,14 +86,12 @@ def replay(
     Ctrl-C and SIGTERM interrupt it; the same command then resumes where it stopped.
     """
     settings = load_settings()
-    bad = Bad()
-    paths = files_at(files)
-    try:
-        lines = read(paths, parse_columns(columns), bad)
-    except OSError as error:
-        raise Refused(f"{error.filename}: {error.strerror}") from error
+    paths, report = files_at(files), Report()
+    lines = read(paths, Reading(columns, separator, no_header, encoding, time_unit, time_format).reader(settings), report)
+    require_events(report)
     pace = Pace(time.monotonic, rate, None if rate else _speed(speed))
-    _report(bad, strict)
+    if strict and report.left_out:
+        raise Refused(f"{report}: {'; '.join(report.examples)}. Correct them, or leave out --strict to leave them out")
     require_topics(settings, "events")
     name = "-".join(digest(path) for path in paths)[:60]
     mark = settings.data_dir / f"replay-{settings.app_id}-{name}.json"
@@ -87,10 +106,10 @@ def replay(
             for line, turn in _turns(lines, begin, total, loop):
                 if stop.wait(pace.wait(line.at)):
                     break
-                event = dict(line.event, timestamp=line.at + shift)
+                event = msgspec.structs.replace(line.event, timestamp=line.at + shift)
                 if turn:
-                    event["event_id"] = f"{event['event_id']}-{turn}"
-                sender.send(settings.topic("events"), line.key, json.dumps(event).encode())
+                    event.event_id = f"{event.event_id}-{turn}"
+                sender.send(settings.topic("events"), line.key, _encode(event), headers=[CANONICAL])
                 sent += 1
                 if time.monotonic() - shown > SHOW_EVERY_S:
                     shown = time.monotonic()
@@ -109,6 +128,7 @@ def replay(
     if not loop and sent >= len(lines):
         mark.unlink(missing_ok=True)
     typer.echo(f"replayed {sent - begin} events")
+    tell(report)
 
 
 def _turns(lines: Sequence[Line], begin: int, total: int | None, loop: bool) -> Iterator[tuple[Line, int]]:
@@ -134,15 +154,6 @@ def _speed(text: str) -> float | None:
     if not factor > 0:
         raise Refused(f"--speed: {text!r} is neither max nor a number above 0; an example is --speed 60")
     return factor
-
-
-def _report(bad: Bad, strict: bool) -> None:
-    if not bad.count:
-        return
-    text = f"{bad.count} {'line is not an event' if bad.count == 1 else 'lines are not events'}: {'; '.join(bad.examples)}"
-    if strict:
-        raise Refused(f"{text}. Correct them, or leave out --strict to skip them")
-    typer.echo(f"skipped: {text}", err=True)
 
 
 def _sent_before(mark: Path) -> int:

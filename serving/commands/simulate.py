@@ -13,7 +13,7 @@ from streams.errors import Refused
 from streams.kafka.producing import Sender
 from streams.kafka.topics import require_topics
 from streams.settings import load_settings
-from streams.tools.replay import Pace
+from streams.tools.pace import Pace
 from streams.tools.simulator import Product, Shop
 
 INTERRUPTED = 130

@@ -12,12 +12,26 @@ from rich.progress import track
 from models.snapshot import take
 from serving.errors import CliError
 from serving.model_file import write_whole
-from serving.recorded import Columns, Files, Limit, files_at, parse_columns
+from serving.recorded import (
+    Columns,
+    Encoding,
+    Files,
+    Limit,
+    NoHeader,
+    Reading,
+    Separator,
+    TimeFormat,
+    TimeUnit,
+    files_at,
+    require_events,
+    tell,
+)
 from streams.errors import Refused
 from streams.learning.model import new_model
+from streams.rules import limits_of
 from streams.settings import load_settings
 from streams.tools.history import read_stream
-from streams.tools.replay import Bad
+from streams.tools.recorded import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -29,17 +43,20 @@ def train(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The safetensors file to write.")] = Path("model.safetensors"),
     limit: Limit = None,
     columns: Columns = "",
+    separator: Separator = "",
+    no_header: NoHeader = False,
+    encoding: Encoding = "utf-8",
+    time_unit: TimeUnit = "",
+    time_format: TimeFormat = "",
 ) -> None:
     """Train the model of the settings on recorded events, and write it to a file.
 
     `ouzel model import` puts the file into service.
     """
-    settings, bad = load_settings(), Bad()
-    paths, gap_ms = files_at(files), int(settings.session_gap_s * 1000)
-    try:
-        stream = read_stream(paths, parse_columns(columns), bad, gap_ms=gap_ms, limit=limit)
-    except OSError as error:
-        raise Refused(f"{error.filename}: {error.strerror}") from error
+    settings, report = load_settings(), Report()
+    reading = Reading(columns, separator, no_header, encoding, time_unit, time_format)
+    stream = read_stream(files_at(files), reading.reader(settings), report, limits=limits_of(settings), limit=limit)
+    require_events(report)
     model = new_model(settings)
     if not model.step_size:
         raise Refused(f"OUZEL_MODEL: the model {settings.model} learns nothing; the default is hybrid")
@@ -51,5 +68,5 @@ def train(
         write_whole(out, take(settings.model, model))
     except OSError as error:
         raise CliError(f"{out}: {error.strerror}") from error
-    summary = f"{out}: {settings.model} of {len(stream)} events, {model.vocabulary_size} items, loss {model.loss:.3f}"
-    typer.echo(summary + (f"; lines skipped: {bad.count}, such as {'; '.join(bad.examples)}" if bad.count else ""))
+    typer.echo(f"{out}: {settings.model} of {len(stream)} events, {model.vocabulary_size} items, loss {model.loss:.3f}")
+    tell(report)

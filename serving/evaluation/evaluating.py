@@ -19,8 +19,12 @@ import numpy as np
 from models.evaluation.metrics import recovery, summary
 from models.evaluation.prequential import MISS, run
 from models.registry import build
+from serving.recorded import Reading, require_events
+from streams.errors import OuzelError, Refused
+from streams.rules import limits_of
+from streams.settings import load_settings
 from streams.tools.history import Drift, read_stream
-from streams.tools.replay import Bad
+from streams.tools.recorded import Report
 
 PROGRESS_EVERY_S = 0.3
 
@@ -39,7 +43,7 @@ class Order(msgspec.Struct, kw_only=True):
     seed: int = 0
     limit: int | None = None
     drift: str | None = None
-    columns: dict[str, str] = {}
+    reading: Reading = Reading()
     gap_s: float = 1800.0
 
 
@@ -56,18 +60,22 @@ class Evaluation(TypedDict):
     events: int
     predictions: int
     items: int
-    bad: int
-    bad_examples: list[str]
+    lines: int
+    left_out: dict[str, int]
+    examples: list[str]
     result: dict[str, Any]
 
 
 def evaluate(order: Order) -> Evaluation:
     """Read the stream, predict and learn each event, and write the progress meanwhile."""
     drift = Drift.parse(order.drift) if order.drift else None
+    settings = load_settings()
+    limits = limits_of(settings)._replace(gap_ms=int(order.gap_s * 1000))
     stream = read_stream(
-        [Path(name) for name in order.files], order.columns, bad := Bad(), gap_ms=int(order.gap_s * 1000),
+        [Path(name) for name in order.files], order.reading.reader(settings), report := Report(), limits=limits,
         test=Path(order.test) if order.test else None, drift=drift, seed=order.seed, limit=order.limit,
     )  # fmt: skip
+    require_events(report)
     before = _megabytes()
     model = build(
         order.method, order.seed, encoder=order.encoder, profile=order.profile, frozen=order.frozen, max_items=order.max_items
@@ -99,8 +107,9 @@ def evaluate(order: Order) -> Evaluation:
         "events": len(stream),
         "predictions": len(predictions.row),
         "items": len(stream.items()),
-        "bad": bad.count,
-        "bad_examples": bad.examples,
+        "lines": report.lines,
+        "left_out": dict(report.left_out),
+        "examples": report.examples,
         "result": result,
     }
 
@@ -110,10 +119,17 @@ def _megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _write(message: Progress | Evaluation) -> None:
+def _write(message: Progress | Evaluation | dict[str, str]) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    _write(evaluate(msgspec.json.decode(sys.stdin.buffer.read(), type=Order)))
+    try:
+        _write(evaluate(msgspec.json.decode(sys.stdin.buffer.read(), type=Order)))
+    except Refused as error:
+        _write({"refused": str(error)})
+        sys.exit(error.exit_code)
+    except OuzelError as error:
+        _write({"failed": str(error)})
+        sys.exit(error.exit_code)

@@ -74,8 +74,9 @@ class Checks:
     def event(self, fields: Unchecked, place: str, kafka_time: int, notes: list[Note]) -> Event | None:
         """Return the event, or ``None`` if events of its type are ignored. Adds to ``notes``.
 
-        ``place`` is the id of an event without one. Raises `BadRecord` if a field that an event
-        cannot be without is missing or cannot be read.
+        ``place`` is the id of an event without one. A ``kafka_time`` of -1 means that there is
+        none, as in files. Raises `BadRecord` if a field that an event cannot be without is missing
+        or cannot be read.
         """
         event_type = self._event_type(fields, notes)
         if event_type is None:
@@ -91,7 +92,7 @@ class Checks:
             notes.append(_TIMES[moment.form])
         if suspicious(moment.ms):
             notes.append(_EARLY)
-        if moment.ms > kafka_time + self._max_ahead_ms:
+        if kafka_time >= 0 and moment.ms > kafka_time + self._max_ahead_ms:
             raise BadRecord("timestamp_in_future", f"{moment.ms} with a Kafka time of {kafka_time}")
         event = Event(
             event_id=_optional("event_id", fields.event_id, check_id, notes) or place,

@@ -6,11 +6,11 @@ No other error is raised, whatever the bytes are. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from streams.events.aliases import Fields, canonical, parts
+from streams.events.aliases import Fields, Path, canonical, parts
 from streams.events.bounds import REASONS, BadRecord, JsonObject, check_owner
 from streams.events.checks import NO_NOTES, Checks, Note
 from streams.events.event_time import BY_SIZE, TimeRule
@@ -22,6 +22,8 @@ from streams.events.records import Event
 __all__ = ["REASONS", "BadRecord", "Decoded", "Deletion", "EventDecoder", "event_key"]
 
 FIELDS = Event.__struct_fields__
+CANONICAL = ("ouzel-event", b"1")
+"""A header of records that Ouzel's own tools write: their fields have Ouzel's names already."""
 MAX_EVENTS = 256
 """Maximum number of events in one record."""
 
@@ -125,7 +127,8 @@ class EventDecoder:
         if len(value) > self._max_bytes:
             raise BadRecord("too_large", f"{len(value)} bytes, at most {self._max_bytes}")
         place = f"{topic}-{partition}-{offset}"
-        if self._plain:
+        ours = self._plain or CANONICAL in headers
+        if ours:
             try:
                 one = _fast(value)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -135,21 +138,23 @@ class EventDecoder:
                     notes: list[Note] = []
                     event = self._checks.event(one, place, timestamp_ms, notes)
                     return Decoded(() if event is None else (event,), None, notes)
-        return self._general(
-            self._read(value, headers, Context(key, topic, partition, offset, timestamp_ms)), place, timestamp_ms
-        )
+        context = Context(key, topic, partition, offset, timestamp_ms)
+        raws = [json_object(value)] if ours or self._hook is None else self._hook(value, headers, context)
+        return self._several(raws, {} if ours else self.mapping, place, timestamp_ms)
 
-    def _read(self, value: bytes, headers: Sequence[tuple[str, bytes]], context: Context) -> list[JsonObject]:
-        """Return the fields of each event, under Ouzel's names, unchecked."""
-        raws: Sequence[Fields] = [json_object(value)] if self._hook is None else self._hook(value, headers, context)
-        fields: list[JsonObject] = []
+    def decode_fields(self, raw: Fields, place: str) -> Decoded:
+        """Decode an event that is not bytes, such as a row of a table. No mapping applies.
+
+        ``place`` is the id of an event without one. Raises `BadRecord`.
+        """
+        return self._several([raw], {}, place, -1)
+
+    def _several(self, raws: Sequence[Fields], mapping: Mapping[str, Path], place: str, kafka_time: int) -> Decoded:
+        several: list[JsonObject] = []
         for raw in raws:
-            fields += canonical(raw, self.mapping)
-            if len(fields) > MAX_EVENTS:
+            several += canonical(raw, mapping)
+            if len(several) > MAX_EVENTS:
                 raise BadRecord("out_of_bounds", f"the record holds more than {MAX_EVENTS} events")
-        return fields
-
-    def _general(self, several: Sequence[Mapping[str, Any]], place: str, kafka_time: int) -> Decoded:
         events: list[Event] = []
         notes: list[Note] = []
         bad: BadRecord | None = None

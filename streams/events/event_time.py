@@ -140,8 +140,6 @@ def _of_text(text: str, rule: TimeRule) -> Moment:
     if rule.format is not None:
         return _parsed(text, lambda: datetime.strptime(text, rule.format or ""), f"of the form {rule.format}")
     if _NUMBER.fullmatch(text):
-        if rule.unit == AUTO and len(text.partition(".")[0]) < 8:
-            raise BadRecord("wrong_type", f"timestamp is {text!r}: say its unit, or write an epoch time or ISO 8601")
         return _of_number(float(text) if "." in text else int(text), rule)
     if _ISO.match(text):
         return _parsed(text, lambda: datetime.fromisoformat(_iso(text)), "a valid time")

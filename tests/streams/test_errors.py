@@ -32,7 +32,7 @@ from streams.learning.model_log import SnapshotRefused
 from streams.learning.model_updates import UpdateRefused
 from streams.sessions.step import NewerState
 from streams.settings import SettingsError
-from streams.tools.replay import ReplayError
+from streams.tools.text import FileError
 from streams.worker import Worker, run_worker
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ CODES = [
     (PositionAhead, 2, 2, 2),
     (NotAllowed, 2, 2, 2),
     (KeysError, 2, 2, 2),
-    (ReplayError, 2, 2, 2),
+    (FileError, 2, 2, 2),
     (BadRecord, 1, 70, 70),
     (SnapshotRefused, 1, 70, 70),
     (UpdateRefused, 1, 70, 70),
@@ -69,7 +69,7 @@ CODES = [
     (ValueError, TRACEBACK, 70, 70),
 ]
 TREE = {
-    Refused: {SettingsError, NewerState, ChangelogReplaced, PositionAhead, NotAllowed, KeysError, ReplayError},
+    Refused: {SettingsError, NewerState, ChangelogReplaced, PositionAhead, NotAllowed, KeysError, FileError},
     KafkaAway: {NoBroker, DeliveryError},
     BadData: {BadRecord, SnapshotRefused, UpdateRefused, NoRanking},
     OuzelError: {Refused, KafkaAway, BadData, Abandoned, CliError, TopicsError, CustodyBroken, LogWentBack},

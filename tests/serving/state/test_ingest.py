@@ -49,8 +49,8 @@ def event(**fields: object) -> bytes:
 async def test_good_events_are_written_unchanged_and_bad_ones_reported_by_position() -> None:
     log = Log()
     values = [
-        event(event_id="e1"), b'{"user_id": "x"}', event(session_id="s", user_id=None), event(item_id=["i"]), event(event_type="hm"),
-        event(timestamp=NOW + 999), b"null", b'{"a":', event(properties={"p": "x" * 2000}),
+        event(event_id="e1"), b'{"user_id": "x"}', event(session_id="s", user_id=None), event(item_id=["i"]),
+        event(event_type="hm"), event(timestamp=NOW + 999), b"null", b'{"a":', event(properties={"p": "x" * 2000}),
     ]  # fmt: skip
     accepted, errors = await ingest_to(log).accept(values)
     assert [(a.position, a.event.event_id, a.written.offset) for a in accepted] == [(0, "e1", 0), (2, "events-3-1", 1)]

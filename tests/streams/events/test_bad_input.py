@@ -63,7 +63,6 @@ BAD = [
     ("wrong_type", b'{"item_id": "a", "user_id": {}}'),
     ("wrong_type", BASE + b'"event_type": true}'),
     ("wrong_type", BASE + b'"timestamp": true}'),
-    ("wrong_type", BASE + b'"timestamp": "449"}'),
     ("wrong_type", BASE + b'"timestamp": "01/02/2024 10:00"}'),
     ("wrong_type", BASE + b'"timestamp": ""}'),
     ("wrong_type", BASE + b'"timestamp": []}'),

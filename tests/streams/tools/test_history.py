@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from models.evaluation.stream import Stream
+from serving.recorded import Reading
+from streams.sessions.step import Limits
+from streams.settings import Settings
 from streams.tools.history import Drift, read_stream
-from streams.tools.replay import Bad
+from streams.tools.recorded import Report
 
 GAP_MS = 1_800_000
 SPRING = 1_400_000_000
@@ -21,8 +24,9 @@ def file(folder: Path, name: str, clicks: list[tuple[str, float, str]]) -> Path:
     return path
 
 
-def read(*paths: Path, bad: Bad | None = None, **options: object) -> Stream:
-    return read_stream(list(paths), {}, bad or Bad(), gap_ms=GAP_MS, **options)  # type: ignore[arg-type]
+def read(*paths: Path, report: Report | None = None, columns: str = "", **options: object) -> Stream:
+    reader = Reading(columns).reader(Settings())
+    return read_stream(list(paths), reader, report or Report(), limits=Limits(GAP_MS, 0), **options)  # type: ignore[arg-type]
 
 
 def test_events_are_ordered_by_time_and_have_their_session_as_prefix(tmp_path: Path) -> None:
@@ -45,16 +49,16 @@ def test_a_duplicate_event_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     line = '{"user_id": "u", "item_id": "%s", "timestamp": %d, "event_id": "%s"}\n'
     path.write_text(line % ("a", SPRING, "1") + line % ("a", SPRING, "1") + line % ("b", SPRING + 1, "2") + "{}\n")
-    bad = Bad()
-    stream = read(path, bad=bad)
+    report = Report()
+    stream = read(path, report=report)
     assert stream.transitions.item == ["a", "b"]
-    assert (bad.count, len(bad.examples)) == (1, 1)
+    assert (report.left_out.total(), len(report.examples)) == (1, 1)
 
 
 def test_users_without_session_ids_start_a_session_after_the_gap(tmp_path: Path) -> None:
     path = tmp_path / "e.csv"
     path.write_text(f"who,what,when\nu,a,{SPRING}\nu,b,{SPRING + 100}\nu,c,{SPRING + 9000}\n")
-    stream = read_stream([path], {"user_id": "who", "item_id": "what", "timestamp": "when"}, Bad(), gap_ms=GAP_MS)
+    stream = read(path, columns="user_id=who,item_id=what,timestamp=when")
     assert stream.transitions.prefix == [[], ["a"], []]
     assert stream.session == [0, 0, 1]
 
