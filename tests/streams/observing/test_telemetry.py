@@ -9,6 +9,7 @@ from support.running import samples
 from models.baselines.null import NullRecommender
 from streams.counts import Counts
 from streams.errors import Abandoned
+from streams.events.checks import Kind, Note
 from streams.observing.metrics import WORST_FRESHNESS_S
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings
@@ -26,6 +27,7 @@ COUNTED = {
     "impression": (["hybrid", "1"], "ouzel_recommendation_impressions_total|rank=1|strategy=hybrid"),
     "follow_up": (["hybrid", "1"], "ouzel_recommendation_follow_ups_total|rank=1|strategy=hybrid"),
     "unattributed": ([], "ouzel_recommendations_unattributed_total"),
+    "note": ([Note(Kind.DROPPED, "price"), None], "ouzel_event_fields_total|field=price|problem=dropped"),
 }
 """The methods of `Counts`: values of their labels, and the series that they raise."""
 
@@ -47,13 +49,29 @@ def test_every_family_of_counts_reaches_its_metric(method: str) -> None:
 
 def test_every_method_of_counts_has_a_family_of_its_own_and_is_tested() -> None:
     assert COUNTED.keys() == {name for name in vars(Counts) if not name.startswith("_")} - Counts.__dataclass_fields__.keys()
-    changed = set()
+    changed = {"examples"}  # what `note` keeps beside its count, for the log
     for method, (labels, _) in COUNTED.items():
         counts = Counts()
         getattr(counts, method)(*labels)
-        (family,) = (field.name for field in dataclasses.fields(Counts) if getattr(counts, field.name))
+        (family,) = {field.name for field in dataclasses.fields(Counts) if getattr(counts, field.name)} - {"examples"}
         changed.add(family)
     assert changed == Counts.__dataclass_fields__.keys()
+
+
+@pytest.mark.parametrize(
+    ("note", "series"),
+    [
+        (Note(Kind.TIME, "kafka"), "ouzel_event_times_total|form=kafka"),
+        (Note(Kind.EARLY, "timestamp"), "ouzel_early_events_total"),
+        (Note(Kind.UNTYPED, "event_type"), "ouzel_untyped_events_total"),
+        (Note(Kind.GUEST, "user_id"), "ouzel_event_fields_total|field=user_id|problem=guest"),
+    ],
+)
+def test_every_kind_of_note_reaches_its_metric(note: Note, series: str) -> None:
+    telemetry, counts = Telemetry(), Counts()
+    counts.notes[note] = 2
+    telemetry.unit_done([], counts, [], [], now=0.0)
+    assert scrape(telemetry)[series] == 2
 
 
 def test_a_confirmed_part_is_timed_a_failed_one_is_counted_and_an_abandoned_one_is_neither() -> None:
