@@ -72,7 +72,12 @@ CARD = [
     Bad("wrong types", (KEY, event(item_id=[1], user_id={})), "wrong_type"),
     Bad("missing fields", (KEY, b'{"user_id": "bad"}'), "missing_field"),
     Bad("extra fields", (KEY, event(unknown_field=1, event_id="extra")), ACCEPTED),
-    Bad("integer beyond 2^63", (KEY, event(price=2**70)), "out_of_bounds"),
+    Bad("a price beyond 2^63", (KEY, event(price=2**70, event_id="price")), ACCEPTED),
+    Bad("optional fields of wrong types", (KEY, event(price="cheap", properties=[1], session_id={}, event_id="odd")), ACCEPTED),
+    Bad("numbers as text", (KEY, event(price="1,299.00", quantity="2", event_id="text")), ACCEPTED),
+    Bad("an ignored event type", (KEY, event(event_type="identify")), ACCEPTED),
+    Bad("an unknown event type", (KEY, event(event_type="dance")), "unknown_event_type"),
+    Bad("an order of three", (KEY, b'{"userId": "bad", "event": "purchase", "items": ["x", "y", "z"]}'), ACCEPTED),
     Bad("item id beyond 2^63", (KEY, event(item_id=2**63 + 1, event_id="large")), ACCEPTED),
     Bad("timestamp 0", (KEY, event(timestamp=0, event_id="zero")), ACCEPTED),
     Bad("timestamp negative", (KEY, event(timestamp=-5)), "out_of_bounds"),
@@ -88,7 +93,8 @@ CARD = [
     Bad("duplicate id, another body", (KEY, event(event_id="extra", item_id="b")), ACCEPTED),
 ]
 """Old timestamps are accepted, so that old data can be replayed. Late and duplicate events are
-accepted, and counted as late and duplicate."""
+accepted, and counted as late and duplicate; the same id with another item is another event. An
+optional field that cannot be read is left out."""
 
 
 def send(settings: Settings, records: Sequence[Record]) -> list[tuple[int, int]]:

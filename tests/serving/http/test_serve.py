@@ -166,7 +166,7 @@ def test_promtool_accepts_the_metrics(served: ServeProcess, promtool: Path) -> N
 def test_no_id_is_in_a_metric_or_a_log(served: ServeProcess) -> None:
     secret = "someone-7f3a"
     served.call("GET", f"/v1/recommendations/{secret}")
-    served.call("POST", "/v1/events", {"user_id": secret, "item_id": "a", "price": "x"})
+    served.call("POST", "/v1/events", {"user_id": secret, "item_id": ["a"], "price": "x"})
     served.call("PATCH", f"/v1/users/{secret}")
     served.call("GET", f"/nowhere/{secret}")
     assert secret.encode() not in served.call("GET", "/metrics").body
