@@ -29,6 +29,8 @@ MAX_ITEM_BYTES = 100_000
 MAX_NAME_LENGTH = 1024
 MAX_LABELS = 64
 MAX_LABEL_LENGTH = 256
+EARLIEST = 100_000_000_000
+"""March 1973. An earlier time in ms would be read as seconds."""
 EARLIEST_EXPIRY = 946_684_800_000
 """The year 2000. An earlier ``expires_at`` is a duration, or a 0 that means never."""
 AVAILABLE = ("in_stock", "available", "preorder", "backorder", "on_backorder", "limited_availability", "availability_unspecified")
@@ -134,10 +136,15 @@ def _available(name: str, value: object, note: _Note) -> bool:
 
 
 def _time(name: str, value: object, note: _Note) -> int:
+    """Read a time. Its milliseconds must mean the same time when they are read again."""
     try:
-        return event_time(value, 0)
+        time = event_time(value, 0)
+        again = event_time(time, 0)
     except BadRecord as bad:
         raise BadRecord(bad.reason, f"{name}: {bad.detail}") from None
+    if time < EARLIEST or again != time:
+        raise BadRecord("out_of_bounds", f"{name} is {time} ms since 1970, which is too early or too late")
+    return time
 
 
 def _expiry(name: str, value: object, note: _Note) -> int:

@@ -17,7 +17,7 @@ import msgspec
 
 from streams.events.bounds import MAX_CURRENCY_LENGTH, MAX_ID_LENGTH, MAX_NUMBER, RESERVED_ID, JsonObject
 from streams.events.event_time import LATEST
-from streams.events.items import AVAILABLE, EARLIEST_EXPIRY, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH, UNAVAILABLE
+from streams.events.items import AVAILABLE, EARLIEST, EARLIEST_EXPIRY, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH, UNAVAILABLE
 from streams.events.readings import FALSE, TRUE
 from streams.events.records import EVENT_TYPES, Event, Item, Recommendation, Transition
 
@@ -50,11 +50,13 @@ _NUMBER = {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
 _CURRENCY, _LABEL, _NAME = _text(MAX_CURRENCY_LENGTH), _text(MAX_LABEL_LENGTH), _text(MAX_NAME_LENGTH)
 
 
-def _words(words: Iterable[str]) -> JsonObject:
-    spelled = (spelling for word in sorted(words) for spelling in (word, word.upper()))
-    return {"type": "string", "enum": [*dict.fromkeys(spelled), "True", "False"]}
+def _words(words: Iterable[str]) -> str:
+    """Return the alternatives of a pattern."""
+    spelled = (spelling for word in sorted(words) for spelling in (word, word.upper(), word.capitalize()))
+    return "|".join(dict.fromkeys(spelled))
 
 
+_AVAILABILITY = {*TRUE, *FALSE, *AVAILABLE, *UNAVAILABLE} - {""}
 _FLAG = [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]
 _WHOLE = r"[0-9]{1,15}([.][0-9]{1,9}|,[0-9]{1,2})?"
 _GROUPED = r"[0-9]{1,3}(,[0-9]{3}){1,4}([.][0-9]{1,9})?"
@@ -65,7 +67,14 @@ _AMOUNT = {
     ]
 }
 _EMPTY = {"type": "string", "maxLength": 0}
-_MOMENT = {"anyOf": [*_TIME["anyOf"], _EMPTY]}
+_MOMENT = {
+    "anyOf": [
+        {"type": "number", "minimum": EARLIEST // 1000, "exclusiveMaximum": LATEST},
+        {"type": "string", "format": "date-time", "pattern": "^(19(7[4-9]|[89][0-9])|[2-9][0-9]{3})-"},
+        {"type": "string", "pattern": r"^[1-9][0-9]{8,17}(\.[0-9]{1,9})?$"},
+        _EMPTY,
+    ]
+}
 _TEXT_LIKE = [_NAME, _NUMBER, {"type": "boolean"}]
 _ONE_LABEL = {"anyOf": [_LABEL, _NUMBER, {"type": "null"}]}
 _PARTS = r"^(?!\s*[\[{])[^|;,\u0000-\u001f\u007f-\u009f]{0,%d}([|;,][^|;,\u0000-\u001f\u007f-\u009f]{0,%d}){0,%d}$"
@@ -112,11 +121,11 @@ SENT: dict[str, dict[str, JsonObject]] = {
         "price": _AMOUNT | {"description": "A number, also as text: `18.99`, `1,299.00` or `18,99 €`."},
         "currency": _CURRENCY,
         "is_hidden": {
-            "anyOf": [*_FLAG, _words(TRUE | FALSE)],
+            "anyOf": [*_FLAG, {"type": "string", "pattern": rf"^\s*({_words(TRUE | FALSE)})\s*$"}],
             "description": "True hides the item. If a record of the topic has an unreadable value, the item is hidden, too.",
         },
         "available": {
-            "anyOf": [*_FLAG, _words((TRUE | FALSE).union(AVAILABLE, UNAVAILABLE))],
+            "anyOf": [*_FLAG, {"type": "string", "pattern": rf"^(\s*({_words(_AVAILABILITY)})\s*)?$"}],
             "description": "False hides the item. May be a word such as `OUT_OF_STOCK`. Default: true.",
         },
         "stock": _AMOUNT | {"description": "How many are left. 0 or less hides the item."},

@@ -158,7 +158,7 @@ OPERATIONS = [
     ),
     Operation(
         "PUT", "/v1/items/{item_id}", put_item, "Write an item", "Items",
-        "The body replaces the item. An item with `is_hidden` appears in no ranking. " + _EVENTUALLY,
+        "The body replaces the item. An item that is hidden or not available now appears in no ranking. " + _EVENTUALLY,
         scope="admin", body=Item, body_media=(JSON,), answers={200: Item},
     ),
     Operation(

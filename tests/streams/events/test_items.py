@@ -156,6 +156,7 @@ def test_what_can_be_ordered_is_available(value: object) -> None:
         ("currency", "much too long", None), ("currency", 978, None), ("available", "perhaps", True), ("available", " ", True),
         ("stock", "plenty", None), ("available_from", "soon", None), ("expires_at", "31/12/2099", None), ("expires_at", 0, None),
         ("expires_at", 86_400, None), ("created_at", True, None),
+        ("created_at", 5, None), ("available_from", "1970-01-02", None),
         ("labels", 7, {}), ("labels", "{", {}), ("labels", {"": "x", "a": "b"}, {"a": "b"}),
         ("labels", {"a": {}, "b": "c"}, {"b": "c"}),
         ("labels", {str(number): "x" for number in range(65)}, {str(number): "x" for number in range(64)}),
