@@ -26,7 +26,6 @@ from streams.engine.transactions import commit_as
 from streams.engine.unit import Unit
 from streams.engine.upstream import databases, open_databases, store_of
 from streams.errors import Abandoned
-from streams.events.catalogue import Catalogue
 from streams.events.decode import EventDecoder
 from streams.events.records import POPULAR_KEY
 from streams.kafka.connection import aiokafka_config
@@ -56,21 +55,24 @@ HEAD_SHARE = 0.8
 
 
 class Application:
-    """One worker's Faust app with its agents, and the small background tasks beside them."""
+    """One worker's Faust app with its agents, and the small background tasks beside them.
+
+    ``hidden`` returns the items that must not be shown now.
+    """
 
     def __init__(
         self,
         settings: Settings,
         decoder: EventDecoder,
         ranker: Ranker,
-        catalogue: Catalogue,
+        hidden: Callable[[], frozenset[str]],
         telemetry: Telemetry,
         active: ActiveReplica,
         deleting: Deleting,
         tasks: Tasks,
     ) -> None:
         self._settings = settings
-        self._catalogue = catalogue
+        self._hidden = hidden
         self._telemetry = telemetry
         self._active = active
         self._tasks = tasks
@@ -222,7 +224,7 @@ class Application:
         """
         while True:
             if self.elected:
-                value = await self._active.replica.popular(self._settings.published, frozenset(self._catalogue.hidden))
+                value = await self._active.replica.popular(self._settings.published, self._hidden())
                 outbox = Outbox()
                 outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))
                 try:

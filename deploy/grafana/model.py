@@ -167,6 +167,10 @@ def _learning() -> Sequence[Panel]:
 
 
 def _vocabulary() -> Sequence[Panel]:
+    refused, dropped = (
+        f"max by ({label}) (rate({series(name)}[$__rate_interval])) > 0"
+        for name, label in (("ouzel_refused_items_total", "reason"), ("ouzel_dropped_item_fields_total", "field"))
+    )
     return [
         lines("Items", "Items in the vocabulary of the model, and items in the items topic.",
               (f"max({series('ouzel_vocabulary_items')})", "known to the model"),
@@ -176,6 +180,12 @@ def _vocabulary() -> Sequence[Panel]:
               (f"max(deriv({series('ouzel_new_items')}[$__rate_interval]))", "new"),
               (f"max(deriv({series('ouzel_evicted_items')}[$__rate_interval]))", "evicted"), unit="ops", width=12,
               colours={"new": GOOD, "evicted": "orange"}),
+        lines("Items refused",
+              "Records of the items topic that are neither an item nor a removal. The log of a worker names each.",
+              (refused, "{{reason}}"), unit="ops", width=12, height=6),
+        lines("Fields of items dropped",
+              "Optional fields that could not be read. The item counts without them; it is hidden if the field is is_hidden.",
+              (dropped, "{{field}}"), unit="ops", width=12, height=6),
     ]  # fmt: skip
 
 

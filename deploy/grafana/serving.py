@@ -142,9 +142,11 @@ def _edge() -> Sequence[Panel]:
         lines("Rankings skipped in streams", "Rankings that were not sent to a stream because its client was slow.",
               (rate("ouzel_serve_streams_skipped_total"), "skipped"), unit="ops", width=6),
         lines("Refused records", "Records of the followed topics that could not be decoded.",
-              (rate("ouzel_serve_refused_records_total", "topic"), "{{topic}}"), unit="ops", width=12, height=6),
+              (rate("ouzel_serve_refused_records_total", "topic"), "{{topic}}"), unit="ops", height=6),
+        lines("Fields of items dropped", "Optional fields of records of the items topic that could not be read.",
+              (rate("ouzel_serve_dropped_item_fields_total", "field"), "{{field}}"), unit="ops", height=6),
         lines("Refused events", "Events sent by HTTP that are not valid, by reason.",
-              (rate("ouzel_serve_events_refused_total", "reason"), "{{reason}}"), unit="eps", width=12, height=6),
+              (rate("ouzel_serve_events_refused_total", "reason"), "{{reason}}"), unit="eps", height=6),
     ]  # fmt: skip
 
 

@@ -82,6 +82,10 @@ class Answers:
         self._cache, self._shelves, self._experts, self._telemetry, self._clock = cache, shelves, experts, telemetry, clock
         self._counters: dict[tuple[str, str], Counter] = {}
 
+    def hidden(self) -> frozenset[str]:
+        """Return the items that no answer may contain now."""
+        return self._shelves.hidden(int(self._clock() * 1000))
+
     async def for_owner(
         self, owner: str, session_id: str | None = None, k: int = DEFAULT_K, wanted: Filter | None = None, *, seen: bool = True
     ) -> bytes:
@@ -98,7 +102,7 @@ class Answers:
                 return answer
         popular = self._cache.popular
         answer = None if popular is None else await self.from_ranking(popular, owner, k, wanted)
-        return answer if answer is not None else await self._cold(owner, wanted or Filter(k, self._shelves.hidden))
+        return answer if answer is not None else await self._cold(owner, wanted or Filter(k, self.hidden()))
 
     async def from_ranking(
         self, ranking: CachedRanking, owner: str, k: int = DEFAULT_K, wanted: Filter | None = None, *, seen: bool = True
@@ -119,16 +123,14 @@ class Answers:
             self._telemetry.refused_records.labels("recommendations").inc()
             self._cache.drop(ranking)
             return None
-        return await self._selected(
-            published, owner, wanted or Filter(k, self._shelves.hidden), seen=seen, age_ms=self._age_ms(ranking)
-        )
+        return await self._selected(published, owner, wanted or Filter(k, self.hidden()), seen=seen, age_ms=self._age_ms(ranking))
 
     def _shows_nothing_hidden(self, ranking: CachedRanking) -> bool:
         """Tell whether no item of a ranking is hidden.
 
         The ranking remembers a true result until the set of hidden items changes.
         """
-        hidden = self._shelves.hidden
+        hidden = self.hidden()
         if not hidden or ranking.clean_of is hidden:
             return True
         if any(item.item_id in hidden for item in decoded(_decode_items, ranking.value).items):

@@ -22,10 +22,11 @@ from serving.state.shelves import Shelves
 from serving.state.telemetry import ServingTelemetry
 from serving.state.workers import Workers, addresses
 from serving.state.writer import Writer, Written
-from streams.events.decode import BadRecord, EventDecoder
+from streams.events.decode import EventDecoder
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Apply, Follower
 from streams.kafka.record import KafkaRecord
+from streams.observing.items import ItemReader
 from streams.settings import Settings
 from streams.tasks import Tasks
 
@@ -68,6 +69,11 @@ class Service:
         """Whether every topic was read to the end that it had at the start."""
         self.newest_ms = 0
         """Kafka time of the newest ranking, epoch ms; 0 before the first."""
+        self._items = ItemReader(
+            self.shelves,
+            lambda reason: telemetry.refused_records.labels("items").inc(),
+            lambda field, count: telemetry.dropped_item_fields.labels(field).inc(count),
+        )
         self._items_read: dict[int, int] = {}
         """The offset of the last item read, by partition."""
         self._tasks = Tasks(fail)
@@ -133,13 +139,8 @@ class Service:
                 self.arrivals.removed((record.key or b"").decode(errors="replace"))
 
     async def _take_items(self, records: Sequence[KafkaRecord]) -> None:
-        for record in records:
-            try:
-                self.shelves.apply(record.key, record.value)
-            except BadRecord as bad:
-                self.telemetry.refused_records.labels("items").inc()
-                log.warning("bad_item", reason=bad.reason, partition=record.partition, offset=record.offset)
-            self._items_read[record.partition] = record.offset
+        self._items.take(records)
+        self._items_read[records[-1].partition] = records[-1].offset
 
     async def _update_gauges(self) -> None:
         """Update the gauges until cancelled, and become ready once every follower has caught up."""

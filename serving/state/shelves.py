@@ -32,15 +32,15 @@ class Shelves(Catalogue):
         """The number of items of each category, hidden ones included."""
         return {name: len(shelf) for name, shelf in self._shelves.items()}
 
-    def items(self, category: str | None = None) -> Iterator[Item]:
-        """Iterate over the items that are not hidden, of one category or of all."""
+    def items(self, hidden: AbstractSet[str], category: str | None = None) -> Iterator[Item]:
+        """Iterate over the items outside ``hidden``, of one category or of all."""
         ids = self._items if category is None else self._shelves.get(category, {})
-        return (item for item in map(self._items.__getitem__, ids) if not item.is_hidden)
+        return (self._items[item_id] for item_id in ids if item_id not in hidden)
 
-    def shown(self, category: str | None = None) -> int:
-        """Return how many items are not hidden, of one category or of all."""
+    def shown(self, hidden: AbstractSet[str], category: str | None = None) -> int:
+        """Return how many items are outside ``hidden``, of one category or of all."""
         ids = self.ids() if category is None else self.category(category)
-        return len(ids) - sum(item_id in ids for item_id in self.hidden)
+        return len(ids) - sum(item_id in ids for item_id in hidden)
 
     def _set(self, item_id: str, item: Item | None) -> None:
         before = self._items.get(item_id)

@@ -19,6 +19,7 @@ from prometheus_client import (
 
 from serving.state.request_tally import RequestTally
 from streams.observing.histogram import BulkHistogram
+from streams.observing.items import FIELD_VALUES
 
 REQUEST_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 WAIT_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0)
@@ -37,6 +38,7 @@ LABELS = {
     "strategy": "as in the worker's metrics, and `other`",
     "fallback": ("none", "experts", "popularity", "catalogue"),
     "kind": ("user", "live"),
+    "field": FIELD_VALUES,
     "version": "version of Ouzel",
     "python": "version of Python",
     "domain": "`OUZEL_TOPIC_PREFIX` without its last dot",
@@ -98,6 +100,13 @@ class ServingTelemetry:
         self.caught_up = Gauge("ouzel_serve_follower_caught_up", "1 once a topic was read to its end.", ["topic"], registry=r)
         self.refused_records = Counter(
             "ouzel_serve_refused_records", "Records that could not be decoded and were ignored.", ["topic"], registry=r
+        )
+
+        self.dropped_item_fields = Counter(
+            "ouzel_serve_dropped_item_fields",
+            "Fields that could not be read of items that were otherwise read.",
+            ["field"],
+            registry=r,
         )
 
         self.kafka_available = Gauge("ouzel_serve_kafka_available", "1 while Kafka confirms writes.", registry=r)

@@ -12,8 +12,9 @@ from streams.events.json_bytes import json_value
 
 MAX_NUMBER_LENGTH = 40
 """Maximum number of characters of a number that is written as text."""
-_TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
-_FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
+TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
+"""The words of `read_flag`, in lower case."""
 _PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _CURRENCY = re.compile(r"^([A-Z]{3}|[$€£¥₹₩₽₺₫₴₪฿])\s*|\s*([A-Z]{3}|[$€£¥₹₩₽₺₫₴₪฿])$")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?P<group>[,.'\u2019 \u00a0\u202f])[0-9]{3}((?P=group)[0-9]{3})*(?P<rest>[.,][0-9]+)?")
@@ -39,8 +40,8 @@ def read_flag(name: str, value: object) -> bool:
         return value
     if isinstance(value, str):
         word = value.strip().lower()
-        if word in _TRUE or word in _FALSE:
-            return word in _TRUE
+        if word in TRUE or word in FALSE:
+            return word in TRUE
     elif isinstance(value, int | float) and value in (0, 1):
         return value == 1
     shown = repr(value)[:40] if isinstance(value, str | int | float) else type(value).__name__

@@ -67,7 +67,11 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Item(msgspec.Struct, kw_only=True, gc=False):
-    """An item of the catalogue. ``created_at`` is in epoch ms."""
+    """An item of the catalogue. Times are in epoch ms.
+
+    An item is hidden if ``is_hidden`` is true, ``available`` is false or ``stock`` is 0 or less,
+    and also before ``available_from`` and from ``expires_at`` on.
+    """
 
     item_id: str
     item_name: str | None = None
@@ -76,6 +80,10 @@ class Item(msgspec.Struct, kw_only=True, gc=False):
     price: float | None = None
     currency: str | None = None
     is_hidden: bool = False
+    available: bool = True
+    stock: float | None = None
+    available_from: int | None = None
+    expires_at: int | None = None
     created_at: int | None = None
     labels: dict[str, str] = {}
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from streams.events.bounds import MAX_CURRENCY_LENGTH, MAX_ID_LENGTH, MAX_NUMBER, RESERVED_ID, JsonObject
-from streams.events.catalogue import MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
 from streams.events.event_time import LATEST
+from streams.events.items import AVAILABLE, EARLIEST, EARLIEST_EXPIRY, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH, UNAVAILABLE
+from streams.events.readings import FALSE, TRUE
 from streams.events.records import EVENT_TYPES, Event, Item, Recommendation, Transition
 
 RECORDS: dict[str, type[msgspec.Struct]] = {
@@ -47,6 +49,53 @@ _TIME = {
 _NUMBER = {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
 _CURRENCY, _LABEL, _NAME = _text(MAX_CURRENCY_LENGTH), _text(MAX_LABEL_LENGTH), _text(MAX_NAME_LENGTH)
 
+
+def _words(words: Iterable[str]) -> str:
+    """Return the alternatives of a pattern."""
+    spelled = (spelling for word in sorted(words) for spelling in (word, word.upper(), word.capitalize()))
+    return "|".join(dict.fromkeys(spelled))
+
+
+_AVAILABILITY = {*TRUE, *FALSE, *AVAILABLE, *UNAVAILABLE} - {""}
+_FLAG = [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]
+_WHOLE = r"[0-9]{1,15}([.][0-9]{1,9}|,[0-9]{1,2})?"
+_GROUPED = r"[0-9]{1,3}(,[0-9]{3}){1,4}([.][0-9]{1,9})?"
+_AMOUNT = {
+    "anyOf": [
+        _NUMBER,
+        {"type": "string", "pattern": f"^(([A-Z]{{3}} ?|[$€£¥])?[+-]?({_WHOLE}|{_GROUPED})( ?[A-Z]{{3}}| ?[$€£¥])?)?$"},
+    ]
+}
+_EMPTY = {"type": "string", "maxLength": 0}
+_MOMENT = {
+    "anyOf": [
+        {"type": "number", "minimum": EARLIEST // 1000, "exclusiveMaximum": LATEST},
+        {"type": "string", "format": "date-time", "pattern": "^(19(7[4-9]|[89][0-9])|[2-9][0-9]{3})-"},
+        {"type": "string", "pattern": r"^[1-9][0-9]{8,17}(\.[0-9]{1,9})?$"},
+        _EMPTY,
+    ]
+}
+_TEXT_LIKE = [_NAME, _NUMBER, {"type": "boolean"}]
+_ONE_LABEL = {"anyOf": [_LABEL, _NUMBER, {"type": "null"}]}
+_PARTS = r"^(?!\s*[\[{])[^|;,\u0000-\u001f\u007f-\u009f]{0,%d}([|;,][^|;,\u0000-\u001f\u007f-\u009f]{0,%d}){0,%d}$"
+_EXPIRY = {
+    "anyOf": [
+        {"type": "number", "minimum": EARLIEST_EXPIRY // 1000, "exclusiveMaximum": LATEST},
+        {"type": "string", "format": "date-time", "pattern": "^[2-9][0-9]{3}-"},
+        {"type": "string", "pattern": r"^[1-9][0-9]{9,17}(\.[0-9]{1,9})?$"},
+        _EMPTY,
+    ]
+}
+
+
+def _list(entry: JsonObject, longest: int) -> list[JsonObject]:
+    """Return the schemas of a list: a JSON list, or a text with separators."""
+    return [
+        {"type": "array", "items": entry, "maxItems": MAX_LABELS},
+        {"type": "string", "pattern": _PARTS % (longest, longest, MAX_LABELS - 1)},
+    ]
+
+
 SENT: dict[str, dict[str, JsonObject]] = {
     "event": {
         "event_id": _ID | {"description": "Default: topic-partition-offset."},
@@ -63,18 +112,39 @@ SENT: dict[str, dict[str, JsonObject]] = {
     },
     "item": {
         "item_id": _ID,
-        "item_name": _NAME,
-        "categories": {"type": "array", "items": _LABEL, "maxItems": MAX_LABELS},
-        "brand": _LABEL,
-        "price": _NUMBER,
+        "item_name": {"anyOf": [_NAME, _NUMBER]},
+        "categories": {
+            "anyOf": _list({"anyOf": [*_ONE_LABEL["anyOf"], {"type": "array", "items": _ONE_LABEL}]}, MAX_LABEL_LENGTH),
+            "description": "A list, or a text with separators such as `Books|Fiction`. A list within it is a path.",
+        },
+        "brand": {"anyOf": [_LABEL, _NUMBER, {"type": "array", "items": _ONE_LABEL}], "description": "Of a list, the first."},
+        "price": _AMOUNT | {"description": "A number, also as text: `18.99`, `1,299.00` or `18,99 €`."},
         "currency": _CURRENCY,
-        "is_hidden": {"type": "boolean"},
-        "created_at": _TIME | {"description": "Epoch ms, s or us, or ISO 8601."},
+        "is_hidden": {
+            "anyOf": [*_FLAG, {"type": "string", "pattern": rf"^\s*({_words(TRUE | FALSE)})\s*$"}],
+            "description": "True hides the item. If a record of the topic has an unreadable value, the item is hidden, too.",
+        },
+        "available": {
+            "anyOf": [*_FLAG, {"type": "string", "pattern": rf"^(\s*({_words(_AVAILABILITY)})\s*)?$"}],
+            "description": "False hides the item. May be a word such as `OUT_OF_STOCK`. Default: true.",
+        },
+        "stock": _AMOUNT | {"description": "How many are left. 0 or less hides the item."},
+        "available_from": _MOMENT | {"description": "The item is hidden before this time. Epoch ms, s or us, or ISO 8601."},
+        "expires_at": _EXPIRY | {"description": "The item is hidden from this time on. Epoch ms, s or us, or ISO 8601."},
+        "created_at": _MOMENT | {"description": "Epoch ms, s or us, or ISO 8601."},
         "labels": {
-            "type": "object",
-            "propertyNames": _text(MAX_ID_LENGTH, 1),
-            "additionalProperties": _NAME,
-            "maxProperties": MAX_LABELS,
+            "anyOf": [
+                {
+                    "type": "object",
+                    "propertyNames": _text(MAX_ID_LENGTH, 1),
+                    "additionalProperties": {
+                        "anyOf": [*_TEXT_LIKE, {"type": "array", "items": {"anyOf": _TEXT_LIKE}}, {"type": "null"}]
+                    },
+                    "maxProperties": MAX_LABELS,
+                },
+                *_list({"anyOf": [_text(MAX_ID_LENGTH), _NUMBER, {"type": "null"}]}, MAX_ID_LENGTH),
+            ],
+            "description": "An object of texts. An entry of a list is the name of a label without a value.",
         },
     },
 }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from models.recommender import Query, QueryLike, Ranking
-from streams.events.catalogue import Catalogue
 from streams.learning.model_thread import ModelThread
 from streams.learning.replica import ActiveReplica
 from streams.observing.accuracy import CUT
@@ -14,12 +13,17 @@ from streams.observing.telemetry import Telemetry
 
 
 class ThreadRanker:
-    """`streams.pipeline.Ranker` with the active replica's model, on the model thread."""
+    """`streams.pipeline.Ranker` with the active replica's model, on the model thread.
 
-    def __init__(self, active: ActiveReplica, thread: ModelThread, catalogue: Catalogue, telemetry: Telemetry) -> None:
+    ``hidden`` returns the items that must not be shown now.
+    """
+
+    def __init__(
+        self, active: ActiveReplica, thread: ModelThread, hidden: Callable[[], frozenset[str]], telemetry: Telemetry
+    ) -> None:
         self._active = active
         self._thread = thread
-        self._catalogue = catalogue
+        self._hidden = hidden
         self._telemetry = telemetry
 
     async def rank(self, queries: Sequence[QueryLike], k: int) -> tuple[list[Ranking], Sequence[str], int]:
@@ -30,7 +34,7 @@ class ThreadRanker:
         if not queries:
             return [], [], 0
         batch: list[QueryLike] = [*queries, Query(())]
-        hidden = frozenset(self._catalogue.hidden)
+        hidden = self._hidden()
 
         def job() -> tuple[list[Ranking], Sequence[str], int]:
             model, began = self._active.replica.model, time.perf_counter()

@@ -20,6 +20,7 @@ from streams.events.checks import OPTIONAL, Kind
 from streams.events.event_time import FORMS
 from streams.events.records import EVENT_TYPES
 from streams.observing.histogram import BulkHistogram
+from streams.observing.items import FIELD_VALUES
 from streams.sessions.step import Outcome
 
 FRESHNESS_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -40,7 +41,7 @@ LABELS: dict[str, Sequence[str] | str] = {
     "reason": REASONS,
     "kind": ("null", "mismatch"),
     "form": tuple(form for form in FORMS if form != "ms"),
-    "field": (*OPTIONAL, "user_id"),
+    "field": tuple(sorted({*OPTIONAL, "user_id", *FIELD_VALUES})),
     "problem": (Kind.DROPPED, Kind.GUEST),
     "partition": "number of a partition of `events` that is assigned to this worker",
     "stage": ("step", "rank", "test", "publish", "deliver", "store"),
@@ -197,6 +198,18 @@ class SessionMetrics:
         self.disk_size = gauge("ouzel_disk_size_bytes", "Size of the disk of the data directory.")
 
 
+class ItemMetrics:
+    """The catalogue of items."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        counter = partial(Counter, registry=registry)
+        self.catalogue = Gauge("ouzel_catalogue_items", "Items in the catalogue.", registry=registry)
+        self.refused = counter("ouzel_refused_items", "Records that are neither an item nor a removal; ignored.", ["reason"])
+        self.dropped = counter(
+            "ouzel_dropped_item_fields", "Fields that could not be read of items that were otherwise read.", ["field"]
+        )
+
+
 class ModelMetrics:
     """The model and its learning."""
 
@@ -221,7 +234,6 @@ class ModelMetrics:
         self.vocabulary = gauge("ouzel_vocabulary_items", "Items that the model knows.")
         self.new_items = gauge("ouzel_new_items", "Items that the model has ever learned.")
         self.evicted = gauge("ouzel_evicted_items", "Items that the model has ever evicted because its vocabulary was full.")
-        self.catalogue = gauge("ouzel_catalogue_items", "Items in the catalogue.")
         self.updates = counter("ouzel_model_updates", "Records of parameters sent to followers.")
         self.ignored_updates = counter("ouzel_ignored_updates", "Records of parameters that a replaced learner sent; ignored.")
         self.refused_updates = counter("ouzel_refused_updates", "Records that are not parameters of this model; ignored.")
@@ -281,4 +293,4 @@ class QualityMetrics:
         )
 
 
-SECTIONS = (ProcessMetrics, JourneyMetrics, GroupMetrics, SessionMetrics, ModelMetrics, QualityMetrics)
+SECTIONS = (ProcessMetrics, JourneyMetrics, GroupMetrics, SessionMetrics, ItemMetrics, ModelMetrics, QualityMetrics)

@@ -22,6 +22,7 @@ from streams.events.checks import Kind
 from streams.observing.metrics import (
     LABELS,
     GroupMetrics,
+    ItemMetrics,
     JourneyMetrics,
     ModelMetrics,
     ProcessMetrics,
@@ -85,6 +86,7 @@ class Telemetry:
         self.journey = journey = JourneyMetrics(self.registry)
         self.group = GroupMetrics(self.registry)
         self.sessions = SessionMetrics(self.registry)
+        self.items = ItemMetrics(self.registry)
         self.model = ModelMetrics(self.registry)
         self.quality = QualityMetrics(self.registry)
         self.stages = {name: Timed(journey.stage.labels(name).observe) for name in LABELS["stage"]}

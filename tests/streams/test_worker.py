@@ -53,14 +53,22 @@ def test_an_error_that_the_command_line_prints_in_one_line_is_raised(
 
 async def test_bad_items_are_counted_and_logged_and_the_others_are_applied(tmp_path: Path) -> None:
     worker = Worker(fresh_settings("127.0.0.1:1", tmp_path))
-    values = [b'{"item_id": "mug"}', b"{", b"\xff"]
+    values = [b'{"item_id": "mug"}', b"{", b"\xff", b'{"item_id": "cup", "price": "cheap", "is_hidden": 1}']
     with capture_logs() as lines:
         await worker.apply_items([Record("items", 1, 40 + n, 0, None, value, ()) for n, value in enumerate(values)])
-    (line,) = lines
-    assert line == {
-        "event": "bad_items", "log_level": "warning", "partition": 1, "before": 43, "invalid_json": 1, "not_utf8": 1,
-    }  # fmt: skip
+    assert [(line["event"], line["offset"], line["reason"]) for line in lines] == [
+        ("bad_item", 41, "invalid_json"), ("bad_item", 42, "not_utf8"), ("item_field_dropped", 43, "wrong_type"),
+    ]  # fmt: skip
     assert worker.catalogue.get("mug") is not None
+    assert worker.hidden() == {"cup"}
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in worker.telemetry.registry.collect()
+        for sample in family.samples
+    }
+    assert samples["ouzel_refused_items_total", "invalid_json"] == samples["ouzel_refused_items_total", "not_utf8"] == 1
+    assert samples["ouzel_dropped_item_fields_total", "price"] == 1
+    assert samples["ouzel_catalogue_items",] == 2
 
 
 async def test_a_stop_that_hangs_is_a_failure_even_if_it_cannot_be_cancelled() -> None:

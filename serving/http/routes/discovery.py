@@ -66,8 +66,9 @@ async def get_popular(call: Call) -> Response:
 
 
 def _wanted(call: Call, excluded: frozenset[str]) -> Filter:
-    category, shelves = call.query.category, call.service.shelves
-    return Filter(call.query.k, shelves.hidden, excluded, None if category is UNSET else shelves.category(category))
+    category, service = call.query.category, call.service
+    allowed = None if category is UNSET else service.shelves.category(category)
+    return Filter(call.query.k, service.answers.hidden(), excluded, allowed)
 
 
 def _answer(strategy: str, fallback: list[str], items: list[RankedItem]) -> Response:

@@ -16,8 +16,8 @@ from serving.http.parameters import MAX_K, Id
 from serving.http.problems import Problem, all_rejected
 from serving.state.record_errors import RecordError, record_error
 from serving.state.writer import NewRecord, Written
-from streams.events.catalogue import decode_item, item_of
 from streams.events.decode import BadRecord
+from streams.events.items import decode_item, item_of
 from streams.events.json_bytes import json_object
 from streams.events.records import Item
 
@@ -70,8 +70,9 @@ async def get_items(call: Call) -> Response:
         known = [item for item in map(shelves.get, query.id) if item is not None and item.item_id in within]
         total, page = len(known), known[query.offset : query.offset + query.limit]
     else:
-        total = shelves.shown(category)
-        page = list(islice(shelves.items(category), query.offset, query.offset + query.limit))
+        hidden = call.service.answers.hidden()
+        total = shelves.shown(hidden, category)
+        page = list(islice(shelves.items(hidden, category), query.offset, query.offset + query.limit))
     answer = Items(total, page, [Category(name, count) for name, count in shelves.categories.items()])
     return Document(_encode(answer))
 
@@ -86,33 +87,32 @@ async def get_item(call: Call) -> Response:
 async def put_item(call: Call) -> Response:
     media_type(call.request, (JSON,))
     try:
-        fields = json_object(await _body(call))
-        if fields.setdefault("item_id", call.path["item_id"]) != call.path["item_id"]:
+        item = item_of(json_object(await _body(call)), call.path["item_id"])
+        if item.item_id != call.path["item_id"]:
             raise BadRecord("out_of_bounds", "item_id differs from the id in the path: leave it out, or send the same")
-        item = item_of(fields)
     except BadRecord as bad:
         raise all_rejected([record_error(0, bad, Item.__struct_fields__)], one=True) from None
     body = _encode(item)
-    await _write(call, [NewRecord(call.service.settings.topic("items"), item.item_id.encode(), body)])
+    await _write(call, [_record(call, item.item_id, body)])
     return Document(body)
 
 
 async def delete_item(call: Call) -> Response:
-    await _write(call, [NewRecord(call.service.settings.topic("items"), call.path["item_id"].encode(), None)])
+    await _write(call, [_record(call, call.path["item_id"], None)])
     return Response(status_code=204, headers=NO_STORE)
 
 
 async def post_items(call: Call) -> Response:
     media = media_type(call.request, MEDIA)
     body = split(await _body(call), media)
-    topic, records, errors = call.service.settings.topic("items"), list[NewRecord](), list[RecordError]()
+    records, errors = list[NewRecord](), list[RecordError]()
     for position, value in enumerate(body.records):
         try:
             item = decode_item(value)
         except BadRecord as bad:
             errors.append(record_error(position, bad, Item.__struct_fields__))
         else:
-            records.append(NewRecord(topic, item.item_id.encode(), _encode(item)))
+            records.append(_record(call, item.item_id, _encode(item)))
     if not records:
         raise all_rejected(errors, one=body.one)
     await _write(call, records)
@@ -123,6 +123,12 @@ async def post_items(call: Call) -> Response:
 async def _body(call: Call) -> bytes:
     settings = call.service.settings
     return await read_body(call.request, settings.serve_max_body_bytes, settings.serve_client_timeout_s)
+
+
+def _record(call: Call, item_id: str, value: bytes | None) -> NewRecord:
+    """Return a record that replaces the item's latest one: it has the same key."""
+    service = call.service
+    return NewRecord(service.settings.topic("items"), service.shelves.key(item_id), value)
 
 
 async def _write(call: Call, records: list[NewRecord]) -> None:
@@ -152,7 +158,7 @@ OPERATIONS = [
     ),
     Operation(
         "PUT", "/v1/items/{item_id}", put_item, "Write an item", "Items",
-        "The body replaces the item. An item with `is_hidden` appears in no ranking. " + _EVENTUALLY,
+        "The body replaces the item. An item that is hidden or not available now appears in no ranking. " + _EVENTUALLY,
         scope="admin", body=Item, body_media=(JSON,), answers={200: Item},
     ),
     Operation(

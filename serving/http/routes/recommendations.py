@@ -55,7 +55,7 @@ async def get_recommendations(call: Call) -> Response:
     wanted = None
     if query.category is not UNSET or query.exclude:
         category = None if query.category is UNSET else service.shelves.category(query.category)
-        wanted = Filter(query.k, service.shelves.hidden, frozenset(query.exclude), category)
+        wanted = Filter(query.k, service.answers.hidden(), frozenset(query.exclude), category)
     session_id = None if query.session_id is UNSET else query.session_id
     body = await service.answers.for_owner(call.path["user_id"], session_id, query.k, wanted, seen=not query.exclude_seen)
     return Document(body)

@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.running import fresh_settings
+from support.oracle import read_topic
+from support.running import fresh_settings, produce, wait_until
 from support.serve_process import ServeProcess
 
 from serving.state.keys import SCOPES, new_key, write_keys
@@ -69,7 +70,9 @@ JSON, TEXT = {"content-type": "application/json"}, {"content-type": "text/plain"
         ("GET", "/v1/live/stream", None, {"accept": "application/json"}, 406, "not-acceptable"),
         ("PUT", "/v1/items/a", {"item_id": "b"}, {}, 422, "invalid-record"),
         ("PUT", "/v1/items/a", b"[]", {}, 422, "invalid-record"),
-        ("PUT", "/v1/items/a", {"price": "1"}, {}, 422, "invalid-record"),
+        ("PUT", "/v1/items/a", {"price": "cheap"}, {}, 422, "invalid-record"),
+        ("PUT", "/v1/items/a", {"ItemId": "b"}, {}, 422, "invalid-record"),
+        ("PUT", "/v1/items/a", {"IsHidden": "maybe"}, {}, 422, "invalid-record"),
         ("PATCH", "/v1/items/a", {}, {}, 405, "method-not-allowed"),
         ("GET", "/v1/events", None, {}, 405, "method-not-allowed"),
         ("POST", "/page/app.js", b"", {}, 405, "method-not-allowed"),
@@ -131,6 +134,40 @@ def test_items_are_read_as_they_were_written(served: ServeProcess) -> None:
     assert (cold["strategy"], cold["fallback"]) == ("popularity", ["catalogue"])
     assert served.call("DELETE", "/v1/items/b%2F1").status == 204
     assert served.call("GET", "/v1/items/b%2F1").status == 404
+
+
+def test_items_of_other_systems_are_written_under_ouzels_names_and_a_wrong_field_is_named(served: ServeProcess) -> None:
+    product = {"id": "g1", "title": "Shoe", "priceInfo": {"price": "18.99"}, "availability": "OUT_OF_STOCK"}
+    put = served.call("PUT", "/v1/items/g1", product)
+    assert (put.status, put.body["item_name"], put.body["price"], put.body["available"]) == (200, "Shoe", 18.99, False)
+    assert served.call("GET", "/v1/items?id=g1").body["items"] == [put.body]
+    wrong = served.call(
+        "POST", "/v1/items", [{"id": "g2", "IsHidden": "true"}, {"id": "g3", "title": "Boot", "IsHidden": "maybe"}]
+    )
+    assert (wrong.status, wrong.body["accepted"]) == (207, 1)
+    assert wrong.body["errors"] == [
+        {"position": 1, "reason": "wrong_type", "field": "is_hidden", "detail": "is_hidden is 'maybe': write true or false"}
+    ]
+    assert served.call("GET", "/v1/items/g3").status == 404
+    assert served.call("GET", "/v1/items/g2").body["is_hidden"]
+
+
+def test_items_are_replaced_and_removed_under_the_keys_that_their_producer_used(served: ServeProcess) -> None:
+    made = [(b'"k1"', b'{"item_id": "k1", "is_hidden": 1, "price": "cheap"}'), (b"\0\0\0\x0a", b'{"item_name": "Ten"}')]
+    produce(served.settings, [*made, (b"k2", b"{"), (b"row-9", b'{"item_id": "k3"}')], "items")
+    ids = ["k1", "10", "k3"]
+    wait_until(lambda: [served.call("GET", f"/v1/items/{one}").status for one in ids] == [200] * 3, "the items")
+    counted = served.metrics()
+    assert counted["ouzel_serve_refused_records_total|topic=items"] == 1
+    assert [counted[f"ouzel_serve_dropped_item_fields_total|field={name}"] for name in ("price", "key")] == [1, 1]
+    assert served.call("PUT", "/v1/items/k1", {"item_name": "One"}).status == 200
+    for one in ids[1:]:
+        assert served.call("DELETE", f"/v1/items/{one}").status == 204
+        assert served.call("GET", f"/v1/items/{one}").status == 404
+    last = {record.key: record.value for record in read_topic(served.settings, "items")}
+    assert json.loads(last[b'"k1"'] or b"")["item_name"] == "One"
+    assert (last[b"\0\0\0\x0a"], last[b"row-9"]) == (None, None)
+    assert not last.keys() & {b"k1", b"10", b"k3"}
 
 
 def test_a_head_request_is_a_get_without_its_body(served: ServeProcess) -> None:

@@ -23,6 +23,9 @@ from streams.events.records import POPULAR_KEY, Item, RankedItem, Recommendation
 
 NASTY = ['"', "\\", ',"rank":3,', ',{"item_id":', '],"took_ms":', ',"user_id":', '\\","session_id":', "é\u2028"]
 
+YEARS_LATER_MS = 1_700_000_000_000
+"""An item cannot expire before the year 2000."""
+
 
 class Empty:
     """Experts without any counts."""
@@ -98,6 +101,24 @@ async def test_a_plain_answer_is_not_decoded_until_items_are_hidden(bench: Bench
     assert (await bench.of("ann")).items[0].item_id == "i0"
     bench.publish("ann", offset=2)
     assert (await bench.of("ann")).trigger_offset == 2
+
+
+async def test_an_item_leaves_every_answer_when_it_expires_and_joins_them_when_it_is_available(bench: Bench) -> None:
+    now = int(bench.now * 1000) + YEARS_LATER_MS
+    bench.publish("ann")
+    bench.item("i0", expires_at=now + 10_000)
+    bench.item("i1", available_from=now + 20_000)
+    bench.item("i2", stock=0.0)
+    bench.item("i3", available=False)
+    bench.now += YEARS_LATER_MS / 1000
+    assert [item.item_id for item in (await bench.of("ann", None, 3)).items] == ["i0", "i4", "i5"]
+    bench.now += 9.999
+    assert (await bench.of("ann", None, 1)).items[0].item_id == "i0"
+    bench.now += 0.001
+    assert [item.item_id for item in (await bench.of("ann", None, 3)).items] == ["i4", "i5", "i6"]
+    bench.now += 10
+    assert [item.item_id for item in (await bench.of("ann", None, 3)).items] == ["i1", "i4", "i5"]
+    assert bench.answers.hidden() == {"i0", "i2", "i3"}
 
 
 @given(
@@ -183,6 +204,6 @@ async def test_a_category_adds_items_that_were_not_published(bench: Bench) -> No
     bench.publish("ann")
     bench.item("i7", categories=["red"])
     bench.item("z", categories=["red"])
-    wanted = Filter(5, bench.shelves.hidden, category=bench.shelves.category("red"))
+    wanted = Filter(5, bench.answers.hidden(), category=bench.shelves.category("red"))
     answer = await bench.of("ann", None, 5, wanted)
     assert [item.item_id for item in answer.items] == ["i7", "z"]

@@ -66,7 +66,7 @@ def test_an_answer_has_up_to_k_items_in_the_order_of_the_strategies(
 ) -> None:  # fmt: skip
     shelves, panel = shelves_of(catalogue), panel_of(clicks)
     allowed = None if category is None else shelves.category(category)
-    wanted = Filter(k, shelves.hidden, excluded, allowed)
+    wanted = Filter(k, shelves.hidden(0), excluded, allowed)
     ranked = [RankedItem(item, 10.0 - n, n + 1, "markov") for n, item in enumerate(published)]
     selected = asyncio.run(select(ranked, prefix, wanted, cast(Experts, Inline(panel)), shelves))
     ids = [item.item_id for item in selected.items]
@@ -86,7 +86,7 @@ def test_an_answer_has_up_to_k_items_in_the_order_of_the_strategies(
 
 def test_items_without_interactions_come_newest_first_and_say_so() -> None:
     shelves = shelves_of([("a", [], False), ("b", [], True), ("c", [], False)])
-    wanted = Filter(5, shelves.hidden)
+    wanted = Filter(5, shelves.hidden(0))
     selected = asyncio.run(select([], [], wanted, cast(Experts, Inline(panel_of([]))), shelves))
     assert [(item.item_id, item.reason) for item in selected.items] == [("c", "catalogue"), ("a", "catalogue")]
     assert selected.fallback == ["catalogue"]
@@ -97,9 +97,10 @@ def test_the_shelves_follow_every_change_of_an_item() -> None:
     assert shelves.categories == {"red": 2, "blue": 1}
     shelves.apply(b"b", msgspec.json.encode(Item(item_id="b", categories=["blue"], is_hidden=True)))
     assert shelves.categories == {"red": 1, "blue": 1}
-    assert [item.item_id for item in shelves.items()] == ["a"]
-    assert (shelves.shown(), shelves.shown("blue"), shelves.shown("none")) == (1, 0, 0)
+    hidden = shelves.hidden(0)
+    assert [item.item_id for item in shelves.items(hidden)] == ["a"]
+    assert (shelves.shown(hidden), shelves.shown(hidden, "blue"), shelves.shown(hidden, "none")) == (1, 0, 0)
     shelves.apply(b"b", None)
     shelves.apply(b"a", None)
     assert shelves.categories == {}
-    assert shelves.shown() == 0
+    assert shelves.shown(shelves.hidden(0)) == 0
