@@ -26,7 +26,7 @@ from typing import Protocol
 import msgspec
 
 from models.recommender import QueryLike, Ranking
-from streams.events.dead_letter import dead_letter
+from streams.events.dead_letter import as_first, dead_letter
 from streams.events.decode import BadRecord, Deletion, EventDecoder
 from streams.events.records import Event, Recommendation, ranked_items, recommendation_id
 from streams.kafka.outbox import NO_HEADERS, Outbox
@@ -67,8 +67,7 @@ class Pipeline:
         self._topics = topics
         self._rules = rules
         self._now = now
-        self._generation = -1
-        self._states = States(store)
+        self._generation, self._states = -1, States(store)
 
     async def process(self, records: Mapping[int, Sequence[KafkaRecord]], generation: int) -> None:
         """Take one unit through the whole journey.
@@ -120,14 +119,14 @@ class Pipeline:
         touched: dict[bytes, tuple[int, State]] = {}
         markers, secret = self._store.markers(partition), self._rules.deleting.secret
         transitions = work.outbox.to(self._topics.transitions, 0)
-        for record in records:
+        for polled in records:
             # 3. Skip what is done. This comes before decoding because it is cheaper.
-            if record.offset <= watermark:
+            if polled.offset <= watermark:
                 work.outcomes.append((UNKNOWN, "replayed"))
                 continue
             # 2. Decode.
-            event = self._decode(work, record)
-            if event is None:
+            record, first_id = as_first(polled)
+            if (event := self._decode(work, record, first_id)) is None:
                 continue
             if isinstance(event, Deletion):
                 self._delete(work, partition, record, event)
@@ -166,7 +165,7 @@ class Pipeline:
         _pack_touched(changes, touched)
         self._expire(work, partition, changes, records[-1])
 
-    def _decode(self, work: Work, record: KafkaRecord) -> Event | Deletion | None:
+    def _decode(self, work: Work, record: KafkaRecord, first_id: str | None) -> Event | Deletion | None:
         """Decode one record. An invalid one becomes a dead letter, and ``None`` is returned."""
         try:
             return self._decoder.decode(
@@ -177,9 +176,10 @@ class Pipeline:
                 offset=record.offset,
                 timestamp_ms=record.timestamp,
                 headers=record.headers,
+                event_id=first_id,
             )
         except BadRecord as bad:
-            letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes)
+            letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes, first_id)
             work.outbox.to(self._topics.dead_letters, record.partition).append(letter)
             work.counts.dead_letter(bad.reason)
             work.outcomes.append((UNKNOWN, "dead_letter"))

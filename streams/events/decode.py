@@ -103,8 +103,12 @@ class EventDecoder:
         offset: int,
         timestamp_ms: int,
         headers: Sequence[tuple[str, bytes]] = (),
+        event_id: str | None = None,
     ) -> Event | Deletion:
-        """Decode one record. ``timestamp_ms`` is its Kafka time in epoch ms. Raises `BadRecord`."""
+        """Decode one record. ``timestamp_ms`` is its Kafka time in epoch ms. Raises `BadRecord`.
+
+        An event without an id of its own gets ``event_id``, or else topic-partition-offset.
+        """
         if value is None:
             return _deletion(key)
         if not value:
@@ -113,7 +117,7 @@ class EventDecoder:
             raise BadRecord("too_large", f"{len(value)} bytes, at most {self._max_bytes}")
         event = _event(self._read(value, headers), timestamp_ms)
         if not event.event_id:
-            event.event_id = f"{topic}-{partition}-{offset}"
+            event.event_id = event_id or f"{topic}-{partition}-{offset}"
         if event.timestamp > timestamp_ms + self._max_ahead_ms:
             raise BadRecord("timestamp_in_future", f"{event.timestamp} with a Kafka time of {timestamp_ms}")
         return event

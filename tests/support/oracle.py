@@ -13,6 +13,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
+from streams.events.dead_letter import as_first
 from streams.events.decode import BadRecord, Deletion, EventDecoder
 from streams.events.records import POPULAR_KEY, recommendation_id
 from streams.kafka.connection import consumer_config
@@ -79,7 +80,8 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
     decoder, result = EventDecoder(settings.field_mapping), Account()
     live: dict[tuple[int, bytes], tuple[State, int]] = {}
     markers: dict[tuple[int, bytes], int] = {}
-    for record in events:
+    for polled in events:
+        record, first_id = as_first(polled)
         partition, offset = record.partition, record.offset
         result.watermarks[partition] = offset
         try:
@@ -91,6 +93,7 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
                 offset=offset,
                 timestamp_ms=record.timestamp,
                 headers=record.headers,
+                event_id=first_id,
             )
         except BadRecord:
             result.dead_letters.add((partition, offset))
