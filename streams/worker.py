@@ -18,6 +18,7 @@ import structlog
 from mode.utils.tracebacks import format_task_stack
 
 from streams.assembly import Application
+from streams.data_dir import check_writable, disk_failure, lock
 from streams.delivery.exactly_once import end_left_open
 from streams.engine.pulse import guard_loop
 from streams.errors import FAILED, OK, BadData, KafkaAway, Refused, exit_code_at_work
@@ -69,6 +70,11 @@ class Worker:
     async def run(self) -> int:
         """Live until SIGTERM or SIGINT, and return the exit code."""
         self._guard()
+        with lock(self._settings.data_dir):
+            check_writable(self._settings.data_dir)
+            return await self._live()
+
+    async def _live(self) -> int:
         topics = await self._check()
         if topics is None:
             return Refused.exit_code
@@ -224,7 +230,7 @@ class Worker:
 
     def fail(self, error: BaseException) -> None:
         """End the process at once. Nothing is acknowledged: its records are read again."""
-        code = _log_end(error, self.state)
+        code = _log_end(disk_failure(error, self._settings.data_dir) or error, self.state)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -288,6 +294,6 @@ def run_worker(settings: Settings) -> int:
         except (SettingsError, KafkaAway, TopicsError):
             raise
         except Exception as error:
-            return _log_end(error, worker.state)
+            return _log_end(disk_failure(error, settings.data_dir) or error, worker.state)
 
     return asyncio.run(main())

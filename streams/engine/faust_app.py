@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import faust
 from faust.types import TP
@@ -19,6 +20,7 @@ from streams.engine.recovery import ChangelogFormat, TableManager
 from streams.engine.schema import RawSchema
 from streams.engine.transport import Transport
 from streams.kafka.connection import faust_credentials, isolation_level
+from streams.kafka.membership import is_member
 from streams.settings import Settings
 
 EXIT_CODE = 71
@@ -42,7 +44,8 @@ class App(faust.App):
 
     ``fail_stop`` ends the process because of an error. ``on_foreign_bytes`` gets the number of
     changelog records that were skipped, ``on_retry`` is called before each retry of a batch, and
-    ``on_recovered`` gets the seconds that a recovery took.
+    ``on_recovered`` gets the seconds that a recovery took. ``instance_taken``, which may block,
+    returns whether the group has a static member of our name.
     """
 
     lease: Lease
@@ -63,6 +66,7 @@ class App(faust.App):
     on_foreign_bytes: Callable[[int], None] = staticmethod(lambda _: None)
     on_retry: Callable[[], None] = staticmethod(lambda: None)
     on_recovered: Callable[[float], None] = staticmethod(lambda _: None)
+    instance_taken: Callable[[], bool] = staticmethod(lambda: False)
 
     def _new_transport(self) -> Transport:
         """Make our transport; upstream looks one up by the URL of the broker."""
@@ -161,6 +165,7 @@ def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
         TableManager=TableManager,
     )
     app.lease = Lease(timeout)
+    app.instance_taken = partial(is_member, settings)
     app.changelog_format = changelog_format
     app.fetch_max_wait_ms = settings.fetch_max_wait_ms
     app.idempotent = settings.idempotent
