@@ -21,6 +21,7 @@ from streams.engine.lease import Lease
 from streams.engine.records import read_raw
 from streams.engine.upstream import Reading
 from streams.kafka.membership import FENCED_INSTANCE_ID, NO_MEMBER, InstanceTaken
+from streams.kafka.retry import TEMPORARY, patiently
 
 if TYPE_CHECKING:  # the app imports this module
     from streams.engine.faust_app import App
@@ -129,9 +130,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Also make slim records, and renew the lease by the group's answers.
 
-        The lease counts from the time when the confirmed request was *sent*.
+        The lease counts from the time when the confirmed request was *sent*. While Kafka is away,
+        this waits; upstream would end the process.
         """
-        await super().on_start()
+        try:
+            await super().on_start()
+        except TEMPORARY:
+            await patiently(self._ensure_consumer().start, "the consumer")
         consumer, lease = self._ensure_consumer(), self.app.lease
         read_raw(upstream.fetcher_of(consumer), self._is_read_by_us)
 
