@@ -80,6 +80,7 @@ class Application:
         self.app = app = create_app(settings, changelog)
         app.fail_stop, app.on_recovered = tasks.fail, self._recovered
         app.on_foreign_bytes, app.on_retry = telemetry.sessions.refused.inc, telemetry.journey.retries.inc
+        app.on_removed_events = telemetry.group.removed.inc
         self.publisher = Publisher(lambda: app.producer.current, app.may_send)
         store = RocksStore(databases(app.sessions), store_of(app.sessions).offset_key)
         self._transactions = self._exactly_once(store) if app.exactly_once else None

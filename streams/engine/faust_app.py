@@ -43,7 +43,8 @@ class App(faust.App):
     """One worker's app, through which the engine's parts share the lease, settings and callbacks.
 
     ``fail_stop`` ends the process because of an error. ``on_foreign_bytes`` gets the number of
-    changelog records that were skipped, ``on_retry`` is called before each retry of a batch, and
+    changelog records that were skipped, and ``on_removed_events`` the number of events that were
+    removed before they were processed. ``on_retry`` is called before each retry of a batch, and
     ``on_recovered`` gets the seconds that a recovery took. ``instance_taken``, which may block,
     returns whether the group has a static member of our name.
     """
@@ -65,6 +66,7 @@ class App(faust.App):
     fail_stop: Callable[[BaseException], None] = staticmethod(end_process)
     on_foreign_bytes: Callable[[int], None] = staticmethod(lambda _: None)
     on_retry: Callable[[], None] = staticmethod(lambda: None)
+    on_removed_events: Callable[[int], None] = staticmethod(lambda _: None)
     on_recovered: Callable[[float], None] = staticmethod(lambda _: None)
     instance_taken: Callable[[], bool] = staticmethod(lambda: False)
 
