@@ -12,7 +12,6 @@ from typing import cast
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaTimeoutError
 from faust.types import StreamT
 
 from streams.delivery.exactly_once import ExactlyOnceDelivery, transactional_id
@@ -32,6 +31,8 @@ from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import read_range
 from streams.kafka.outbox import NO_HEADERS, Outbox
 from streams.kafka.reach import group_answers
+from streams.kafka.record import KafkaRecord
+from streams.kafka.retry import TEMPORARY, patiently
 from streams.learning.replica import ActiveReplica
 from streams.life import WorkerState
 from streams.observing.disk import DiskWatch
@@ -50,6 +51,8 @@ from streams.tasks import Tasks
 log = structlog.get_logger(__name__)
 
 POPULAR_EVERY_S = 30.0
+NOT_NOW: tuple[type[Exception], ...] = (Abandoned, *TEMPORARY)
+"""Errors after which the next popularity ranking is sent instead."""
 HEAD_SHARE = 0.8
 """The most popular items with this share of the events are the head of the catalogue."""
 
@@ -80,6 +83,7 @@ class Application:
         self.app = app = create_app(settings, changelog)
         app.fail_stop, app.on_recovered = tasks.fail, self._recovered
         app.on_foreign_bytes, app.on_retry = telemetry.sessions.refused.inc, telemetry.journey.retries.inc
+        app.on_removed_events = telemetry.group.removed.inc
         self.publisher = Publisher(lambda: app.producer.current, app.may_send)
         store = RocksStore(databases(app.sessions), store_of(app.sessions).offset_key)
         self._transactions = self._exactly_once(store) if app.exactly_once else None
@@ -107,7 +111,11 @@ class Application:
 
     def _leased(self, store: SessionStore) -> LeasedDelivery:
         topic = self._settings.topic("sessions-changelog")
-        read = partial(read_range, topic, aiokafka_config(self._settings))
+
+        async def read(partition: int, offsets: range) -> Sequence[KafkaRecord]:
+            attempt = partial(read_range, topic, aiokafka_config(self._settings), partition, offsets)
+            return await patiently(attempt, topic)
+
         custody = ChangelogCustody(self.publisher, store, read, topic, self._telemetry.journey.foreign_writes.inc)
         return LeasedDelivery(self.publisher, custody, topic, self._telemetry.parts)
 
@@ -229,6 +237,6 @@ class Application:
                 outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))
                 try:
                     await self.publisher.publish(outbox, self.app.consumer_generation_id)
-                except (Abandoned, KafkaTimeoutError):
+                except NOT_NOW:
                     log.info("popular_skipped")
             await asyncio.sleep(POPULAR_EVERY_S)

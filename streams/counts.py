@@ -6,7 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from streams.events.checks import Kind, Note
-from streams.kafka.record import KafkaRecord
+
+Place = tuple[str, int, int]
+"""The topic, partition and offset of a record."""
 
 
 def _by_label() -> defaultdict[str, int]:
@@ -49,13 +51,13 @@ class Counts:
     unattributed_events: int = 0
     notes: defaultdict[Note, int] = field(default_factory=_by_note)
     """What was unusual about events, such as a time of another form or a field that was dropped."""
-    examples: dict[Kind, KafkaRecord] = field(default_factory=dict)
-    """The first record of the unit with a note of each kind."""
+    examples: dict[Kind, Place] = field(default_factory=dict)
+    """The place of the first record of the unit with a note of each kind."""
 
-    def note(self, note: Note, record: KafkaRecord) -> None:
-        """Count something unusual about an event of this record."""
+    def note(self, note: Note, place: Place) -> None:
+        """Count something unusual about an event of the record at this place."""
         self.notes[note] += 1
-        self.examples.setdefault(note.kind, record)
+        self.examples.setdefault(note.kind, place)
 
     def dead_letter(self, reason: str) -> None:
         """Count a record that became a dead letter."""

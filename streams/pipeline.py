@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from models.recommender import Ranking
-from streams.events.dead_letter import dead_letter
+from streams.events.dead_letter import as_first, dead_letter
 from streams.events.decode import BadRecord, Decoded, Deletion, EventDecoder
 from streams.events.records import Event, Recommendation, ranked_items, recommendation_id
 from streams.kafka.outbox import NO_HEADERS
@@ -81,8 +81,7 @@ class Pipeline:
         self._topics = topics
         self._rules = rules
         self._now = now
-        self._generation = -1
-        self._states = States(store)
+        self._generation, self._states = -1, States(store)
 
     async def process(self, records: Mapping[int, Sequence[KafkaRecord]], generation: int) -> None:
         """Take one unit through the whole journey.
@@ -134,13 +133,14 @@ class Pipeline:
         touched: dict[bytes, tuple[int, State]] = {}
         markers, secret = self._store.markers(partition), self._rules.deleting.secret
         transitions = work.outbox.to(self._topics.transitions, 0)
-        for record in records:
+        for polled in records:
             # 3. Skip what is done. This comes before decoding because it is cheaper.
-            if record.offset <= watermark:
+            if polled.offset <= watermark:
                 work.outcomes.append((UNKNOWN, "replayed"))
                 continue
             # 2. Decode.
-            decoded = self._decode(work, record)
+            record, first_id = as_first(polled)
+            decoded = self._decode(work, record, first_id)
             if decoded is None:
                 continue
             if (deletion := decoded.deletion) is not None:
@@ -170,7 +170,7 @@ class Pipeline:
         _pack_touched(changes, touched)
         self._expire(work, partition, changes, records[-1])
 
-    def _decode(self, work: Work, record: KafkaRecord) -> Decoded | None:
+    def _decode(self, work: Work, record: KafkaRecord, first_id: str | None) -> Decoded | None:
         """Decode one record. An invalid one becomes a dead letter, and ``None`` is returned."""
         try:
             decoded = self._decoder.decode(
@@ -181,20 +181,21 @@ class Pipeline:
                 offset=record.offset,
                 timestamp_ms=record.timestamp,
                 headers=record.headers,
+                event_id=first_id,
             )
         except BadRecord as bad:
-            self._reject(work, record, bad)
+            self._reject(work, record, bad, first_id)
             return None
         for note in decoded.notes:
-            work.counts.note(note, record)
+            work.counts.note(note, (record.topic, record.partition, record.offset))
         if decoded.bad is not None:
-            self._reject(work, record, decoded.bad)
+            self._reject(work, record, decoded.bad, first_id)
         elif not (decoded.events or decoded.deletion):
             work.outcomes.append((UNKNOWN, "ignored"))
         return decoded
 
-    def _reject(self, work: Work, record: KafkaRecord, bad: BadRecord) -> None:
-        letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes)
+    def _reject(self, work: Work, record: KafkaRecord, bad: BadRecord, first_id: str | None) -> None:
+        letter = dead_letter(record, bad, self._rules.max_dead_letter_bytes, first_id)
         work.outbox.to(self._topics.dead_letters, record.partition).append(letter)
         work.counts.dead_letter(bad.reason)
         work.outcomes.append((UNKNOWN, "dead_letter"))

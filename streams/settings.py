@@ -125,7 +125,8 @@ class Settings(EventSettings, HttpSettings, SecuritySettings, BaseSettings):
     seed: int = setting(0, "Seed of the model's random numbers.", MODEL, WORKER + TOOLS, TOGETHER, ge=0)
 
     data_dir: Path = setting(
-        Path(".ouzel"), "Folder of a worker's RocksDB; each worker needs its own. `ouzel replay` keeps its position there.",
+        Path(".ouzel"), "Folder of a worker's RocksDB; each worker needs its own. `ouzel replay` keeps its position there, and "
+        "`ouzel dead-letters` what it has sent again.",
         WORK, WORKER + TOOLS, ROLLING, "path of a folder",
     )  # fmt: skip
     delivery: Literal["leased", "exactly_once"] = setting(

@@ -12,20 +12,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 import structlog
-from mode.utils.tracebacks import format_task_stack
 
 from streams.assembly import Application
+from streams.data_dir import check_writable, disk_failure, lock
 from streams.delivery.exactly_once import end_left_open
 from streams.engine.pulse import guard_loop
-from streams.errors import FAILED, OK, KafkaAway, Refused, exit_code_at_work
+from streams.errors import FAILED, OK, KafkaAway, Refused
 from streams.events.catalogue import Catalogue
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
 from streams.kafka.permissions import not_allowed
 from streams.kafka.record import KafkaRecord
+from streams.kafka.retry import patiently
 from streams.kafka.topics import TopicsError, TopicState, describe_topics, events_retention_ms, topic_problems
 from streams.learning.learner import Learner, make_replica
 from streams.learning.model import new_model
@@ -34,6 +37,7 @@ from streams.learning.ranking import ThreadRanker
 from streams.learning.replica import ActiveReplica, Replica
 from streams.learning.snapshots import Restored, model_name, position_to_start, restore_newest
 from streams.learning.updates import Updates
+from streams.leaving import log_end, stop_within
 from streams.life import WorkerState
 from streams.observing.items import ItemReader
 from streams.observing.telemetry import Telemetry
@@ -49,6 +53,7 @@ LOG_WITHIN_S = 5.0
 WATCH_LEARNING_EVERY_S = 0.25
 GC_THRESHOLD = 100_000
 
+T = TypeVar("T")
 TopicStates = Mapping[str, TopicState | None]
 
 
@@ -76,11 +81,16 @@ class Worker:
     async def run(self) -> int:
         """Live until SIGTERM or SIGINT, and return the exit code."""
         self._guard()
+        with lock(self._settings.data_dir):
+            check_writable(self._settings.data_dir)
+            return await self._live()
+
+    async def _live(self) -> int:
         topics = await self._check()
         if topics is None:
             return Refused.exit_code
-        active = await self._rebuild()
-        if not self._stop.is_set():
+        active = await self._unless_stopped(self._rebuild())
+        if active is not None:
             application = await self._join(active, topics)
             await self._work(active, application)
             await self._leave(application)
@@ -127,7 +137,7 @@ class Worker:
         if settings.metrics_port:
             self.telemetry.serve(settings.metrics_host, settings.metrics_port)
         if settings.delivery == "exactly_once":
-            await end_left_open(settings)
+            await patiently(partial(end_left_open, settings), "the last transaction")
         return topics
 
     # Rebuild
@@ -135,21 +145,21 @@ class Worker:
     async def _rebuild(self) -> ActiveReplica:
         """Restore the model from its topics and read the items, before joining the group.
 
-        The newest snapshot comes first, then the updates and the transitions after it. Returns
-        early on SIGTERM.
+        The newest snapshot comes first, then the updates and the transitions after it.
         """
         settings = self._settings
         model = new_model(settings)
         await self._thread.background(model.warmup)
-        restored = await restore_newest(settings, model, self.telemetry) if model.step_size else None
-        start = await position_to_start(settings, restored)
+        newest = partial(restore_newest, settings, model, self.telemetry)
+        restored = await patiently(newest, "the snapshot") if model.step_size else None
+        start = await patiently(partial(position_to_start, settings, restored), "the transitions")
         if restored is not None:
             model = restored.model
         items = Follower(settings.topic("items"), aiokafka_config(settings), self.apply_items)
         self._tasks.spawn(items.run())
         active, followers = self._follow(make_replica(settings, model, self._thread, self.telemetry, start), restored)
         for follower in (items, *followers):
-            await self._caught_up(follower)
+            await follower.caught_up.wait()
         log.info("model_rebuilt", steps=model.steps, items=model.vocabulary_size, from_offset=start or 0)
         return active
 
@@ -170,12 +180,15 @@ class Worker:
         self._tasks.spawn(updates.follower.run())
         return active, (replica.follower, updates.follower)
 
-    async def _caught_up(self, follower: Follower) -> None:
-        """Wait until the follower has caught up, or until SIGTERM."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (follower.caught_up, self._stop)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+    async def _unless_stopped(self, work: Coroutine[None, None, T]) -> T | None:
+        """Return what ``work`` returns, or cancel it on SIGTERM and return ``None``."""
+        working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if working.done():
+            return working.result()
+        working.cancel()
+        return None
 
     async def apply_items(self, records: Sequence[KafkaRecord]) -> None:
         """Take records of the items topic."""
@@ -229,7 +242,7 @@ class Worker:
 
     def fail(self, error: BaseException) -> None:
         """End the process at once. Nothing is acknowledged: its records are read again."""
-        code = _log_end(error, self.state)
+        code = log_end(disk_failure(error, self._settings.data_dir) or error, self.state)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -243,30 +256,6 @@ class Worker:
         last.daemon = True
         last.start()
         self.fail(error)
-
-
-def _log_end(error: BaseException, state: WorkerState) -> int:
-    """Log why a worker ends, and return its exit code."""
-    code = exit_code_at_work(error)
-    if code == FAILED:
-        log.error("failed", error=repr(error), state=state, exc_info=error)
-    else:
-        log.error("refused", reason=str(error), state=state)
-    return code
-
-
-async def stop_within(seconds: float, stop: Awaitable[None], fail: Callable[[BaseException], None]) -> None:
-    """Await ``stop``, or call ``fail`` after so many seconds.
-
-    It does not cancel ``stop``, because Faust's services swallow cancellations.
-    """
-    stopping = asyncio.ensure_future(stop)
-    await asyncio.wait({stopping}, timeout=seconds)
-    if not stopping.done():
-        log.error("not_stopped", tasks=[format_task_stack(task) for task in asyncio.all_tasks()])
-        fail(TimeoutError(f"not stopped within {seconds:.0f} s"))
-        return
-    stopping.result()
 
 
 def _spare_the_collector() -> None:
@@ -293,6 +282,6 @@ def run_worker(settings: Settings) -> int:
         except (SettingsError, KafkaAway, TopicsError):
             raise
         except Exception as error:
-            return _log_end(error, worker.state)
+            return log_end(disk_failure(error, settings.data_dir) or error, worker.state)
 
     return asyncio.run(main())

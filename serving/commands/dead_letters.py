@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from serving.errors import CliError
+from serving.sent_letters import SentLetters
 from streams.events.bounds import REASONS
+from streams.events.dead_letter import read_letter, redriven_headers
 from streams.kafka.connection import connecting, consumer_config
 from streams.kafka.producing import Sender
 from streams.kafka.record import KafkaRecord
@@ -20,7 +23,8 @@ from streams.kafka.topics import TopicsError, missing_topics
 from streams.settings import Settings, load_settings
 
 QUIET_S = 1.5
-REDRIVEN = "ouzel-redriven"
+CONFIRM_EVERY = 1000
+"""Letters that are sent before they are confirmed and remembered."""
 
 letters = typer.Typer(no_args_is_help=True, help="Dead letters: records of the events topic that the workers could not use.")
 Reason = Annotated[str | None, typer.Option(metavar="REASON", help=f"Only dead letters with this reason: {', '.join(REASONS)}.")]
@@ -37,13 +41,14 @@ def list_(
 ) -> None:
     """Print where each dead letter came from and why, in order of partition and offset."""
     settings = load_settings()
-    matching = [record for record in read(settings) if _matches(record, reason)]
-    table = Table("letter", "reason", "from", "detail", "key")
+    matching, sent = [record for record in read(settings) if _matches(record, reason)], SentLetters(settings)
+    table = Table("letter", "reason", "from", "detail", "key", "sent again")
     for record in matching[-limit:]:
         fields = headers(record)
         source = f"{fields.get('topic')}-{fields.get('partition')}-{fields.get('offset')}"
         key = (record.key or b"").decode(errors="replace")[:40]
-        table.add_row(_place(record), fields.get("reason"), source, fields.get("detail", "")[:60], key)
+        again = "yes" if read_letter(record).name in sent else ""
+        table.add_row(_place(record), fields.get("reason"), source, fields.get("detail", "")[:60], key, again)
     Console().print(table)
     counts = Counter(headers(record).get("reason", "?") for record in matching)
     typer.echo(f"{len(matching)} dead letters" + "".join(f", {name} {count}" for name, count in counts.most_common()))
@@ -72,17 +77,18 @@ def redrive(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Send dead letters to the events topic again, unchanged.
+    """Send dead letters to the events topic again, as their records were.
 
     First correct the settings or the decoder that rejected them.
+    Each letter is sent once; a worker recognises what it has processed already.
     """
     settings = load_settings()
-    records = read(settings)
+    records, sent = read(settings), SentLetters(settings)
     unknown = sorted(set(letter or ()) - set(map(_place, records)))
     if unknown:
         raise _unknown(unknown)
     chosen = [r for r in records if _matches(r, reason) and (not letter or _place(r) in letter)]
-    whole = [r for r in chosen if not {"value_length", "key_length"} & set(headers(r)) and (r.key or r.value)]
+    whole = [r for r in chosen if read_letter(r).whole and (r.key or r.value)]
     if len(whole) < len(chosen):
         typer.echo(
             f"{len(chosen) - len(whole)} cannot be sent again: they were cut for their size, or have neither key nor value",
@@ -91,12 +97,38 @@ def redrive(
     if not whole:
         typer.echo("nothing to send")
         return
-    if not yes:
-        typer.confirm(f"Send {len(whole)} dead letters to {settings.topic('events')} again?", abort=True)
+    new = _by_first(r for r in whole if read_letter(r).name not in sent)
+    before = len(whole) - sum(map(len, new))
+    if new:
+        sent.prepare()
+        if not yes:
+            typer.confirm(f"Send {len(new)} dead letters to {settings.topic('events')} again?", abort=True)
+        _send(settings, new, sent)
+    typer.echo(f"sent {len(new)}" + (f"; {before} were sent before, says {sent.path}" if before else ""))
+
+
+def _by_first(letters: Iterable[KafkaRecord]) -> list[list[KafkaRecord]]:
+    """Return lists of letters of the same first record.
+
+    There are several if a unit was processed twice, or if a record was sent again in vain.
+    """
+    of: defaultdict[str, list[KafkaRecord]] = defaultdict(list)
+    for record in letters:
+        letter = read_letter(record)
+        of[letter.id or letter.name].append(record)
+    return list(of.values())
+
+
+def _send(settings: Settings, letters: Sequence[Sequence[KafkaRecord]], sent: SentLetters) -> None:
+    """Send one of each list, to the partition that its record came from, and remember all."""
     with Sender(settings) as sender:
-        for record in whole:
-            sender.send(settings.topic("events"), record.key, record.value, [(REDRIVEN, _place(record).encode())])
-    typer.echo(f"sent {len(whole)}")
+        for begin in range(0, len(letters), CONFIRM_EVERY):
+            part = letters[begin : begin + CONFIRM_EVERY]
+            for *_, last in part:
+                letter = read_letter(last)
+                sender.send(settings.topic("events"), last.key, last.value, redriven_headers(letter), letter.partition)
+            sender.flush()
+            sent.add(read_letter(record).name for of_one in part for record in of_one)
 
 
 def headers(record: KafkaRecord) -> dict[str, str]:

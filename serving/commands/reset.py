@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 
 from serving.errors import CliError
 from serving.groups import group_states, refuse_while_live
+from streams.data_dir import lock
 from streams.kafka.topics import TopicsError, admin, create_topics
 from streams.settings import load_settings
 
@@ -35,6 +36,8 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confir
     if not yes:
         typer.confirm(f"Delete {what}, and read every event again?", abort=True)
     refuse_while_live(settings)
+    if settings.data_dir.is_dir():
+        lock(settings.data_dir).close()  # raises an error if a worker uses it that is not in the group yet
     client = admin(settings)
     try:
         if settings.app_id in group_states(client):

@@ -6,7 +6,6 @@ import socket
 
 import typer
 
-from serving.errors import CliError
 from serving.http.loopback import is_loopback
 from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
@@ -54,16 +53,21 @@ def serve() -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on this address. Raises `CliError`."""
+    """Return a socket that listens on this address. Raises `Refused`.
+
+    It listens at once: of two sockets that are only bound, the second would fail later.
+    """
     try:
         (family, kind, protocol, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except OSError as error:
-        raise CliError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
-            "set OUZEL_SERVE_HOST and OUZEL_SERVE_PORT to another address"
+        listener.listen()
+    except (OSError, UnicodeError) as error:  # a host name may be too long to look up
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise Refused(
+            f"OUZEL_SERVE_PORT: cannot listen on {host}:{port}: {reason}; set OUZEL_SERVE_HOST and OUZEL_SERVE_PORT to another "
+            "address"
         ) from error
     return listener
 

@@ -26,6 +26,7 @@ from streams.events.decode import EventDecoder
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Apply, Follower
 from streams.kafka.record import KafkaRecord
+from streams.kafka.retry import patiently
 from streams.observing.items import ItemReader
 from streams.settings import Settings
 from streams.tasks import Tasks
@@ -84,8 +85,8 @@ class Service:
         self._tasks.spawn(self._start())
 
     async def _start(self) -> None:
-        await self.writer.start()
-        self.experts = await Experts.restored(self.settings, self.telemetry)
+        await patiently(self.writer.start, "the producer")
+        self.experts = await patiently(lambda: Experts.restored(self.settings, self.telemetry), "the snapshot")
         self.followers = {
             "recommendations": self._follower("recommendations", self._take_rankings),
             "items": self._follower("items", self._take_items),

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import faust
 from faust.types import TP
@@ -19,6 +20,7 @@ from streams.engine.recovery import ChangelogFormat, TableManager
 from streams.engine.schema import RawSchema
 from streams.engine.transport import Transport
 from streams.kafka.connection import faust_credentials, isolation_level
+from streams.kafka.membership import is_member
 from streams.settings import Settings
 
 EXIT_CODE = 71
@@ -41,8 +43,10 @@ class App(faust.App):
     """One worker's app, through which the engine's parts share the lease, settings and callbacks.
 
     ``fail_stop`` ends the process because of an error. ``on_foreign_bytes`` gets the number of
-    changelog records that were skipped, ``on_retry`` is called before each retry of a batch, and
-    ``on_recovered`` gets the seconds that a recovery took.
+    changelog records that were skipped, and ``on_removed_events`` the number of events that were
+    removed before they were processed. ``on_retry`` is called before each retry of a batch, and
+    ``on_recovered`` gets the seconds that a recovery took. ``instance_taken``, which may block,
+    returns whether the group has a static member of our name.
     """
 
     lease: Lease
@@ -62,7 +66,9 @@ class App(faust.App):
     fail_stop: Callable[[BaseException], None] = staticmethod(end_process)
     on_foreign_bytes: Callable[[int], None] = staticmethod(lambda _: None)
     on_retry: Callable[[], None] = staticmethod(lambda: None)
+    on_removed_events: Callable[[int], None] = staticmethod(lambda _: None)
     on_recovered: Callable[[float], None] = staticmethod(lambda _: None)
+    instance_taken: Callable[[], bool] = staticmethod(lambda: False)
 
     def _new_transport(self) -> Transport:
         """Make our transport; upstream looks one up by the URL of the broker."""
@@ -161,6 +167,7 @@ def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
         TableManager=TableManager,
     )
     app.lease = Lease(timeout)
+    app.instance_taken = partial(is_member, settings)
     app.changelog_format = changelog_format
     app.fetch_max_wait_ms = settings.fetch_max_wait_ms
     app.idempotent = settings.idempotent

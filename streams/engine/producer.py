@@ -15,7 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from streams.engine import upstream
 from streams.engine.transactions import FencedSender
 from streams.errors import Abandoned
-from streams.kafka.retry import until_kafka_answers
+from streams.kafka.retry import TEMPORARY, patiently, until_kafka_answers
 
 if TYPE_CHECKING:  # the app imports this module
     from streams.engine.faust_app import App
@@ -72,6 +72,13 @@ class IdempotentProducer(driver.Producer):
         self._whole = asyncio.Event()
         self._whole.set()
         super().__init__(*args, **kwargs)
+
+    async def on_start(self) -> None:
+        """Wait while Kafka is away; upstream would end the process."""
+        try:
+            await super().on_start()
+        except TEMPORARY:
+            await patiently(self.current.start, "the producer")
 
     @property
     def current(self) -> AIOKafkaProducer:

@@ -18,7 +18,7 @@ from mode import Service
 from rocksdict import WriteBatch
 
 from streams.engine.upstream import databases, start_fetcher, store_of
-from streams.kafka.positions import refuse_ahead
+from streams.kafka.positions import RemovedUnread, refuse_ahead
 from streams.kafka.record import KafkaRecord
 
 if TYPE_CHECKING:  # the app imports this module
@@ -72,6 +72,7 @@ class Recovery(FaustRecovery):
         """Take whatever arguments Faust's own takes."""
         self._seeked = False
         self._removed: dict[TP, dict[bytes, int]] = {}
+        self._removed_events: RemovedUnread[TP] = RemovedUnread()
         self._began, self._rebalance = 0.0, 0
         super().__init__(*args, **kwargs)
 
@@ -188,7 +189,7 @@ class Recovery(FaustRecovery):
         await self._wait(self.app.producer.wait_whole())
         if assignment:
             await self._wait(consumer.perform_seek(), timeout=self.app.conf.broker_request_timeout)
-            await self._wait(self._refuse_events_ahead(consumer), timeout=self.app.conf.broker_request_timeout)
+            await self._wait(self._check_positions(consumer), timeout=self.app.conf.broker_request_timeout)
         if self._overtaken(generation_id):
             return
         self.completed.set()
@@ -202,13 +203,22 @@ class Recovery(FaustRecovery):
         self.app.on_rebalance_end()
         self.app.on_recovered(self.app.lease.clock() - self._began)
 
-    async def _refuse_events_ahead(self, consumer: PollConsumer) -> None:
-        """Raise `PositionAhead` if a log of events ends before the next event to process."""
+    async def _check_positions(self, consumer: PollConsumer) -> None:
+        """Raise `PositionAhead` if a log of events ends before the next event to process.
+
+        Notice events that were removed from the beginning of the log before they were processed.
+        The offsets are not checked with the embedded broker (not idempotent), which reports wrong
+        ends of logs.
+        """
         events = [tp for tp in consumer.assignment() if tp.topic == self.app.events_name]
         if events and self.app.idempotent:
             database = databases(self.app.sessions)
             done = {tp: self.app.changelog_format.next_offset(database(tp.partition).get) for tp in events}
-            refuse_ahead({tp: max(done[tp], consumer.done(tp)) for tp in events}, await consumer.highwaters(*events))
+            following = {tp: max(done[tp], consumer.done(tp)) for tp in events}
+            refuse_ahead(following, await consumer.highwaters(*events))
+            for (topic, partition), gap in self._removed_events.new(following, await consumer.earliest_offsets(*events)).items():
+                log.error("events_removed", topic=topic, partition=partition, first=gap.start, count=len(gap))
+                self.app.on_removed_events(len(gap))
 
 
 class TableManager(FaustTableManager):

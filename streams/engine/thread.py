@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, Response
-from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -20,7 +20,8 @@ from streams.engine import upstream
 from streams.engine.lease import Lease
 from streams.engine.records import read_raw
 from streams.engine.upstream import Reading
-from streams.kafka.membership import NO_MEMBER
+from streams.kafka.membership import FENCED_INSTANCE_ID, NO_MEMBER, InstanceTaken
+from streams.kafka.retry import TEMPORARY, patiently
 
 if TYPE_CHECKING:  # the app imports this module
     from streams.engine.faust_app import App
@@ -67,6 +68,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Runs aiokafka's consumer in a thread and an event loop of its own, beside the work."""
 
     app: App
+    _joined = False
+    """Whether the group has accepted this worker since it last had no member id."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         """Set our fetch wait and isolation level.
@@ -127,23 +130,49 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Also make slim records, and renew the lease by the group's answers.
 
-        The lease counts from the time when the confirmed request was *sent*.
+        The lease counts from the time when the confirmed request was *sent*. While Kafka is away,
+        this waits; upstream would end the process.
         """
-        await super().on_start()
+        try:
+            await super().on_start()
+        except TEMPORARY:
+            await patiently(self._ensure_consumer().start, "the consumer")
         consumer, lease = self._ensure_consumer(), self.app.lease
         read_raw(upstream.fetcher_of(consumer), self._is_read_by_us)
 
         def renewing(send: upstream.Send) -> upstream.Send:
             async def send_request(request: Request) -> Response:
+                if isinstance(request, JoinGroupRequest):
+                    await self._refuse_if_taken()
                 sent_at = lease.clock()
                 response = await send(request)
                 if isinstance(request, HeartbeatRequest | SyncGroupRequest):
                     note_answer(lease, sent_at, response.error_code)
+                    self._joined |= response.error_code == 0
+                if getattr(response, "error_code", 0) == FENCED_INSTANCE_ID:
+                    self._fail_taken()
                 return response
 
             return send_request
 
         upstream.wrap_requests(upstream.coordinator_of(consumer), renewing)
+
+    async def _refuse_if_taken(self) -> None:
+        """End the process if another one has taken our place as a static member.
+
+        Call it before each join. To join would take the place back, and the two processes would
+        replace each other for ever. A member without an id was replaced, or was removed because it
+        had sent no heartbeat; only in the first case does the group have a member of our name. Only
+        the first join is checked, because its answer may be lost, and then that member is us.
+        """
+        if self._joined and not self.member_id and upstream.is_static(upstream.coordinator_of(self._ensure_consumer())):
+            self._joined = False
+            if await asyncio.to_thread(self.app.instance_taken):
+                self._fail_taken()
+
+    def _fail_taken(self) -> None:
+        conf = self.app.conf
+        self.app.fail_stop(InstanceTaken(conf.id, conf.consumer_group_instance_id))
 
     def _is_read_by_us(self, tp: TP) -> bool:
         """Return whether our code reads a partition's records; Faust's code reads the others."""

@@ -114,11 +114,13 @@ class EventDecoder:
         offset: int,
         timestamp_ms: int,
         headers: Sequence[tuple[str, bytes]] = (),
+        event_id: str | None = None,
     ) -> Decoded:
         """Decode one record. ``timestamp_ms`` is its Kafka time in epoch ms.
 
-        Raises `BadRecord` if no event of the record can be used. A record may hold no event: its
-        type may be ignored, or the hook may return none.
+        An event without an id of its own gets ``event_id``, or else topic-partition-offset. Raises
+        `BadRecord` if no event of the record can be used. A record may hold no event: its type may
+        be ignored, or the hook may return none.
         """
         if value is None:
             return Decoded(deletion=_deletion(key))
@@ -126,7 +128,7 @@ class EventDecoder:
             raise BadRecord("empty")
         if len(value) > self._max_bytes:
             raise BadRecord("too_large", f"{len(value)} bytes, at most {self._max_bytes}")
-        place = f"{topic}-{partition}-{offset}"
+        place = event_id or f"{topic}-{partition}-{offset}"
         ours = self._plain or CANONICAL in headers
         if ours:
             try:

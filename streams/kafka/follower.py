@@ -1,6 +1,7 @@
 """Reads a topic from its beginning, and then follows its end.
 
-The partitions are assigned without a consumer group, so every process reads all of them.
+The partitions are assigned without a consumer group, so every process reads all of them. While
+Kafka is away, a follower waits.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from streams.kafka.record import KafkaRecord
+from streams.kafka.retry import patiently
 
 Apply = Callable[[Sequence[KafkaRecord]], Awaitable[None]]
 """Takes the next records of one partition, in offset order."""
@@ -24,7 +27,8 @@ class Follower:
     ``max_wait_ms`` is how long the broker may delay the answer to a fetch while there is nothing
     new.
 
-    `run` raises any error of ``apply`` or of reading; its caller decides what that means.
+    `run` raises any error of ``apply``, and any of reading that is not in `TEMPORARY`; its caller
+    decides what that means. After a temporary one it reads on with a new consumer.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class Follower:
         self._max_records = max_records
         self._start, self._from_end = start, from_end
         self._max_wait_ms = max_wait_ms
+        self._next = dict[TopicPartition, int]()
+        """The offset to read next, of each partition, for the next consumer."""
         self.caught_up = asyncio.Event()
         self._end_unknown = True
         self.lag = 0
@@ -44,6 +50,10 @@ class Follower:
 
     async def run(self) -> None:
         """Read until the task is cancelled."""
+        await patiently(self._read, self._topic)
+
+    async def _read(self) -> None:
+        """Read with one consumer, until the task is cancelled or reading fails."""
         consumer = AIOKafkaConsumer(
             self._topic,
             **self._config,
@@ -51,8 +61,8 @@ class Follower:
             enable_auto_commit=False,
             fetch_max_wait_ms=self._max_wait_ms,
         )
-        await consumer.start()
         try:
+            await consumer.start()
             await self._follow(consumer)
         finally:
             await consumer.stop()
@@ -65,22 +75,26 @@ class Follower:
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         partitions = sorted(consumer.assignment())
-        if not partitions:
-            raise LookupError(f"topic {self._topic} has no partitions")
+        if not partitions:  # a broker that has just restarted may not know the topic yet
+            raise UnknownTopicOrPartitionError(self._topic)
         await (consumer.seek_to_end if self._from_end else consumer.seek_to_beginning)(*partitions)
-        if self._start is not None:
-            for tp in partitions:
-                consumer.seek(tp, self._start)
+        for tp in partitions:
+            if (begin := self._next.get(tp, self._start)) is not None:
+                consumer.seek(tp, begin)
+            self._next[tp] = await consumer.position(tp)
+        ends: Mapping[TopicPartition, int] | None = None
         while True:
-            if self._end_unknown:
-                ends, self._end_unknown = await consumer.end_offsets(partitions), False
+            if ends is None or self._end_unknown:
+                ends = await consumer.end_offsets(partitions)
+                self._end_unknown = False
             if not self.caught_up.is_set():
                 reached = [await consumer.position(tp) >= ends[tp] for tp in partitions]
                 if all(reached):
                     self.caught_up.set()
             polled = await consumer.getmany(timeout_ms=200, max_records=self._max_records)
-            for records in polled.values():
+            for tp, records in polled.items():
                 await self._apply(records)
+                self._next[tp] = records[-1].offset + 1
             lags = [(consumer.highwater(tp) or 0) - await consumer.position(tp) for tp in partitions]
             self.lag = sum(max(lag, 0) for lag in lags)
 

@@ -50,11 +50,23 @@ class Sender:
                     f"{self.sent - self.confirmed} of {self.sent} records were not confirmed within {CLOSE_WITHIN_S} s"
                 )
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Queue one record. Raises `DeliveryError` if this or an earlier record has failed."""
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> None:
+        """Queue one record. Without a partition that exists, the hash of the key decides.
+
+        Raises `DeliveryError` if this or an earlier record has failed.
+        """
         self.check()
         try:
-            future = self._producer.send(topic, key=key, value=value, headers=list(headers))
+            if partition is not None and partition not in (self._producer.partitions_for(topic) or ()):
+                partition = None
+            future = self._producer.send(topic, key=key, value=value, headers=list(headers), partition=partition)
         except KafkaError as error:
             raise DeliveryError(f"{topic}: {error}") from error
         self.sent += 1

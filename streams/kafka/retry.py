@@ -6,12 +6,23 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from aiokafka.errors import KafkaError
+import aiokafka.errors
+import structlog
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.errors import KafkaAway
 
+log = structlog.get_logger(__name__)
+
+PATIENT_S = 1.0
 T = TypeVar("T")
 AWAY: tuple[type[Exception], ...] = (KafkaError, KafkaAway)
+TEMPORARY: tuple[type[Exception], ...] = (
+    KafkaAway,
+    KafkaTimeoutError,
+    *(kind for kind in vars(aiokafka.errors).values() if isinstance(kind, type) and getattr(kind, "retriable", False)),
+)
+"""The errors of an outage. Any other, such as a missing permission, does not pass by waiting."""
 
 
 async def until_kafka_answers(
@@ -33,3 +44,15 @@ async def until_kafka_answers(
         except away as error:
             on_away(error)
         await sleep(pause_s)
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]], what: str) -> T:
+    """Return what ``attempt`` returns, and retry it once a second for as long as Kafka is away.
+
+    ``what`` names it in the log.
+    """
+
+    def on_away(error: Exception) -> None:
+        log.warning("waits_for_kafka", what=what, reason=repr(error))
+
+    return await until_kafka_answers(attempt, PATIENT_S, away=TEMPORARY, on_away=on_away)

@@ -11,16 +11,15 @@ import time
 from typing import Protocol
 
 import structlog
-from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from models.net.guard import finite
 from models.recommender import Recommender
 from models.snapshot import Frozen
 from streams.delivery.publisher import Publisher
-from streams.errors import Abandoned, KafkaAway
+from streams.errors import Abandoned
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.outbox import Outbox
-from streams.kafka.retry import until_kafka_answers
+from streams.kafka.retry import TEMPORARY, until_kafka_answers
 from streams.learning.epochs import Epochs
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread
@@ -37,8 +36,6 @@ TICK_S = 0.1
 PUBLISH_EVERY_S = 1.0
 AGAIN_STEPS = 200
 """If training diverges again within this many steps of a rollback, the snapshot was bad, too."""
-AWAY = (KafkaConnectionError, KafkaTimeoutError, KafkaAway)
-"""Errors after which the learner retries its turn; any other one ends the worker."""
 ROUNDS = 3
 """How often a new learner catches up with the end of the log, which moves meanwhile.
 
@@ -99,7 +96,7 @@ class Learner:
         while True:
             await asyncio.sleep(TICK_S)
             try:
-                await until_kafka_answers(self._turn, PUBLISH_EVERY_S, away=AWAY, on_away=_log_away)
+                await until_kafka_answers(self._turn, PUBLISH_EVERY_S, away=TEMPORARY, on_away=_log_away)
             except Abandoned:
                 log.info("learner_interrupted")
 

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from models.recommender import Recommender
 from models.snapshot import Frozen, config_of, encode
 from streams.delivery.publisher import Publisher
-from streams.kafka.connection import aiokafka_config
+from streams.kafka.connection import NoBroker, aiokafka_config
 from streams.kafka.follower import bounds, read_range
 from streams.kafka.outbox import Outbox, Outgoing
 from streams.kafka.positions import PositionAhead
@@ -165,10 +165,11 @@ def model_name(settings: Settings) -> str:
 
 def delete_before(settings: Settings, offset: int) -> None:
     """Delete the records of the model topic before an offset. If that fails, they stay."""
-    client = admin(settings)
     try:
-        client.delete_records({TopicPartition(settings.topic("model"), 0): offset})
-    except KafkaError as error:
+        client = admin(settings)
+        try:
+            client.delete_records({TopicPartition(settings.topic("model"), 0): offset})
+        finally:
+            client.close()
+    except (KafkaError, NoBroker) as error:
         log.warning("snapshots_kept", reason=type(error).__name__)
-    finally:
-        client.close()

@@ -163,6 +163,7 @@ class GroupMetrics:
         self.oldest = gauge(
             "ouzel_oldest_uncommitted_age_seconds", "Age, by Kafka time, of the oldest uncommitted event; 0 if there is none.", by
         )
+        self.removed = counter("ouzel_events_removed", "Events that the topic had removed before this worker could read them.")
         self.generation = gauge("ouzel_group_generation", "Generation of the group that this worker last joined.")
         self.lease_fresh = gauge(
             "ouzel_lease_fresh", "1 while the group has recently confirmed this worker; otherwise it sends nothing."

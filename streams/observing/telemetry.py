@@ -29,7 +29,7 @@ from streams.observing.metrics import (
     QualityMetrics,
     SessionMetrics,
 )
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 
 
 class Timed:
@@ -204,5 +204,15 @@ class Telemetry:
         self.group.recovery_seconds.set(seconds)
 
     def serve(self, host: str, port: int) -> None:
-        """Answer scrapes on ``http://host:port/metrics``."""
-        start_http_server(port, addr=host, registry=self.registry)
+        """Answer scrapes on ``http://host:port/metrics``.
+
+        Raises `SettingsError` if the address cannot be used.
+        """
+        try:
+            start_http_server(port, addr=host, registry=self.registry)
+        except (OSError, UnicodeError) as error:  # a host name may be too long to look up
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise SettingsError(
+                f"OUZEL_METRICS_PORT: cannot listen on {host}:{port}: {reason}. Set OUZEL_METRICS_PORT to a free port, or to 0 "
+                "for no metrics, and OUZEL_METRICS_HOST to an address of this machine"
+            ) from error

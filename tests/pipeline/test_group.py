@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 import pytest
 from aiokafka.client import AIOKafkaClient
+from faults.proxy import Proxy
 from faust.types import TP
 from mode.threads import WorkerThread
+from structlog.testing import capture_logs
 from support.journey import clicks
-from support.running import fresh_settings, produce, wait_until
+from support.running import free_port, fresh_settings, produce, wait_until
 
 from streams.engine.faust_app import App, create_app
 from streams.kafka.reach import group_answers
@@ -148,6 +150,27 @@ def test_a_stop_does_not_wait_for_a_member_that_does_not_rejoin(
             event.ack()
         await until(lambda: len(holds.consumer.assignment()) == 2 * settings.partitions and not holds.rebalancing)
         assert await stops(holds)
+
+    run(main())
+    assert failures == []
+
+
+def test_an_app_that_starts_while_kafka_is_away_waits(kafka: str, tmp_path: Path, failures: list[BaseException]) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+    create_topics(settings)
+    port = free_port()
+
+    async def main() -> None:
+        app = make_app(settings.model_copy(update={"broker": f"127.0.0.1:{port}"}), failures, lambda event: event.ack())
+        with capture_logs() as lines:
+            starting = asyncio.ensure_future(started(app))
+            await until(lambda: sum(line["event"] == "waits_for_kafka" for line in lines) >= 2)
+        assert not starting.done()
+        proxy = Proxy(port, int(kafka.rpartition(":")[2]))
+        proxy.start()
+        await starting
+        assert await stops(app)
+        proxy.stop()
 
     run(main())
     assert failures == []

@@ -19,11 +19,13 @@ from serving.demo.stage import DemoError
 from serving.errors import CliError
 from serving.state.cache import NoRanking
 from serving.state.keys import KeysError
+from streams.data_dir import DiskFailed
 from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.custody import CustodyBroken
 from streams.errors import Abandoned, BadData, KafkaAway, OuzelError, Refused, exit_code_at_work
 from streams.events.bounds import BadRecord
 from streams.kafka.connection import NoBroker
+from streams.kafka.membership import InstanceTaken
 from streams.kafka.permissions import NotAllowed
 from streams.kafka.positions import LogWentBack, PositionAhead
 from streams.kafka.producing import DeliveryError
@@ -55,6 +57,7 @@ CODES = [
     (ChangelogReplaced, 2, 2, 2),
     (PositionAhead, 2, 2, 2),
     (NotAllowed, 2, 2, 2),
+    (DiskFailed, 2, 2, 2),
     (KeysError, 2, 2, 2),
     (FileError, 2, 2, 2),
     (BadRecord, 1, 70, 70),
@@ -69,7 +72,17 @@ CODES = [
     (ValueError, TRACEBACK, 70, 70),
 ]
 TREE = {
-    Refused: {SettingsError, NewerState, ChangelogReplaced, PositionAhead, NotAllowed, KeysError, FileError},
+    Refused: {
+        SettingsError,
+        NewerState,
+        ChangelogReplaced,
+        PositionAhead,
+        NotAllowed,
+        KeysError,
+        FileError,
+        DiskFailed,
+        InstanceTaken,
+    },
     KafkaAway: {NoBroker, DeliveryError},
     BadData: {BadRecord, SnapshotRefused, UpdateRefused, NoRanking},
     OuzelError: {Refused, KafkaAway, BadData, Abandoned, CliError, TopicsError, CustodyBroken, LogWentBack},

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from structlog.testing import capture_logs
+from support.fake_log import Log, follow
 from support.running import fresh_settings
 
-from streams.errors import FAILED, Refused
+from streams.errors import FAILED, OK, Refused
+from streams.kafka import retry
 from streams.kafka.connection import NoBroker
 from streams.kafka.record import Record
 from streams.kafka.topics import TopicsError
+from streams.leaving import stop_within
 from streams.sessions.step import NewerState
 from streams.settings import SettingsError
-from streams.worker import Worker, run_worker, stop_within
+from streams.worker import Worker, run_worker
 
 
 def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception) -> int:
@@ -95,3 +100,47 @@ async def test_a_stop_that_fails_raises_the_reason() -> None:
 
     with pytest.raises(KafkaConnectionError):
         await stop_within(5, stop(), lambda error: None)
+
+
+class Restoring:
+    """A `restore_newest` that fails so often, and the worker's state before its topics are read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+        self.failures, self.attempts = failures, 0
+
+        async def check(_: Worker) -> dict[str, None]:
+            return {}
+
+        monkeypatch.setattr(retry, "PATIENT_S", 0.0)
+        monkeypatch.setattr(Worker, "_check", check)
+        monkeypatch.setattr("streams.worker.restore_newest", self.restore)
+
+    async def restore(self, *_: object) -> None:
+        self.attempts += 1
+        if self.attempts <= self.failures:
+            raise KafkaTimeoutError("late")
+
+
+async def test_a_worker_waits_for_kafka_before_it_has_read_its_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    restoring = Restoring(monkeypatch, failures=3)
+    follow(log := Log(("start", KafkaConnectionError("refused")), ("end_offsets", KafkaTimeoutError("late"))), monkeypatch)
+    worker = Worker(fresh_settings("127.0.0.1:1", tmp_path, model="popularity"))
+
+    async def join(*_: object) -> None:
+        raise NewerState("the model was rebuilt")
+
+    monkeypatch.setattr(worker, "_join", join)
+    with pytest.raises(NewerState, match="rebuilt"):
+        await asyncio.wait_for(worker.run(), 30)
+    assert restoring.attempts == 4
+    assert log.faults == []
+
+
+async def test_sigterm_ends_a_worker_that_waits_for_kafka(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    restoring = Restoring(monkeypatch, failures=10**9)
+    worker = Worker(fresh_settings("127.0.0.1:1", tmp_path, model="popularity"))
+    running = asyncio.ensure_future(worker.run())
+    while restoring.attempts < 3:
+        await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, 10) == OK

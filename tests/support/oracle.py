@@ -13,6 +13,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
+from streams.events.dead_letter import as_first
 from streams.events.decode import BadRecord
 from streams.events.records import POPULAR_KEY, Event, recommendation_id
 from streams.kafka.connection import consumer_config
@@ -80,7 +81,8 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
     decoder, result = event_decoder(settings), Account()
     live: dict[tuple[int, bytes], tuple[State, int]] = {}
     markers: dict[tuple[int, bytes], int] = {}
-    for record in events:
+    for polled in events:
+        record, first_id = as_first(polled)
         partition, offset = record.partition, record.offset
         result.watermarks[partition] = offset
         try:
@@ -92,6 +94,7 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
                 offset=offset,
                 timestamp_ms=record.timestamp,
                 headers=record.headers,
+                event_id=first_id,
             )
         except BadRecord:
             result.dead_letters.add((partition, offset))

@@ -11,7 +11,6 @@ from support.running import environment, fresh_settings
 from typer.testing import CliRunner
 
 from serving.cli import build
-from serving.errors import CliError
 from streams.errors import OuzelError, Refused
 from streams.kafka.connection import NoBroker
 from streams.kafka.topics import create_topics
@@ -47,7 +46,7 @@ def taken() -> Iterator[str]:
         ({"OUZEL_TOPIC_PREFIX": "nothing."}, Refused, 2, "ouzel topics create"),
         ({"OUZEL_BROKER": "127.0.0.1:1"}, NoBroker, 1, "no broker answers at 127.0.0.1:1"),
         ({"OUZEL_DECODER": "nowhere:nothing"}, SettingsError, 2, "decoder nowhere:nothing"),
-        ({"OUZEL_SERVE_PORT": "TAKEN"}, CliError, 1, "cannot listen on 127.0.0.1:"),
+        ({"OUZEL_SERVE_PORT": "TAKEN"}, Refused, 2, "OUZEL_SERVE_PORT: cannot listen on 127.0.0.1:"),
         ({"OUZEL_SERVE_PORT": "x"}, SettingsError, 2, "serve_port"),
     ],
 )

@@ -59,7 +59,7 @@ async def test_no_event_flows_after_a_recovery_that_a_rebalance_overtook(overtak
         _removed={},
         completed=asyncio.Event(),
         _wait=wait,
-        _refuse_events_ahead=nothing,
+        _check_positions=nothing,
         _set_recovery_ended=lambda: None,
         _is_changelog_tp=lambda _: False,
         tables=SimpleNamespace(values=tuple, on_actives_ready=lambda: None, on_standbys_ready=lambda: None),

@@ -27,7 +27,7 @@ COUNTED = {
     "impression": (["hybrid", "1"], "ouzel_recommendation_impressions_total|rank=1|strategy=hybrid"),
     "follow_up": (["hybrid", "1"], "ouzel_recommendation_follow_ups_total|rank=1|strategy=hybrid"),
     "unattributed": ([], "ouzel_recommendations_unattributed_total"),
-    "note": ([Note(Kind.DROPPED, "price"), None], "ouzel_event_fields_total|field=price|problem=dropped"),
+    "note": ([Note(Kind.DROPPED, "price"), ("events", 0, 7)], "ouzel_event_fields_total|field=price|problem=dropped"),
 }
 """The methods of `Counts`: values of their labels, and the series that they raise."""
 

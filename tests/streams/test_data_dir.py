@@ -1,0 +1,90 @@
+"""A data directory that another worker uses, or that takes no writes."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from rocksdict import Options, Rdict
+from structlog.testing import capture_logs
+from support.small_disk import fill, small_disk
+
+from streams.data_dir import DiskFailed, check_writable, disk_failure, lock
+from streams.settings import SettingsError
+
+
+def assert_names_the_setting(error: BaseException, *parts: str) -> None:
+    text = str(error)
+    assert text.startswith("OUZEL_DATA_DIR: ")
+    assert "\n" not in text
+    for part in parts:
+        assert part in text
+
+
+def test_a_folder_is_locked_once_and_free_again_after_the_file_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "data"
+    with lock(folder), pytest.raises(SettingsError) as caught:
+        lock(folder)
+    assert_names_the_setting(caught.value, "another worker uses", str(folder))
+    lock(folder).close()
+    check_writable(folder)
+    assert [path.name for path in folder.iterdir()] == ["lock"]
+
+
+def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with capture_logs() as lines:
+        lock(tmp_path).close()
+    assert [line["event"] for line in lines] == ["data_dir_not_locked"]
+
+
+def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError) as caught:
+        lock(tmp_path / "file" / "data")
+    assert_names_the_setting(caught.value, "Not a directory", "set OUZEL_DATA_DIR to another folder")
+
+
+def test_a_full_or_read_only_disk_is_refused(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4) as disk:
+        filler = fill(disk)
+        with pytest.raises(SettingsError) as full:
+            check_writable(disk)
+        assert_names_the_setting(full.value, "No space left on device", "Free space")
+        filler.unlink()
+        check_writable(disk)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(SettingsError) as read_only:
+            lock(disk)
+        assert_names_the_setting(read_only.value, "Read-only file system", "Make its disk writable")
+
+
+def write_until_it_fails(database: Rdict) -> None:
+    for number in range(4000):
+        database[str(number).encode()] = os.urandom(3000)
+
+
+def test_an_error_of_rocksdb_on_a_full_disk_says_so_and_any_other_error_stays(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4) as disk:
+        database = Rdict(str(disk / "a.db"), Options(raw_mode=True))
+        with pytest.raises(Exception, match="No space") as writing:
+            write_until_it_fails(database)
+        with pytest.raises(Exception, match="No space") as opening:
+            Rdict(str(disk / "b.db"), Options(raw_mode=True))
+    for error in (writing.value, opening.value):
+        wrapped = RuntimeError("a service crashed")
+        wrapped.__cause__ = error
+        for shown in (error, wrapped):
+            failure = disk_failure(shown, disk)
+            assert isinstance(failure, DiskFailed)
+            assert failure.exit_code == failure.exit_code_at_work == 2
+            assert_names_the_setting(failure, "No space left on device", "nothing is lost")
+    for other in (ValueError("No space left on device"), Exception("Corruption: block checksum mismatch"), KeyError()):
+        assert disk_failure(other, disk) is None
