@@ -26,11 +26,7 @@ from streams.work import Work
 SAMPLED = 16
 """One event in this many is sampled: its items are counted, and each expert ranks for it."""
 HEAD_EVERY_S, HEAD_FIRST_S = 30.0, 1.0
-DOUBTFUL_TEXT = {
-    Kind.EARLY: "its time is before 2000, so it may not be one: see OUZEL_TIME_UNIT and OUZEL_FIELD_MAPPING",
-    Kind.UNTYPED: "it has no event type, so it counts as a view: see OUZEL_FIELD_MAPPING",
-}
-DOUBTFUL = DOUBTFUL_TEXT.keys()
+EARLY = "an event's time is before 2000, so it may not be one: see OUZEL_TIME_UNIT and OUZEL_FIELD_MAPPING"
 WARN_EVERY_S = 600.0
 log = structlog.get_logger(__name__)
 _strategy = attrgetter("strategy")
@@ -123,7 +119,7 @@ class MetricsObserver:
         self._telemetry, self._topic, self._assigned = telemetry, events_topic, assigned
         self._kafka_times, self._event_times = list[int](), list[int]()
         self.cache, self.accuracy, self.exposure = RankingCache(), LiveAccuracy(), Exposure(LABELS["expert"])
-        self._warned: dict[Kind, float] = {}
+        self._warned_at = -WARN_EVERY_S
         telemetry.before_scrape(self.set_gauges)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
@@ -183,12 +179,11 @@ class MetricsObserver:
         self._telemetry.unit_done(work.outcomes, work.counts, self._kafka_times, self._event_times, now)
 
     def _warn(self, counts: Counts, now: float) -> None:
-        """Log an example of each kind of doubtful event, at most once in `WARN_EVERY_S`."""
-        for kind in DOUBTFUL & counts.examples.keys():
-            if now - self._warned.get(kind, -WARN_EVERY_S) >= WARN_EVERY_S:
-                self._warned[kind] = now
-                topic, partition, offset = counts.examples[kind]
-                log.warning("doubtful_event", problem=DOUBTFUL_TEXT[kind], topic=topic, partition=partition, offset=offset)
+        """Log an event whose time is probably misread, at most once in `WARN_EVERY_S`."""
+        if Kind.EARLY in counts.examples and now - self._warned_at >= WARN_EVERY_S:
+            self._warned_at = now
+            topic, partition, offset = counts.examples[Kind.EARLY]
+            log.warning("suspicious_time", problem=EARLY, topic=topic, partition=partition, offset=offset)
 
     async def follow_head(self, head: Callable[[], Awaitable[frozenset[str]]]) -> None:
         """Refresh the popular items until cancelled.

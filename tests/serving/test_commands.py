@@ -57,7 +57,7 @@ def test_every_command_and_option_is_explained(path: tuple[str, ...]) -> None:
         (["replay", "empty"], Refused, "files"),
         (["replay", "rows.csv"], Refused, "--columns"),
         (["replay", "rows.csv", "--columns", "what"], Refused, "--columns: 'what' is not FIELD=COLUMN"),
-        (["replay", "rows.csv", "--columns", COLUMNS, "--strict"], Refused, "1 line is not an event: rows.csv:3: "),
+        (["replay", "rows.csv", "--columns", COLUMNS, "--strict"], Refused, "left out 1: 1 missing_field: rows.csv:3: "),
         (["replay", "clicks.txt", "--speed", "fast"], Refused, "--speed: 'fast' is neither max nor a number above 0"),
         (["replay", "clicks.txt", "--speed", "-1"], Refused, "--speed: '-1'"),
         (["replay", "clicks.txt", "--speed", "nan"], Refused, "--speed: 'nan'"),

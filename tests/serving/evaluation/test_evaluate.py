@@ -62,7 +62,7 @@ def test_it_prints_a_table_and_writes_the_result_and_the_report(clicks: Path, tm
         (["--drift", "flood"], 2, "is not a drift"),
         (["--test", "nowhere.txt"], 2, "no file nowhere.txt"),
         (["--columns", "what"], 2, "'what' is not FIELD=COLUMN"),
-        (["--columns", "user_id=nobody,item_id=ItemId,timestamp=Time"], 1, "no column nobody"),
+        (["--columns", "user_id=nobody,item_id=ItemId,timestamp=Time"], 2, "no column nobody"),
     ],
 )
 def test_a_wrong_option_is_an_error_of_one_line(
