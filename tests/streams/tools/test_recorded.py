@@ -182,6 +182,7 @@ def test_the_mapping_and_the_event_types_of_the_settings_apply(tmp_path: Path) -
         ("z.csv", b"PK\x03\x04...", "zip archive"),
         ("n.csv", b"a\0b", "zero bytes"),
     ],
+    ids=["empty", "array", "gzip", "zstd", "zip", "binary"],
 )
 def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     with pytest.raises(FileError, match=message) as refused:
