@@ -166,6 +166,25 @@ def test_a_restarted_server_answers_the_same_from_the_topics(stage: RunningSyste
     assert after[3]["items"][0] == before[3]["items"][0]
 
 
+def test_hidden_and_expired_items_leave_the_published_rankings_and_the_answers(stage: RunningSystem) -> None:
+    others = {f"i{n}" for n in range(12)} - {"i5", "i6"}
+    ranked = stage.click("hal", "i7")["recommendation"]["items"]
+    assert {item["item_id"] for item in ranked} == others | {"i5", "i6"}
+    soon = int(time.time() * 1000) + 2000
+    values = {"i5": {"ItemId": "i5", "IsHidden": "true"}, "i6": {"id": "i6", "expireTime": soon, "priceInfo": {"price": "?"}}}
+    produce(stage.settings, [(f'"{name}"'.encode(), json.dumps(value).encode()) for name, value in values.items()], "items")
+
+    def answered() -> set[str]:
+        return {item["item_id"] for item in stage.serve.call("GET", "/v1/recommendations/hal").body["items"]}
+
+    wait_until(lambda: answered() == others, "an answer without the hidden and the expired item")
+    dropped = "ouzel_dropped_item_fields_total|field=price"
+    wait_until(lambda: stage.worker.metrics().get(dropped) == 1, "the worker has read them")
+    latest = stage.click("hal", "i7")["recommendation"]["trigger_offset"]
+    of_hal = [json.loads(r.value or b"") for r in read_topic(stage.settings, "recommendations") if r.key == b"hal"]
+    assert (of_hal[-1]["trigger_offset"], {item["item_id"] for item in of_hal[-1]["items"]}) == (latest, others)
+
+
 def alter(settings: Settings, topic: str, config: dict[str, str]) -> None:
     client = KafkaAdminClient(bootstrap_servers=settings.broker)
     client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.topic(topic), configs=config)])

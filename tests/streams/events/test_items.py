@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,3 +197,10 @@ def test_at_most_64_labels_count_without_the_nulls() -> None:
 def test_the_strict_form_names_the_field() -> None:
     with pytest.raises(BadRecord, match="price is 'cheap', which is not a number"):
         decode_item(json.dumps({"item_id": "a", "price": "cheap"}).encode())
+
+
+def test_the_page_about_items_lists_every_field_and_every_other_name() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "items.md").read_text()
+    ranges = {"item_category2", "item_category3", "item_category4", "category_l2"}
+    names = {*Item.__struct_fields__, *(name for more in (*ITEM_ALIASES.values(), *FURTHER_CATEGORIES.values()) for name in more)}
+    assert [name for name in sorted(names - ranges) if f"`{name}`" not in page] == []
