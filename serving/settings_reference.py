@@ -33,8 +33,9 @@ other commands. Give all processes the same values. Only these differ between wo
 **Change** says how to change a setting of a running deployment:
 
 - *one by one*: restart one process after the other. Until all are restarted, values may differ.
-- *all together*: stop all workers, change the value, start them. Snapshots that were
-  written with another value are not used: the model learns again from the transitions in Kafka.
+- *all together*: stop all processes, change the value, start them. After a change of the model,
+  snapshots that were written with another value are not used: the model learns again from the
+  transitions in Kafka.
 - *never*: topics, offsets or hashes that are already stored depend on it. Use another value only
   for a new deployment ([operations.md](operations.md#choose-the-number-of-partitions)).
 

@@ -74,8 +74,8 @@ class Settings(EventSettings, HttpSettings, SecuritySettings, BaseSettings):
     )  # fmt: skip
     partitions: int = setting(
         4, "Partitions of `events`, `items`, `recommendations`, `sessions-changelog` and `dead-letters`. At most this many "
-        "workers share the events.",
-        KAFKA, ALL, NEVER, "partitions", ge=1, le=1000,
+        "workers share the events. Run `ouzel topics grow` before you change it.",
+        KAFKA, ALL, TOGETHER, "partitions", ge=1, le=1000,
     )  # fmt: skip
     replication: int = setting(
         1, "Replication factor of the topics that `ouzel topics create` creates. Existing topics keep theirs.",

@@ -26,6 +26,7 @@ from streams.errors import FAILED, OK, KafkaAway, Refused
 from streams.events.catalogue import Catalogue
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
+from streams.kafka.partitions import watch_partitions
 from streams.kafka.permissions import not_allowed
 from streams.kafka.record import KafkaRecord
 from streams.kafka.retry import patiently
@@ -213,6 +214,7 @@ class Worker:
         settings = self._settings
         ranker = ThreadRanker(active, self._thread, self.hidden, self.telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
+        self._tasks.spawn(watch_partitions(settings))
         application = self._application = Application(
             settings, self._decoder, ranker, self.hidden, self.telemetry, active, deleting, self._tasks
         )

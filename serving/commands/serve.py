@@ -10,7 +10,7 @@ from serving.http.loopback import is_loopback
 from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import Refused
-from streams.kafka.topics import describe_topics, missing_topics
+from streams.kafka.topics import describe_topics, missing_topics, topic_problems
 from streams.rules import event_decoder
 from streams.settings import Settings, load_settings
 
@@ -79,12 +79,8 @@ def _require_topics(settings: Settings) -> None:
     """
     states = describe_topics(settings)
     for name in NEEDED:
-        topic = settings.topic(name)
-        state = states[topic]
-        if state is None:
-            raise Refused(missing_topics([topic]))
-        if name == "events" and state.partitions != settings.partitions:
-            raise Refused(
-                f"{topic}: the topic has {state.partitions} partitions, the settings say {settings.partitions}; set "
-                f"OUZEL_PARTITIONS={state.partitions}"
-            )
+        if states[settings.topic(name)] is None:
+            raise Refused(missing_topics([settings.topic(name)]))
+    events = f"{settings.topic('events')}: the topic has "
+    if problems := [problem for problem in topic_problems(settings, states) if problem.startswith(events)]:
+        raise Refused(problems[0])

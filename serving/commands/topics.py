@@ -1,12 +1,16 @@
-"""`ouzel topics create|check|describe`: manages Ouzel's topics."""
+"""`ouzel topics create|check|describe|grow`: manages Ouzel's topics."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from serving.groups import refuse_while_live
 from streams.errors import Refused
+from streams.kafka.partitions import grow_topics
 from streams.kafka.topics import create_topics, describe_topics, topic_problems, topic_specs, unchecked
 from streams.settings import load_settings
 
@@ -53,3 +57,27 @@ def describe() -> None:
         text = "\n".join(f"{key}={config[key]}" for key in SHOWN if key in config) or "not reported by this broker"
         table.add_row(name, str(state.partitions), text)
     Console().print(table)
+
+
+@topics.command()
+def grow(
+    partitions: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="COUNT", help="The number of partitions that the topics will have.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Add partitions to the topics that must have equal numbers of them.
+
+    Stop the workers and servers first, and start them with the new OUZEL_PARTITIONS.
+    The sessions of users whose key belongs to another partition then begin new.
+    """
+    settings = load_settings()
+    refuse_while_live(settings)
+    if not yes:
+        typer.confirm(f"Raise the topics to {partitions} partitions? Kafka cannot remove partitions.", abort=True)
+    grown = grow_topics(settings, partitions)
+    for name, before in grown.items():
+        typer.echo(f"{name}: {before} partitions before, {partitions} now")
+    if not grown:
+        typer.echo(f"the topics have {partitions} partitions already")
+    typer.echo(f"now start every worker, server and tool with OUZEL_PARTITIONS={partitions}")

@@ -25,6 +25,7 @@ from serving.state.writer import Writer, Written
 from streams.events.decode import EventDecoder
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Apply, Follower
+from streams.kafka.partitions import watch_partitions
 from streams.kafka.record import KafkaRecord
 from streams.kafka.retry import patiently
 from streams.observing.items import ItemReader
@@ -96,7 +97,8 @@ class Service:
             self.followers["events"] = self._follower("events", self.live.take_events, from_end=True)
         for follower in self.followers.values():
             self._tasks.spawn(follower.run())
-        for work in (self._update_gauges(), self.writer.watch(), self.workers.run(), self._reload_keys()):
+        watches = self.writer.watch(), self.workers.run(), self._reload_keys(), watch_partitions(self.settings)
+        for work in (self._update_gauges(), *watches):
             self._tasks.spawn(work)
 
     async def stop(self) -> None:

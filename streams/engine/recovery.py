@@ -18,6 +18,7 @@ from mode import Service
 from rocksdict import WriteBatch
 
 from streams.engine.upstream import databases, start_fetcher, store_of
+from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.positions import RemovedUnread, refuse_ahead
 from streams.kafka.record import KafkaRecord
 
@@ -80,8 +81,18 @@ class Recovery(FaustRecovery):
         """Also ignore the changelogs until the seek: until then, their positions are old."""
         self._seeked = False
         self._removed.clear()
+        self._refuse_unknown(assigned)
         self._began, self._rebalance = self.app.lease.clock(), self.app.rebalancing_count
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    def _refuse_unknown(self, assigned: set[TP]) -> None:
+        """End the process if events come with partitions that the other topics do not have.
+
+        The assignment counts the partitions of the topic, not those of the settings.
+        """
+        known = self.app.conf.topic_partitions
+        if beyond := [tp.partition for tp in assigned if tp.topic == self.app.events_name and tp.partition >= known]:
+            self.app.fail_stop(PartitionsGrown(self.app.events_name, max(beyond) + 1, known))
 
     @Service.task
     async def _slurp_changelogs(self) -> None:

@@ -23,6 +23,15 @@ DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 TIMEOUT_MS = 15_000
 AT_LEAST = ("retention.ms", "min.compaction.lag.ms")
+AS_EVENTS = ("events", "recommendations", "sessions-changelog", "dead-letters")
+"""The topics in which the outputs of an event have its partition number."""
+NEW_TOPICS = "create new topics, with another OUZEL_TOPIC_PREFIX, and run `ouzel reset`"
+ITEMS = "items"
+"""The topic that may have any number of partitions: every reader reads all of them.
+
+It must not grow. An item's later records would go to another partition, and a reader could apply
+them before the earlier ones.
+"""
 
 
 class TopicsError(OuzelError):
@@ -38,13 +47,16 @@ class TopicSpec:
 
     ``config`` has Kafka's topic options. Its times are in ms and are lower bounds; -1 is unbounded.
     ``extra_config`` has options that a topic also gets when it is created; they are not checked
-    later.
+    later. ``as_events`` says that each event needs the partition of its own number: such topics
+    have as many partitions as the events. The number of ``any_count`` is not checked, either.
     """
 
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
     extra_config: dict[str, str] = field(default_factory=dict)
+    as_events: bool = False
+    any_count: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,12 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     }
     return [
         TopicSpec(
-            settings.topic(name), count, config, longer if config is learning else rolled if name == "model-updates" else {}
+            settings.topic(name),
+            count,
+            config,
+            longer if config is learning else rolled if name == "model-updates" else {},
+            as_events=name in AS_EVENTS,
+            any_count=name == ITEMS,
         )
         for name, (count, config) in specs.items()
     ]
@@ -173,7 +190,9 @@ def check_topics(settings: Settings) -> list[str]:
 
 def topic_problems(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
     """Return the same as `check_topics`, for a result of `describe_topics`."""
-    return [problem for spec in topic_specs(settings) for problem in differences(spec, states[spec.name])]
+    specs = topic_specs(settings)
+    counts = [state.partitions for spec in specs if spec.as_events and (state := states[spec.name]) is not None]
+    return [problem for spec in specs for problem in differences(spec, states[spec.name], counts)]
 
 
 def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | None]) -> int | None:
@@ -186,22 +205,39 @@ def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | No
     return None if retention_ms < 0 else retention_ms
 
 
-def differences(spec: TopicSpec, state: TopicState | None) -> list[str]:
-    """Return how one topic differs from its specification, a line for each difference."""
+def differences(spec: TopicSpec, state: TopicState | None, counts: Sequence[int] = ()) -> list[str]:
+    """Return how one topic differs from its specification, a line for each difference.
+
+    ``counts`` are the numbers of partitions of all topics that must have equal ones.
+    """
     if state is None:
         return [missing_topics([spec.name])]
     problems = []
-    if state.partitions != spec.partitions:
-        problems.append(
-            f"{spec.name}: the topic has {state.partitions} partitions, the settings say {spec.partitions}. Partition counts "
-            f"are fixed: set OUZEL_PARTITIONS={state.partitions}, or create new topics and run `ouzel reset`"
-        )
+    if state.partitions != spec.partitions and not spec.any_count:
+        rule = f"the settings say {spec.partitions}" if spec.as_events else f"must have {spec.partitions}"
+        advice = equal_partitions(spec.partitions, counts or [state.partitions]) if spec.as_events else NEW_TOPICS
+        problems.append(f"{spec.name}: the topic has {state.partitions} partitions, {rule}; {advice}")
     for name, wanted in spec.config.items():
         actual = (state.config or {}).get(name)
         if actual is not None and not _fits(name, actual, wanted):
             bound = "at least " if name in AT_LEAST else ""
             problems.append(f"{spec.name}: {name} is {actual}, must be {bound}{wanted}; change it with Kafka's own tools")
     return problems
+
+
+def equal_partitions(wanted: int, counts: Sequence[int]) -> str:
+    """Return how topics of these numbers of partitions and the setting become equal.
+
+    The answer is the same for each of the topics.
+    """
+    most, fewer = max(counts), f"for fewer partitions {NEW_TOPICS}"
+    if min(counts) == most > wanted:
+        return f"set OUZEL_PARTITIONS={most}; {fewer}"
+    goal = max(most, wanted)
+    grow = f"stop the workers, run `ouzel topics grow --partitions {goal}`"
+    if min(counts) == most:
+        return f"set OUZEL_PARTITIONS={most}, or {grow}; {fewer}"
+    return f"{grow}, and set OUZEL_PARTITIONS={goal}; {fewer}"
 
 
 def unchecked(spec: TopicSpec, state: TopicState | None) -> list[str]:

@@ -18,8 +18,9 @@ from support.journey import clicks
 from support.running import free_port, fresh_settings, produce, wait_until
 
 from streams.engine.faust_app import App, create_app
+from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.reach import group_answers
-from streams.kafka.topics import create_topics
+from streams.kafka.topics import admin, create_topics
 from streams.sessions import changelog
 from streams.settings import Settings
 
@@ -174,6 +175,27 @@ def test_an_app_that_starts_while_kafka_is_away_waits(kafka: str, tmp_path: Path
 
     run(main())
     assert failures == []
+
+
+def test_an_assignment_with_a_partition_that_the_settings_do_not_have_is_refused(
+    kafka: str, tmp_path: Path, failures: list[BaseException]
+) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+    create_topics(settings)
+
+    async def main() -> None:
+        app = make_app(settings, failures, lambda event: event.ack())
+        app.conf.consumer_metadata_max_age_ms = 500  # or else aiokafka notices it after five minutes
+        await started(app)
+        client = admin(settings)
+        client.create_partitions({settings.topic("events"): 6})
+        client.close()
+        await until(lambda: bool(failures))
+        assert await stops(app)
+
+    run(main())
+    assert isinstance(failures[0], PartitionsGrown)
+    assert "has 6 partitions, and OUZEL_PARTITIONS is 4" in str(failures[0])
 
 
 def test_changelogs_that_no_stream_reads_raise_no_alarm(

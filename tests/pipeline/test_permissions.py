@@ -178,6 +178,7 @@ def test_serve_needs_exactly_the_documented_rights(
 
 TOOLS = {
     "topics": ["topics", "create"],
+    "topics grow": ["topics", "grow", "--partitions", "3", "--yes"],
     "replay": ["replay", "events.jsonl"],
     "simulate": ["simulate", "--events", "20", "--rate", "0"],
     "watch": ["watch", "--count", "1"],

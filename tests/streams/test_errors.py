@@ -26,6 +26,7 @@ from streams.errors import Abandoned, BadData, KafkaAway, OuzelError, Refused, e
 from streams.events.bounds import BadRecord
 from streams.kafka.connection import NoBroker
 from streams.kafka.membership import InstanceTaken
+from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.permissions import NotAllowed
 from streams.kafka.positions import LogWentBack, PositionAhead
 from streams.kafka.producing import DeliveryError
@@ -82,6 +83,7 @@ TREE = {
         FileError,
         DiskFailed,
         InstanceTaken,
+        PartitionsGrown,
     },
     KafkaAway: {NoBroker, DeliveryError},
     BadData: {BadRecord, SnapshotRefused, UpdateRefused, NoRanking},

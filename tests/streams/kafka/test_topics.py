@@ -6,7 +6,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
 from streams.kafka.connection import most_specific
-from streams.kafka.topics import TopicSpec, TopicState, differences, topic_specs, unchecked
+from streams.kafka.topics import AS_EVENTS, TopicSpec, TopicState, differences, topic_problems, topic_specs, unchecked
 from streams.settings import Settings
 
 SPEC = TopicSpec("t", 4, {"cleanup.policy": "compact,delete", "retention.ms": "1000"})
@@ -49,6 +49,37 @@ def test_topics_written_per_event_have_the_partitions_of_the_events_topic() -> N
         assert specs[f"x.{name}"].partitions == 7
     assert specs["x.transitions"].partitions == specs["x.learner"].partitions == 1
     assert specs["x.sessions-changelog"].config["cleanup.policy"] == "compact"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "counts", "advice"),
+    [
+        (4, {"events": 6}, "run `ouzel topics grow --partitions 6`, and set OUZEL_PARTITIONS=6"),
+        (6, {"events": 6}, "run `ouzel topics grow --partitions 6`, and set OUZEL_PARTITIONS=6"),
+        (4, {"recommendations": 6}, "run `ouzel topics grow --partitions 6`, and set OUZEL_PARTITIONS=6"),
+        (8, {}, "set OUZEL_PARTITIONS=4, or stop the workers, run `ouzel topics grow --partitions 8`;"),
+        (2, {}, "set OUZEL_PARTITIONS=4; for fewer partitions create new topics"),
+        (4, {"events": 2}, "run `ouzel topics grow --partitions 4`, and set OUZEL_PARTITIONS=4"),
+    ],
+)
+def test_all_lines_about_partitions_give_the_same_advice(wanted: int, counts: dict[str, int], advice: str) -> None:
+    settings = Settings(topic_prefix="", partitions=wanted)
+    states = {
+        spec.name: TopicState(counts.get(spec.name, spec.partitions), None) for spec in topic_specs(Settings(topic_prefix=""))
+    }
+    problems = topic_problems(settings, states)
+    differing = [name for name in AS_EVENTS if counts.get(name, 4) != wanted]
+    assert sorted(problem.split(":")[0] for problem in problems) == sorted(differing)
+    assert all(advice in problem for problem in problems)
+
+
+def test_items_may_have_any_number_of_partitions_and_the_log_of_transitions_only_one() -> None:
+    settings = Settings(topic_prefix="", partitions=1)
+    states = {spec.name: TopicState(1, None) for spec in topic_specs(settings)}
+    assert topic_problems(settings, states | {"items": TopicState(9, None)}) == []
+    (problem,) = topic_problems(settings, states | {"transitions": TopicState(3, None)})
+    assert problem.startswith("transitions: the topic has 3 partitions, must have 1; create new topics")
+    assert "OUZEL_PARTITIONS" not in problem
 
 
 def test_a_rejected_login_is_more_specific_than_the_disconnections_around_it() -> None:
