@@ -12,8 +12,9 @@ sessions: as a ``session_id`` it would merge all visits into one session. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from streams.events.bounds import JsonObject
 
@@ -75,11 +76,12 @@ def canonical(raw: Fields, mapping: Mapping[str, Path]) -> list[JsonObject]:
     then by the aliases in order. An alias counts only if its value is a text or a number: the same
     name may mean something else in a user's own format.
     """
+    names = _by_plain_name(raw)
     if any(EACH in path for path in mapping.values()):
-        return [_fields(raw, mapped) for mapped in _each(raw, mapping)]
-    if "item_id" not in mapping and (several := _events_of(raw)):
-        return [fields for one in several for fields in _with_lines(one, mapping)]
-    return _with_lines(raw, mapping)
+        return [_fields(raw, names, mapped) for mapped in _each(raw, mapping)]
+    if "item_id" not in mapping and (several := _events_of(raw, names)):
+        return [fields for one in several for fields in _with_lines(one, _by_plain_name(one), mapping)]
+    return _with_lines(raw, names, mapping)
 
 
 def at_path(raw: object, path: Path) -> object:
@@ -100,6 +102,7 @@ def at_path(raw: object, path: Path) -> object:
     return value
 
 
+@lru_cache(4096)
 def _plain_name(name: str) -> str:
     return name.translate(_SEPARATORS).lower()
 
@@ -108,61 +111,72 @@ def _alias_path(path: str) -> _AliasPath:
     return tuple(map(_plain_name, path.split(".")))
 
 
-_PATHS = {name: tuple(map(_alias_path, (name, *paths))) for name, paths in ALIASES.items()}
-_LINE_PATHS = {name: tuple(map(_alias_path, paths)) for name, paths in LINE_ALIASES.items()}
+class _Alias(NamedTuple):
+    """What a name may mean: a field, at the rest of a path. A lower ``rank`` takes precedence."""
+
+    field: str
+    rank: int
+    rest: _AliasPath
+
+
+def _by_first_name(aliases: Mapping[str, Sequence[str]]) -> dict[str, list[_Alias]]:
+    """Return the aliases by the first name of their path."""
+    found: dict[str, list[_Alias]] = {}
+    for field, paths in aliases.items():
+        for rank, path in enumerate(dict.fromkeys(map(_alias_path, paths))):
+            found.setdefault(path[0], []).append(_Alias(field, rank, path[1:]))
+    return found
+
+
+_ALIASES = _by_first_name({name: (name, *paths) for name, paths in ALIASES.items()})
+_LINE_ALIASES = _by_first_name(LINE_ALIASES)
+_ID_ALIASES = _by_first_name({"event_id": ("event_id", *ALIASES["event_id"])})
 _LINES = tuple(map(_alias_path, LINES))
-_EVENT_LISTS = tuple(map(_alias_path, EVENT_LISTS))
+_EVENT_LISTS = tuple(map(_plain_name, EVENT_LISTS))
 _OURS = (*ALIASES, "context", "properties")
 
 
-def _fields(raw: Fields, mapping: Mapping[str, Path]) -> JsonObject:
+def _fields(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> JsonObject:
     fields = {name: raw.get(name) for name in _OURS}
     for name, path in mapping.items():
         fields[name] = at_path(raw, path)
-    names = _by_plain_name(raw)
-    for name, paths in _PATHS.items():
+    for name, value in _read(names, _ALIASES).items():
         if fields[name] is None and name not in mapping:
-            fields[name] = _first(names, paths)
+            fields[name] = value
     return fields
 
 
-def _with_lines(raw: Fields, mapping: Mapping[str, Path]) -> list[JsonObject]:
+def _with_lines(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> list[JsonObject]:
     """Return an event for each product of ``raw``; one event if it names its item or has none."""
-    fields = _fields(raw, mapping)
+    fields = _fields(raw, names, mapping)
     if fields["item_id"] is None and "item_id" not in mapping:
-        names = _by_plain_name(raw)
-        for path in _LINES:
-            lines = _at_alias(names, path)
+        for first, *rest in _LINES:
+            lines = _below(names.get(first), rest)
             if isinstance(lines, list) and lines:
                 return [fields | _line(line) for line in lines]
     return [fields]
 
 
 def _line(line: object) -> JsonObject:
-    if not isinstance(line, Mapping):
-        return {"item_id": line}
-    names = _by_plain_name(line)
-    read = {name: _first(names, paths) for name, paths in _LINE_PATHS.items()}
-    return {name: value for name, value in read.items() if value is not None}
+    return _read(_by_plain_name(line), _LINE_ALIASES) if isinstance(line, Mapping) else {"item_id": line}
 
 
-def _events_of(raw: Fields) -> list[Fields]:
+def _events_of(raw: Fields, names: JsonObject) -> list[Fields]:
     """Return the events of a list of events; each has what it lacks from the whole.
 
     An event without an id gets that of the whole, with its number.
     """
-    names = _by_plain_name(raw)
-    for (name,) in _EVENT_LISTS:
+    for name in _EVENT_LISTS:
         events = names.get(name)
         if isinstance(events, list) and events and all(isinstance(event, Mapping) for event in events):
             whole = {name: value for name, value in raw.items() if value is not events}
-            base = _first(names, _PATHS["event_id"])
+            base = _read(names, _ID_ALIASES).get("event_id")
             return [{**whole, "event_id": _id_of(event, base, n), **event} for n, event in enumerate(events)]
     return []
 
 
 def _id_of(event: Fields, base: object, n: int) -> object:
-    own = _first(_by_plain_name(event), _PATHS["event_id"])
+    own = _read(_by_plain_name(event), _ID_ALIASES).get("event_id")
     return own if own is not None or base is None else f"{base}.{n}"
 
 
@@ -186,18 +200,21 @@ def _by_plain_name(raw: Fields) -> JsonObject:
     return names
 
 
-def _first(names: JsonObject, paths: tuple[_AliasPath, ...]) -> object:
-    """Return the first value that is a text or a number."""
-    for path in paths:
-        value = names.get(path[0]) if len(path) == 1 else _at_alias(names, path)
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return value
-    return None
+def _read(names: JsonObject, aliases: Mapping[str, Sequence[_Alias]]) -> JsonObject:
+    """Return the value of each field that has an alias among the names, a text or a number."""
+    fields: JsonObject = {}
+    ranks: dict[str, int] = {}
+    for name, value in names.items():
+        for field, rank, rest in aliases.get(name, ()):
+            found = _below(value, rest) if rest else value
+            if isinstance(found, str | int | float) and type(found) is not bool and rank < ranks.get(field, rank + 1):
+                fields[field], ranks[field] = found, rank
+    return fields
 
 
-def _at_alias(names: JsonObject, path: _AliasPath) -> object:
-    value: object = names.get(path[0])
-    for part in path[1:]:
+def _below(value: object, path: Sequence[str]) -> object:
+    """Return the value at a path of plain names, or ``None`` if the path leads nowhere."""
+    for part in path:
         if isinstance(value, Mapping):
             value = _by_plain_name(value).get(part)
         elif isinstance(value, list):
