@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from streams.events.bounds import BadRecord, JsonObject
-from streams.events.readings import read_list, read_object
+from streams.events.readings import read_object
 from streams.events.records import Item
 
 ITEM_ALIASES: dict[str, tuple[str, ...]] = {
@@ -80,7 +80,7 @@ _SINGULAR = frozenset(_plain(name) for name in ("category", "item_category", "ca
 
 def named_fields(raw: Mapping[str, object]) -> NamedFields:
     """Return the fields of an item under Ouzel's names."""
-    fields = {name: raw[name] for name in Item.__struct_fields__ if _present(raw.get(name))}
+    fields = {name: value for name, value in raw.items() if name in _OURS and value is not None and value != ""}
     if raw.get("item_id") == "":
         fields["item_id"] = ""
     if raw.keys() <= _OURS:
@@ -108,14 +108,16 @@ def _first(named: Mapping[str, object], field: str, paths: tuple[_Path, ...]) ->
     return None
 
 
-def _categories(named: Mapping[str, object], name: str, value: object) -> list[object]:
+def _categories(named: Mapping[str, object], name: str, value: object) -> object:
     """Return the categories of a name such as ``category``, and of the names that follow it.
 
-    Only ``|`` separates them: a comma may be part of one.
+    Only ``|`` separates them: a comma may be part of one. JSON text is returned as it is.
     """
+    if isinstance(value, list) or (isinstance(value, str) and value.lstrip().startswith("[")):
+        return value
     more = (named.get(other) for other in _FURTHER.get(name, ()))
     values = [value, *(other for other in more if isinstance(other, _SCALAR))]
-    return [part for one in values for part in (read_list(name, one, "|") if isinstance(one, str) else [one])]
+    return [part for one in values for part in (map(str.strip, one.split("|")) if isinstance(one, str) else [one])]
 
 
 def _properties(value: object) -> tuple[JsonObject, BadRecord | None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence, Sized
-from functools import partial
 from typing import NamedTuple
 
 from streams.events.bounds import (
@@ -42,8 +41,8 @@ before the word. What can be ordered is available.
 """
 _WORD = re.compile(r"[^a-z]")
 _AVAILABILITY = {_WORD.sub("", word): word in AVAILABLE for word in (*AVAILABLE, *UNAVAILABLE)}
-_Note = Callable[[BadRecord], object]
-"""Takes the reason why a part of a field was left out."""
+_Dropped = dict[str, BadRecord]
+"""Why fields were dropped, in whole or in part, by their names."""
 
 
 class ReadItem(NamedTuple):
@@ -53,7 +52,7 @@ class ReadItem(NamedTuple):
     """
 
     item: Item
-    dropped: dict[str, BadRecord]
+    dropped: _Dropped
 
 
 def decode_item(value: bytes) -> Item:
@@ -92,39 +91,39 @@ def read_item(fields: Mapping[str, object], default_id: str | None = None) -> Re
         item = Item(item_id=default_id)
     else:
         raise BadRecord("missing_field", "item_id")
-    dropped = {} if bad_properties is None else {PROPERTIES: bad_properties}
+    dropped: _Dropped = {} if bad_properties is None else {PROPERTIES: bad_properties}
     for name, value in named.items():
         try:
-            setattr(item, name, _READERS[name](name, value, partial(dropped.setdefault, name)))
+            setattr(item, name, _READERS[name](name, value, dropped))
         except BadRecord as bad:
             dropped[name] = bad
     item.is_hidden |= "is_hidden" in dropped
     return ReadItem(item, dropped)
 
 
-def _flag(name: str, value: object, note: _Note) -> bool:
+def _flag(name: str, value: object, dropped: _Dropped) -> bool:
     return read_flag(name, value)
 
 
-def _number(name: str, value: object, note: _Note) -> float:
+def _number(name: str, value: object, dropped: _Dropped) -> float:
     return read_number(name, value)
 
 
-def _currency(name: str, value: object, note: _Note) -> str:
+def _currency(name: str, value: object, dropped: _Dropped) -> str:
     return check_text(name, value, MAX_CURRENCY_LENGTH)
 
 
-def _name(name: str, value: object, note: _Note) -> str:
+def _name(name: str, value: object, dropped: _Dropped) -> str:
     return _text(name, value, MAX_NAME_LENGTH)
 
 
-def _brand(name: str, value: object, note: _Note) -> str | None:
+def _brand(name: str, value: object, dropped: _Dropped) -> str | None:
     """Read a brand. Of a list of brands, the first counts."""
     values = [one for one in (value if isinstance(value, list) else [value]) if one is not None]
     return _text(name, values[0], MAX_LABEL_LENGTH) if values else None
 
 
-def _available(name: str, value: object, note: _Note) -> bool:
+def _available(name: str, value: object, dropped: _Dropped) -> bool:
     """Read a flag, or a word such as ``OUT_OF_STOCK`` or ``https://schema.org/InStock``."""
     if isinstance(value, str):
         known = _AVAILABILITY.get(_WORD.sub("", value.rpartition("/")[2].lower()))
@@ -135,7 +134,7 @@ def _available(name: str, value: object, note: _Note) -> bool:
     return read_flag(name, value)
 
 
-def _time(name: str, value: object, note: _Note) -> int:
+def _time(name: str, value: object, dropped: _Dropped) -> int:
     """Read a time. Its milliseconds must mean the same time when they are read again."""
     try:
         time = event_time(value, 0)
@@ -147,32 +146,34 @@ def _time(name: str, value: object, note: _Note) -> int:
     return time
 
 
-def _expiry(name: str, value: object, note: _Note) -> int:
-    time = _time(name, value, note)
+def _expiry(name: str, value: object, dropped: _Dropped) -> int:
+    time = _time(name, value, dropped)
     if time < EARLIEST_EXPIRY:
         raise BadRecord("out_of_bounds", f"{name} is before the year 2000: leave it out if the item does not expire")
     return time
 
 
-def _categories(name: str, value: object, note: _Note) -> list[str]:
+def _categories(name: str, value: object, dropped: _Dropped) -> list[str]:
     """Read categories. A list within the list is a path of categories: each counts."""
     values: list[object] = []
     for one in read_list(name, value):
         values += one if isinstance(one, list) else [one]
-    return _texts(name, values, MAX_LABEL_LENGTH, note)
+    return _texts(name, values, MAX_LABEL_LENGTH, dropped)
 
 
-def _labels(name: str, value: object, note: _Note) -> dict[str, str]:
+def _labels(name: str, value: object, dropped: _Dropped) -> dict[str, str]:
     """Read labels. A text of a list becomes the name of a label whose value is empty."""
-    if not isinstance(value, dict) and not (isinstance(value, str) and value.lstrip().startswith("{")):
-        return dict.fromkeys(_texts(name, read_list(name, value), MAX_ID_LENGTH, note), "")
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = read_object(name, value)
+    if not isinstance(value, dict):
+        return dict.fromkeys(_texts(name, read_list(name, value), MAX_ID_LENGTH, dropped), "")
     labels: dict[str, str] = {}
-    for label, text in read_object(name, value).items():
-        if text is not None and _has_room(name, labels, note):
+    for label, text in value.items():
+        if text is not None and _has_room(name, labels, dropped):
             try:
                 labels[check_id(f"{name}: a label", label)] = _label(name, text)
             except BadRecord as bad:
-                note(bad)
+                dropped.setdefault(name, bad)
     return labels
 
 
@@ -183,34 +184,36 @@ def _label(name: str, value: object) -> str:
     return check_text(name, "|".join(texts), MAX_NAME_LENGTH)
 
 
-def _texts(name: str, values: Sequence[object], longest: int, note: _Note) -> list[str]:
+def _texts(name: str, values: Sequence[object], longest: int, dropped: _Dropped) -> list[str]:
     """Return the readable texts of a list, without nulls and empty texts."""
     texts: list[str] = []
     for value in values:
-        if value is not None and value != "" and _has_room(name, texts, note):
+        if value is not None and value != "" and _has_room(name, texts, dropped):
             try:
                 texts.append(_text(name, value, longest))
             except BadRecord as bad:
-                note(bad)
+                dropped.setdefault(name, bad)
     return texts
 
 
-def _has_room(name: str, known: Sized, note: _Note) -> bool:
+def _has_room(name: str, known: Sized, dropped: _Dropped) -> bool:
     if len(known) < MAX_LABELS:
         return True
-    note(BadRecord("out_of_bounds", f"{name} has more than {MAX_LABELS} entries"))
+    dropped.setdefault(name, BadRecord("out_of_bounds", f"{name} has more than {MAX_LABELS} entries"))
     return False
 
 
 def _text(name: str, value: object, longest: int) -> str:
     """Return a text. A number, such as the name of a book, is read as text."""
+    if type(value) is str:
+        return check_text(name, value, longest)
     if isinstance(value, int | float) and not isinstance(value, bool):
         number = check_number(name, value)
         return str(value) if isinstance(value, int) else f"{number:.15g}"
     return check_text(name, value, longest)
 
 
-_READERS: dict[str, Callable[[str, object, _Note], object]] = {
+_READERS: dict[str, Callable[[str, object, _Dropped], object]] = {
     "item_name": _name,
     "categories": _categories,
     "brand": _brand,

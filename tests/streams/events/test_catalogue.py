@@ -247,7 +247,10 @@ def test_a_key_of_four_printable_bytes_is_text_and_never_removes_an_integer() ->
     assert catalogue.get(number) is None
 
 
-json_values: st.SearchStrategy[Any] = st.recursive(
+nasty = st.sampled_from(
+    ["[", "[1,", '["a"]', "{", '{"a": 1}', "a|b", " ", "maybe", "1e999", "2030-01-01", "x" * 2000, "/", "\x00"]
+)
+json_values: st.SearchStrategy[Any] = nasty | st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
     lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(max_size=8), below, max_size=4),
     max_leaves=8,
@@ -270,6 +273,7 @@ def test_any_json_object_is_taken_or_rejected_and_a_rejected_one_changes_nothing
     try:
         applied = catalogue.apply(key, json.dumps(fields).encode())
     except BadRecord:
+        assert fields.get("item_id") != "a", "with an id it is taken"
         assert (catalogue.get("a"), len(catalogue), catalogue.hidden(0), catalogue.key("a")) == before
         return
     assert applied.item_id is not None

@@ -99,6 +99,13 @@ def test_own_names_take_precedence_and_a_null_or_empty_field_is_absent() -> None
     assert item_of({"item_id": None, "Product-ID": 7, "properties": {"name": "inner"}, "name": "outer"}).item_name == "outer"
 
 
+def test_a_category_may_be_json_text_and_an_unreadable_one_is_dropped() -> None:
+    for written in ('["x", "y"]', "x| y|", ["x", "y"]):
+        assert item_of({"item_id": "a", "category": written}).categories == ["x", "y"]
+    item, dropped = read_item({"item_id": "a", "category": "[1,", "hidden": 1})
+    assert (item, list(dropped)) == (Item(item_id="a", is_hidden=True), ["categories"])
+
+
 def test_an_alias_of_another_type_is_another_thing() -> None:
     fields = {
         "item_id": "a",
