@@ -12,6 +12,7 @@ from rich.progress import track
 from models.snapshot import take
 from serving.errors import CliError
 from serving.model_file import write_whole
+from serving.outputs import require_writable
 from serving.recorded import Columns, Files, Limit, files_at, parse_columns
 from streams.errors import Refused
 from streams.learning.model import new_model
@@ -35,6 +36,7 @@ def train(
     `ouzel model import` puts the file into service.
     """
     settings, bad = load_settings(), Bad()
+    require_writable("--out", out)
     paths, gap_ms = files_at(files), int(settings.session_gap_s * 1000)
     try:
         stream = read_stream(paths, parse_columns(columns), bad, gap_ms=gap_ms, limit=limit)
