@@ -45,7 +45,8 @@ class Guard:
 
         A step is skipped if its loss or gradient is not finite.
         """
-        self._broken = not all(finite(array) for array in parameters)
+        if not all(finite(array) for array in parameters):
+            self._broken = True
         self._add(WORST)
 
     def reset(self) -> None:

@@ -25,6 +25,7 @@ from serving.errors import CliError
 from serving.evaluation.evaluating import Order
 from serving.evaluation.report import render
 from serving.evaluation.yardstick import gigaflops
+from serving.outputs import require_writable
 from serving.recorded import (
     Columns,
     Encoding,
@@ -42,6 +43,7 @@ from streams.errors import Refused
 from streams.tools.history import Drift
 from streams.tools.recorded import Report
 
+PAGE = "index.html"
 WIDE = 130
 PROFILES = ("balanced", "fast")
 SHOWN = ("recall", "mrr", "ndcg", "f1", "coverage", "long_tail", "repeat")
@@ -102,6 +104,9 @@ def evaluate(
     """
     names = _methods(method)
     _check(encoder, profile, drift, test, frozen)
+    for option, path in (("--json", json_), ("--report", report and report / PAGE)):
+        if path is not None:
+            require_writable(option, path)
     paths = files_at(files)
     if test is not None:
         test, *others = files_at([test])
@@ -128,8 +133,8 @@ def evaluate(
     if json_ is not None:
         _write(json_, json.dumps(result, indent=1) + "\n")
     if report is not None:
-        _write(report / "index.html", render(result))
-        typer.echo(f"The report is at {report / 'index.html'}")
+        _write(report / PAGE, render(result))
+        typer.echo(f"The report is at {report / PAGE}")
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from models.snapshot import take
 from serving.errors import CliError
 from serving.groups import refuse_while_live
 from serving.model_file import not_a_model, read_model, write_whole
+from serving.outputs import require_writable
 from streams.errors import BadData, Refused
 from streams.events.records import Transition
 from streams.kafka.connection import aiokafka_config, connecting, consumer_config
@@ -37,6 +39,8 @@ TAIL = 10_000
 
 If a unit was sent twice, both copies are within them.
 """
+FEWER = 10
+"""A model with this many times fewer items than the one in service is not imported by mistake."""
 
 models = typer.Typer(no_args_is_help=True, help="Export, import and inspect the model's snapshots.")
 _decode = msgspec.json.Decoder(Transition).decode
@@ -50,6 +54,7 @@ def register(app: typer.Typer) -> None:
 def export(file: Annotated[Path, typer.Argument(metavar="FILE", help="The safetensors file to write.")]) -> None:
     """Write the newest usable snapshot in Kafka to a file. Workers may run."""
     settings = load_settings()
+    require_writable("FILE", file)
     for stored in _snapshots(settings):
         try:
             data = stored.load()
@@ -72,6 +77,9 @@ def export(file: Annotated[Path, typer.Argument(metavar="FILE", help="The safete
 @models.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `ouzel train` or `ouzel model export` wrote.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Import a model that has no items, or far fewer than the one in service.")
+    ] = False,
 ) -> None:
     """Write a model from a file to Kafka, as the newest snapshot.
 
@@ -82,6 +90,10 @@ def import_(
     model = read_model(settings, file)
     require_topics(settings, "model", "model-updates", "transitions", "events")
     refuse_while_live(settings)
+    if problem := _fewer_items(file, model.vocabulary_size, _items_in_service(settings)):
+        if not force:
+            raise Refused(f"{problem}; use --force to import it nevertheless")
+        typer.echo(problem, err=True)
     end, position = learned_until(settings)
     updates = asyncio.run(bounds(settings.topic("model-updates"), aiokafka_config(settings), 0))
     model.reposition(position)
@@ -132,6 +144,23 @@ def _inspect_file(file: Path) -> None:
     typer.echo(f"{header.model} {header.config}, version {header.version}, sha256 {header.sha256}")
     typer.echo(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {len(data):,} bytes")
     typer.echo("position: " + (", ".join(f"{p}:{o}" for p, o in sorted(model.position.items())) or "none"))
+
+
+def _items_in_service(settings: Settings) -> int:
+    """Return the number of items of the newest usable snapshot in Kafka; 0 if there is none."""
+    for stored in _snapshots(settings):
+        with suppress(SnapshotRefused):
+            return restore(stored.load()).vocabulary_size
+    return 0
+
+
+def _fewer_items(file: Path, items: int, in_service: int) -> str | None:
+    """Return why a model of so many items is probably not the one to import, or ``None``."""
+    if not items:
+        return f"{file} holds a model without items: it has learned nothing. Check what `ouzel train` skipped"
+    if items * FEWER < in_service:
+        return f"{file} holds a model of {items} items, fewer than a tenth of the {in_service} in service"
+    return None
 
 
 def learned_until(settings: Settings) -> tuple[int, dict[int, int]]:

@@ -78,12 +78,13 @@ def replay(
         bool, typer.Option(help="Send nothing if a line is not an event. Otherwise such lines are skipped.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option(help="Start with the first event, even if an earlier replay of these files was interrupted.")
+        bool, typer.Option(help="Start with the first event, even if an earlier replay sent some or all of these files.")
     ] = False,
 ) -> None:
     """Send the events of files to the events topic, in order of event time.
 
     Ctrl-C and SIGTERM interrupt it; the same command then resumes where it stopped.
+    If all events were sent before, it sends nothing.
     """
     settings = load_settings()
     paths, report = files_at(files), Report()
@@ -94,9 +95,12 @@ def replay(
         raise Refused(f"{report}: {'; '.join(report.examples)}. Correct them, or leave out --strict to leave them out")
     require_topics(settings, "events")
     name = "-".join(digest(path) for path in paths)[:60]
-    mark = settings.data_dir / f"replay-{settings.app_id}-{name}.json"
+    mark = settings.data_dir / f"replay-{settings.topic('events')}-{settings.app_id}-{name}.json"
     begin = 0 if restart or loop else _sent_before(mark)
     end = len(lines) if limit is None else limit if loop else min(limit, len(lines))
+    if begin >= end > 0:
+        typer.echo(f"already done: {begin} of {len(lines)} events were sent before, says {mark}; --restart sends them again")
+        return
     total = None if loop and limit is None else end
     shift = int(time.time() * 1000) - lines[0].at if shift_to_now and lines else 0
     sent, shown = begin, time.monotonic()
@@ -125,8 +129,6 @@ def replay(
     if stop.is_set():
         typer.echo(f"stopped after {sent} events" + ("" if loop else "; the same command resumes there"), err=True)
         raise typer.Exit(INTERRUPTED)
-    if not loop and sent >= len(lines):
-        mark.unlink(missing_ok=True)
     typer.echo(f"replayed {sent - begin} events")
     tell(report)
 
@@ -157,7 +159,7 @@ def _speed(text: str) -> float | None:
 
 
 def _sent_before(mark: Path) -> int:
-    """Return how many events an interrupted replay of the same files has sent."""
+    """Return how many events earlier replays of the same files have sent."""
     if not mark.is_file():
         return 0
     try:

@@ -12,6 +12,7 @@ from rich.progress import track
 from models.snapshot import take
 from serving.errors import CliError
 from serving.model_file import write_whole
+from serving.outputs import require_writable
 from serving.recorded import (
     Columns,
     Encoding,
@@ -54,6 +55,7 @@ def train(
     `ouzel model import` puts the file into service.
     """
     settings, report = load_settings(), Report()
+    require_writable("--out", out)
     reading = Reading(columns, separator, no_header, encoding, time_unit, time_format)
     stream = read_stream(files_at(files), reading.reader(settings), report, limits=limits_of(settings), limit=limit)
     require_events(report)

@@ -124,7 +124,11 @@ class Replica:
 
     async def popular(self, k: int, hidden: frozenset[str], now: Callable[[], float] = time.time) -> bytes:
         """Return the encoded recommendation for users without history."""
-        ranking: Ranking = await self._thread.urgent(lambda: self._model.rank([Query(())], k, hidden)[0])
+
+        def job() -> tuple[Ranking, int]:
+            return self._model.rank([Query(())], k, hidden)[0], self._model.steps
+
+        ranking, version = await self._thread.urgent(job)
         at = int(now() * 1000)
         return msgspec.json.encode(
             Recommendation(
@@ -134,7 +138,7 @@ class Replica:
                 generated_at=at,
                 trigger_event_id="",
                 trigger_offset=-1,
-                model_version=self._model.steps,
+                model_version=version,
                 strategy=ranking.strategy,
                 prefix=[],
                 items=ranked_items(ranking),

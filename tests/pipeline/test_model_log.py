@@ -15,10 +15,13 @@ from kafka import KafkaProducer
 from safetensors.numpy import load
 from support.journey import clicks, wait_done
 from support.model_oracle import snapshots, uninterrupted, write_snapshot
+from support.models_streams import ring, steps
 from support.oracle import account, outputs, read_topic
 from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
 
+from models.snapshot import take
 from streams.kafka.topics import create_topics
+from streams.learning.model import new_model
 from streams.settings import Settings
 
 MakeWorker = Callable[..., WorkerProcess]
@@ -155,3 +158,30 @@ def test_a_model_trained_on_history_is_imported_at_the_end_of_the_log(
     file.write_bytes(file.read_bytes()[:-1])
     cut = ouzel(settings, "model", "import", str(file))
     assert (cut.returncode, "Traceback" in cut.stderr) == (2, False)
+
+
+def test_a_model_without_items_or_with_far_fewer_than_the_one_in_service_is_imported_only_by_force(
+    settings: Settings, tmp_path: Path
+) -> None:
+    files = {}
+    for items in (60, 5, 0):
+        model = new_model(settings)
+        for step in steps(model, ring(600, items=items)) if items else ():
+            model.learn(step)
+        assert model.vocabulary_size == items
+        files[items] = tmp_path / f"{items}.safetensors"
+        files[items].write_bytes(take(settings.model, model))
+    refused = ouzel(settings, "model", "import", str(files[0]))
+    assert refused.returncode == 2, "nothing is in service, but the model has learned nothing"
+    assert refused.stderr == (
+        f"ouzel: {files[0]} holds a model without items: it has learned nothing. Check what `ouzel train` skipped; use --force "
+        "to import it nevertheless\n"
+    )
+    assert ouzel(settings, "model", "import", str(files[60])).returncode == 0
+    refused = ouzel(settings, "model", "import", str(files[5]))
+    assert refused.returncode == 2
+    assert "holds a model of 5 items, fewer than a tenth of the 60 in service; use --force" in refused.stderr
+    assert ouzel(settings, "model", "import", str(files[0])).returncode == 2
+    for items in (5, 0):
+        forced = ouzel(settings, "model", "import", "--force", str(files[items]))
+        assert (forced.returncode, f"{items} items" in forced.stdout) == (0, True), forced.stderr

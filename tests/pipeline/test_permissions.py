@@ -17,6 +17,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from support.authorizing import USERS, AuthorizingBroker, Right, documented
 from support.journey import clicks, wait_done
+from support.models_streams import ring
 from support.oracle import account, outputs, read_topic
 from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
 from support.serve_process import ServeProcess
@@ -196,7 +197,9 @@ def test_a_tool_needs_exactly_the_documented_rights(
     name, rights = user(), documented(tool, settings)
     guard.grant(name, rights)
     (tmp_path / "events.jsonl").write_bytes(b"\n".join(value for _, value in clicks(5, users=2)))
-    (tmp_path / "model.safetensors").write_bytes(take(settings.model, new_model(settings)))
+    model = new_model(settings)
+    model.learn(ring(20))
+    (tmp_path / "model.safetensors").write_bytes(take(settings.model, model))
     with some_of_everything(settings) as again:
         command = [sys.executable, "-m", "serving.cli", *TOOLS[tool]]
         running = subprocess.Popen(command, cwd=tmp_path, env=environment(settings) | guard.login(name), stderr=subprocess.PIPE)

@@ -151,10 +151,16 @@ def test_an_interrupted_replay_resumes_where_it_stopped(settings: Settings, reco
     again = ouzel(settings, "replay", str(recorded))
     assert again.stdout == f"replayed {600 - sent} events\n"
     assert len(event_ids(settings)) == len(read_topic(settings, "events")) == 600
+    finished = ouzel(settings, "replay", str(recorded))
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.startswith("already done: 600 of 600 events were sent before")
+    assert "--restart" in finished.stdout
+    assert len(read_topic(settings, "events")) == 600
 
 
 def test_a_replay_may_be_limited_and_may_loop(settings: Settings, recorded: Path) -> None:
     assert ouzel(settings, "replay", str(recorded), "--limit", "10", "--restart").stdout == "replayed 10 events\n"
+    assert ouzel(settings, "replay", str(recorded), "--limit", "10").stdout.startswith("already done: 10 of 600 events")
     ran = ouzel(settings, "replay", str(recorded), "--loop", "--limit", "1300")
     assert ran.stdout == "replayed 1300 events\n", ran.stderr
     ids = event_ids(settings)

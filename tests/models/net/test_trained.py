@@ -128,6 +128,11 @@ def test_the_guard_on_losses_chosen_by_hand() -> None:
     assert not guard.diverged
     guard.skip(np.array([np.inf], np.float32))
     assert guard.diverged
+    guard.skip(np.zeros(3, np.float32))
+    guard.step(3.0, 1.0, 320)
+    assert guard.diverged, "a parameter that was not finite has spoiled others, even if it is finite again"
+    guard.reset()
+    assert not guard.diverged
 
 
 def test_parameters_of_another_shape_are_refused_and_change_nothing() -> None:
