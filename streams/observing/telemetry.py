@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector
 from models.recommender import Recommender
 from streams.counts import Counts
 from streams.errors import Abandoned
+from streams.observing.items import ItemMetrics
 from streams.observing.metrics import (
     LABELS,
     GroupMetrics,
-    ItemMetrics,
     JourneyMetrics,
     ModelMetrics,
     ProcessMetrics,
