@@ -67,12 +67,7 @@ class Worker:
         self.telemetry = Telemetry()
         self.telemetry.set_build(settings)
         self.catalogue = Catalogue()
-        items = self.telemetry.items
-        self._items = ItemReader(
-            self.catalogue,
-            lambda reason: items.refused.labels(reason).inc(),
-            lambda field, count: items.dropped.labels(field).inc(count),
-        )
+        self._items = ItemReader(self.catalogue, self.telemetry.items.count_refused, self.telemetry.items.count_dropped)
         self._thread = ModelThread()
         self._stop = asyncio.Event()
         self._tasks = Tasks(self.fail)

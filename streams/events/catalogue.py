@@ -73,8 +73,13 @@ class Catalogue:
         return item.item_name if item is not None and item.item_name else item_id
 
     def key(self, item_id: str) -> bytes:
-        """Return the record key under which to write or remove an item: see `ItemKeys.to_write`."""
-        return self._keys.to_write(item_id)
+        """Return the record key under which to write or remove an item: see `ItemKeys.to_write`.
+
+        A key that is the id of another item is not used, because it would replace that item.
+        """
+        key = self._keys.to_write(item_id)
+        as_text = key.decode(errors="replace")
+        return item_id.encode() if as_text in self._items and as_text != item_id else key
 
     def _remove(self, key: bytes | None) -> Mapping[str, BadRecord]:
         """Remove the items whose latest record had this key, or else the item that it names."""

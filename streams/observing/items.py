@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter as Tally
 from collections.abc import Callable, Sequence
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from streams.events.bounds import BadRecord
 from streams.events.catalogue import KEY, Catalogue
@@ -19,6 +20,28 @@ log = structlog.get_logger(__name__)
 FIELDS = (*Item.__struct_fields__, PROPERTIES, KEY)
 FIELD_VALUES = ", ".join(f"`{name}`" for name in FIELDS[1:]) + " (the record key is not the id)"
 """The values of the label ``field`` of dropped fields. ``item_id`` is never dropped."""
+
+
+class ItemMetrics:
+    """The catalogue of items."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.catalogue = Gauge("ouzel_catalogue_items", "Items in the catalogue.", registry=registry)
+        self.refused = Counter(
+            "ouzel_refused_items", "Records that are neither an item nor a removal; ignored.", ["reason"], registry=registry
+        )
+        self.dropped = Counter(
+            "ouzel_dropped_item_fields", "Fields that could not be read of items that were otherwise read.", ["field"],
+            registry=registry,
+        )  # fmt: skip
+
+    def count_refused(self, reason: str) -> None:
+        """Count a refused record."""
+        self.refused.labels(reason).inc()
+
+    def count_dropped(self, field: str, items: int) -> None:
+        """Count a field that was dropped of some items."""
+        self.dropped.labels(field).inc(items)
 
 
 class ItemReader:
@@ -37,7 +60,7 @@ class ItemReader:
         Logs each refused record, and for each field that was dropped the first item and the number
         of items.
         """
-        dropped: Counter[str] = Counter()
+        dropped: Tally[str] = Tally()
         first: dict[str, dict[str, object]] = {}
         for record in records:
             try:

@@ -20,7 +20,7 @@ from streams.events.checks import OPTIONAL, Kind
 from streams.events.event_time import FORMS
 from streams.events.records import EVENT_TYPES
 from streams.observing.histogram import BulkHistogram
-from streams.observing.items import FIELD_VALUES
+from streams.observing.items import FIELD_VALUES, ItemMetrics
 from streams.sessions.step import Outcome
 
 FRESHNESS_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -197,18 +197,6 @@ class SessionMetrics:
         self.stopped = gauge("ouzel_rocksdb_write_stopped", "1 while RocksDB accepts no writes.", by)
         self.disk_free = gauge("ouzel_disk_free_bytes", "Free space on the disk of the data directory.")
         self.disk_size = gauge("ouzel_disk_size_bytes", "Size of the disk of the data directory.")
-
-
-class ItemMetrics:
-    """The catalogue of items."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        counter = partial(Counter, registry=registry)
-        self.catalogue = Gauge("ouzel_catalogue_items", "Items in the catalogue.", registry=registry)
-        self.refused = counter("ouzel_refused_items", "Records that are neither an item nor a removal; ignored.", ["reason"])
-        self.dropped = counter(
-            "ouzel_dropped_item_fields", "Fields that could not be read of items that were otherwise read.", ["field"]
-        )
 
 
 class ModelMetrics:

@@ -19,10 +19,10 @@ from models.recommender import Recommender
 from streams.counts import Counts
 from streams.errors import Abandoned
 from streams.events.checks import Kind
+from streams.observing.items import ItemMetrics
 from streams.observing.metrics import (
     LABELS,
     GroupMetrics,
-    ItemMetrics,
     JourneyMetrics,
     ModelMetrics,
     ProcessMetrics,

@@ -228,6 +228,8 @@ def test_a_removal_concerns_the_items_whose_latest_record_had_its_key() -> None:
     catalogue.apply(b"old", None)
     assert catalogue.get("a") is not None, "its latest record has another key"
     assert (catalogue.key("b"), catalogue.key("d")) == (b"b", b"d"), "a record under the shared key would replace the other item"
+    catalogue.apply(b"d", b'{"item_id": "e"}')
+    assert catalogue.key("e") == b"e", "a record under its latest key would replace an item of that id"
     catalogue.apply(b"shop", None)
     assert (catalogue.get("b"), catalogue.get("c")) == (None, None)
     assert list(catalogue.apply(b"a", None).dropped) == [KEY], "Kafka keeps the record under the other key"
