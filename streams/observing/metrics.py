@@ -41,7 +41,7 @@ LABELS: dict[str, Sequence[str] | str] = {
     "reason": REASONS,
     "kind": ("null", "mismatch"),
     "form": tuple(form for form in FORMS if form != "ms"),
-    "field": tuple(sorted({*OPTIONAL, "user_id", *FIELD_VALUES})),
+    "field": f"of an event: {', '.join(f'`{name}`' for name in (*OPTIONAL, 'user_id'))}; of an item: {FIELD_VALUES}",
     "problem": (Kind.DROPPED, Kind.GUEST),
     "partition": "number of a partition of `events` that is assigned to this worker",
     "stage": ("step", "rank", "test", "publish", "deliver", "store"),
