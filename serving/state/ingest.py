@@ -10,6 +10,7 @@ from typing import NamedTuple
 from serving.state.record_errors import RecordError, record_error
 from serving.state.telemetry import ServingTelemetry
 from serving.state.writer import NewRecord, TooLarge, Writer, Written
+from streams.events.checks import Kind
 from streams.events.decode import BadRecord, EventDecoder, event_key
 from streams.events.records import EVENT_TYPES, Event, recommendation_id
 
@@ -95,10 +96,16 @@ class Ingest:
         return accepted, errors
 
     def _decoded(self, value: bytes, now_ms: int) -> Event:
-        """Return the last event of a record, which triggers its ranking. Raises `BadRecord`."""
+        """Return the last event of a record, which triggers its ranking.
+
+        A client can correct what it sends, so no field is left out here. Raises `BadRecord`.
+        """
         decoded = self._decoder.decode(None, value, topic=_UNNAMED, partition=0, offset=0, timestamp_ms=now_ms)
         if decoded.bad is not None:
             raise decoded.bad
+        for kind, field in decoded.notes:
+            if kind is Kind.DROPPED:
+                raise BadRecord("wrong_type", f"{field} cannot be read: correct it or leave it out")
         if not decoded.events:
             raise BadRecord("unknown_event_type", "events of this type are ignored (OUZEL_EVENT_TYPES, OUZEL_DECODER)")
         return decoded.events[-1]
