@@ -80,9 +80,11 @@ _ONE_LABEL = {"anyOf": [_LABEL, _NUMBER, {"type": "null"}]}
 _PARTS = r"^(?!\s*[\[{])[^|;,\u0000-\u001f\u007f-\u009f]{0,%d}([|;,][^|;,\u0000-\u001f\u007f-\u009f]{0,%d}){0,%d}$"
 _EXPIRY = {
     "anyOf": [
-        {"type": "number", "minimum": EARLIEST_EXPIRY // 1000, "exclusiveMaximum": LATEST},
+        {"type": "number", "minimum": EARLIEST_EXPIRY // 1000, "exclusiveMaximum": 10**11},  # seconds
+        {"type": "number", "minimum": EARLIEST_EXPIRY, "exclusiveMaximum": 10**17},  # milliseconds, microseconds
+        {"type": "number", "minimum": EARLIEST_EXPIRY * 10**6, "exclusiveMaximum": LATEST},  # nanoseconds
         {"type": "string", "format": "date-time", "pattern": "^[2-9][0-9]{3}-"},
-        {"type": "string", "pattern": r"^[1-9][0-9]{9,17}(\.[0-9]{1,9})?$"},
+        {"type": "string", "pattern": r"^[1-9]([0-9]{9,10}|[0-9]{12,16})(\.[0-9]{1,9})?$"},
         _EMPTY,
     ]
 }

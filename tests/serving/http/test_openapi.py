@@ -36,7 +36,10 @@ def guarded(embedded: str, tmp_path: Path) -> Iterator[tuple[ServeProcess, str]]
     text, kept = new_key("all", [*SCOPES], 0)
     write_keys(tmp_path / "keys.json", [kept])
     server = ServeProcess(
-        settings, tmp_path / "serve.log", OUZEL_SERVE_KEYS=str(tmp_path / "keys.json"), OUZEL_SERVE_STREAM_S="0.05",
+        settings,
+        tmp_path / "serve.log",
+        OUZEL_SERVE_KEYS=str(tmp_path / "keys.json"),
+        OUZEL_SERVE_STREAM_S="0.05",
         OUZEL_GUESTS="[]",
     )
     server.start()
