@@ -27,6 +27,8 @@ CLICKS, MORE, USERS = 2000, 640, 60
 NOT_IN_HEALTH = {
     "ouzel_foreign_keys_total",  # every event has its user's key
     "ouzel_dead_letters_total",  # counted below: one bad record
+    "ouzel_refused_items_total",  # every item is valid
+    "ouzel_dropped_item_fields_total",
 }
 ODD_HERE = {"snapshots_kept"}
 """Warnings that a healthy worker logs here, because the embedded broker deletes no records."""
