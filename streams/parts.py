@@ -44,7 +44,7 @@ class Delivery(Protocol):
     async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
         """Send the outputs, then the changelog; return its last offset per partition.
 
-        `Pipeline` awaits it on the event loop in step 7, once per unit. Before: nothing of the unit
+        `Pipeline` awaits it on the event loop in step 6, once per unit. Before: nothing of the unit
         has left the process, and ``generation`` is the group's when the unit was polled. After:
         Kafka has confirmed every record, so that no crash undoes the unit. Raises `Abandoned` if
         this worker has lost the partitions, and another error if a record was not confirmed.

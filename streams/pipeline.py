@@ -10,11 +10,12 @@ docs/design.md describes them under "One event's journey".
 4. Step     Each event changes its session, in offset order. It may make a transition, and it may
             trigger a ranking.
 5. Rank     The model thread ranks for all triggers in one batch.
-6. Test     Was each event's item in the previous ranking of its session?
-7. Deliver  Outputs first, then the changelog with the watermark, each confirmed by Kafka.
-8. Store    One RocksDB write batch per partition. Then the caller acknowledges the unit.
+6. Deliver  Outputs first, then the changelog with the watermark, each confirmed by Kafka.
+7. Store    One RocksDB write batch per partition.
+8. Test     Was each event's item in the previous ranking of its session?
 
-A unit is all or nothing: if a step raises, nothing is acknowledged, and its records are read again.
+Then the caller acknowledges the unit. A unit is all or nothing: if a step raises, nothing is
+acknowledged, and its records are read again.
 """
 
 from __future__ import annotations
@@ -109,20 +110,21 @@ class Pipeline:
         with observer.stage("rank"):
             began = self._now()
             rankings, popular, version = await self._ranker.rank(work.triggers, self._rules.published)
-        # 6. Test.
-        with observer.stage("test"):
-            observer.test(work, rankings, popular)
-        # 7. Deliver.
+        # 6. Deliver.
         with observer.stage("publish"):
             self._publish(work, rankings, version, began)
         with observer.stage("deliver"):
             changelog = await self._delivery.deliver(work.outbox, work.changes, generation)
-        # 8. Store.
+        # 7. Store.
         with observer.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
             self._states.stored()
-        observer.done(work, rankings, self._now())
+        # 8. Test. This is last, so that an abandoned unit is tested only when it is done.
+        done_at = self._now()
+        with observer.stage("test"):
+            observer.test(work, rankings, popular)
+        observer.done(work, rankings, done_at)
 
     # Steps 2 to 4
 
@@ -224,7 +226,7 @@ class Pipeline:
         """Empty the states of a user or anonymous session, and leave a marker."""
         for key in (user_key(deletion.key), session_key(deletion.key)):
             for session in self._states.get(partition, key).sessions:
-                self._observer.forget((partition, key, session.first_offset))
+                work.forgotten.append((partition, key, session.first_offset))
             self._states.empty(partition, key)
         mark = marker_key(deletion.key, self._rules.deleting.secret)
         work.changes[partition].markers[mark] = pack_marker(record.timestamp, record.offset)
@@ -240,12 +242,11 @@ class Pipeline:
                 self._states.empty(partition, key)
                 work.counts.expired()
 
-    # Step 7
+    # Step 6
 
     def _publish(self, work: Work, rankings: Sequence[Ranking], version: int, began: float) -> None:
         """Put the recommendations and the tombstones of deleted users into the outbox, in order."""
-        now = self._now()
-        took_ms = round((now - began) * 1000, 3)
+        took_ms = round(((now := self._now()) - began) * 1000, 3)
         removals = work.removals[::-1]
         outputs = {partition: work.outbox.to(self._topics.recommendations, partition) for partition in work.changes}
         for number, (trigger, ranking) in enumerate(zip(work.triggers, rankings, strict=True)):

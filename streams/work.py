@@ -45,6 +45,8 @@ class Work:
     """Impressions that name a recommendation."""
     removals: list[tuple[int, int, bytes]] = field(default_factory=list)
     """Deleted users: the number of triggers before the deletion, the partition, and the key."""
+    forgotten: list[SessionName] = field(default_factory=list)
+    """Sessions of deleted users."""
     outbox: Outbox = field(default_factory=Outbox)
     changes: dict[int, Changes] = field(default_factory=dict)
     """Changes of the stored states, per partition."""

@@ -67,26 +67,19 @@ class Observer(Protocol):
         """
         ...
 
-    def forget(self, name: SessionName) -> None:
-        """Drop what is remembered of a session, because its user is deleted.
-
-        Called in step 4. The session may still be remembered until the next `test` has ended.
-        """
-        ...
-
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
         """Test each event's item against the previous ranking of its session.
 
-        Called once per unit in step 6, before anything has left the process. ``rankings`` are those
-        of ``work.triggers`` in the same order; ``popular`` are the most popular items.
+        Called once per unit in step 8, when it is delivered and stored, and never for an abandoned
+        unit. ``rankings`` are those of ``work.triggers`` in the same order; ``popular`` are the
+        most popular items. Afterwards, nothing is remembered of the sessions in ``work.forgotten``.
         """
         ...
 
     def done(self, work: Work, rankings: Sequence[Ranking], now: float) -> None:
         """Count a finished unit. ``now`` is when it was finished, in seconds since 1970.
 
-        Called once per unit after step 8, with the arguments of its `test`. An abandoned unit has a
-        `test` but no `done`.
+        Called once per unit after its `test`, with the same arguments.
         """
         ...
 
@@ -101,8 +94,6 @@ class Unobserved:
         return False
 
     def refresh(self) -> None: ...
-
-    def forget(self, name: SessionName) -> None: ...
 
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None: ...
 
@@ -131,9 +122,6 @@ class MetricsObserver:
     def refresh(self) -> None:
         self.cache.keep(self._assigned())
 
-    def forget(self, name: SessionName) -> None:
-        self.cache.forget(name)
-
     def test(self, work: Work, rankings: Sequence[Ranking], popular: Sequence[str]) -> None:
         cache, counts = self.cache, work.counts
         # The times are for `done`: another loop there would cost more than to collect them here.
@@ -149,7 +137,7 @@ class MetricsObserver:
                 else:
                     counts.click(*place)
             if name[2] != offset and trigger.outcome is Outcome.ACCEPTED:  # not the session's first
-                self._test(name, event.item_id, places, counts)
+                self._test(name, offset, event.item_id, places, counts)
             cache.remember(Remembered(name, offset, items, ranking.strategy, ranking.per_expert))
             kafka_times.append(record.timestamp)
             event_times.append(event.timestamp)
@@ -161,11 +149,13 @@ class MetricsObserver:
                 counts.unattributed()
             else:
                 counts.impression(*place)
+        for name in work.forgotten:
+            cache.forget(name)
         cache.purge()
 
-    def _test(self, name: SessionName, item: str, popular: Mapping[str, int], counts: Counts) -> None:
+    def _test(self, name: SessionName, offset: int, item: str, popular: Mapping[str, int], counts: Counts) -> None:
         last = self.cache.last(name)
-        if last is None:
+        if last is None or last.offset >= offset:  # a later ranking knows the event
             self.accuracy.skipped += 1
             return
         place = self.accuracy.test(item, last.items, popular, last.per_expert)

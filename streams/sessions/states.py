@@ -15,7 +15,7 @@ class States:
 
     A unit changes the cached states in place. If it is abandoned, the cache differs from the store
     and is cleared. `Pipeline` calls, per unit: `begin`, then `get` and `empty` in step 4, then
-    `stored` in step 8.
+    `stored` in step 7.
     """
 
     def __init__(self, store: SessionStore, capacity: int = CACHED) -> None:

@@ -79,7 +79,7 @@ class SessionStore(Protocol):
         """Return the stored value of a key, or ``None``.
 
         `States` calls it in step 4, once per unit for each state that is not cached. Delivery calls
-        it in step 7 for keys of another worker's changelog records.
+        it in step 6 for keys of another worker's changelog records.
         """
         ...
 
@@ -93,7 +93,7 @@ class SessionStore(Protocol):
     def changelog_offset(self, partition: int) -> int:
         """Return the last changelog offset that is applied, or -1 before the first.
 
-        Delivery calls it in step 7, to check where the changelog should continue.
+        Delivery calls it in step 6, to check where the changelog should continue.
         """
         ...
 
@@ -122,7 +122,7 @@ class SessionStore(Protocol):
     def write(self, partition: int, changes: Changes, changelog_offset: int) -> None:
         """Write the changes, the watermark and the changelog offset in one batch, all or nothing.
 
-        `Pipeline` calls it in step 8, once per unit and partition. Before: Kafka has confirmed the
+        `Pipeline` calls it in step 7, once per unit and partition. Before: Kafka has confirmed the
         changelog records of ``changes``, the last one at ``changelog_offset``.
         """
         ...

@@ -88,6 +88,13 @@ def test_a_test_whose_ranking_is_missing_is_skipped_and_counted(watched: Watched
     assert math.isnan(shown["ouzel_prequential_recall|k=20|method=model"])
 
 
+def test_an_event_is_not_tested_against_its_own_or_a_later_ranking(watched: Watched) -> None:
+    for offset in (5, 5, 4):
+        watched.unit((trigger(offset, "b"), ranking("b")))
+    shown = watched.scrape()
+    assert (shown["ouzel_prequential_skipped_total"], shown["ouzel_prequential_tests_total|method=model"]) == (3, 0)
+
+
 def test_experts_are_tested_where_they_ranked(watched: Watched) -> None:
     watched.unit((trigger(1, "a"), ranking("x", rules=["b"], markov=[])))
     watched.unit((trigger(2, "b"), ranking("c")))
@@ -133,8 +140,7 @@ def test_clicks_and_impressions_are_attributed_to_places_of_the_recommendation_t
 
 def test_a_deleted_sessions_rankings_are_dropped(watched: Watched) -> None:
     watched.unit((trigger(1, "a"), ranking("b")))
-    watched.observer.forget(ANN)
-    watched.unit()
+    watched.unit(forgotten=[ANN])
     watched.unit((trigger(2, "b", named=recommendation_id(TOPIC, 0, 1)), ranking("b")))
     shown = watched.scrape()
     assert (shown["ouzel_prequential_skipped_total"], shown["ouzel_recommendations_unattributed_total"]) == (1, 1)
@@ -181,7 +187,6 @@ def test_unobserved_takes_no_sample_and_counts_nothing() -> None:
         assert not unobserved.samples(0)
     unobserved.test(work, [ranking("a")], [])
     unobserved.done(work, [ranking("a")], 0.0)
-    unobserved.forget(ANN)
     unobserved.refresh()
     assert work.counts == Counts()
 
