@@ -61,9 +61,8 @@ class NetAlone(Trained):
         self.steps += 1
 
     def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
-        fresh = [
-            n for n, partition in enumerate(batch.source_partition) if batch.source_offset[n] > self.position.get(partition, -1)
-        ]
+        sources = zip(batch.source_partition, batch.source_offset, strict=True)
+        fresh = [n for n, (partition, offset) in enumerate(sources) if self.memory.applied.lacks(partition, offset)]
         rankings = self.rank([Query(batch.prefix[n]) for n in fresh], k)
         self.learn(batch)
         return [ranking if batch.prefix[n] else _NOTHING for n, ranking in zip(fresh, rankings, strict=True)]

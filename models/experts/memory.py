@@ -1,7 +1,7 @@
 """The memory of every method that counts: the vocabulary, and each item's pairs and statistics.
 
-It follows the transitions log. Per source partition it keeps the highest source offset applied, and
-it skips transitions at or below it.
+It follows the transitions log, and skips transitions that it has applied before: see
+`models.applied`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.applied import Applied
 from models.experts.columns import WINDOW, Columns, columns
 from models.experts.rows import Rows, evict_items, learn_item, new_rows
 from models.experts.statistics import Statistics, count_item, new_statistics
@@ -51,7 +52,7 @@ class Memory:
         self.capacity = FIRST_CAPACITY
         self.rows: Rows = new_rows(self.capacity, slots)
         self.statistics: Statistics = new_statistics(self.capacity)
-        self.position: dict[int, int] = {}
+        self.applied = Applied()
         self.events = self.evicted = 0
         self._on_grow: Callable[[int], None] = _ignore
         self._on_evict: Callable[[NDArray[np.bool_]], None] = _ignore
@@ -61,6 +62,11 @@ class Memory:
     def counts(self) -> Counts:
         """The present arrays: they are replaced when the memory grows."""
         return Counts(self.rows, self.statistics, self.events)
+
+    @property
+    def position(self) -> Mapping[int, int]:
+        """The highest source offset applied, per source partition."""
+        return self.applied.highest
 
     def subscribe(
         self,
@@ -86,7 +92,7 @@ class Memory:
             self._on_add = _weakly(on_add)
 
     def register(self, batch: Transitions) -> tuple[Columns, dict[int, int]]:
-        """Give the new items of a batch rows, and advance `position`.
+        """Give the new items of a batch rows, and note the batch as applied.
 
         Returns the transitions that were not applied before as columns, and for the row of each new
         item the index of the transition that it came with.
@@ -146,36 +152,29 @@ class Memory:
     def state(self) -> dict[str, NDArray[Any]]:
         """All arrays, by name."""
         height = self.vocabulary.height
-        partitions = sorted(self.position)
         numbers = {
             "events": scalar(self.events),
             "evicted": scalar(self.evicted),
             "free": np.array(self.vocabulary.free, np.int64),
-            "partitions": np.array(partitions, np.int64),
-            "offsets": np.array([self.position[partition] for partition in partitions], np.int64),
         }
         rows = {name: array[:height] for name, array in zip(Rows._fields, self.rows, strict=True)}
         statistics = dict(zip(Statistics._fields, self.statistics, strict=True))
         statistics = {name: array if name == "increment" else array[:height] for name, array in statistics.items()}
-        return numbers | nested(items=text_array(self.vocabulary.items), rows=rows, statistics=statistics)
+        return numbers | self.applied.state() | nested(items=text_array(self.vocabulary.items), rows=rows, statistics=statistics)
 
     def restore(self, state: State) -> None:
         """Take the state of another memory with the same number of slots."""
         self.reserve(len(state["rows.used"]))
         self.events, self.evicted = int(state["events"][0]), int(state["evicted"][0])
-        self.position = dict(zip(state["partitions"].tolist(), state["offsets"].tolist(), strict=True))
+        self.applied = Applied.restored(state)
         self.vocabulary.restore(texts(part(state, "items")), state["free"].tolist())
         copy_rows(self.rows, Rows._fields, part(state, "rows"))
         copy_rows(self.statistics, Statistics._fields, part(state, "statistics"))
 
     def _fresh(self, batch: Transitions) -> list[int]:
-        """The indices of the transitions that were not applied before; advances the position."""
-        fresh, position = [], self.position
-        for n, (partition, offset) in enumerate(zip(batch.source_partition, batch.source_offset, strict=True)):
-            if offset > position.get(partition, -1):
-                position[partition] = offset
-                fresh.append(n)
-        return fresh
+        """The indices of the transitions that were not applied before; notes them as applied."""
+        sources, add = zip(batch.source_partition, batch.source_offset, strict=True), self.applied.add
+        return [n for n, (partition, offset) in enumerate(sources) if add(partition, offset)]
 
     def _window(self, prefix: Sequence[str]) -> list[int]:
         """The rows of the known ones of the last ten items, most recent first, -1 padded."""
@@ -232,7 +231,7 @@ class Remembering:
         return self.memory.position
 
     def reposition(self, position: Mapping[int, int]) -> None:
-        self.memory.position = dict(position)
+        self.memory.applied = Applied(position)
 
     @property
     def vocabulary_size(self) -> int:
