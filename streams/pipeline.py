@@ -26,7 +26,7 @@ from typing import Protocol
 import msgspec
 
 from models.recommender import QueryLike, Ranking
-from streams.events.dead_letter import dead_letter
+from streams.events.dead_letter import check_readable, dead_letter
 from streams.events.decode import BadRecord, Deletion, EventDecoder
 from streams.events.records import Event, Recommendation, ranked_items, recommendation_id
 from streams.kafka.outbox import NO_HEADERS, Outbox
@@ -169,6 +169,7 @@ class Pipeline:
     def _decode(self, work: Work, record: KafkaRecord) -> Event | Deletion | None:
         """Decode one record. An invalid one becomes a dead letter, and ``None`` is returned."""
         try:
+            check_readable(record)
             return self._decoder.decode(
                 record.key,
                 record.value,

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
@@ -26,6 +25,7 @@ from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
 from streams.kafka.permissions import not_allowed
 from streams.kafka.record import KafkaRecord
+from streams.kafka.refusing import refusing
 from streams.kafka.topics import TopicsError, TopicState, describe_topics, events_retention_ms, topic_problems
 from streams.learning.learner import Learner, make_replica
 from streams.learning.model import new_model
@@ -57,8 +57,8 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._decoder = event_decoder(settings)
-        self._telemetry = Telemetry()
-        self._telemetry.set_build(settings)
+        self.telemetry = Telemetry()
+        self.telemetry.set_build(settings)
         self.catalogue = Catalogue()
         self._thread = ModelThread()
         self._stop = asyncio.Event()
@@ -118,7 +118,7 @@ class Worker:
                 log.error("not_allowed", problem=problem)
             return None
         if settings.metrics_port:
-            self._telemetry.serve(settings.metrics_host, settings.metrics_port)
+            self.telemetry.serve(settings.metrics_host, settings.metrics_port)
         if settings.delivery == "exactly_once":
             await end_left_open(settings)
         return topics
@@ -134,13 +134,13 @@ class Worker:
         settings = self._settings
         model = new_model(settings)
         await self._thread.background(model.warmup)
-        restored = await restore_newest(settings, model, self._telemetry) if model.step_size else None
+        restored = await restore_newest(settings, model, self.telemetry) if model.step_size else None
         start = await position_to_start(settings, restored)
         if restored is not None:
             model = restored.model
         items = Follower(settings.topic("items"), aiokafka_config(settings), self.apply_items)
         self._tasks.spawn(items.run())
-        active, followers = self._follow(make_replica(settings, model, self._thread, self._telemetry, start), restored)
+        active, followers = self._follow(make_replica(settings, model, self._thread, self.telemetry, start), restored)
         for follower in (items, *followers):
             await self._caught_up(follower)
         log.info("model_rebuilt", steps=model.steps, items=model.vocabulary_size, from_offset=start or 0)
@@ -157,7 +157,7 @@ class Worker:
         if restored is not None:
             active.epoch, first_update = restored.manifest.epoch, restored.manifest.updates_offset
         updates = Updates(
-            settings.topic("model-updates"), aiokafka_config(settings), active, self._telemetry, model_name(settings),
+            settings.topic("model-updates"), aiokafka_config(settings), active, self.telemetry, model_name(settings),
             start=first_update,
         )  # fmt: skip
         self._tasks.spawn(updates.follower.run())
@@ -171,20 +171,18 @@ class Worker:
             wait.cancel()
 
     async def apply_items(self, records: Sequence[KafkaRecord]) -> None:
-        refused: Counter[str] = Counter()
-        for record in records:
-            try:
-                self.catalogue.apply(record.key, record.value)
-            except BadData as bad:
-                refused[bad.reason] += 1
-        if refused:
-            log.warning("bad_items", partition=records[0].partition, before=records[-1].offset + 1, **refused)
-        self._telemetry.model.catalogue.set(len(self.catalogue))
+        with refusing("bad_items", self.telemetry.model.refused_items.inc) as refuse:
+            for record in records:
+                try:
+                    self.catalogue.apply(record.key, record.value)
+                except BadData as bad:
+                    refuse(record, bad)
+        self.telemetry.model.catalogue.set(len(self.catalogue))
 
     async def _watch_learning(self, active: ActiveReplica) -> None:
         """Give a learner that is far behind every second turn of the model thread."""
         while True:
-            self._telemetry.model.learner_lag.set(active.lag)
+            self.telemetry.model.learner_lag.set(active.lag)
             self._thread.yield_every_second_turn = active.behind
             await asyncio.sleep(WATCH_LEARNING_EVERY_S)
 
@@ -193,17 +191,17 @@ class Worker:
     async def _join(self, active: ActiveReplica, topics: TopicStates) -> Application:
         """Join the consumer group, recover the sessions of our partitions, and let events flow."""
         settings = self._settings
-        ranker = ThreadRanker(active, self._thread, self.catalogue, self._telemetry)
+        ranker = ThreadRanker(active, self._thread, self.catalogue, self.telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
         application = self._application = Application(
-            settings, self._decoder, ranker, self.catalogue, self._telemetry, active, deleting, self._tasks
+            settings, self._decoder, ranker, self.catalogue, self.telemetry, active, deleting, self._tasks
         )
         await application.start()
         return application
 
     async def _work(self, active: ActiveReplica, application: Application) -> None:
         """Process events until SIGTERM, and learn whenever this worker is elected as learner."""
-        telemetry = self._telemetry
+        telemetry = self.telemetry
         if active.replica.model.step_size:
             learner = Learner(self._settings, active, self._thread, telemetry, application.publisher, application, self._tasks)
             self._tasks.spawn(learner.run())

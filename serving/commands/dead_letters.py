@@ -7,20 +7,25 @@ from collections import Counter
 from typing import Annotated
 
 import typer
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from serving.errors import CliError
 from streams.events.bounds import REASONS
-from streams.kafka.connection import connecting, consumer_config
+from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
+from streams.kafka.reading import kafka_consumer
 from streams.kafka.record import KafkaRecord
 from streams.kafka.topics import TopicsError, missing_topics
+from streams.kafka.unreadable import unreadable
 from streams.settings import Settings, load_settings
 
 QUIET_S = 1.5
 REDRIVEN = "ouzel-redriven"
+NOT_WHOLE = {"value_length", "key_length", "last_offset"}
+"""Headers of dead letters that are not the record that they stand for."""
 
 letters = typer.Typer(no_args_is_help=True, help="Dead letters: records of the events topic that the workers could not use.")
 Reason = Annotated[str | None, typer.Option(metavar="REASON", help=f"Only dead letters with this reason: {', '.join(REASONS)}.")]
@@ -43,7 +48,8 @@ def list_(
         fields = headers(record)
         source = f"{fields.get('topic')}-{fields.get('partition')}-{fields.get('offset')}"
         key = (record.key or b"").decode(errors="replace")[:40]
-        table.add_row(_place(record), fields.get("reason"), source, fields.get("detail", "")[:60], key)
+        cells = (_place(record), fields.get("reason", "?"), source, fields.get("detail", "")[:60], key)
+        table.add_row(*map(Text, cells))  # as text: brackets in a plain string are markup of rich
     Console().print(table)
     counts = Counter(headers(record).get("reason", "?") for record in matching)
     typer.echo(f"{len(matching)} dead letters" + "".join(f", {name} {count}" for name, count in counts.most_common()))
@@ -82,10 +88,11 @@ def redrive(
     if unknown:
         raise _unknown(unknown)
     chosen = [r for r in records if _matches(r, reason) and (not letter or _place(r) in letter)]
-    whole = [r for r in chosen if not {"value_length", "key_length"} & set(headers(r)) and (r.key or r.value)]
+    whole = [r for r in chosen if not NOT_WHOLE & set(headers(r)) and (r.key or r.value)]
     if len(whole) < len(chosen):
         typer.echo(
-            f"{len(chosen) - len(whole)} cannot be sent again: they were cut for their size, or have neither key nor value",
+            f"{len(chosen) - len(whole)} cannot be sent again: they were cut for their size, are batches that could not be read, "
+            "or have neither key nor value",
             err=True,
         )
     if not whole:
@@ -107,13 +114,12 @@ def headers(record: KafkaRecord) -> dict[str, str]:
 def read(settings: Settings) -> list[KafkaRecord]:
     """Return the dead letters in order of partition and offset.
 
-    Reading ends when no record has come for `QUIET_S` seconds.
+    Reading ends when no record has come for `QUIET_S` seconds. Batches of the topic that cannot be
+    read are logged and left out.
     """
     topic = settings.topic("dead-letters")
     with connecting(settings):
-        consumer = KafkaConsumer(
-            **consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None
-        )
+        consumer = kafka_consumer(settings, auto_offset_reset="earliest")
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
         raise TopicsError(missing_topics([topic]))
@@ -122,7 +128,7 @@ def read(settings: Settings) -> list[KafkaRecord]:
     records, last_at = list[KafkaRecord](), time.monotonic()
     while time.monotonic() - last_at < QUIET_S:
         for polled in consumer.poll(timeout_ms=200).values():
-            records += polled
+            records += (record for record in polled if unreadable(record) is None)
             last_at = time.monotonic()
     consumer.close()
     return sorted(records, key=lambda record: (record.partition, record.offset))

@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.errors import Refused
-from streams.kafka.topics import create_topics, describe_topics, topic_problems, topic_specs, unchecked
+from streams.kafka.topics import compressed, create_topics, describe_topics, topic_problems, topic_specs, unchecked
 from streams.settings import load_settings
 
-SHOWN = ("cleanup.policy", "retention.ms", "min.compaction.lag.ms", "max.message.bytes")
+SHOWN = ("cleanup.policy", "retention.ms", "min.compaction.lag.ms", "max.message.bytes", "compression.type")
 
 topics = typer.Typer(no_args_is_help=True, help="Create, check and describe Ouzel's topics.")
 
@@ -34,7 +34,7 @@ def check() -> None:
     settings = load_settings()
     states = describe_topics(settings)
     notes = [note for spec in topic_specs(settings) for note in unchecked(spec, states[spec.name])]
-    for note in notes:
+    for note in (*notes, *(note for spec in topic_specs(settings) for note in compressed(spec, states[spec.name]))):
         typer.echo(note)
     if problems := topic_problems(settings, states):
         raise Refused("\n".join(problems))

@@ -21,6 +21,7 @@ from streams.engine.lease import Lease
 from streams.engine.records import read_raw
 from streams.engine.upstream import Reading
 from streams.kafka.membership import NO_MEMBER
+from streams.kafka.reading import pass_damage
 
 if TYPE_CHECKING:  # the app imports this module
     from streams.engine.faust_app import App
@@ -69,11 +70,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     app: App
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
-        """Set our fetch wait and isolation level.
+        """Set our fetch wait and isolation level, and pass batches that cannot be read.
 
         Upstream hard-codes a wait of 1500 ms, and reads aborted transactions.
         """
-        consumer = super()._create_worker_consumer(transport)
+        consumer = pass_damage(super()._create_worker_consumer(transport))
         upstream.set_fetching(consumer, self.app.fetch_max_wait_ms, self.app.isolation_level)
         return consumer
 

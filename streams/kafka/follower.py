@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.kafka.reading import aiokafka_consumer
 from streams.kafka.record import KafkaRecord
 
 Apply = Callable[[Sequence[KafkaRecord]], Awaitable[None]]
@@ -44,12 +45,8 @@ class Follower:
 
     async def run(self) -> None:
         """Read until the task is cancelled."""
-        consumer = AIOKafkaConsumer(
-            self._topic,
-            **self._config,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=self._max_wait_ms,
+        consumer = aiokafka_consumer(
+            self._topic, **self._config, auto_offset_reset="earliest", fetch_max_wait_ms=self._max_wait_ms
         )
         await consumer.start()
         try:
@@ -87,7 +84,7 @@ class Follower:
 
 async def bounds(topic: str, config: Mapping[str, Any], partition: int) -> range:
     """Return the range of offsets that a partition's log has now."""
-    consumer = AIOKafkaConsumer(**config, enable_auto_commit=False)
+    consumer = aiokafka_consumer(**config)
     await consumer.start()
     try:
         tp = TopicPartition(topic, partition)
@@ -107,7 +104,7 @@ async def read_range(topic: str, config: Mapping[str, Any], partition: int, offs
     records = list[KafkaRecord]()
     if not offsets:
         return records
-    consumer = AIOKafkaConsumer(**config, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100)
+    consumer = aiokafka_consumer(**config, auto_offset_reset="earliest", fetch_max_wait_ms=100)
     await consumer.start()
     try:
         tp = TopicPartition(topic, partition)

@@ -16,13 +16,22 @@ from kafka.errors import (
 )
 
 from streams.errors import OuzelError
+from streams.kafka.codecs import CODECS
 from streams.kafka.connection import client_config, connecting, in_one_line
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 TIMEOUT_MS = 15_000
-AT_LEAST = ("retention.ms", "min.compaction.lag.ms")
+MAX_MESSAGE = "max.message.bytes"
+BATCH_BYTES = 900_000
+"""The largest batch that a worker sends, unless a single record is larger."""
+AT_LEAST = ("retention.ms", "min.compaction.lag.ms", MAX_MESSAGE)
+COMPRESSION = "compression.type"
+COMPRESSIONS = ("producer", *CODECS)
+"""The values of `COMPRESSION` whose batches Ouzel reads. ``producer`` leaves it to the producer."""
+WRITTEN = ("recommendations", "sessions-changelog", "transitions", "model-updates", "model", "dead-letters")
+"""The topics that workers write."""
 
 
 class TopicsError(OuzelError):
@@ -38,13 +47,15 @@ class TopicSpec:
 
     ``config`` has Kafka's topic options. Its times are in ms and are lower bounds; -1 is unbounded.
     ``extra_config`` has options that a topic also gets when it is created; they are not checked
-    later.
+    later. ``largest`` is the size of the largest batch that Ouzel writes to the topic. Kafka's
+    default admits it, so it is checked but not set.
     """
 
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
     extra_config: dict[str, str] = field(default_factory=dict)
+    largest: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,11 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     }
     return [
         TopicSpec(
-            settings.topic(name), count, config, longer if config is learning else rolled if name == "model-updates" else {}
+            settings.topic(name),
+            count,
+            config,
+            longer if config is learning else rolled if name == "model-updates" else {},
+            BATCH_BYTES if name in WRITTEN else 0,
         )
         for name, (count, config) in specs.items()
     ]
@@ -196,12 +211,30 @@ def differences(spec: TopicSpec, state: TopicState | None) -> list[str]:
             f"{spec.name}: the topic has {state.partitions} partitions, the settings say {spec.partitions}. Partition counts "
             f"are fixed: set OUZEL_PARTITIONS={state.partitions}, or create new topics and run `ouzel reset`"
         )
-    for name, wanted in spec.config.items():
+    for name, wanted in {**spec.config, MAX_MESSAGE: str(spec.largest)}.items():
         actual = (state.config or {}).get(name)
         if actual is not None and not _fits(name, actual, wanted):
             bound = "at least " if name in AT_LEAST else ""
             problems.append(f"{spec.name}: {name} is {actual}, must be {bound}{wanted}; change it with Kafka's own tools")
+    compression = _compression(state)
+    if compression not in COMPRESSIONS:
+        problems.append(
+            f"{spec.name}: {COMPRESSION} is {compression}, which Ouzel cannot read; set one of {', '.join(COMPRESSIONS)} with "
+            "Kafka's own tools"
+        )
     return problems
+
+
+def compressed(spec: TopicSpec, state: TopicState | None) -> list[str]:
+    """Return a line that names the compression of a topic, if the topic prescribes one."""
+    compression = "producer" if state is None else _compression(state)
+    if compression == "producer" or compression not in COMPRESSIONS:
+        return []
+    return [f"{spec.name}: {COMPRESSION} is {compression}, which Ouzel reads"]
+
+
+def _compression(state: TopicState) -> str:
+    return (state.config or {}).get(COMPRESSION, "producer")
 
 
 def unchecked(spec: TopicSpec, state: TopicState | None) -> list[str]:
@@ -221,6 +254,8 @@ def _state(described: Mapping[str, Any], config: dict[str, str] | None) -> Topic
 
 
 def _fits(name: str, actual: str, wanted: str) -> bool:
+    if name == MAX_MESSAGE:
+        return int(actual) >= int(wanted)
     if name in AT_LEAST:
         return int(actual) == -1 or -1 < int(wanted) <= int(actual)
     return sorted(actual.replace(" ", "").split(",")) == sorted(wanted.split(","))

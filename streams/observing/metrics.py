@@ -163,6 +163,9 @@ class GroupMetrics:
         self.recovery_seconds = gauge(
             "ouzel_recovery_seconds", "Time from the last assignment until events were processed again."
         )
+        self.refused_elections = counter(
+            "ouzel_refused_elections", "Records of the learner topic, which should be empty; ignored."
+        )
         self.commit_seconds = histogram("ouzel_commit_seconds", "Duration of a commit of offsets.", buckets=GROUP_BUCKETS)
 
 
@@ -211,6 +214,7 @@ class ModelMetrics:
         self.new_items = gauge("ouzel_new_items", "Items that the model has ever learned.")
         self.evicted = gauge("ouzel_evicted_items", "Items that the model has ever evicted because its vocabulary was full.")
         self.catalogue = gauge("ouzel_catalogue_items", "Items in the catalogue.")
+        self.refused_items = counter("ouzel_refused_items", "Records that are not valid items; ignored.")
         self.updates = counter("ouzel_model_updates", "Records of parameters sent to followers.")
         self.ignored_updates = counter("ouzel_ignored_updates", "Records of parameters that a replaced learner sent; ignored.")
         self.refused_updates = counter("ouzel_refused_updates", "Records that are not parameters of this model; ignored.")

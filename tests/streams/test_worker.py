@@ -58,8 +58,10 @@ async def test_bad_items_are_counted_and_logged_and_the_others_are_applied(tmp_p
         await worker.apply_items([Record("items", 1, 40 + n, 0, None, value, ()) for n, value in enumerate(values)])
     (line,) = lines
     assert line == {
-        "event": "bad_items", "log_level": "warning", "partition": 1, "before": 43, "invalid_json": 1, "not_utf8": 1,
+        "event": "bad_items", "log_level": "warning", "topic": "items", "partition": 1, "offset": 41, "before": 43,
+        "invalid_json": 1, "not_utf8": 1,
     }  # fmt: skip
+    assert worker.telemetry.model.refused_items._value.get() == 2
     assert worker.catalogue.get("mug") is not None
 
 

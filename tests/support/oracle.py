@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
 from streams.events.decode import BadRecord, Deletion, EventDecoder
 from streams.events.records import POPULAR_KEY, recommendation_id
-from streams.kafka.connection import consumer_config
+from streams.kafka.reading import kafka_consumer
 from streams.rules import hash_secret
 from streams.sessions.deletion import marker_key, pack_marker
 from streams.sessions.step import State, owner, pack, session_key, state_key, step, user_key
@@ -40,7 +40,7 @@ def records_of(settings: Settings, name: str, stuck_after_s: float = 120.0) -> I
 
     Fails if the consumer gets nothing for ``stuck_after_s`` before the end of the topic.
     """
-    consumer = KafkaConsumer(**consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
+    consumer = kafka_consumer(settings, auto_offset_reset="earliest")
     topic = settings.topic(name)
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     consumer.assign(partitions)
