@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -43,16 +44,21 @@ def list_(
     """Print where each dead letter came from and why, in order of partition and offset."""
     settings = load_settings()
     matching = [record for record in read(settings) if _matches(record, reason)]
+    print_table(matching[-limit:])
+    counts = Counter(headers(record).get("reason", "?") for record in matching)
+    typer.echo(f"{len(matching)} dead letters" + "".join(f", {name} {count}" for name, count in counts.most_common()))
+
+
+def print_table(letters: Iterable[KafkaRecord]) -> None:
+    """Print a table with a row for each dead letter, whatever its bytes are."""
     table = Table("letter", "reason", "from", "detail", "key")
-    for record in matching[-limit:]:
+    for record in letters:
         fields = headers(record)
         source = f"{fields.get('topic')}-{fields.get('partition')}-{fields.get('offset')}"
         key = (record.key or b"").decode(errors="replace")[:40]
         cells = (_place(record), fields.get("reason", "?"), source, fields.get("detail", "")[:60], key)
         table.add_row(*map(Text, cells))  # as text: brackets in a plain string are markup of rich
     Console().print(table)
-    counts = Counter(headers(record).get("reason", "?") for record in matching)
-    typer.echo(f"{len(matching)} dead letters" + "".join(f", {name} {count}" for name, count in counts.most_common()))
 
 
 @letters.command()
