@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+from kafka import TopicPartition
 from support.input_records import INTACT, NEWER, NOW, SETTINGS
 from support.worker_readers import Reader, counted
 
@@ -55,7 +56,7 @@ class Snapshots(Reader):
         self._used: Any = None
 
     async def take(self, record: Record) -> None:
-        log = SnapshotLog()
+        log, refused = SnapshotLog(), self.refused
         for offset, (key, value, headers) in enumerate((*INTACT[0], INTACT[1], *NEWER[0])):
             log.add(Record("model", 0, offset, NOW, key, value, tuple(headers)))
         log.add(msgspec.structs.replace(record, offset=99))
@@ -66,6 +67,8 @@ class Snapshots(Reader):
             manifest = restored.manifest if restored is not None else None
         self._used = manifest.snapshot if manifest is not None else None
         assert self._used is not None, "the intact one was lost"
+        if self.refused > refused:
+            assert self._used == "intact", "a refused one is not used"
 
     @property
     def refused(self) -> float:
@@ -75,7 +78,8 @@ class Snapshots(Reader):
 
     @property
     def state(self) -> Any:
-        return self._used
+        """The log is read anew for each record: nothing is kept."""
+        return None
 
 
 class Serving(Reader):
@@ -146,7 +150,7 @@ class Tally(Reader):
         self._tally.counts, self._tally._kinds, self._tally._positions = self.counts, {kind: kind}, {}
 
     async def take(self, record: Record) -> None:
-        self._tally._take(SimpleNamespace(topic=self._kind, partition=0), [record])
+        self._tally._take(TopicPartition(self._kind, 0), [record])
 
     @property
     def refused(self) -> float:

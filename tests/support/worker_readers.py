@@ -195,8 +195,7 @@ class Parameters(Reader):
 
     @property
     def refused(self) -> float:
-        metrics = self._learning.telemetry.model
-        return counted(metrics.refused_updates) + counted(metrics.ignored_updates)
+        return counted(self._learning.telemetry.model.refused_updates)
 
     @property
     def state(self) -> Any:
