@@ -116,9 +116,9 @@ class Recommender(Protocol):
     main thread. Only the properties that are single numbers, and `diverged` and `healthy`, may be
     read on another thread: during a step they may have the value from before it.
 
-    State is a function of the transitions log. Per source partition, the model keeps the highest
-    source offset that it has applied, and it skips transitions at or below it. A transition that is
-    sent twice therefore counts once.
+    State is a function of the transitions log. The model keeps which source offsets it has applied
+    (`models.applied`), and it skips transitions with these offsets. A transition that is sent twice
+    therefore counts once.
 
     Example::
 

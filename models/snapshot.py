@@ -78,7 +78,7 @@ def read_header(data: bytes) -> SnapshotHeader:
         (length,) = _LENGTH.unpack_from(data)
         fields = json.loads(json.loads(data[_LENGTH.size : _LENGTH.size + length])["__metadata__"][FORMAT])
         header = SnapshotHeader(int(fields["version"]), str(fields["model"]), dict(fields["config"]), str(fields["sha256"]))
-    except (KeyError, TypeError, ValueError, struct.error, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, struct.error, OverflowError, RecursionError) as error:
         raise SnapshotError(f"not a model snapshot: its header cannot be read ({type(error).__name__})") from error
     if header.version != VERSION:
         raise SnapshotError(f"the snapshot has version {header.version}; this program reads version {VERSION}")
@@ -109,9 +109,12 @@ def restore(data: bytes) -> Recommender:
     header, arrays = read(data)
     try:
         model = build(header.model, **header.config)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise SnapshotError(f"the snapshot is of a model that this program does not have: {error}") from error
-    model.restore(arrays)
+    try:
+        model.restore(arrays)
+    except Exception as error:  # an array may be missing, or have any shape and type
+        raise SnapshotError(f"its arrays do not fit its model: {type(error).__name__}: {error}") from error
     return model
 
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from types import FrameType
 
+import structlog
 import typer
 from aiokafka.errors import KafkaError as AiokafkaError
 from kafka.errors import KafkaError
@@ -54,6 +55,8 @@ def main(arguments: list[str] | None = None) -> None:
     SIGTERM interrupts a command as Ctrl-C does, unless the command handles SIGTERM itself.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    # stdout is for what the command prints
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
         build()(arguments)
     except OuzelError as error:

@@ -84,6 +84,7 @@ class Application:
         app.fail_stop, app.on_recovered = tasks.fail, self._recovered
         app.on_foreign_bytes, app.on_retry = telemetry.sessions.refused.inc, telemetry.journey.retries.inc
         app.on_removed_events = telemetry.group.removed.inc
+        app.on_foreign_election = telemetry.group.refused_elections.inc
         self.publisher = Publisher(lambda: app.producer.current, app.may_send)
         store = RocksStore(databases(app.sessions), store_of(app.sessions).offset_key)
         self._transactions = self._exactly_once(store) if app.exactly_once else None
@@ -204,7 +205,7 @@ class Application:
     async def _election(self, stream: StreamT[bytes]) -> None:
         """Consume the learner topic, so that Faust assigns its partition to one worker.
 
-        That worker is the learner. The topic stays empty.
+        That worker is the learner. The topic should stay empty: the consumer drops its records.
         """
         async for _ in stream:
             pass

@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from models.recommender import Ranking
-from streams.events.dead_letter import as_first, dead_letter
+from streams.events.dead_letter import as_first, check_readable, dead_letter
 from streams.events.decode import BadRecord, Decoded, Deletion, EventDecoder
 from streams.events.records import Event, Recommendation, ranked_items, recommendation_id
 from streams.kafka.outbox import NO_HEADERS
@@ -175,6 +175,7 @@ class Pipeline:
     def _decode(self, work: Work, record: KafkaRecord, first_id: str | None) -> Decoded | None:
         """Decode one record. An invalid one becomes a dead letter, and ``None`` is returned."""
         try:
+            check_readable(record)
             decoded = self._decoder.decode(
                 record.key,
                 record.value,

@@ -30,7 +30,8 @@ from streams.kafka.partitions import watch_partitions
 from streams.kafka.permissions import not_allowed
 from streams.kafka.record import KafkaRecord
 from streams.kafka.retry import patiently
-from streams.kafka.topics import TopicsError, TopicState, describe_topics, events_retention_ms, topic_problems
+from streams.kafka.topic_checks import topic_problems
+from streams.kafka.topics import TopicsError, TopicState, describe_topics, events_retention_ms
 from streams.learning.learner import Learner, make_replica
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread

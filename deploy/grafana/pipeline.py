@@ -206,6 +206,8 @@ def _problems() -> Sequence[Panel]:
         ("ouzel_foreign_writes_total", "foreign writes overwritten"),
         ("ouzel_refused_states_total", "states refused"),
         ("ouzel_refused_transitions_total", "transitions refused"),
+        ("ouzel_refused_items_total", "items refused"),
+        ("ouzel_refused_elections_total", "records of the learner topic refused"),
         ("ouzel_produce_retries_total", "batches sent again"),
     )
     return [

@@ -62,7 +62,7 @@ class NetAlone(Trained):
 
     def test_then_learn(self, batch: Transitions, k: int = TESTED_K) -> list[Ranking]:
         sources = zip(batch.source_partition, batch.source_offset, batch.source_number, strict=True)
-        fresh = [n for n, source in enumerate(sources) if self.memory.is_new(*source)]
+        fresh = [n for n, source in enumerate(sources) if self.memory.applied.lacks(*source)]
         rankings = self.rank([Query(batch.prefix[n]) for n in fresh], k)
         self.learn(batch)
         return [ranking if batch.prefix[n] else _NOTHING for n, ranking in zip(fresh, rankings, strict=True)]

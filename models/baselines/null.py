@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.applied import Applied
 from models.recommender import TESTED_K, Parameters, QueryLike, Ranking
 from models.state import State, scalar
 from models.transition import Transitions
@@ -28,14 +29,14 @@ class NullRecommender:
 
     def __init__(self) -> None:
         self.steps = 0
-        self._position: dict[int, int] = {}
+        self._applied = Applied()
 
     @property
     def position(self) -> Mapping[int, int]:
-        return self._position
+        return self._applied.highest
 
     def reposition(self, position: Mapping[int, int]) -> None:
-        self._position = dict(position)
+        self._applied = Applied(position)
 
     def head(self, share: float) -> frozenset[str]:
         return frozenset()
@@ -45,7 +46,7 @@ class NullRecommender:
 
     def follow(self, batch: Transitions) -> None:
         for partition, offset in zip(batch.source_partition, batch.source_offset, strict=True):
-            self._position[partition] = max(offset, self._position.get(partition, -1))
+            self._applied.add(partition, offset)
 
     def learn(self, batch: Transitions) -> None:
         self.follow(batch)
@@ -65,13 +66,11 @@ class NullRecommender:
         """Do nothing: there are no parameters."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        partitions = sorted(self._position)
-        offsets = [self._position[partition] for partition in partitions]
-        return {"steps": scalar(self.steps), "partitions": np.array(partitions, np.int64), "offsets": np.array(offsets, np.int64)}
+        return {"steps": scalar(self.steps)} | self._applied.state()
 
     def restore(self, state: State) -> None:
         self.steps = int(state["steps"][0])
-        self._position = dict(zip(state["partitions"].tolist(), state["offsets"].tolist(), strict=True))
+        self._applied = Applied.restored(state)
 
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         return [_NOTHING] * len(queries)

@@ -1,7 +1,7 @@
 """The memory of every method that counts: the vocabulary, and each item's pairs and statistics.
 
-It follows the transitions log. Per source partition it keeps the highest source offset applied and
-the number of the last event applied of that record, and it skips transitions at or below these.
+It follows the transitions log, and skips transitions that it has applied before: see
+`models.applied`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.applied import Applied
 from models.experts.columns import WINDOW, Columns, columns
 from models.experts.rows import Rows, evict_items, learn_item, new_rows
 from models.experts.statistics import Statistics, count_item, new_statistics
@@ -25,8 +26,6 @@ from models.transition import Transitions
 
 MAX_ITEMS = 250_000
 FIRST_CAPACITY = 1024
-ALL = np.iinfo(np.int64).max
-"""The number of the last event applied, if all events of a record are."""
 PADDING = [[-1] * (WINDOW - n) for n in range(WINDOW + 1)]
 EVICTED_AT_ONCE = 64
 """A full vocabulary evicts 1/64 of its items at once, because evicting even one reads every row."""
@@ -53,8 +52,7 @@ class Memory:
         self.capacity = FIRST_CAPACITY
         self.rows: Rows = new_rows(self.capacity, slots)
         self.statistics: Statistics = new_statistics(self.capacity)
-        self.position: dict[int, int] = {}
-        self._numbers: dict[int, int] = {}  # of the last event applied at the position; all, if there is none
+        self.applied = Applied()
         self.events = self.evicted = 0
         self._on_grow: Callable[[int], None] = _ignore
         self._on_evict: Callable[[NDArray[np.bool_]], None] = _ignore
@@ -64,6 +62,11 @@ class Memory:
     def counts(self) -> Counts:
         """The present arrays: they are replaced when the memory grows."""
         return Counts(self.rows, self.statistics, self.events)
+
+    @property
+    def position(self) -> Mapping[int, int]:
+        """The highest source offset applied, per source partition."""
+        return self.applied.highest
 
     def subscribe(
         self,
@@ -89,7 +92,7 @@ class Memory:
             self._on_add = _weakly(on_add)
 
     def register(self, batch: Transitions) -> tuple[Columns, dict[int, int]]:
-        """Give the new items of a batch rows, and advance `position`.
+        """Give the new items of a batch rows, and note the batch as applied.
 
         Returns the transitions that were not applied before as columns, and for the row of each new
         item the index of the transition that it came with.
@@ -149,50 +152,29 @@ class Memory:
     def state(self) -> dict[str, NDArray[Any]]:
         """All arrays, by name."""
         height = self.vocabulary.height
-        partitions = sorted(self.position)
         numbers = {
             "events": scalar(self.events),
             "evicted": scalar(self.evicted),
             "free": np.array(self.vocabulary.free, np.int64),
-            "partitions": np.array(partitions, np.int64),
-            "offsets": np.array([self.position[partition] for partition in partitions], np.int64),
-            "numbers": np.array([self._numbers.get(partition, ALL) for partition in partitions], np.int64),
         }
         rows = {name: array[:height] for name, array in zip(Rows._fields, self.rows, strict=True)}
         statistics = dict(zip(Statistics._fields, self.statistics, strict=True))
         statistics = {name: array if name == "increment" else array[:height] for name, array in statistics.items()}
-        return numbers | nested(items=text_array(self.vocabulary.items), rows=rows, statistics=statistics)
+        return numbers | self.applied.state() | nested(items=text_array(self.vocabulary.items), rows=rows, statistics=statistics)
 
     def restore(self, state: State) -> None:
         """Take the state of another memory with the same number of slots."""
         self.reserve(len(state["rows.used"]))
         self.events, self.evicted = int(state["events"][0]), int(state["evicted"][0])
-        partitions = state["partitions"].tolist()
-        self.position = dict(zip(partitions, state["offsets"].tolist(), strict=True))
-        # Snapshots from before a record could hold several events have no numbers.
-        self._numbers = dict(zip(partitions, state["numbers"].tolist(), strict=True)) if "numbers" in state else {}
+        self.applied = Applied.restored(state)
         self.vocabulary.restore(texts(part(state, "items")), state["free"].tolist())
         copy_rows(self.rows, Rows._fields, part(state, "rows"))
         copy_rows(self.statistics, Statistics._fields, part(state, "statistics"))
 
-    def is_new(self, partition: int, offset: int, number: int) -> bool:
-        """Whether the transition of this source was not applied before."""
-        reached = self.position.get(partition, -1)
-        return offset > reached or (offset == reached and number > self._numbers.get(partition, ALL))
-
-    def reposition(self, position: Mapping[int, int]) -> None:
-        """Continue as if these were the highest source offsets applied."""
-        self.position, self._numbers = dict(position), {}
-
     def _fresh(self, batch: Transitions) -> list[int]:
-        """The indices of the transitions that were not applied before; advances the position."""
-        fresh = []
+        """The indices of the transitions that were not applied before; notes them as applied."""
         sources = zip(batch.source_partition, batch.source_offset, batch.source_number, strict=True)
-        for n, (partition, offset, number) in enumerate(sources):
-            if self.is_new(partition, offset, number):
-                self.position[partition], self._numbers[partition] = offset, number
-                fresh.append(n)
-        return fresh
+        return [n for n, source in enumerate(sources) if self.applied.add(*source)]
 
     def _window(self, prefix: Sequence[str]) -> list[int]:
         """The rows of the known ones of the last ten items, most recent first, -1 padded."""
@@ -249,7 +231,7 @@ class Remembering:
         return self.memory.position
 
     def reposition(self, position: Mapping[int, int]) -> None:
-        self.memory.reposition(position)
+        self.memory.applied = Applied(position)
 
     @property
     def vocabulary_size(self) -> int:

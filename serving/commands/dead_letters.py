@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from serving.errors import CliError
 from serving.sent_letters import SentLetters
 from streams.events.bounds import REASONS
 from streams.events.dead_letter import read_letter, redriven_headers
-from streams.kafka.connection import connecting, consumer_config
+from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
+from streams.kafka.reading import kafka_consumer
 from streams.kafka.record import KafkaRecord
 from streams.kafka.topics import TopicsError, missing_topics
+from streams.kafka.unreadable import unreadable
 from streams.settings import Settings, load_settings
 
 QUIET_S = 1.5
 CONFIRM_EVERY = 1000
 """Letters that are sent before they are confirmed and remembered."""
+NOT_A_RECORD = "last_offset"
+"""A header of the dead letters of batches that could not be read."""
 
 letters = typer.Typer(no_args_is_help=True, help="Dead letters: records of the events topic that the workers could not use.")
 Reason = Annotated[str | None, typer.Option(metavar="REASON", help=f"Only dead letters with this reason: {', '.join(REASONS)}.")]
@@ -41,17 +46,20 @@ def list_(
 ) -> None:
     """Print where each dead letter came from and why, in order of partition and offset."""
     settings = load_settings()
-    matching, sent = [record for record in read(settings) if _matches(record, reason)], SentLetters(settings)
+    print_table([record for record in read(settings) if _matches(record, reason)][-limit:], SentLetters(settings))
+
+
+def print_table(letters: Iterable[KafkaRecord], sent: SentLetters) -> None:
+    """Print a table with a row for each dead letter, whatever its bytes are."""
     table = Table("letter", "reason", "from", "detail", "key", "sent again")
-    for record in matching[-limit:]:
+    for record in letters:
         fields = headers(record)
         source = f"{fields.get('topic')}-{fields.get('partition')}-{fields.get('offset')}"
         key = (record.key or b"").decode(errors="replace")[:40]
         again = "yes" if read_letter(record).name in sent else ""
-        table.add_row(_place(record), fields.get("reason"), source, fields.get("detail", "")[:60], key, again)
+        cells = (_place(record), fields.get("reason", "?"), source, fields.get("detail", "")[:60], key, again)
+        table.add_row(*map(Text, cells))  # as text: brackets in a plain string are markup of rich
     Console().print(table)
-    counts = Counter(headers(record).get("reason", "?") for record in matching)
-    typer.echo(f"{len(matching)} dead letters" + "".join(f", {name} {count}" for name, count in counts.most_common()))
 
 
 @letters.command()
@@ -88,10 +96,11 @@ def redrive(
     if unknown:
         raise _unknown(unknown)
     chosen = [r for r in records if _matches(r, reason) and (not letter or _place(r) in letter)]
-    whole = [r for r in chosen if read_letter(r).whole and (r.key or r.value)]
+    whole = [r for r in chosen if read_letter(r).whole and NOT_A_RECORD not in headers(r) and (r.key or r.value)]
     if len(whole) < len(chosen):
         typer.echo(
-            f"{len(chosen) - len(whole)} cannot be sent again: they were cut for their size, or have neither key nor value",
+            f"{len(chosen) - len(whole)} cannot be sent again: they were cut for their size, are batches that could not be read, "
+            "or have neither key nor value",
             err=True,
         )
     if not whole:
@@ -139,13 +148,12 @@ def headers(record: KafkaRecord) -> dict[str, str]:
 def read(settings: Settings) -> list[KafkaRecord]:
     """Return the dead letters in order of partition and offset.
 
-    Reading ends when no record has come for `QUIET_S` seconds.
+    Reading ends when no record has come for `QUIET_S` seconds. Batches of the topic that cannot be
+    read are logged and left out.
     """
     topic = settings.topic("dead-letters")
     with connecting(settings):
-        consumer = KafkaConsumer(
-            **consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None
-        )
+        consumer = kafka_consumer(settings, auto_offset_reset="earliest")
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
         raise TopicsError(missing_topics([topic]))
@@ -154,7 +162,7 @@ def read(settings: Settings) -> list[KafkaRecord]:
     records, last_at = list[KafkaRecord](), time.monotonic()
     while time.monotonic() - last_at < QUIET_S:
         for polled in consumer.poll(timeout_ms=200).values():
-            records += polled
+            records += (record for record in polled if unreadable(record) is None)
             last_at = time.monotonic()
     consumer.close()
     return sorted(records, key=lambda record: (record.partition, record.offset))

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
@@ -22,16 +21,16 @@ from serving.groups import refuse_while_live
 from serving.model_file import not_a_model, read_model, write_whole
 from serving.outputs import require_writable
 from streams.errors import BadData, Refused
-from streams.events.records import Transition
-from streams.kafka.connection import aiokafka_config, connecting, consumer_config
-from streams.kafka.decoding import decoded
+from streams.kafka.connection import aiokafka_config, connecting
 from streams.kafka.follower import bounds
 from streams.kafka.producing import Sender
+from streams.kafka.reading import kafka_consumer
 from streams.kafka.record import KafkaRecord
 from streams.kafka.topics import require_topics
 from streams.learning.model_log import SnapshotRefused, Stored, to_records
 from streams.learning.restoring import read_header, restore
 from streams.learning.snapshots import read_snapshot_log
+from streams.learning.transitions import transition_of
 from streams.settings import Settings, load_settings
 
 TAIL = 10_000
@@ -43,7 +42,6 @@ FEWER = 10
 """A model with this many times fewer items than the one in service is not imported by mistake."""
 
 models = typer.Typer(no_args_is_help=True, help="Export, import and inspect the model's snapshots.")
-_decode = msgspec.json.Decoder(Transition).decode
 
 
 def register(app: typer.Typer) -> None:
@@ -171,7 +169,7 @@ def learned_until(settings: Settings) -> tuple[int, dict[int, int]]:
     by the topic's last offset.
     """
     with connecting(settings):
-        consumer = KafkaConsumer(**consumer_config(settings), group_id=None, enable_auto_commit=False)
+        consumer = kafka_consumer(settings)
     try:
         tp, events = TopicPartition(settings.topic("transitions"), 0), settings.topic("events")
         sources = [TopicPartition(events, number) for number in consumer.partitions_for_topic(events) or ()]
@@ -191,7 +189,7 @@ def learned_until(settings: Settings) -> tuple[int, dict[int, int]]:
 
 def _note(position: dict[int, int], record: KafkaRecord) -> None:
     try:
-        transition = decoded(_decode, record.value)
+        transition = transition_of(record)
     except BadData:
         return
     partition = transition.source_partition
@@ -200,7 +198,10 @@ def _note(position: dict[int, int], record: KafkaRecord) -> None:
 
 def _snapshots(settings: Settings) -> list[Stored]:
     require_topics(settings, "model")
-    return list(asyncio.run(read_snapshot_log(settings)).newest_first())
+    snapshots = asyncio.run(read_snapshot_log(settings))
+    for record in snapshots.refused:
+        typer.echo(f"skipped offset {record.offset} of {settings.topic('model')}: {record.why}", err=True)
+    return list(snapshots.newest_first())
 
 
 def _line(stored: Stored) -> str:

@@ -10,7 +10,8 @@ from serving.http.loopback import is_loopback
 from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import Refused
-from streams.kafka.topics import describe_topics, missing_topics, topic_problems
+from streams.kafka.topic_checks import topic_problems
+from streams.kafka.topics import describe_topics, missing_topics
 from streams.rules import event_decoder
 from streams.settings import Settings, load_settings
 

@@ -11,10 +11,11 @@ from rich.table import Table
 from serving.groups import refuse_while_live
 from streams.errors import Refused
 from streams.kafka.partitions import grow_topics
-from streams.kafka.topics import create_topics, describe_topics, topic_problems, topic_specs, unchecked
+from streams.kafka.topic_checks import compressed, topic_problems, unchecked
+from streams.kafka.topics import create_topics, describe_topics, topic_specs
 from streams.settings import load_settings
 
-SHOWN = ("cleanup.policy", "retention.ms", "min.compaction.lag.ms", "max.message.bytes")
+SHOWN = ("cleanup.policy", "retention.ms", "min.compaction.lag.ms", "max.message.bytes", "compression.type")
 
 topics = typer.Typer(no_args_is_help=True, help="Create, check and describe Ouzel's topics.")
 
@@ -38,7 +39,7 @@ def check() -> None:
     settings = load_settings()
     states = describe_topics(settings)
     notes = [note for spec in topic_specs(settings) for note in unchecked(spec, states[spec.name])]
-    for note in notes:
+    for note in (*notes, *(note for spec in topic_specs(settings) for note in compressed(spec, states[spec.name]))):
         typer.echo(note)
     if problems := topic_problems(settings, states):
         raise Refused("\n".join(problems))

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import msgspec
 import typer
-from kafka import KafkaConsumer
 
 from streams.errors import BadData
 from streams.events.catalogue import Catalogue
 from streams.events.records import Recommendation
-from streams.kafka.connection import connecting, consumer_config
+from streams.kafka.connection import connecting
 from streams.kafka.decoding import decoded
+from streams.kafka.reading import kafka_consumer
 from streams.kafka.topics import require_topics
 from streams.settings import Settings, load_settings
 
@@ -41,13 +41,7 @@ def watch(
     settings = load_settings()
     require_topics(settings, "recommendations", "items")
     with connecting(settings):
-        consumer = KafkaConsumer(
-            settings.topic("recommendations"),
-            **consumer_config(settings),
-            auto_offset_reset="latest",
-            enable_auto_commit=False,
-            group_id=None,
-        )
+        consumer = kafka_consumer(settings, settings.topic("recommendations"), auto_offset_reset="latest")
     catalogue = _catalogue(settings)
     seen = 0
     try:
@@ -93,13 +87,7 @@ def _recommendation(value: bytes | None) -> Recommendation | None:
 def _catalogue(settings: Settings) -> Catalogue:
     """Read the items topic to its present end, for at most `ITEMS_WITHIN_S` seconds."""
     catalogue = Catalogue()
-    consumer = KafkaConsumer(
-        settings.topic("items"),
-        **consumer_config(settings),
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        group_id=None,
-    )
+    consumer = kafka_consumer(settings, settings.topic("items"), auto_offset_reset="earliest")
     until = time.monotonic() + ITEMS_WITHIN_S
     while time.monotonic() < until:
         polled = consumer.poll(timeout_ms=300)

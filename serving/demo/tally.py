@@ -12,10 +12,11 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from serving.state.freshness import Freshness
+from streams.errors import BadData
 from streams.events.catalogue import Catalogue
 from streams.events.decode import BadRecord
-from streams.kafka.connection import consumer_config
 from streams.kafka.decoding import decoded
+from streams.kafka.reading import kafka_consumer
 from streams.kafka.record import KafkaRecord
 from streams.settings import Settings
 
@@ -43,10 +44,12 @@ class Counts:
     """Counts of the records read so far, by topic.
 
     ``repeated`` counts outputs that were published again. That happens only after a failure.
+    ``refused`` counts records that could not be decoded; ``records`` does not include them.
     """
 
     records: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
     repeated: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    refused: int = 0
     freshness: Freshness = field(default_factory=Freshness)
     catalogue: Catalogue = field(default_factory=Catalogue)
     latest: bytes | None = None
@@ -150,7 +153,10 @@ class TopicTally:
     def _take(self, partition: TopicPartition, records: Iterable[KafkaRecord]) -> None:
         kind = self._kinds[partition.topic]
         for record in records:
-            self.counts.take(kind, record)
+            try:
+                self.counts.take(kind, record)
+            except BadData:
+                self.counts.refused += 1
             self._positions[partition] = record.offset + 1
 
 
@@ -177,4 +183,4 @@ def _partitions(consumer: KafkaConsumer, topic: str, within_s: float) -> list[To
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
-    return KafkaConsumer(**consumer_config(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")
+    return kafka_consumer(settings, auto_offset_reset="earliest")

@@ -11,7 +11,7 @@ from sys import intern
 import msgspec
 
 from streams.errors import BadData
-from streams.events.records import POPULAR_KEY
+from streams.events.records import POPULAR_KEY, Time, TriggerOffset
 from streams.kafka.decoding import decoded
 from streams.kafka.record import KafkaRecord
 from streams.sessions.step import OPEN_SESSIONS
@@ -23,9 +23,9 @@ DELETIONS = 10_000
 class _Head(msgspec.Struct, gc=False):
     """The fields that are decoded in every record. The rest of the record stays bytes."""
 
-    trigger_offset: int
+    trigger_offset: TriggerOffset
     trigger_event_id: str
-    generated_at: int
+    generated_at: Time
     strategy: str
     user_id: str | None = None
     session_id: str | None = None

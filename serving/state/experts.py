@@ -10,32 +10,26 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-import msgspec
-import structlog
-
 from models.panel import Panel
 from models.state import part
 from models.transition import Transitions
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import BadData
-from streams.events.records import Transition
 from streams.kafka.connection import aiokafka_config
-from streams.kafka.decoding import decoded
 from streams.kafka.follower import Follower
 from streams.kafka.record import KafkaRecord
-from streams.learning.model_log import SnapshotRefused
+from streams.kafka.refusing import refusing
+from streams.learning.model_log import Manifest, RefusedRecord, SnapshotLog, SnapshotRefused
 from streams.learning.model_thread import ModelThread
 from streams.learning.restoring import read
-from streams.learning.snapshots import read_snapshot_log, start_in_log
+from streams.learning.snapshots import log_refused, read_snapshot_log, start_in_log
 from streams.learning.steps import add
+from streams.learning.transitions import transition_of
 from streams.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 RECORDS = 500
 """Maximum number of transitions that are counted before a waiting question gets its turn."""
 T = TypeVar("T")
-_decode = msgspec.json.Decoder(Transition).decode
 
 
 class Experts:
@@ -56,19 +50,10 @@ class Experts:
 
         Raises `PositionAhead` if the transitions log was deleted or recreated since the snapshot.
         """
-        panel, start = Panel(settings.max_items), None
-        for stored in (await read_snapshot_log(settings)).newest_first():
-            try:
-                data = await asyncio.to_thread(stored.load)
-                _, arrays = await asyncio.to_thread(read, data)
-            except SnapshotRefused as refused:
-                log.warning("snapshot_refused", snapshot=stored.manifest.snapshot, reason=str(refused))
-                continue
-            memory = part(arrays, "memory")
-            if "rows.item" in memory:
-                panel = Panel.restored(memory, settings.max_items)
-                start = await start_in_log(settings, stored.manifest.transitions_offset)
-            break
+        panel, manifest = await newest_panel(await read_snapshot_log(settings), settings, telemetry)
+        start = await start_in_log(settings, manifest.transitions_offset) if manifest is not None else None
+        if panel is None:
+            panel = Panel(settings.max_items)
         experts = cls(settings, telemetry, panel, start)
         await experts.background(panel.warmup)
         return experts
@@ -83,10 +68,47 @@ class Experts:
 
     async def _apply(self, records: Sequence[KafkaRecord]) -> None:
         batch = Transitions()
-        for record in records:
-            try:
-                add(batch, decoded(_decode, record.value))
-            except BadData:
-                log.warning("no_transition", offset=record.offset)
-                self._telemetry.refused_records.labels("transitions").inc()
+        with refusing("no_transitions", self._telemetry.refused_records.labels("transitions").inc) as refuse:
+            for record in records:
+                try:
+                    add(batch, transition_of(record))
+                except BadData as bad:
+                    refuse(record, bad)
         await self.background(partial(self._panel.follow, batch))
+
+
+async def newest_panel(
+    snapshots: SnapshotLog, settings: Settings, telemetry: ServingTelemetry
+) -> tuple[Panel | None, Manifest | None]:
+    """Return the experts of the newest usable snapshot and its manifest.
+
+    Both are ``None`` if there is no usable snapshot, or if its model has no experts.
+    """
+    panel, manifest, refused = None, None, list(snapshots.refused)
+    for stored in snapshots.newest_first():
+        try:
+            data = await asyncio.to_thread(stored.load)
+            panel = await asyncio.to_thread(restore_panel, data, settings.max_items)
+        except SnapshotRefused as error:
+            refused.append(RefusedRecord(stored.last, f"snapshot {stored.manifest.snapshot}: {error}"))
+            continue
+        manifest = stored.manifest if panel is not None else None
+        break
+    for record in refused:
+        log_refused(settings, record)
+        telemetry.refused_records.labels("model").inc()
+    return panel, manifest
+
+
+def restore_panel(data: bytes, max_items: int) -> Panel | None:
+    """Return the experts of a snapshot of any model, or ``None`` if that model has none.
+
+    Raises `SnapshotRefused`.
+    """
+    memory = part(read(data)[1], "memory")
+    if "rows.item" not in memory:
+        return None
+    try:
+        return Panel.restored(memory, max_items)
+    except Exception as error:  # an array may be missing, or have any shape and type
+        raise SnapshotRefused("unreadable", f"its arrays do not fit: {type(error).__name__}: {error}") from error

@@ -13,7 +13,7 @@ import structlog
 
 from serving.state.answers import Answers
 from serving.state.arrivals import Arrivals
-from serving.state.cache import LatestRankings, NoRanking
+from serving.state.cache import LatestRankings
 from serving.state.experts import Experts
 from serving.state.ingest import Ingest
 from serving.state.keys import Keys, KeysError
@@ -22,12 +22,15 @@ from serving.state.shelves import Shelves
 from serving.state.telemetry import ServingTelemetry
 from serving.state.workers import Workers, addresses
 from serving.state.writer import Writer, Written
+from streams.errors import BadData
 from streams.events.decode import EventDecoder
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Apply, Follower
 from streams.kafka.partitions import watch_partitions
 from streams.kafka.record import KafkaRecord
+from streams.kafka.refusing import refusing
 from streams.kafka.retry import patiently
+from streams.kafka.unreadable import unreadable
 from streams.observing.items import ItemReader
 from streams.settings import Settings
 from streams.tasks import Tasks
@@ -94,7 +97,7 @@ class Service:
             "transitions": self.experts.follower,
         }
         if self.settings.serve_live:
-            self.followers["events"] = self._follower("events", self.live.take_events, from_end=True)
+            self.followers["events"] = self._follower("events", self._take_events, from_end=True)
         for follower in self.followers.values():
             self._tasks.spawn(follower.run())
         watches = self.writer.watch(), self.workers.run(), self._reload_keys(), watch_partitions(self.settings)
@@ -126,24 +129,31 @@ class Service:
         )
 
     async def _take_rankings(self, records: Sequence[KafkaRecord]) -> None:
-        for record in records:
-            try:
-                ranking = self.cache.take(record)
-            except NoRanking:
-                self.telemetry.refused_records.labels("recommendations").inc()
-                log.warning("no_ranking", partition=record.partition, offset=record.offset)
-                continue
-            if ranking is not None:
-                self.newest_ms = max(self.newest_ms, record.timestamp)
-                if self.ready:
-                    self.live.ranking(record.partition, ranking.trigger_offset, record.timestamp)
-                self.arrivals.arrived(ranking)
-            elif record.value is None:
-                self.arrivals.removed((record.key or b"").decode(errors="replace"))
+        with refusing("no_ranking", self.telemetry.refused_records.labels("recommendations").inc) as refuse:
+            for record in records:
+                try:
+                    ranking = self.cache.take(record)
+                except BadData as bad:
+                    refuse(record, bad)
+                    continue
+                if ranking is not None:
+                    self.newest_ms = max(self.newest_ms, record.timestamp)
+                    if self.ready:
+                        self.live.ranking(record.partition, ranking.trigger_offset, record.timestamp)
+                    self.arrivals.arrived(ranking)
+                elif record.value is None:
+                    self.arrivals.removed((record.key or b"").decode(errors="replace"))
 
     async def _take_items(self, records: Sequence[KafkaRecord]) -> None:
         self._items.take(records)
         self._items_read[records[-1].partition] = records[-1].offset
+
+    async def _take_events(self, records: Sequence[KafkaRecord]) -> None:
+        """Count the events. Their values are not read, so only unreadable batches are refused."""
+        for record in records:
+            if unreadable(record) is not None:
+                self.telemetry.refused_records.labels("events").inc()
+        await self.live.take_events(records)
 
     async def _update_gauges(self) -> None:
         """Update the gauges until cancelled, and become ready once every follower has caught up."""

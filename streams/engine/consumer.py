@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
+import structlog
 from faust.transport.consumer import ensure_TP
 from faust.types import TP, ConsumerMessage, Message
 from mode import ServiceT
@@ -18,6 +19,8 @@ from streams.engine.unit import Unit
 from streams.engine.upstream import stop_flag
 from streams.kafka.positions import LogWentBack
 from streams.kafka.record import Record
+
+log = structlog.get_logger(__name__)
 
 POLL_S = 0.2
 NOTHING_ACTIVE_S = 0.02
@@ -29,7 +32,7 @@ class PollConsumer(CommittingConsumer):
     """Makes each poll of the events topic one Faust message.
 
     One unit is in flight at a time, so units grow by themselves under load. Changelog records go
-    to bulk recovery. Records of other topics pass one by one, as upstream.
+    to bulk recovery.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -83,7 +86,7 @@ class PollConsumer(CommittingConsumer):
     # What a poll becomes
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-        """Poll once. Yield at most one unit, and the records of other topics one by one.
+        """Poll once, and yield at most one unit.
 
         Changelog records go to recovery. Upstream makes a message of every record, which costs more
         than all of our work on it.
@@ -109,8 +112,7 @@ class PollConsumer(CommittingConsumer):
             elif tp.topic == self.app.events_name:
                 self._add(unit, tp, records)
             else:
-                for record in self._expected(tp, records):
-                    yield tp, self._to_message(tp, record)
+                self._refuse(tp, records)
         if unit.records:
             yield self._message(unit)
 
@@ -129,13 +131,13 @@ class PollConsumer(CommittingConsumer):
             return False
         return True
 
-    def _expected(self, tp: TP, records: list[Record]) -> list[Record]:
-        """Return the records not handed out before; from now on they count as handed out."""
-        expected = self._read_offset[tp] or 0
-        kept = [record for record in records if record.offset >= expected]
-        if kept:
-            self._read_offset[tp] = kept[-1].offset + 1
-        return kept
+    def _refuse(self, tp: TP, records: list[Record]) -> None:
+        """Drop records of the learner topic, which nobody should write.
+
+        Faust would decode them. It needs the topic for its assignment only.
+        """
+        log.warning("foreign_records", topic=tp.topic, partition=tp.partition, offset=records[0].offset, records=len(records))
+        self.app.on_foreign_election(len(records))
 
     def _add(self, unit: Unit, tp: TP, records: list[Record]) -> None:
         """Add a partition's records to the unit. Raises `LogWentBack` if they were read before.
@@ -151,7 +153,8 @@ class PollConsumer(CommittingConsumer):
         self._read_offset[tp] = last.offset + 1
         unit.records[tp.partition] = records
         unit.previous[tp.partition] = self._custody.deliver(tp.partition, last.offset)
-        self._oldest.handed_out(tp.partition, last.offset, first.timestamp)
+        if (kafka_time := next((record.timestamp for record in records if record.timestamp >= 0), None)) is not None:
+            self._oldest.handed_out(tp.partition, last.offset, kafka_time)
 
     def _message(self, unit: Unit) -> tuple[TP, Message]:
         """Return the unit as a message; Faust needs one partition and its last offset, no more."""

@@ -21,11 +21,11 @@ from streams.engine.schema import RawSchema
 from streams.engine.transport import Transport
 from streams.kafka.connection import faust_credentials, isolation_level
 from streams.kafka.membership import is_member
+from streams.kafka.topics import BATCH_BYTES
 from streams.settings import Settings
 
 EXIT_CODE = 71
 """Exit code of an app that fails before its owner has set `App.fail_stop`."""
-BATCH_BYTES = 900_000
 MAX_POLL_INTERVAL_S = 1e9
 """No limit in effect. A consumer that has not polled for longer cannot rejoin, and during an outage
 the unit in flight keeps it from polling. The watchdog notices a worker that is stuck."""
@@ -43,10 +43,11 @@ class App(faust.App):
     """One worker's app, through which the engine's parts share the lease, settings and callbacks.
 
     ``fail_stop`` ends the process because of an error. ``on_foreign_bytes`` gets the number of
-    changelog records that were skipped, and ``on_removed_events`` the number of events that were
-    removed before they were processed. ``on_retry`` is called before each retry of a batch, and
-    ``on_recovered`` gets the seconds that a recovery took. ``instance_taken``, which may block,
-    returns whether the group has a static member of our name.
+    changelog records that were skipped, ``on_foreign_election`` that of the learner topic, and
+    ``on_removed_events`` the number of events that were removed before they were processed.
+    ``on_retry`` is called before each retry of a batch, and ``on_recovered`` gets the seconds that
+    a recovery took. ``instance_taken``, which may block, returns whether the group has a static
+    member of our name.
     """
 
     lease: Lease
@@ -65,6 +66,7 @@ class App(faust.App):
     sessions: TableT[bytes, bytes]
     fail_stop: Callable[[BaseException], None] = staticmethod(end_process)
     on_foreign_bytes: Callable[[int], None] = staticmethod(lambda _: None)
+    on_foreign_election: Callable[[int], None] = staticmethod(lambda _: None)
     on_retry: Callable[[], None] = staticmethod(lambda: None)
     on_removed_events: Callable[[int], None] = staticmethod(lambda _: None)
     on_recovered: Callable[[float], None] = staticmethod(lambda _: None)
@@ -155,6 +157,7 @@ def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
         broker_max_poll_interval=MAX_POLL_INTERVAL_S,
         broker_commit_interval=1.0,
         broker_max_poll_records=settings.max_poll_records,
+        broker_check_crcs=False,  # `pass_damage` checks them
         producer_acks=-1,
         producer_linger_ms=0,
         producer_max_batch_size=BATCH_BYTES,

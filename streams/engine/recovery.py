@@ -134,10 +134,13 @@ class Recovery(FaustRecovery):
         fresh = [record for record in records if record.offset > last]
         if fresh:
             changelog, table = self.app.changelog_format, self.tp_to_table[tp]
-            kept = [record for record in fresh if changelog.ours(record)]
-            if len(kept) < len(fresh):
-                log.warning("foreign_bytes", partition=tp.partition, records=len(fresh) - len(kept))
-                self.app.on_foreign_bytes(len(fresh) - len(kept))
+            kept, foreign = list[KafkaRecord](), list[KafkaRecord]()
+            for record in fresh:
+                (kept if changelog.ours(record) else foreign).append(record)
+            if foreign:
+                where = {"topic": tp.topic, "partition": tp.partition, "offset": foreign[0].offset}
+                log.warning("foreign_bytes", **where, records=len(foreign))
+                self.app.on_foreign_bytes(len(foreign))
             database = databases(table)(tp.partition)
             batch = WriteBatch(raw_mode=True)
             for key, (_, value) in changelog.newest(kept, database.get, self._removed.setdefault(tp, {})).items():

@@ -19,6 +19,15 @@ RESERVED_ID = "__popular__"
 """The key on `recommendations` of the ranking for new users. No user or session may use this id."""
 MAX_CURRENCY_LENGTH = 8
 MAX_NUMBER = 1e15
+MAX_EVENTS = 256
+"""Maximum number of events in one record."""
+MAX_OFFSET = 2**53
+"""No partition has so many records: it would take a million a second for 285 years."""
+MAX_PARTITION = 99_999
+"""No topic has so many partitions."""
+MAX_COUNT = 2**31 - 1
+MAX_WEIGHT = 1000.0
+MAX_TIME = 2**63 - 1
 MAX_DEPTH = 16
 """Maximum nesting of objects and lists in ``context`` and ``properties``; a record has one more."""
 MAX_NODES = 1_000_000
@@ -39,6 +48,7 @@ REASONS = (
     "unknown_event_type",
     "timestamp_in_future",
     "decoder_error",
+    "unreadable_batch",
 )
 """All reasons. They are the values of a metric's label, so their number is bounded."""
 

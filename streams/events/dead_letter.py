@@ -14,6 +14,7 @@ from typing import NamedTuple
 from streams.events.bounds import BadRecord
 from streams.kafka.outbox import Headers, Outgoing
 from streams.kafka.record import KafkaRecord, Record
+from streams.kafka.unreadable import REASON, unreadable
 
 DETAIL_BYTES = 1000
 """Maximum length of the header `detail`."""
@@ -55,23 +56,34 @@ class Letter(NamedTuple):
         return f"{self.place}@{self.timestamp}"
 
 
+def check_readable(record: KafkaRecord) -> None:
+    """Raise `BadRecord` if the record stands in for a batch that could not be read."""
+    if record.headers and (batch := unreadable(record)) is not None:
+        raise BadRecord(REASON, f"offsets {batch.first} to {batch.last}: {batch.why}")
+
+
 def dead_letter(record: KafkaRecord, bad: BadRecord, max_bytes: int, first_id: str | None = None) -> Outgoing:
     """Return the dead letter of a record. ``max_bytes`` is the size that its topic accepts.
 
     ``record`` and ``first_id`` are the result of `as_first`. A key or value longer than half of
     ``max_bytes`` is cut, and so are headers of more than `HEADERS_BYTES`; a header records the full
-    length.
+    length. The dead letter of a batch that could not be read has the bytes of the batch, the first
+    of its offsets and, in the header ``last_offset``, the last one.
     """
-    place = f"{record.topic}-{record.partition}-{record.offset}"
+    batch = unreadable(record)
+    first = record.offset if batch is None else batch.first
+    place = f"{record.topic}-{record.partition}-{first}"
     headers = [
         ("reason", bad.reason.encode()),
         ("detail", bad.detail.encode()[:DETAIL_BYTES]),
         ("topic", record.topic.encode()),
         ("partition", str(record.partition).encode()),
-        ("offset", str(record.offset).encode()),
+        ("offset", str(first).encode()),
         ("timestamp", str(record.timestamp).encode()),
         ("id", (first_id or place).encode()),
     ]
+    if batch is not None:
+        headers.append(("last_offset", str(batch.last).encode()))
     key, value, half = record.key, record.value, max_bytes // 2
     if key is not None and len(key) > half:
         headers.append(("key_length", str(len(key)).encode()))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.events.aliases import Fields, Path, canonical, parts
-from streams.events.bounds import REASONS, BadRecord, JsonObject, check_owner
+from streams.events.bounds import MAX_EVENTS, REASONS, BadRecord, JsonObject, check_owner
 from streams.events.checks import NO_NOTES, Checks, Note
 from streams.events.event_time import BY_SIZE, TimeRule
 from streams.events.event_types import EventTypes
@@ -24,8 +24,6 @@ __all__ = ["REASONS", "BadRecord", "Decoded", "Deletion", "EventDecoder", "event
 FIELDS = Event.__struct_fields__
 CANONICAL = ("ouzel-event", b"1")
 """A header of records that Ouzel's own tools write: their fields have Ouzel's names already."""
-MAX_EVENTS = 256
-"""Maximum number of events in one record."""
 
 
 class Deletion(msgspec.Struct, frozen=True):

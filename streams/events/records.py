@@ -11,16 +11,37 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import count
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
+from msgspec import Meta
 
-from streams.events.bounds import RESERVED_ID, JsonObject
+from streams.events.bounds import (
+    MAX_COUNT,
+    MAX_EVENTS,
+    MAX_ID_LENGTH,
+    MAX_OFFSET,
+    MAX_PARTITION,
+    MAX_TIME,
+    MAX_WEIGHT,
+    RESERVED_ID,
+    JsonObject,
+)
 
 PREFIX_LENGTH = 20
 """Number of a session's latest interactions that its prefix keeps."""
 POPULAR_KEY = RESERVED_ID.encode()
 """The key on `recommendations` of the ranking for users without history."""
+
+
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+Partition = Annotated[int, Meta(ge=0, le=MAX_PARTITION)]
+Offset = Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
+TriggerOffset = Annotated[int, Meta(ge=-1, le=MAX_OFFSET)]
+"""The offset of the event that triggered a ranking; -1 for a ranking that none triggered."""
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Time = Annotated[int, Meta(ge=-MAX_TIME - 1, le=MAX_TIME)]
+"""Epoch ms. Kafka time may be any integer of 64 bits, and event time defaults to it."""
 
 
 class EventType(NamedTuple):
@@ -91,8 +112,8 @@ class Item(msgspec.Struct, kw_only=True, gc=False):
 class Interaction(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One action of a user on an item: an entry of a prefix."""
 
-    item_id: str
-    timestamp: int
+    item_id: Id
+    timestamp: Time
     event_type: str
 
 
@@ -102,16 +123,16 @@ class Transition(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     ``source_number`` counts the events of the record at ``source_offset`` from 0.
     """
 
-    source_partition: int
-    source_offset: int
+    source_partition: Partition
+    source_offset: Offset
     prefix: list[Interaction]
-    prefix_length: int
-    unique_items: int
-    item_id: str
+    prefix_length: Count
+    unique_items: Count
+    item_id: Id
     event_type: str
-    weight: float
-    timestamp: int
-    source_number: int = 0
+    weight: Annotated[float, Meta(ge=0.0, le=MAX_WEIGHT)]
+    timestamp: Time
+    source_number: Annotated[int, Meta(ge=0, le=MAX_EVENTS)] = 0
 
 
 class RankedItem(msgspec.Struct, omit_defaults=True, gc=False):
@@ -119,7 +140,7 @@ class RankedItem(msgspec.Struct, omit_defaults=True, gc=False):
 
     item_id: str
     score: float
-    rank: int
+    rank: Count
     reason: str
     because_item_id: str | None = None
 
@@ -130,10 +151,10 @@ class Recommendation(msgspec.Struct, kw_only=True, gc=False):
     recommendation_id: str
     user_id: str | None
     session_id: str | None
-    generated_at: int
+    generated_at: Time
     trigger_event_id: str
-    trigger_offset: int
-    model_version: int
+    trigger_offset: TriggerOffset
+    model_version: Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
     strategy: str
     prefix: list[str]
     items: list[RankedItem]

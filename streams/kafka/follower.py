@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
+from streams.kafka.reading import aiokafka_consumer
 from streams.kafka.record import KafkaRecord
 from streams.kafka.retry import patiently
 
@@ -54,12 +55,8 @@ class Follower:
 
     async def _read(self) -> None:
         """Read with one consumer, until the task is cancelled or reading fails."""
-        consumer = AIOKafkaConsumer(
-            self._topic,
-            **self._config,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=self._max_wait_ms,
+        consumer = aiokafka_consumer(
+            self._topic, **self._config, auto_offset_reset="earliest", fetch_max_wait_ms=self._max_wait_ms
         )
         try:
             await consumer.start()
@@ -101,7 +98,7 @@ class Follower:
 
 async def bounds(topic: str, config: Mapping[str, Any], partition: int) -> range:
     """Return the range of offsets that a partition's log has now."""
-    consumer = AIOKafkaConsumer(**config, enable_auto_commit=False)
+    consumer = aiokafka_consumer(**config)
     await consumer.start()
     try:
         tp = TopicPartition(topic, partition)
@@ -121,7 +118,7 @@ async def read_range(topic: str, config: Mapping[str, Any], partition: int, offs
     records = list[KafkaRecord]()
     if not offsets:
         return records
-    consumer = AIOKafkaConsumer(**config, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100)
+    consumer = aiokafka_consumer(**config, auto_offset_reset="earliest", fetch_max_wait_ms=100)
     await consumer.start()
     try:
         tp = TopicPartition(topic, partition)

@@ -22,16 +22,19 @@ from streams.settings import Settings
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 TIMEOUT_MS = 15_000
-AT_LEAST = ("retention.ms", "min.compaction.lag.ms")
 AS_EVENTS = ("events", "recommendations", "sessions-changelog", "dead-letters")
 """The topics in which the outputs of an event have its partition number."""
-NEW_TOPICS = "create new topics, with another OUZEL_TOPIC_PREFIX, and run `ouzel reset`"
 ITEMS = "items"
 """The topic that may have any number of partitions: every reader reads all of them.
 
 It must not grow. An item's later records would go to another partition, and a reader could apply
 them before the earlier ones.
 """
+MAX_MESSAGE = "max.message.bytes"
+BATCH_BYTES = 900_000
+"""The largest batch that a worker sends, unless a single record is larger."""
+WRITTEN = ("recommendations", "sessions-changelog", "transitions", "model-updates", "model", "dead-letters")
+"""The topics that workers write."""
 
 
 class TopicsError(OuzelError):
@@ -49,6 +52,8 @@ class TopicSpec:
     ``extra_config`` has options that a topic also gets when it is created; they are not checked
     later. ``as_events`` says that each event needs the partition of its own number: such topics
     have as many partitions as the events. The number of ``any_count`` is not checked, either.
+    ``largest`` is the size of the largest batch that Ouzel writes to the topic. Kafka's default
+    admits it, so it is checked but not set.
     """
 
     name: str
@@ -57,6 +62,7 @@ class TopicSpec:
     extra_config: dict[str, str] = field(default_factory=dict)
     as_events: bool = False
     any_count: bool = False
+    largest: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             longer if config is learning else rolled if name == "model-updates" else {},
             as_events=name in AS_EVENTS,
             any_count=name == ITEMS,
+            largest=BATCH_BYTES if name in WRITTEN else 0,
         )
         for name, (count, config) in specs.items()
     ]
@@ -183,18 +190,6 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
     return {name: _state(described[name], configs.get(name)) if name in described else None for name in names}
 
 
-def check_topics(settings: Settings) -> list[str]:
-    """Return every difference between the topics and their specifications, one line each."""
-    return topic_problems(settings, describe_topics(settings))
-
-
-def topic_problems(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
-    """Return the same as `check_topics`, for a result of `describe_topics`."""
-    specs = topic_specs(settings)
-    counts = [state.partitions for spec in specs if spec.as_events and (state := states[spec.name]) is not None]
-    return [problem for spec in specs for problem in differences(spec, states[spec.name], counts)]
-
-
 def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | None]) -> int | None:
     """Return how long an event stays in the log, in ms; ``None`` is for ever.
 
@@ -205,47 +200,6 @@ def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | No
     return None if retention_ms < 0 else retention_ms
 
 
-def differences(spec: TopicSpec, state: TopicState | None, counts: Sequence[int] = ()) -> list[str]:
-    """Return how one topic differs from its specification, a line for each difference.
-
-    ``counts`` are the numbers of partitions of all topics that must have equal ones.
-    """
-    if state is None:
-        return [missing_topics([spec.name])]
-    problems = []
-    if state.partitions != spec.partitions and not spec.any_count:
-        rule = f"the settings say {spec.partitions}" if spec.as_events else f"must have {spec.partitions}"
-        advice = equal_partitions(spec.partitions, counts or [state.partitions]) if spec.as_events else NEW_TOPICS
-        problems.append(f"{spec.name}: the topic has {state.partitions} partitions, {rule}; {advice}")
-    for name, wanted in spec.config.items():
-        actual = (state.config or {}).get(name)
-        if actual is not None and not _fits(name, actual, wanted):
-            bound = "at least " if name in AT_LEAST else ""
-            problems.append(f"{spec.name}: {name} is {actual}, must be {bound}{wanted}; change it with Kafka's own tools")
-    return problems
-
-
-def equal_partitions(wanted: int, counts: Sequence[int]) -> str:
-    """Return how topics of these numbers of partitions and the setting become equal.
-
-    The answer is the same for each of the topics.
-    """
-    most, fewer = max(counts), f"for fewer partitions {NEW_TOPICS}"
-    if min(counts) == most > wanted:
-        return f"set OUZEL_PARTITIONS={most}; {fewer}"
-    goal = max(most, wanted)
-    grow = f"stop the workers, run `ouzel topics grow --partitions {goal}`"
-    if min(counts) == most:
-        return f"set OUZEL_PARTITIONS={most}, or {grow}; {fewer}"
-    return f"{grow}, and set OUZEL_PARTITIONS={goal}; {fewer}"
-
-
-def unchecked(spec: TopicSpec, state: TopicState | None) -> list[str]:
-    """Return one line for each option that was not checked: the broker does not report it."""
-    missing = [name for name in spec.config if state is not None and name not in (state.config or {})]
-    return [f"{spec.name}: {name} was not checked, because this broker does not report it" for name in missing]
-
-
 def _state(described: Mapping[str, Any], config: dict[str, str] | None) -> TopicState:
     """Return the state of a topic.
 
@@ -254,12 +208,6 @@ def _state(described: Mapping[str, Any], config: dict[str, str] | None) -> Topic
     """
     allowed = frozenset(described.get("authorized_operations") or ())
     return TopicState(len(described["partitions"]), config, allowed if "DESCRIBE" in allowed else None)
-
-
-def _fits(name: str, actual: str, wanted: str) -> bool:
-    if name in AT_LEAST:
-        return int(actual) == -1 or -1 < int(wanted) <= int(actual)
-    return sorted(actual.replace(" ", "").split(",")) == sorted(wanted.split(","))
 
 
 def _configs(client: KafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -8,20 +8,32 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from streams.errors import BadData
+from streams.events.bounds import MAX_OFFSET
+from streams.events.records import Offset
 from streams.kafka.decoding import decoded
 from streams.kafka.outbox import Outgoing
 from streams.kafka.record import KafkaRecord
 
 FORMAT = "ouzel-snapshot"
 VERSION = 1
+HASH = "sha256"
+"""The header with the hash of a manifest."""
 CHUNK_BYTES = 500_000
 """Any topic accepts a record of this size."""
 MAX_BYTES = 8 << 30
 """A larger snapshot is rejected before memory is used for it."""
+MAX_CHUNKS = MAX_BYTES // CHUNK_BYTES + 1
+LONGEST_NUMBER = len(str(MAX_CHUNKS))
+"""Digits of a chunk's number. Python refuses to read numbers of thousands of digits."""
+MAX_EPOCH = 2**62
+MAX_CREATED_AT = 253_402_300_799_999
+"""The end of the year 9999, in epoch ms."""
 
 
 class SnapshotRefused(BadData):
@@ -40,25 +52,31 @@ class Manifest(msgspec.Struct, kw_only=True):
     format: str = FORMAT
     version: int = VERSION
     snapshot: str
-    chunks: int
+    chunks: Annotated[int, Meta(ge=0, le=MAX_CHUNKS)]
     bytes: int
     sha256: str
-    transitions_offset: int
-    epoch: int
-    steps: int
-    created_at: int
-    updates_offset: int = 0
+    transitions_offset: Offset
+    epoch: Annotated[int, Meta(ge=0, le=MAX_EPOCH)]
+    steps: Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
+    created_at: Annotated[int, Meta(ge=0, le=MAX_CREATED_AT)]
+    updates_offset: Offset = 0
 
 
 _decode = msgspec.json.Decoder(Manifest).decode
 
 
 class Stored(msgspec.Struct):
-    """A snapshot in the log: its manifest, its chunks by number, the offset of its first record."""
+    """A snapshot in the log: its manifest, its chunks by number, the offset of its first record.
+
+    ``last`` is the offset of its manifest. ``intact`` is false if that has changed since it was
+    written, according to its own hash. Earlier versions of Ouzel wrote manifests without a hash.
+    """
 
     manifest: Manifest
     chunks: dict[int, bytes]
     first: int
+    last: int
+    intact: bool = True
 
     def load(self) -> bytes:
         """Return the snapshot's bytes.
@@ -90,6 +108,8 @@ class Stored(msgspec.Struct):
             raise SnapshotRefused("incomplete", "its end is missing")
         if hashlib.sha256(data).hexdigest() != manifest.sha256:
             raise SnapshotRefused("corrupt", "its bytes do not match the hash of its manifest")
+        if not self.intact:
+            raise SnapshotRefused("corrupt", "its manifest does not match its own hash")
         return data
 
 
@@ -118,34 +138,46 @@ def to_records(
         created_at=created_at,
         updates_offset=updates_offset,
     )
-    return chunks, (None, msgspec.json.encode(manifest), [name])
+    value = msgspec.json.encode(manifest)
+    return chunks, (None, value, [name, (HASH, _hash(value))])
+
+
+def _hash(value: bytes) -> bytes:
+    return hashlib.sha256(value).hexdigest().encode()
+
+
+class RefusedRecord(NamedTuple):
+    """The offset of a record of the `model` topic, and why it is not used."""
+
+    offset: int
+    why: str
 
 
 class SnapshotLog:
     """Collects the snapshots in the `model` topic.
 
-    ``refused`` has one reason for each record that is not a part of a snapshot.
+    ``refused`` has the records that are not a part of a snapshot.
     """
 
     def __init__(self) -> None:
         self._chunks: dict[bytes, dict[int, bytes]] = {}
         self._first: dict[bytes, int] = {}
         self._stored: list[Stored] = []
-        self.refused: list[str] = []
+        self.refused: list[RefusedRecord] = []
 
     def add(self, record: KafkaRecord) -> None:
         """Take the next record, in the order of the log."""
         headers = dict(record.headers or ())
         name, number, value = headers.get("snapshot"), headers.get("chunk"), record.value
         if name is None or value is None:
-            self.refused.append(f"offset {record.offset} is not a part of a snapshot")
+            self._refuse(record, "it is not a part of a snapshot")
         elif number is None:
-            self._close(name, record.offset, value)
-        elif number.isdigit():
+            self._close(name, record, value, headers.get(HASH))
+        elif number.isdigit() and len(number) <= LONGEST_NUMBER:
             self._chunks.setdefault(name, {})[int(number)] = value
             self._first.setdefault(name, record.offset)
         else:
-            self.refused.append(f"offset {record.offset} is not a chunk")
+            self._refuse(record, "it is not a chunk")
 
     def newest_first(self) -> Iterator[Stored]:
         """Return the complete snapshots, the furthest in the transitions log first.
@@ -156,15 +188,18 @@ class SnapshotLog:
         order = sorted(numbered, key=lambda pair: (pair[1].manifest.transitions_offset, pair[0]), reverse=True)
         return (stored for _, stored in order)
 
-    def _close(self, name: bytes, offset: int, value: bytes) -> None:
+    def _close(self, name: bytes, record: KafkaRecord, value: bytes, wanted: bytes | None) -> None:
         """Take the manifest of the snapshot of this name, which ends it."""
         try:
             manifest = decoded(_decode, value)
         except BadData as bad:
-            self.refused.append(f"offset {offset} is not a manifest: {bad.detail}")
+            self._refuse(record, f"it is not a manifest: {bad.detail}")
             return
         if manifest.format != FORMAT:
-            self.refused.append(f"offset {offset} is not a manifest: its format is {manifest.format[:40]!r}, not {FORMAT!r}")
+            self._refuse(record, f"it is not a manifest: its format is {manifest.format[:40]!r}, not {FORMAT!r}")
             return
-        chunks, first = self._chunks.pop(name, {}), self._first.pop(name, offset)
-        self._stored.append(Stored(manifest, chunks, first))
+        chunks, first = self._chunks.pop(name, {}), self._first.pop(name, record.offset)
+        self._stored.append(Stored(manifest, chunks, first, record.offset, wanted is None or wanted == _hash(value)))
+
+    def _refuse(self, record: KafkaRecord, why: str) -> None:
+        self.refused.append(RefusedRecord(record.offset, why))

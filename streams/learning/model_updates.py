@@ -6,21 +6,27 @@ record does harm only until the next publication.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from models.recommender import Parameters
 from streams.errors import BadData
+from streams.events.bounds import MAX_OFFSET
+from streams.events.records import Count, Offset
 from streams.kafka.decoding import decoded
 from streams.kafka.outbox import NO_HEADERS, Outgoing
+from streams.learning.model_log import MAX_EPOCH
 
 VERSION = 1
 RECORD_BYTES = 500_000
 """Any topic accepts a record of about this size."""
+MAX_PARAMETER = 1e6
+"""The largest parameter that is accepted. Scores overflow with much larger ones."""
 DENSE_KEY, ROWS_KEY = b"dense", b"rows"
 
 
@@ -38,10 +44,10 @@ class Update(msgspec.Struct, kw_only=True, array_like=True):
 
     version: int = VERSION
     model: str
-    epoch: int
-    offset: int
-    steps: int
-    drifts: int
+    epoch: Annotated[int, Meta(ge=0, le=MAX_EPOCH)]
+    offset: Offset
+    steps: Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
+    drifts: Count
     items: list[str]
     rows: bytes
     blocks: dict[str, bytes]
@@ -77,8 +83,8 @@ def from_record(value: bytes | None, model: str) -> tuple[Update, Parameters]:
         rows = np.frombuffer(update.rows, "<f4").astype(np.float32).reshape(len(update.items), -1) if update.items else NO_ROWS
     except ValueError as error:  # a length that is not a multiple of four, or does not fit the items
         raise UpdateRefused("wrong_shape", str(error)) from error
-    if not all(math.isfinite(float(array.sum(dtype=np.float64))) for array in (rows, *blocks.values())):
-        raise UpdateRefused("not_finite", "a parameter is not finite")
+    if not all(np.abs(array).max(initial=0.0) <= MAX_PARAMETER for array in (rows, *blocks.values())):  # also true of NaN
+        raise UpdateRefused("not_finite", f"a parameter is not finite, or beyond {MAX_PARAMETER:g}")
     return update, Parameters(update.steps, update.drifts, update.items, rows, blocks)
 
 

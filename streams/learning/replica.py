@@ -13,23 +13,20 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-import structlog
 
 from models.recommender import Parameters, Query, Ranking, Recommender
 from models.snapshot import Frozen, freeze
 from models.state import State
 from models.transition import Transitions
 from streams.errors import BadData
-from streams.events.records import Recommendation, Transition, ranked_items
-from streams.kafka.decoding import decoded
+from streams.events.records import Recommendation, ranked_items
 from streams.kafka.follower import Follower
 from streams.kafka.record import KafkaRecord
+from streams.kafka.refusing import refusing
 from streams.learning.model_thread import ModelThread
 from streams.learning.steps import Steps
+from streams.learning.transitions import transition_of
 from streams.observing.telemetry import Telemetry
-
-log = structlog.get_logger(__name__)
-_decode = msgspec.json.Decoder(Transition).decode
 
 
 class Point(NamedTuple):
@@ -78,19 +75,16 @@ class Replica:
 
     async def apply(self, records: Sequence[KafkaRecord]) -> None:
         """Take the next records of the log. Returns when the steps that they close are applied."""
-        refused = 0
-        for record in records:
-            try:
-                transition = decoded(_decode, record.value)
-            except BadData:  # a stray record: only the journey writes to this topic
-                refused += 1
-                self._telemetry.model.refused_transitions.inc()
-            else:
-                for batch, following in self._steps.add(transition, record.timestamp, record.offset):
-                    await self._thread.background(partial(self._step, batch, following))
-            self.seen = record.offset + 1
-        if refused:
-            log.warning("no_transitions", records=refused, before=self.seen)
+        with refusing("no_transitions", self._telemetry.model.refused_transitions.inc) as refuse:
+            for record in records:
+                try:
+                    transition = transition_of(record)
+                except BadData as bad:  # a stray record: only the journey writes to this topic
+                    refuse(record, bad)
+                else:
+                    for batch, following in self._steps.add(transition, record.timestamp, record.offset):
+                        await self._thread.background(partial(self._step, batch, following))
+                self.seen = record.offset + 1
 
     async def freeze(self) -> tuple[Frozen, Point]:
         """Return a copy of the model between two steps."""

@@ -21,7 +21,7 @@ from streams.kafka.outbox import Outbox, Outgoing
 from streams.kafka.positions import PositionAhead
 from streams.kafka.topics import admin
 from streams.learning.model import new_model
-from streams.learning.model_log import Manifest, SnapshotLog, SnapshotRefused, to_records
+from streams.learning.model_log import Manifest, RefusedRecord, SnapshotLog, SnapshotRefused, to_records
 from streams.learning.replica import Point
 from streams.learning.restoring import read_header, restore
 from streams.observing.telemetry import Telemetry
@@ -56,7 +56,11 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
 
     Snapshots that cannot be used are logged, counted and skipped.
     """
-    snapshots = await read_snapshot_log(settings)
+    return await restore_from(await read_snapshot_log(settings), settings, fresh, telemetry)
+
+
+async def restore_from(snapshots: SnapshotLog, settings: Settings, fresh: Recommender, telemetry: Telemetry) -> Restored | None:
+    """Do what `restore_newest` does, with snapshots that were read before."""
     newest_first = list(snapshots.newest_first())
     refused = list(snapshots.refused)
     restored = None
@@ -68,17 +72,22 @@ async def restore_newest(settings: Settings, fresh: Recommender, telemetry: Tele
                 raise SnapshotRefused("other_model", f"it is of another model, {header.model} {header.config}")
             model = await asyncio.to_thread(restore, data)
         except SnapshotRefused as error:
-            refused.append(f"snapshot {snapshot.manifest.snapshot}: {error}")
+            refused.append(RefusedRecord(snapshot.last, f"snapshot {snapshot.manifest.snapshot}: {error}"))
             continue
         firsts = [older.first for older in newest_first[place:][::-1]]
         restored = Restored(model, snapshot.manifest, firsts)
         telemetry.model.snapshot_time.set(snapshot.manifest.created_at / 1000)
         telemetry.model.snapshot_bytes.set(len(data))
         break
-    for reason in refused:
-        log.warning("snapshot_refused", reason=reason)
+    for record in refused:
+        log_refused(settings, record)
         telemetry.model.refused_snapshots.inc()
     return restored
+
+
+def log_refused(settings: Settings, record: RefusedRecord) -> None:
+    """Log that a record of the `model` topic, or the snapshot that it ends, is not used."""
+    log.warning("snapshot_refused", topic=settings.topic("model"), partition=0, offset=record.offset, reason=record.why)
 
 
 async def position_to_start(settings: Settings, restored: Restored | None) -> int | None:

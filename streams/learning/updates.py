@@ -6,16 +6,13 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-import structlog
-
 from streams.errors import BadData
 from streams.kafka.follower import Follower
 from streams.kafka.record import KafkaRecord
+from streams.kafka.refusing import refusing
 from streams.learning.model_updates import Update, from_record
 from streams.learning.replica import ActiveReplica
 from streams.observing.telemetry import Telemetry
-
-log = structlog.get_logger(__name__)
 
 POLL_S = 0.02
 
@@ -34,30 +31,40 @@ class Updates:
 
         Records that are not updates are logged and counted.
         """
-        for record in records:
+        with refusing("updates_refused", self._telemetry.model.refused_updates.inc) as refuse:
+            for record in records:
+                try:
+                    await self._apply(record)
+                except BadData as bad:
+                    refuse(record, bad)
+
+    async def _apply(self, record: KafkaRecord) -> None:
+        """Take one record. Raises `BadData` if it is not an update of this model."""
+        update, parameters = from_record(record.value, self._model)
+        if update.epoch < self._active.epoch:
+            self._telemetry.model.ignored_updates.inc()
+            return
+        await self._wait_for_items(update)
+        if not self._active.replica.learning:
             try:
-                update, parameters = from_record(record.value, self._model)
-                if update.epoch < self._active.epoch:
-                    self._telemetry.model.ignored_updates.inc()
-                    continue
-                self._active.epoch = update.epoch
-                await self._wait_for_items(update)
-                if not self._active.replica.learning:
-                    await self._active.replica.take(parameters)
-                    self._telemetry.parameters_taken(record.timestamp / 1000, time.time())
-            except (BadData, ValueError) as refused:
-                log.warning("update_refused", offset=record.offset, reason=str(refused))
-                self._telemetry.model.refused_updates.inc()
+                await self._active.replica.take(parameters)
+            except ValueError as error:  # a block or row of another length
+                raise BadData("wrong_shape", str(error)) from error
+            self._telemetry.parameters_taken(record.timestamp / 1000, time.time())
+        self._active.epoch = update.epoch
 
     async def _wait_for_items(self, update: Update) -> None:
         """Wait until the replica has counted every transition that the learner had learned.
 
-        Before that, the replica does not know the newest items. At the end of its log it does not
-        wait: if an update is beyond that end, the topic was recreated.
+        Before that, the replica does not know the newest items. The learner had read no further
+        than the present end of the log, so that end is far enough: if an update names an offset
+        beyond it, the topic was recreated, or the offset is wrong.
         """
+        end: int | None = None
         while True:
             replica = self._active.replica
-            at_the_end = replica.follower.caught_up.is_set() and replica.follower.lag == 0
-            if replica.learning or replica.seen >= update.offset or at_the_end:
+            if end is None and replica.follower.caught_up.is_set():
+                end = replica.seen + replica.follower.lag
+            if replica.learning or replica.seen >= update.offset or (end is not None and replica.seen >= end):
                 return
             await asyncio.sleep(POLL_S)

@@ -176,6 +176,9 @@ class GroupMetrics:
         self.recovery_seconds = gauge(
             "ouzel_recovery_seconds", "Time from the last assignment until events were processed again."
         )
+        self.refused_elections = counter(
+            "ouzel_refused_elections", "Records of the learner topic, which should be empty; ignored."
+        )
         self.commit_seconds = histogram("ouzel_commit_seconds", "Duration of a commit of offsets.", buckets=GROUP_BUCKETS)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from streams.errors import BadData
+from streams.events.bounds import MAX_OFFSET
 from streams.kafka.decoding import decoded
 from streams.kafka.record import KafkaRecord
 from streams.sessions.deletion import MARKER, deleted_at
@@ -35,14 +36,14 @@ def ours(record: KafkaRecord) -> bool:
     """
     key, value = record.key, record.value
     try:
-        if key is None:
+        if key is None or not 0 <= source_offset(record) <= MAX_OFFSET:
             return False
         if key == WATERMARK:
             return value is not None and len(value) == WATERMARK_BYTES
         if key[:2] not in STATE_KEYS or len(key) > LONGEST_KEY:
             return False
         if value is None:
-            return source_offset(record) >= 0
+            return True
         decoded(deleted_at if key.startswith(MARKER) else unpack, value)
     except (BadData, TypeError, ValueError):  # the header of a tombstone may hold anything
         return False

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from streams.errors import Refused
-from streams.events.records import EVENT_TYPES, PREFIX_LENGTH, Event, Interaction, Transition
+from streams.events.bounds import MAX_COUNT
+from streams.events.records import EVENT_TYPES, PREFIX_LENGTH, Count, Event, Interaction, Time, Transition
 
 OPEN_SESSIONS = 4
 """Maximum number of open sessions per user, for several devices. The least recent is dropped."""
@@ -50,9 +51,9 @@ class Session(msgspec.Struct, array_like=True, gc=False):
 
     session_id: str | None
     first_offset: int
-    started_at: int
-    last_at: int
-    length: int = 0
+    started_at: Time
+    last_at: Time
+    length: Count = 0
     prefix: list[Interaction] = []
     suppressed: list[str] = []
     recent_event_ids: list[int] = []
@@ -62,7 +63,7 @@ class State(msgspec.Struct, array_like=True, gc=False):
     """All that is stored under one state key. ``seen_at`` is the latest Kafka time, in epoch ms."""
 
     version: int = STATE_VERSION
-    seen_at: int = 0
+    seen_at: Time = 0
     sessions: list[Session] = []
 
 
@@ -259,7 +260,7 @@ def _extend(session: Session, event: Event, source: Source, weight: float) -> Tr
     )
     prefix.insert(at, Interaction(event.item_id, event.timestamp, event.event_type))
     del prefix[:-PREFIX_LENGTH]
-    session.length += 1
+    session.length = min(session.length + 1, MAX_COUNT)
     session.last_at = max(session.last_at, event.timestamp)
     return transition
 

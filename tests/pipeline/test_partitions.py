@@ -17,7 +17,8 @@ from support.serve_process import ServeProcess
 
 from streams.errors import Refused
 from streams.kafka.partitions import grow_topics
-from streams.kafka.topics import TopicsError, admin, check_topics, create_topics, describe_topics
+from streams.kafka.topic_checks import check_topics
+from streams.kafka.topics import TopicsError, admin, create_topics, describe_topics
 from streams.settings import Settings
 
 MakeWorker = Callable[..., WorkerProcess]

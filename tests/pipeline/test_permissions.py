@@ -26,7 +26,8 @@ from models.snapshot import take
 from streams.events.records import Recommendation
 from streams.kafka.connection import client_config
 from streams.kafka.permissions import not_allowed
-from streams.kafka.topics import admin, create_topics, describe_topics, topic_problems
+from streams.kafka.topic_checks import topic_problems
+from streams.kafka.topics import admin, create_topics, describe_topics
 from streams.learning.model import new_model
 from streams.learning.model_log import to_records
 from streams.settings import Settings

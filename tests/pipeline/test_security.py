@@ -18,7 +18,8 @@ from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import free_ports
 from streams.kafka.connection import NoBroker, client_config
 from streams.kafka.producing import Sender
-from streams.kafka.topics import check_topics, create_topics
+from streams.kafka.topic_checks import check_topics
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
 
 SECRET = "sesame-open-9"

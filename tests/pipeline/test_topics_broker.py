@@ -13,16 +13,8 @@ from typer.testing import CliRunner, Result
 from serving.cli import build
 from streams.errors import Refused
 from streams.kafka.connection import CONNECT_MS, NoBroker
-from streams.kafka.topics import (
-    TopicsError,
-    admin,
-    check_topics,
-    create_topics,
-    describe_topics,
-    differences,
-    topic_specs,
-    unchecked,
-)
+from streams.kafka.topic_checks import check_topics, differences, unchecked
+from streams.kafka.topics import TopicsError, admin, create_topics, describe_topics, topic_specs
 from streams.settings import Settings
 
 HOUR_MS = 3_600_000

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
 from streams.events.dead_letter import as_first
 from streams.events.decode import BadRecord
 from streams.events.records import POPULAR_KEY, Event, recommendation_id
-from streams.kafka.connection import consumer_config
+from streams.kafka.reading import kafka_consumer
 from streams.rules import event_decoder, hash_secret, limits_of
 from streams.sessions.deletion import marker_key, pack_marker
 from streams.sessions.step import Source, State, owner, pack, session_key, state_key, step, user_key
@@ -41,7 +41,7 @@ def records_of(settings: Settings, name: str, stuck_after_s: float = 120.0) -> I
 
     Fails if the consumer gets nothing for ``stuck_after_s`` before the end of the topic.
     """
-    consumer = KafkaConsumer(**consumer_config(settings), auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
+    consumer = kafka_consumer(settings, auto_offset_reset="earliest")
     topic = settings.topic(name)
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     consumer.assign(partitions)

@@ -13,7 +13,8 @@ from kafka import KafkaConsumer, KafkaProducer
 from support.running import fresh_settings, wait_until
 
 from serving.demo.brokers import ApacheBroker, BrokerError, EmbeddedBroker
-from streams.kafka.topics import check_topics, create_topics
+from streams.kafka.topic_checks import check_topics
+from streams.kafka.topics import create_topics
 
 
 def test_a_record_can_be_written_and_read(broker: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from types import ModuleType
 import serving
 import streams
 from streams.engine import upstream
+from streams.kafka import upstream as kafka_upstream
 
 LIBRARIES = ("faust", "mode", "aiokafka")
 ROOMS = ("engine", "delivery", "kafka")
@@ -102,9 +103,9 @@ def overridden() -> dict[str, str]:
 
 
 def relied_on() -> dict[str, str]:
-    """The source of what `streams.engine.upstream` declares."""
+    """The source of what both modules `upstream` declare."""
     sources = {}
-    for path, members in upstream.RELIED_ON:
+    for path, members in (*upstream.RELIED_ON, *kafka_upstream.RELIED_ON):
         module, _, owner = path.rpartition(".")
         for name in members.split():
             sources[f"{path}.{name}"] = definitions(getattr(importlib.import_module(module), owner))[name]
@@ -144,9 +145,10 @@ def private(node: ast.AST) -> Iterator[ast.Attribute]:
 
 
 def test_every_private_that_upstream_reads_is_in_a_source_that_it_declares() -> None:
-    text, tree = "\n".join(relied_on().values()), parsed(str(upstream.__file__))[0]
-    read = {access.attr for access in private(tree)}
-    assert "_coordination_task" in read
+    text = "\n".join(relied_on().values())
+    trees = [parsed(str(module.__file__))[0] for module in (upstream, kafka_upstream)]
+    read = {access.attr for tree in trees for access in private(tree)}
+    assert {"_coordination_task", "_parse_fetched_data"} <= read
     assert {name for name in read if not re.search(rf"\b{name}\b", text)} == set()
 
 

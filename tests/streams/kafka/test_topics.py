@@ -6,7 +6,8 @@ import pytest
 from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
 from streams.kafka.connection import most_specific
-from streams.kafka.topics import AS_EVENTS, TopicSpec, TopicState, differences, topic_problems, topic_specs, unchecked
+from streams.kafka.topic_checks import differences, topic_problems, unchecked
+from streams.kafka.topics import AS_EVENTS, TopicSpec, TopicState, topic_specs
 from streams.settings import Settings
 
 SPEC = TopicSpec("t", 4, {"cleanup.policy": "compact,delete", "retention.ms": "1000"})

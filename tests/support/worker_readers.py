@@ -1,0 +1,281 @@
+"""The readers of topics in a worker, without a broker. `support.inputs` lists all readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+from faust.types import TP
+from rocksdict import Options, Rdict
+from support.input_records import EVENT, HYBRID, SETTINGS
+from support.mutations import to_json
+
+from models.baselines.null import NullRecommender
+from models.registry import build
+from streams.engine.consumer import PollConsumer
+from streams.engine.recovery import Recovery
+from streams.events.decode import EventDecoder
+from streams.events.records import Event
+from streams.kafka.outbox import Outbox
+from streams.kafka.record import Record
+from streams.learning.model_thread import ModelThread
+from streams.learning.replica import ActiveReplica, Replica
+from streams.learning.updates import Updates
+from streams.observing.observer import Unobserved
+from streams.observing.telemetry import Telemetry
+from streams.pipeline import Pipeline
+from streams.rules import rules_of, topics_of
+from streams.sessions import changelog
+from streams.sessions.deletion import Deleting
+from streams.sessions.step import NewerState, pack, step, unpack
+from streams.sessions.store import Changes
+from streams.worker import Worker
+
+
+class Reader:
+    """One reader of one topic.
+
+    ``refused`` and ``state`` are read between two calls of ``take``. ``handled`` are the errors by
+    which it refuses to run, as documented.
+    """
+
+    handled: tuple[type[Exception], ...] = ()
+
+    async def take(self, record: Record) -> None:
+        """Take one record, as the consumer of its topic would pass it on."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End what the reader has started."""
+
+    @property
+    def refused(self) -> float:
+        """How many records were refused, according to the counter that users see."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> Any:
+        """What was kept of the records."""
+        raise NotImplementedError
+
+
+def counted(counter: Any) -> float:
+    """The value of a counter of prometheus-client."""
+    value: float = counter._value.get()
+    return value
+
+
+class DictStore:
+    """Sessions in a dict."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        return self.values.get(key)
+
+    def watermark(self, partition: int) -> int:
+        return -1
+
+    def changelog_offset(self, partition: int) -> int:
+        return -1
+
+    def markers(self, partition: int) -> dict[bytes, int]:
+        return {}
+
+    def refresh(self) -> None: ...
+
+    def expired(self, partition: int, now_ms: int, ttl_ms: int, marker_ttl_ms: int | None) -> list[bytes]:
+        return []
+
+    def write(self, partition: int, changes: Changes, changelog_offset: int) -> None:
+        self.values |= changes.states | changes.markers
+        for key in changes.removals:
+            self.values.pop(key, None)
+
+
+class NullRanker:
+    async def rank(self, queries: Any, k: int) -> tuple[Any, list[str], int]:
+        return NullRecommender().rank(queries, k), [], 0
+
+
+class Journey(Reader):
+    """The worker's journey of an event; its dead letters are its refusals."""
+
+    def __init__(self) -> None:
+        topics, self._store, self._letters = topics_of(SETTINGS), DictStore(), 0
+        self._dead_letters = topics.dead_letters
+        self._pipeline = Pipeline(
+            decoder=EventDecoder(), store=self._store, ranker=NullRanker(), delivery=self, observer=Unobserved(), topics=topics,
+            rules=rules_of(SETTINGS, Deleting(b"", None)),
+        )  # fmt: skip
+
+    async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
+        self._letters += len(outputs.get((self._dead_letters, 0), ()))
+        return dict.fromkeys(changes, 0)
+
+    async def take(self, record: Record) -> None:
+        await self._pipeline.process({0: [record]}, 1)
+
+    @property
+    def refused(self) -> float:
+        return self._letters
+
+    @property
+    def state(self) -> Any:
+        return dict(self._store.values)
+
+
+class WorkerItems(Reader):
+    """The worker's catalogue."""
+
+    def __init__(self, folder: Path) -> None:
+        self._worker = Worker(SETTINGS.model_copy(update={"data_dir": folder}))
+
+    async def take(self, record: Record) -> None:
+        await self._worker.apply_items([record])
+
+    def close(self) -> None:
+        self._worker._thread.stop()
+
+    @property
+    def refused(self) -> float:
+        return counted(self._worker.telemetry.model.refused_items)
+
+    @property
+    def state(self) -> Any:
+        catalogue = self._worker.catalogue
+        return len(catalogue), catalogue.hidden, catalogue.get("mug")
+
+
+class Learning(Reader):
+    """A replica that learns or follows; the next valid transition closes the step."""
+
+    def __init__(self, model: str, *, learning: bool, **options: Any) -> None:
+        self.thread, self.telemetry = ModelThread(), Telemetry()
+        self.model = build(model, 1, **options)
+        self.replica = Replica(model, self.model, self.thread, self.telemetry, "transitions", {}, learning=learning)
+        self._offset = 0
+
+    async def take(self, record: Record) -> None:
+        self._offset += 1
+        await self.replica.apply([msgspec.structs.replace(record, offset=self._offset)])
+
+    def close(self) -> None:
+        self.thread.stop()
+
+    @property
+    def refused(self) -> float:
+        return counted(self.telemetry.model.refused_transitions)
+
+    @property
+    def state(self) -> Any:
+        """Refused transitions must not be in the open step."""
+        return len(self.replica._steps._open), dict(self.model.position)
+
+
+class Parameters(Reader):
+    """The follower of a learner's parameters, with a model that ranks."""
+
+    def __init__(self) -> None:
+        self._learning = Learning("hybrid", learning=False, **HYBRID)
+        self._active = ActiveReplica(self._learning.replica)
+        self._updates = Updates("model-updates", {}, self._active, self._learning.telemetry, "m")
+        self._learning.replica.follower.caught_up.set()
+
+    async def take(self, record: Record) -> None:
+        await asyncio.wait_for(self._updates.apply([record]), 10)
+
+    def close(self) -> None:
+        self._learning.close()
+
+    @property
+    def refused(self) -> float:
+        return counted(self._learning.telemetry.model.refused_updates)
+
+    @property
+    def state(self) -> Any:
+        return self._active.epoch, self._learning.model.steps, self._learning.model.state()["net.items.bias"].tobytes()
+
+
+class Recovered(Reader):
+    """The recovery of sessions from their changelog, and the next event of the same user."""
+
+    handled = (NewerState,)
+
+    def __init__(self, folder: Path) -> None:
+        self._database, self._foreign, self._offset = Rdict(str(folder), Options(raw_mode=True)), 0, 0
+        table = SimpleNamespace(data=SimpleNamespace(_db_for_partition=lambda _: self._database, offset_key=b"__offset__"))
+        tp, recovery = TP("sessions-changelog", 0), Recovery.__new__(Recovery)
+        app = SimpleNamespace(changelog_format=changelog, on_foreign_bytes=self._on_foreign)
+        recovery.__dict__.update(
+            app=app, _seeked=True, _removed={}, active_tps={tp}, active_offsets={}, tp_to_table={tp: table},
+            _finish_if_done=lambda: None,
+        )  # fmt: skip
+        self._recovery: Any = recovery
+
+    def _on_foreign(self, count: int) -> None:
+        self._foreign += count
+
+    async def take(self, record: Record) -> None:
+        self._offset += 1
+        self._recovery.apply(TP("sessions-changelog", 0), [msgspec.structs.replace(record, offset=self._offset)])
+        assert changelog.next_offset(self._database.get) >= 0
+        event = msgspec.json.decode(to_json(EVENT), type=Event)
+        for key, value in list(self._database.items()):
+            if key[:2] in (b"u:", b"s:"):
+                state = unpack(value)
+                step(state, event, 0, 3, event.timestamp, 1)
+                unpack(pack(state, 3))
+
+    def close(self) -> None:
+        self._database.close()
+
+    @property
+    def refused(self) -> float:
+        return self._foreign
+
+    @property
+    def state(self) -> Any:
+        return {key: value for key, value in self._database.items() if key != b"__offset__"}
+
+
+class Election(Reader):
+    """The worker's poll of the learner topic."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._consumer: Any = PollConsumer.__new__(PollConsumer)
+        self._tp = TP("learner", 0)
+        app = SimpleNamespace(
+            tables=SimpleNamespace(recovery=None), consumer_generation_id=1, in_recovery=False, events_name="events",
+            on_foreign_election=self._counting,
+        )  # fmt: skip
+        self._consumer.__dict__.update(app=app, flow_active=True, _may_poll=self._may_poll, _poll=self._poll)
+        self._consumer.__dict__.update(_get_active_partitions=lambda: {self._tp}, _is_changelog_tp=lambda _: False)
+        self._consumer._stopped = self._consumer._crashed = asyncio.Event()
+
+    def _counting(self, count: int) -> None:
+        self._count += count
+
+    async def _may_poll(self, timeout: float) -> bool:
+        return True
+
+    async def _poll(self, timeout: float) -> Any:
+        return {self._tp: [self._record]}
+
+    async def take(self, record: Record) -> None:
+        self._record = record
+        assert [message async for message in self._consumer.getmany(0.1)] == []
+
+    @property
+    def refused(self) -> float:
+        return self._count
+
+    @property
+    def state(self) -> Any:
+        return None
