@@ -20,7 +20,7 @@ class SentLetters:
         except (OSError, UnicodeDecodeError) as error:
             raise self._unusable(error) from error
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._names
 
     def prepare(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -49,7 +49,7 @@ def list_(
     print_table([record for record in read(settings) if _matches(record, reason)][-limit:], SentLetters(settings))
 
 
-def print_table(letters: Iterable[KafkaRecord], sent: SentLetters) -> None:
+def print_table(letters: Iterable[KafkaRecord], sent: Container[object]) -> None:
     """Print a table with a row for each dead letter, whatever its bytes are."""
     table = Table("letter", "reason", "from", "detail", "key", "sent again")
     for record in letters:
@@ -128,7 +128,7 @@ def _by_first(letters: Iterable[KafkaRecord]) -> list[list[KafkaRecord]]:
     return list(of.values())
 
 
-def _send(settings: Settings, letters: Sequence[Sequence[KafkaRecord]], sent: SentLetters) -> None:
+def _send(settings: Settings, letters: Sequence[Sequence[KafkaRecord]], sent: Container[object]) -> None:
     """Send one of each list, to the partition that its record came from, and remember all."""
     with Sender(settings) as sender:
         for begin in range(0, len(letters), CONFIRM_EVERY):

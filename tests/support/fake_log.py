@@ -78,5 +78,5 @@ class FakeConsumer:
 
 def follow(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every follower of this test read this log, and retry without pauses."""
-    monkeypatch.setattr("streams.kafka.follower.AIOKafkaConsumer", lambda *_, **__: FakeConsumer(log))
+    monkeypatch.setattr("streams.kafka.follower.aiokafka_consumer", lambda *_, **__: FakeConsumer(log))
     monkeypatch.setattr(retry, "PATIENT_S", 0.0)

@@ -31,7 +31,7 @@ from streams.pipeline import Pipeline
 from streams.rules import rules_of, topics_of
 from streams.sessions import changelog
 from streams.sessions.deletion import Deleting
-from streams.sessions.step import NewerState, pack, step, unpack
+from streams.sessions.step import Limits, NewerState, Source, pack, step, unpack
 from streams.sessions.store import Changes
 from streams.worker import Worker
 
@@ -144,7 +144,7 @@ class WorkerItems(Reader):
 
     @property
     def refused(self) -> float:
-        return counted(self._worker.telemetry.model.refused_items)
+        return counted(self._worker.telemetry.items.refused)
 
     @property
     def state(self) -> Any:
@@ -229,7 +229,7 @@ class Recovered(Reader):
         for key, value in list(self._database.items()):
             if key[:2] in (b"u:", b"s:"):
                 state = unpack(value)
-                step(state, event, 0, 3, event.timestamp, 1)
+                step(state, event, Source(0, 3, event.timestamp), Limits(1, 0))
                 unpack(pack(state, 3))
 
     def close(self) -> None:
