@@ -128,7 +128,7 @@ def _by_first(letters: Iterable[KafkaRecord]) -> list[list[KafkaRecord]]:
     return list(of.values())
 
 
-def _send(settings: Settings, letters: Sequence[Sequence[KafkaRecord]], sent: Container[object]) -> None:
+def _send(settings: Settings, letters: Sequence[Sequence[KafkaRecord]], sent: SentLetters) -> None:
     """Send one of each list, to the partition that its record came from, and remember all."""
     with Sender(settings) as sender:
         for begin in range(0, len(letters), CONFIRM_EVERY):
