@@ -43,7 +43,7 @@ from models.net.guard import Guard
 from models.net.net import Net
 from models.net.trained import Trained
 from models.profile import PROFILES
-from models.ranked import may_have, rank_cold, rankings_of
+from models.ranked import marked, may_have, rank_cold, rankings_of
 from models.recommender import POPULAR, TESTED_K, Parameters, Query, QueryLike, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
@@ -117,7 +117,7 @@ class Hybrid(Trained):
         warm = columns.warm  # [A]
         unknown = [(row, warm <= place) for row, place in new_rows.items()]  # an item does not exist until its transition
         net = self._score_items(columns.window[warm], unknown, NONE_BLOCKED, learn=True)  # step 1
-        excluded = Excluded(self._work.blocked, NONE_PER_QUERY)
+        excluded = Excluded(self._work.unblocked, NONE_PER_QUERY)
         candidates = self._describe(columns, len(warm), net, excluded)  # step 2
         self.memory.events += len(columns.target)
         scores = self.gate.scores(candidates.features)  # [N] step 3
@@ -182,15 +182,14 @@ class Hybrid(Trained):
         return Candidates(buffers.ids[:total], features, starts, answers)
 
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
-        columns, vocabulary = self.memory.look_up(queries), self.memory.vocabulary
+        columns, memory, vocabulary = self.memory.look_up(queries), self.memory, self.memory.vocabulary
         hidden_rows = vocabulary.rows(hidden)
-        self._work.blocked[hidden_rows] = 1
         rankings: list[Ranking] = [_NOTHING] * len(queries)
         for q in np.flatnonzero(columns.window[:, 0] < 0).tolist():
-            rankings[q] = rank_cold(queries[q], self.memory, self._work.blocked, hidden, k)
+            rankings[q] = rank_cold(queries[q], memory, marked(hidden_rows, vocabulary.height), hidden, k)
         warm = columns.warm.tolist()
-        with ghosts(self.memory, self.net, queries, columns) as added:
-            blocked = self._work.blocked  # [capacity] another array than before if the ghosts needed more room
+        with ghosts(memory, self.net, queries, columns) as added:
+            blocked = marked(hidden_rows, memory.capacity)  # [capacity] made here, because ghosts may have added capacity
             for ghost in added:
                 blocked[ghost.row] = not may_have(queries[ghost.query], ghost.item, hidden)
             unrestricted = [q for q in warm if queries[q].allowed is None]
@@ -203,8 +202,6 @@ class Hybrid(Trained):
                     rows = vocabulary.rows(allowed) + [ghost.row for ghost in added if ghost.query == q]
                     others[rows] = blocked[rows]
                     self._rank_some(columns, [q], queries, added, k, others, rankings)
-            blocked[[ghost.row for ghost in added]] = 0
-        self._work.blocked[hidden_rows] = 0
         return rankings
 
     def _rank_some(

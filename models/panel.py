@@ -18,7 +18,7 @@ from models.experts.reasons import REASONS, explain
 from models.experts.statistics import HALF_LIVES
 from models.kernels.numerics import Floats
 from models.profile import Profile
-from models.ranked import Rows, allowed_rows, ranked_by
+from models.ranked import Rows, allowed_rows, marked, ranked_by
 from models.recommender import POPULAR, Query, Ranking
 from models.state import State
 from models.transition import Transitions
@@ -93,7 +93,6 @@ class Panel:
     def _among(self, scores: Floats, query: Query, k: int, hidden: AbstractSet[str], strategy: str) -> Ranking:
         """Rank the items with a positive score that the query allows."""
         vocabulary = self.memory.vocabulary
-        blocked = np.zeros(vocabulary.height, np.uint8)  # [height]
-        blocked[vocabulary.rows(hidden)] = 1
+        blocked = marked(vocabulary.rows(hidden), vocabulary.height)  # [height]
         among: Rows = allowed_rows(vocabulary, query.allowed, blocked)
         return ranked_by(scores, vocabulary, among[scores[among] > 0], vocabulary.rows(query.excluded), k, strategy)

@@ -18,6 +18,13 @@ from models.recommender import POPULAR, QueryLike, Ranking
 Rows = NDArray[np.int64]
 
 
+def marked(rows: Sequence[int], size: int) -> NDArray[np.uint8]:
+    """A new array uint8[size] with 1 at ``rows`` and 0 elsewhere."""
+    marks = np.zeros(size, np.uint8)  # [size]
+    marks[rows] = 1
+    return marks
+
+
 def allowed_rows(vocabulary: Vocabulary, allowed: AbstractSet[str] | None, blocked: NDArray[np.uint8]) -> Rows:
     """The ascending rows [N] of the items that are ``allowed`` and not marked in ``blocked``.
 

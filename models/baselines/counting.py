@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.experts.columns import Columns
 from models.experts.memory import MAX_ITEMS, Memory, Remembering
 from models.kernels.numerics import Floats
-from models.ranked import allowed_rows, ranked_by
+from models.ranked import allowed_rows, marked, ranked_by
 from models.recommender import POPULAR, TESTED_K, Parameters, Query, QueryLike, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
@@ -80,8 +80,7 @@ class Counting(Remembering, ABC):
 
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.look_up(queries), self.memory.vocabulary
-        blocked = np.zeros(vocabulary.height, np.uint8)  # [height]
-        blocked[vocabulary.rows(hidden)] = 1
+        blocked = marked(vocabulary.rows(hidden), vocabulary.height)  # [height]
         rankings, popular = [], self.memory.popular()
         for q, query in enumerate(queries):
             among, excluded = allowed_rows(vocabulary, query.allowed, blocked), vocabulary.rows(query.excluded)

@@ -15,7 +15,7 @@ from models.kernels.numerics import Floats
 from models.net.net import Net
 from models.net.trained import Trained
 from models.profile import PROFILES
-from models.ranked import allowed_rows, ranked_by
+from models.ranked import allowed_rows, marked, ranked_by
 from models.recommender import POPULAR, TESTED_K, Query, QueryLike, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
@@ -70,8 +70,7 @@ class NetAlone(Trained):
 
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, vocabulary = self.memory.look_up(queries), self.memory.vocabulary
-        blocked = np.zeros(vocabulary.height, np.uint8)  # [height]
-        blocked[vocabulary.rows(hidden)] = 1
+        blocked = marked(vocabulary.rows(hidden), vocabulary.height)  # [height]
         scores = self._scores(columns.window)  # [B, height]
         rankings, popular = [], self.memory.popular()
         for q, query in enumerate(queries):

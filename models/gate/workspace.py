@@ -40,8 +40,7 @@ def new_buffers(queries: int, capacity: int, depth: int, most: int) -> Buffers:
 class Workspace:
     """Grows with the capacity of the model's memory, and with the largest batch so far.
 
-    ``blocked`` uint8[capacity] marks the items that no ranking of the present call may contain. It
-    is 0 everywhere between two calls.
+    ``unblocked`` uint8[capacity] marks no item as left out. It is always 0 everywhere.
     """
 
     def __init__(self, profile: Profile, capacity: int) -> None:
@@ -55,7 +54,7 @@ class Workspace:
         self._capacity = capacity
         self.scratch = new_scratch(capacity)
         self.block_max = np.zeros(capacity // BLOCK + 1, np.float32)  # [capacity / 16 + 1]
-        self.blocked = np.zeros(capacity, np.uint8)  # [capacity]
+        self.unblocked = np.zeros(capacity, np.uint8)  # [capacity]
 
     def reserve(self, queries: int, depth: int) -> Buffers:
         """Buffers for at least so many queries, each with the net's best ``depth`` items."""
