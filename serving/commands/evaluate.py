@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from models.encoders.registry import ENCODERS
@@ -25,6 +25,7 @@ from serving.errors import CliError
 from serving.evaluation.evaluating import Order
 from serving.evaluation.report import render
 from serving.evaluation.yardstick import gigaflops
+from serving.progress import progress_bar
 from serving.recorded import Columns, Files, Limit, files_at, parse_columns
 from streams.errors import Refused
 from streams.tools.history import Drift
@@ -151,8 +152,7 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
     """
     result: dict[str, Any] = {"methods": {}}
     shown = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar(*shown, transient=True) as progress:
         whole = progress.add_task("all methods", total=len(names)) if len(names) > 1 else None
         for name in names:
             task = progress.add_task(f"{name}: reading", total=None)
@@ -163,7 +163,7 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
             answer = _child(msgspec.structs.replace(order, method=name), show)
             result["methods"][name] = answer.pop("result")
             for line in () if "events" in result else answer["bad_examples"]:
-                console.print(f"skipped {line}", style="yellow")
+                progress.console.print(f"skipped {line}", style="yellow")
             result |= {key: answer[key] for key in ("events", "predictions", "items", "bad")}
             progress.remove_task(task)
             if whole is not None:

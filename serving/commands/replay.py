@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,6 +23,7 @@ from rich.text import Text
 
 from serving.demo.stopping import stop_signals
 from serving.errors import CliError
+from serving.progress import progress_bar
 from serving.recorded import Columns, Files, files_at, parse_columns
 from streams.errors import Refused
 from streams.kafka.producing import Sender
@@ -172,5 +172,4 @@ class RateColumn(ProgressColumn):
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return progress_bar(*columns)
