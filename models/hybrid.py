@@ -184,12 +184,13 @@ class Hybrid(Trained):
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, memory, vocabulary = self.memory.look_up(queries), self.memory, self.memory.vocabulary
         hidden_rows = vocabulary.rows(hidden)
+        blocked = marked(hidden_rows, vocabulary.height)  # [height]
         rankings: list[Ranking] = [_NOTHING] * len(queries)
         for q in np.flatnonzero(columns.window[:, 0] < 0).tolist():
-            rankings[q] = rank_cold(queries[q], memory, marked(hidden_rows, vocabulary.height), hidden, k)
+            rankings[q] = rank_cold(queries[q], memory, blocked, hidden, k)
         warm = columns.warm.tolist()
         with ghosts(memory, self.net, queries, columns) as added:
-            blocked = marked(hidden_rows, memory.capacity)  # [capacity] made here, because ghosts may have added capacity
+            blocked = marked(hidden_rows, memory.capacity)  # [capacity] again, because ghosts may have added capacity
             for ghost in added:
                 blocked[ghost.row] = not may_have(queries[ghost.query], ghost.item, hidden)
             unrestricted = [q for q in warm if queries[q].allowed is None]

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from models.encoders.registry import ENCODERS
@@ -26,6 +26,7 @@ from serving.evaluation.evaluating import Order
 from serving.evaluation.report import render
 from serving.evaluation.yardstick import gigaflops
 from serving.outputs import require_writable
+from serving.progress import progress_bar
 from serving.recorded import (
     Columns,
     Encoding,
@@ -175,8 +176,7 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
     """
     result: dict[str, Any] = {"methods": {}}
     shown = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar(*shown, transient=True) as progress:
         whole = progress.add_task("all methods", total=len(names)) if len(names) > 1 else None
         for name in names:
             task = progress.add_task(f"{name}: reading", total=None)

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +24,7 @@ from rich.text import Text
 
 from serving.demo.stopping import stop_signals
 from serving.errors import CliError
+from serving.progress import progress_bar
 from serving.recorded import (
     Columns,
     Encoding,
@@ -185,5 +185,4 @@ class RateColumn(ProgressColumn):
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return progress_bar(*columns)

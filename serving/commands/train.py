@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from models.snapshot import take
 from serving.errors import CliError
 from serving.model_file import write_whole
 from serving.outputs import require_writable
+from serving.progress import progress_bar
 from serving.recorded import (
     Columns,
     Encoding,
@@ -64,8 +63,9 @@ def train(
         raise Refused(f"OUZEL_MODEL: the model {settings.model} learns nothing; the default is hybrid")
     model.warmup()
     size = model.step_size
-    for begin in track(range(0, len(stream), size), "learning", console=Console(stderr=True), transient=True):
-        model.learn(stream.transitions.take(range(begin, min(begin + size, len(stream)))))
+    with progress_bar(transient=True) as progress:
+        for begin in progress.track(range(0, len(stream), size), description="learning"):
+            model.learn(stream.transitions.take(range(begin, min(begin + size, len(stream)))))
     try:
         write_whole(out, take(settings.model, model))
     except OSError as error:

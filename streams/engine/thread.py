@@ -114,10 +114,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         aiokafka keeps the error for a call that Faust never makes.
         """
         consumer = self._ensure_consumer()
-        for task in upstream.background_tasks(consumer):
-            if task.done() and not task.cancelled():
-                return task.exception() or RuntimeError("aiokafka's consumer has ended")
-        return upstream.pending_error(consumer)
+        ended = [task for task in upstream.background_tasks(consumer) if task.done() and not task.cancelled()]
+        # A task without an error may have ended because of the error of another one.
+        error = next(filter(None, (task.exception() for task in ended)), None) or upstream.pending_error(consumer)
+        return error or (RuntimeError("aiokafka's consumer has ended") if ended else None)
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:
         """Read more records per poll in recovery; upstream reads at most those of a unit."""
