@@ -31,7 +31,6 @@ from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import read_range
 from streams.kafka.outbox import NO_HEADERS, Outbox
 from streams.kafka.reach import group_answers
-from streams.kafka.record import KafkaRecord
 from streams.kafka.retry import TEMPORARY, patiently
 from streams.learning.replica import ActiveReplica
 from streams.life import WorkerState
@@ -47,6 +46,7 @@ from streams.sessions.deletion import Deleting
 from streams.sessions.store import RocksStore, SessionStore
 from streams.settings import Settings
 from streams.tasks import Tasks
+from streams.wire.record import KafkaRecord
 
 log = structlog.get_logger(__name__)
 

@@ -30,7 +30,6 @@ from streams.events.dead_letter import as_first, check_readable, dead_letter
 from streams.events.decode import BadRecord, Decoded, Deletion, EventDecoder
 from streams.events.records import Event, Recommendation, ranked_items, recommendation_id
 from streams.kafka.outbox import NO_HEADERS
-from streams.kafka.record import KafkaRecord
 from streams.observing.observer import Observer
 from streams.parts import Delivery, Ranker
 from streams.rules import Rules, Topics
@@ -52,6 +51,7 @@ from streams.sessions.step import (
     user_key,
 )
 from streams.sessions.store import Changes, SessionStore
+from streams.wire.record import KafkaRecord
 from streams.work import UNKNOWN, Trigger, Work
 
 PUBLISHED_PREFIX = 10

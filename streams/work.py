@@ -9,9 +9,9 @@ import msgspec
 from streams.counts import Counts
 from streams.events.records import Event
 from streams.kafka.outbox import Outbox
-from streams.kafka.record import KafkaRecord
 from streams.sessions.step import Outcome, SessionName
 from streams.sessions.store import Changes
+from streams.wire.record import KafkaRecord
 
 UNKNOWN = "unknown"
 """The event type of a record that is not an event, or that was skipped before decoding."""

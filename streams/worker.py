@@ -28,7 +28,6 @@ from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
 from streams.kafka.partitions import watch_partitions
 from streams.kafka.permissions import not_allowed
-from streams.kafka.record import KafkaRecord
 from streams.kafka.retry import patiently
 from streams.kafka.topic_checks import topic_problems
 from streams.kafka.topics import TopicsError, TopicState, describe_topics, events_retention_ms
@@ -47,6 +46,7 @@ from streams.rules import event_decoder, hash_secret
 from streams.sessions.deletion import Deleting
 from streams.settings import Settings, SettingsError
 from streams.tasks import Tasks
+from streams.wire.record import KafkaRecord
 
 log = structlog.get_logger(__name__)
 

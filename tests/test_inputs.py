@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from support.inputs import INPUTS, Input
-from support.mutations import damaged
+from support.damage.mutations import damaged
+from support.inputs.table import INPUTS, Input
 
-from streams.kafka.record import Record
 from streams.kafka.topics import topic_specs
 from streams.settings import Settings
+from streams.wire.record import Record
 
 BY_NAME = {entry.name: entry for entry in INPUTS}
 

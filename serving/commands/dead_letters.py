@@ -20,10 +20,10 @@ from streams.events.dead_letter import read_letter, redriven_headers
 from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
 from streams.kafka.reading import kafka_consumer
-from streams.kafka.record import KafkaRecord
 from streams.kafka.topics import TopicsError, missing_topics
-from streams.kafka.unreadable import unreadable
 from streams.settings import Settings, load_settings
+from streams.wire.record import KafkaRecord
+from streams.wire.unreadable import unreadable
 
 QUIET_S = 1.5
 CONFIRM_EVERY = 1000

@@ -25,13 +25,13 @@ from streams.kafka.connection import aiokafka_config, connecting
 from streams.kafka.follower import bounds
 from streams.kafka.producing import Sender
 from streams.kafka.reading import kafka_consumer
-from streams.kafka.record import KafkaRecord
 from streams.kafka.topics import require_topics
 from streams.learning.model_log import SnapshotRefused, Stored, to_records
 from streams.learning.restoring import read_header, restore
 from streams.learning.snapshots import read_snapshot_log
 from streams.learning.transitions import transition_of
 from streams.settings import Settings, load_settings
+from streams.wire.record import KafkaRecord
 
 TAIL = 10_000
 """How many transitions at the end of the log are read for the source offsets of learned events.

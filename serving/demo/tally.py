@@ -17,8 +17,8 @@ from streams.events.catalogue import Catalogue
 from streams.events.decode import BadRecord
 from streams.kafka.decoding import decoded
 from streams.kafka.reading import kafka_consumer
-from streams.kafka.record import KafkaRecord
 from streams.settings import Settings
+from streams.wire.record import KafkaRecord
 
 COUNTED = ("events", "transitions", "recommendations", "dead-letters")
 Positions = dict[TopicPartition, int]

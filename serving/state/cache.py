@@ -13,8 +13,8 @@ import msgspec
 from streams.errors import BadData
 from streams.events.records import POPULAR_KEY, Time, TriggerOffset
 from streams.kafka.decoding import decoded
-from streams.kafka.record import KafkaRecord
 from streams.sessions.step import OPEN_SESSIONS
+from streams.wire.record import KafkaRecord
 
 DELETIONS = 10_000
 """Maximum number of deletions that are remembered until the workers have processed them."""

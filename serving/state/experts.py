@@ -17,7 +17,6 @@ from serving.state.telemetry import ServingTelemetry
 from streams.errors import BadData
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
-from streams.kafka.record import KafkaRecord
 from streams.kafka.refusing import refusing
 from streams.learning.model_log import Manifest, RefusedRecord, SnapshotLog, SnapshotRefused
 from streams.learning.model_thread import ModelThread
@@ -26,6 +25,7 @@ from streams.learning.snapshots import log_refused, read_snapshot_log, start_in_
 from streams.learning.steps import add
 from streams.learning.transitions import transition_of
 from streams.settings import Settings
+from streams.wire.record import KafkaRecord
 
 RECORDS = 500
 """Maximum number of transitions that are counted before a waiting question gets its turn."""

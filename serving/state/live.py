@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from serving.state.freshness import Freshness
-from streams.kafka.record import KafkaRecord
+from streams.wire.record import KafkaRecord
 
 OVER_S = 5.0
 

@@ -27,13 +27,13 @@ from streams.events.decode import EventDecoder
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Apply, Follower
 from streams.kafka.partitions import watch_partitions
-from streams.kafka.record import KafkaRecord
 from streams.kafka.refusing import refusing
 from streams.kafka.retry import patiently
-from streams.kafka.unreadable import unreadable
 from streams.observing.items import ItemReader
 from streams.settings import Settings
 from streams.tasks import Tasks
+from streams.wire.record import KafkaRecord
+from streams.wire.unreadable import unreadable
 
 log = structlog.get_logger(__name__)
 

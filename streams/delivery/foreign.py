@@ -16,8 +16,8 @@ import structlog
 from streams.delivery.publisher import Placed, Publisher
 from streams.errors import Refused
 from streams.kafka.outbox import Outbox, Outgoing
-from streams.kafka.record import KafkaRecord
 from streams.sessions.store import WATERMARK, Changes, SessionStore, removed, watermark_value
+from streams.wire.record import KafkaRecord
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from streams.engine.committing import CommittingConsumer
 from streams.engine.unit import Unit
 from streams.engine.upstream import stop_flag
 from streams.kafka.positions import LogWentBack
-from streams.kafka.record import Record
+from streams.wire.record import Record
 
 log = structlog.get_logger(__name__)
 

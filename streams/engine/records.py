@@ -11,7 +11,7 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from streams.engine.upstream import make_records
-from streams.kafka.record import Record
+from streams.wire.record import Record
 
 
 def raw_record(tp: TopicPartition, record: ConsumerRecord) -> Record:

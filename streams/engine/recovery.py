@@ -20,7 +20,7 @@ from rocksdict import WriteBatch
 from streams.engine.upstream import databases, start_fetcher, store_of
 from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.positions import RemovedUnread, refuse_ahead
-from streams.kafka.record import KafkaRecord
+from streams.wire.record import KafkaRecord
 
 if TYPE_CHECKING:  # the app imports this module
     from streams.engine.consumer import PollConsumer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streams.kafka.record import Record
+from streams.wire.record import Record
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from streams.events.bounds import BadRecord
 from streams.kafka.outbox import Headers, Outgoing
-from streams.kafka.record import KafkaRecord, Record
-from streams.kafka.unreadable import REASON, unreadable
+from streams.wire.record import KafkaRecord, Record
+from streams.wire.unreadable import REASON, unreadable
 
 DETAIL_BYTES = 1000
 """Maximum length of the header `detail`."""

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from streams.kafka.reading import aiokafka_consumer
-from streams.kafka.record import KafkaRecord
 from streams.kafka.retry import patiently
+from streams.wire.record import KafkaRecord
 
 Apply = Callable[[Sequence[KafkaRecord]], Awaitable[None]]
 """Takes the next records of one partition, in offset order."""

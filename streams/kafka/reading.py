@@ -14,10 +14,10 @@ from aiokafka import AIOKafkaConsumer
 from kafka import KafkaConsumer
 from kafka.record.memory_records import MemoryRecords
 
-from streams.kafka.batches import Batch, Parse, check, parse_by_aiokafka, stand_in
 from streams.kafka.connection import consumer_config
 from streams.kafka.upstream import check_fetches, check_polls
 from streams.settings import Settings
+from streams.wire.batches import Batch, Parse, check, parse_by_aiokafka, stand_in
 
 log = structlog.get_logger(__name__)
 

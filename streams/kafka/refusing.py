@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import structlog
 
 from streams.errors import BadData
-from streams.kafka.record import KafkaRecord
+from streams.wire.record import KafkaRecord
 
 log = structlog.get_logger(__name__)
 

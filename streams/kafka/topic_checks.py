@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from streams.kafka.codecs import CODECS
 from streams.kafka.topics import MAX_MESSAGE, TopicSpec, TopicState, describe_topics, missing_topics, topic_specs
 from streams.settings import Settings
+from streams.wire.codecs import CODECS
 
 NEW_TOPICS = "create new topics, with another OUZEL_TOPIC_PREFIX, and run `ouzel reset`"
 AT_LEAST = ("retention.ms", "min.compaction.lag.ms", MAX_MESSAGE)

@@ -18,7 +18,7 @@ from streams.events.bounds import MAX_OFFSET
 from streams.events.records import Offset
 from streams.kafka.decoding import decoded
 from streams.kafka.outbox import Outgoing
-from streams.kafka.record import KafkaRecord
+from streams.wire.record import KafkaRecord
 
 FORMAT = "ouzel-snapshot"
 VERSION = 1

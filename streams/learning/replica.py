@@ -21,12 +21,12 @@ from models.transition import Transitions
 from streams.errors import BadData
 from streams.events.records import Recommendation, ranked_items
 from streams.kafka.follower import Follower
-from streams.kafka.record import KafkaRecord
 from streams.kafka.refusing import refusing
 from streams.learning.model_thread import ModelThread
 from streams.learning.steps import Steps
 from streams.learning.transitions import transition_of
 from streams.observing.telemetry import Telemetry
+from streams.wire.record import KafkaRecord
 
 
 class Point(NamedTuple):

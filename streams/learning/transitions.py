@@ -13,7 +13,7 @@ import msgspec
 from streams.errors import BadData
 from streams.events.records import Transition
 from streams.kafka.decoding import decoded
-from streams.kafka.record import KafkaRecord
+from streams.wire.record import KafkaRecord
 
 MAX_DEPTH = 32
 """A value that nests deeper is refused. A transition has three levels.

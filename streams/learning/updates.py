@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from streams.errors import BadData
 from streams.kafka.follower import Follower
-from streams.kafka.record import KafkaRecord
 from streams.kafka.refusing import refusing
 from streams.learning.model_updates import Update, from_record
 from streams.learning.replica import ActiveReplica
 from streams.observing.telemetry import Telemetry
+from streams.wire.record import KafkaRecord
 
 POLL_S = 0.02
 

@@ -13,7 +13,7 @@ from streams.events.catalogue import KEY, Catalogue
 from streams.events.item_aliases import PROPERTIES
 from streams.events.item_keys import id_of_key
 from streams.events.records import Item
-from streams.kafka.record import KafkaRecord
+from streams.wire.record import KafkaRecord
 
 log = structlog.get_logger(__name__)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from streams.errors import BadData
 from streams.events.bounds import MAX_OFFSET
 from streams.kafka.decoding import decoded
-from streams.kafka.record import KafkaRecord
 from streams.sessions.deletion import MARKER, deleted_at
 from streams.sessions.step import unpack
 from streams.sessions.store import STATE_KEYS, WATERMARK, WATERMARK_BYTES
+from streams.wire.record import KafkaRecord
 
 LONGEST_KEY = 10_000
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from support import chromium
-from support.chromium import Page
+from support.browser.chromium import Page
+from support.browser.shop_page import BECAUSE, CARD, REASON, act, assert_it_fits, strip, three_of_a_category
 from support.serve_process import ServeProcess
-from support.shop_page import BECAUSE, CARD, REASON, act, assert_it_fits, strip, three_of_a_category
 
 from serving.state.keys import new_key, write_keys
 

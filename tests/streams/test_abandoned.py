@@ -19,7 +19,6 @@ from streams.errors import Abandoned
 from streams.events.decode import EventDecoder
 from streams.events.records import recommendation_id
 from streams.kafka.outbox import Outbox
-from streams.kafka.record import Record
 from streams.observing.observer import MetricsObserver
 from streams.observing.telemetry import Telemetry
 from streams.pipeline import Pipeline
@@ -27,6 +26,7 @@ from streams.rules import rules_of, topics_of
 from streams.sessions.deletion import MARKER, Deleting, deleted_at
 from streams.sessions.store import Changes
 from streams.settings import Settings
+from streams.wire.record import Record
 
 AT = 1_790_000_000_000
 ITEMS = 6

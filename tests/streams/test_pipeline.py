@@ -17,7 +17,6 @@ from rocksdict import Options, Rdict
 from models.baselines.null import NullRecommender
 from streams.events.decode import EventDecoder
 from streams.kafka.outbox import Outbox
-from streams.kafka.record import Record
 from streams.observing.observer import Unobserved
 from streams.pipeline import Pipeline
 from streams.rules import rules_of, topics_of
@@ -25,6 +24,7 @@ from streams.sessions.deletion import Deleting, marker_key
 from streams.sessions.step import unpack
 from streams.sessions.store import Changes, RocksStore
 from streams.settings import Settings
+from streams.wire.record import Record
 
 DAY = 86_400_000
 NOON = 1_760_000_000_000

@@ -16,11 +16,11 @@ from support.running import fresh_settings
 from streams.errors import FAILED, OK, Refused
 from streams.kafka import retry
 from streams.kafka.connection import NoBroker
-from streams.kafka.record import Record
 from streams.kafka.topics import TopicsError
 from streams.leaving import stop_within
 from streams.sessions.step import NewerState
 from streams.settings import SettingsError
+from streams.wire.record import Record
 from streams.worker import Worker, run_worker
 
 

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from streams.kafka import retry
-from streams.kafka.record import Record
+from streams.wire.record import Record
 
 TP = TopicPartition("items", 0)
 

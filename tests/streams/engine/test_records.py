@@ -11,7 +11,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from streams.engine.records import read_raw
-from streams.kafka.record import Record
+from streams.wire.record import Record
 
 EVENTS, OTHER = TopicPartition("events", 1), TopicPartition("learner", 0)
 FIELDS = Record.__struct_fields__

@@ -17,7 +17,7 @@ from streams.events.dead_letter import (
     redriven_headers,
 )
 from streams.kafka.outbox import Outgoing
-from streams.kafka.record import Record
+from streams.wire.record import Record
 
 AT = 1_790_000_000_123
 BAD = BadRecord("missing_field", "item_id")

@@ -5,36 +5,16 @@ Anything else is a `BadRecord` with a reason.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.decoding import NOW, decode, event, events
 
-from streams.events.checks import Kind
-from streams.events.decode import BadRecord, Decoded, Deletion, EventDecoder, event_key
-from streams.events.hook import load_decoder
+from streams.events.decode import BadRecord, Deletion, EventDecoder, event_key
 from streams.events.records import EVENT_TYPES, Event
-
-NOW = 1_800_000_000_000
-
-
-def decode(value: bytes | None, decoder: EventDecoder | None = None, key: bytes | None = b"k") -> Decoded:
-    return (decoder or EventDecoder()).decode(key, value, topic="t", partition=2, offset=7, timestamp_ms=NOW)
-
-
-def event(decoder: EventDecoder | None = None, **fields: Any) -> Event:
-    (only,) = events(decoder, **fields)
-    return only
-
-
-def events(decoder: EventDecoder | None = None, **fields: Any) -> Sequence[Event]:
-    return decode(json.dumps(fields).encode(), decoder).events
 
 
 def test_a_minimal_event_gets_the_defaults() -> None:
@@ -153,130 +133,6 @@ def test_a_mapping_reads_a_users_own_format() -> None:
     assert (decoded.user_id, decoded.item_id, decoded.timestamp) == ("u", "s", 1_700_000_000_000)
     with pytest.raises(ValueError, match="sku is not a field"):
         EventDecoder({"sku": "x"})
-
-
-def test_a_hook_decodes_any_format_and_its_errors_are_reasons() -> None:
-    def hook(value: bytes, headers: object) -> dict[str, Any]:
-        user, item = value.decode().split("|")
-        return {"user_id": user, "item_id": item}
-
-    decoder = EventDecoder(hook=hook)
-    (decoded,) = decode(b"ann|mug", decoder).events
-    assert (decoded.user_id, decoded.item_id) == ("ann", "mug")
-    with pytest.raises(BadRecord, match="decoder_error"):
-        decode(b"no bar", decoder)
-
-
-class Unspeakable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError
-
-
-def raises(error: Exception) -> Any:
-    def hook(value: bytes, headers: object) -> Any:
-        raise error
-
-    return hook
-
-
-round_: list[Any] = []
-round_.append(round_)
-wide: list[Any] = []
-wide.extend([wide] * 100)
-
-
-@pytest.mark.parametrize(
-    ("reason", "hook"),
-    [
-        ("decoder_error", raises(KeyError("\ud800"))),
-        ("decoder_error", raises(Unspeakable())),
-        ("decoder_error", raises(RecursionError())),
-        ("not_an_object", lambda value, headers: 7),
-        ("not_an_object", lambda value, headers: [("item_id", "a")]),
-        ("out_of_bounds", lambda value, headers: [{"item_id": "a", "user_id": "u"}] * 257),
-        ("missing_field", lambda value, headers: {1: 2}),
-        ("unknown_event_type", lambda value, headers: {"item_id": "a", "user_id": "u", "event_type": "\ud800"}),
-        ("out_of_bounds", lambda value, headers: {"item_id": "\ud800", "user_id": "u"}),
-        ("out_of_bounds", lambda value, headers: {"item_id": 10**5000, "user_id": "u"}),
-        ("out_of_bounds", lambda value, headers: {"item_id": "a", "user_id": "u", "timestamp": 10**5000}),
-        ("out_of_bounds", lambda value, headers: {"item_id": "a", "user_id": "u", "timestamp": float("nan")}),
-        ("wrong_type", lambda value, headers: {"item_id": b"a", "user_id": "u"}),
-        ("too_deep", lambda value, headers: {"item_id": "a", "user_id": "u", "context": {"x": round_}}),
-    ],
-)
-def test_every_failure_of_a_hook_rejects_its_record(reason: str, hook: Any) -> None:
-    with pytest.raises(BadRecord) as caught:
-        decode(b"x", EventDecoder(hook=hook))
-    assert caught.value.reason == reason
-    assert len(caught.value.detail.encode()) <= 800
-
-
-@pytest.mark.parametrize(
-    "context",
-    [{"x": float("inf")}, {"x": [0] * 2, "y": wide}, {"x": b"y"}, {1: "y"}, 10**5000, float("nan")],
-    ids=["infinite", "wide", "bytes", "key", "integer", "nan"],
-)
-def test_what_a_hook_returns_for_an_optional_field_is_left_out_if_it_cannot_be_read(context: object) -> None:
-    def hook(value: bytes, headers: object) -> dict[str, Any]:
-        return {"item_id": "a", "user_id": "u", "context": context, "price": context, "event_type": "view"}
-
-    decoded = decode(b"x", EventDecoder(hook=hook))
-    (only,) = decoded.events
-    assert (only.context, only.price) == (None, None)
-    assert set(decoded.notes) == {(Kind.TIME, "kafka"), (Kind.DROPPED, "context"), (Kind.DROPPED, "price")}
-
-
-def test_a_hook_sees_what_it_names_and_returns_none_one_or_several_events() -> None:
-    def hook(value: bytes, headers: object, key: bytes, *, topic: str, offset: int) -> Any:
-        if value == b"several":
-            return [{"item_id": f"{topic}/{offset}/{n}", "user_id": key.decode()} for n in range(2)]
-        return None if value == b"none" else []
-
-    decoder = EventDecoder(hook=hook)
-    assert not decode(b"none", decoder).events
-    assert not decode(b"empty", decoder).events
-    several = decode(b"several", decoder).events
-    assert [(one.item_id, one.user_id, one.event_id) for one in several] == [("t/7/0", "k", "t-2-7"), ("t/7/1", "k", "t-2-7.1")]
-
-
-def test_the_good_events_of_a_record_are_used_and_the_first_bad_one_named() -> None:
-    three = [{"item_id": "a", "user_id": "u"}, {"user_id": "u"}, {"item_id": "b", "user_id": "u"}]
-    decoded = decode(b"x", EventDecoder(hook=lambda value, headers: three))
-    assert [one.item_id for one in decoded.events] == ["a", "b"]
-    assert decoded.bad is not None
-    assert (decoded.bad.reason, decoded.bad.detail) == ("missing_field", "event 2 of 3: item_id")
-
-
-def test_a_hook_gets_the_headers_and_may_return_datetimes() -> None:
-    def hook(value: bytes, headers: Any) -> dict[str, Any]:
-        return {
-            "item_id": dict(headers)["item"].decode(),
-            "user_id": "u",
-            "timestamp": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
-        }
-
-    (decoded,) = (
-        EventDecoder(hook=hook)
-        .decode(None, b"x", topic="t", partition=0, offset=0, timestamp_ms=NOW, headers=[("item", b"mug")])
-        .events
-    )
-    assert (decoded.item_id, decoded.timestamp) == ("mug", 1_700_000_000_000)
-
-
-def test_a_decoder_is_loaded_by_name() -> None:
-    assert load_decoder("json:loads") is json.loads
-    with pytest.raises(ValueError, match="decoder json:nothing"):
-        load_decoder("json:nothing")
-    for name in ("json", "no_such_module:f", "json:decoder", ":", "..:x"):
-        with pytest.raises(ValueError, match=r"^decoder [^\n]*$"):
-            load_decoder(name)
-
-
-def test_a_decoder_module_that_exits_when_imported_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "goes_away.py").write_text("raise SystemExit('no\\nlicence')")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ValueError, match=r"^decoder goes_away:f: SystemExit: no licence$"):
-        load_decoder("goes_away:f")
 
 
 def test_null_is_a_deletion_with_a_key_and_rejected_without_one() -> None:

@@ -17,7 +17,7 @@ from aiokafka.errors import (
 from support.fake_log import Log, follow
 
 from streams.kafka.follower import Follower
-from streams.kafka.record import KafkaRecord
+from streams.wire.record import KafkaRecord
 
 
 class Reading:

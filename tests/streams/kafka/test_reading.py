@@ -16,11 +16,11 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 from structlog.testing import capture_logs
-from support.raw_batches import RECORDS_AT, Raw, batch, flipped
+from support.damage.raw_batches import RECORDS_AT, Raw, batch, flipped
 
 from streams.kafka import reading
 from streams.kafka.reading import PassingDamage, pass_damage
-from streams.kafka.unreadable import Unreadable, unreadable
+from streams.wire.unreadable import Unreadable, unreadable
 
 ROOT = Path(__file__).parents[3]
 TP = TopicPartition("events", 3)

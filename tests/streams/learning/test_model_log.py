@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka.outbox import Outgoing
-from streams.kafka.record import Record
 from streams.learning.model_log import CHUNK_BYTES, VERSION, Manifest, SnapshotLog, SnapshotRefused, to_records
+from streams.wire.record import Record
 
 DATA = random.Random(0).randbytes(3 * CHUNK_BYTES)
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.recommender import Parameters
-from streams.kafka.record import Record
 from streams.learning.model_updates import RECORD_BYTES, UpdateRefused, from_record, to_records
 from streams.learning.replica import ActiveReplica
 from streams.learning.updates import Updates
 from streams.observing.telemetry import Telemetry
+from streams.wire.record import Record
 
 MODEL = '["hybrid", {}]'
 

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from streams.events.catalogue import Catalogue
 from streams.events.records import Item
-from streams.kafka.record import Record
 from streams.observing.items import FIELD_VALUES, ItemReader
+from streams.wire.record import Record
 
 
 def record(offset: int, key: bytes | None, value: bytes | None) -> Record:

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 from kafka import TopicPartition
-from support.input_records import INTACT, NEWER, NOW, SETTINGS
-from support.worker_readers import Reader, counted
+from support.inputs.records import INTACT, NEWER, NOW, SETTINGS
+from support.inputs.worker_readers import Reader, counted
 
 from models.panel import Panel
 from models.registry import build
@@ -20,10 +20,10 @@ from serving.state.keys import Keys
 from serving.state.service import Service
 from serving.state.telemetry import ServingTelemetry
 from streams.events.decode import EventDecoder
-from streams.kafka.record import Record
 from streams.learning.model_log import SnapshotLog
 from streams.learning.snapshots import restore_from
 from streams.observing.telemetry import Telemetry
+from streams.wire.record import Record
 
 
 class ServedTransitions(Reader):

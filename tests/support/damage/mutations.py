@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from streams.kafka.record import Record
+from streams.wire.record import Record
 
 Bytes = Callable[[bytes], bytes]
 DIGITS = b"9" * 5000

@@ -9,9 +9,9 @@ import cramjam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.raw_batches import CODECS, COMPRESS, bomb
+from support.damage.raw_batches import CODECS, COMPRESS, bomb
 
-from streams.kafka.codecs import FIRST_GUESS, Undecompressable, decompress
+from streams.wire.codecs import FIRST_GUESS, Undecompressable, decompress
 
 DATA = b'{"user_id": "ann", "item_id": "a"}' * 50
 NAMES = [name for name in CODECS if name != "none"]

@@ -9,11 +9,11 @@ import pytest
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
-from support.damaged_log import CLIENTS, Stored, read
-from support.raw_batches import CODECS, DELTA_AT, RECORDS_AT, Raw, batch, bomb, flipped, sealed
+from support.damage.damaged_log import CLIENTS, Stored, read
+from support.damage.raw_batches import CODECS, DELTA_AT, RECORDS_AT, Raw, batch, bomb, flipped, sealed
 
-from streams.kafka.batches import MOST_EXPANDED, check
-from streams.kafka.unreadable import HEADER, Unreadable, unreadable
+from streams.wire.batches import MOST_EXPANDED, check
+from streams.wire.unreadable import HEADER, Unreadable, unreadable
 
 RECORDS = [Raw(b"ann", b"{}", [(b"trace", b"1"), (b"empty", None)]), Raw(None, None), Raw(b"", b"x" * 100)]
 OTHERS = RECORDS * 3

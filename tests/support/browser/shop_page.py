@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from support import chromium
-from support.chromium import Page
+from support.browser.chromium import Page
 
 CARD, NAME, REASON, BECAUSE = "#strip .pick:not(.waiting)", ".pick-name", ".reason", ".because"
 

@@ -1,6 +1,6 @@
 """What takes the place of a batch that cannot be read: a record that says so. Pure.
 
-`streams.kafka.batches` makes this stand-in, at the last offset that the batch covers, so every
+`streams.wire.batches` makes this stand-in, at the last offset that the batch covers, so every
 reader continues after it. Its value is the bytes of the batch, which the decoder of every topic
 refuses: it counts as one bad record. A header with a secret of this process marks it, so no
 producer can make such a record.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from streams.kafka.record import KafkaRecord
+from streams.wire.record import KafkaRecord
 
 HEADER = "ouzel-unreadable"
 REASON = "unreadable_batch"

@@ -2,7 +2,7 @@
 
 A client raises an error for a batch that it cannot read, forgets which one it was, and fetches it
 again, for ever. So the clients get only batches that they can read, with their records already
-decompressed. A stand-in takes the place of every other batch: see `streams.kafka.unreadable`.
+decompressed. A stand-in takes the place of every other batch: see `streams.wire.unreadable`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from streams.errors import BadData
-from streams.kafka.codecs import decompress
-from streams.kafka.unreadable import Unreadable
+from streams.wire.codecs import decompress
+from streams.wire.unreadable import Unreadable
 
 FRAME = struct.Struct(">qi")
 """Base offset and length, which every batch begins with."""

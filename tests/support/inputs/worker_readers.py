@@ -1,4 +1,4 @@
-"""The readers of topics in a worker, without a broker. `support.inputs` lists all readers."""
+"""The readers of topics in a worker, without a broker. `support.inputs.table` lists all readers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from faust.types import TP
 from rocksdict import Options, Rdict
-from support.input_records import EVENT, HYBRID, SETTINGS
-from support.mutations import to_json
+from support.damage.mutations import to_json
+from support.inputs.records import EVENT, HYBRID, SETTINGS
 
 from models.baselines.null import NullRecommender
 from models.registry import build
@@ -21,7 +21,6 @@ from streams.engine.recovery import Recovery
 from streams.events.decode import EventDecoder
 from streams.events.records import Event
 from streams.kafka.outbox import Outbox
-from streams.kafka.record import Record
 from streams.learning.model_thread import ModelThread
 from streams.learning.replica import ActiveReplica, Replica
 from streams.learning.updates import Updates
@@ -33,6 +32,7 @@ from streams.sessions import changelog
 from streams.sessions.deletion import Deleting
 from streams.sessions.step import Limits, NewerState, Source, pack, step, unpack
 from streams.sessions.store import Changes
+from streams.wire.record import Record
 from streams.worker import Worker
 
 

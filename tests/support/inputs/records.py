@@ -10,11 +10,11 @@ import msgspec
 from models.registry import build
 from models.snapshot import take
 from streams.events.records import Interaction, RankedItem, Recommendation, Transition
-from streams.kafka.record import Record
 from streams.learning.model_log import to_records as snapshot_records
 from streams.learning.model_updates import to_records as update_records
 from streams.sessions.step import Session, State
 from streams.settings import Settings
+from streams.wire.record import Record
 
 NOW = 1_790_000_000_000
 SETTINGS = Settings(metrics_port=0, model="markov", max_items=256)

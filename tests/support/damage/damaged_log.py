@@ -11,8 +11,8 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.record.memory_records import MemoryRecords as TheirMemoryRecords
 from kafka.structs import TopicPartition
 
-from streams.kafka.batches import parse_by_aiokafka
 from streams.kafka.reading import PassingDamage, parse_by_kafka_python
+from streams.wire.batches import parse_by_aiokafka
 
 TP = TopicPartition("events", 3)
 Client = Callable[[bytes, int], tuple[list[Any], int]]

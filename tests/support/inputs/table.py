@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from support.input_records import (
+from support.damage.mutations import to_json, to_msgpack
+from support.inputs.records import (
     EVENT,
     HYBRID,
     ITEM,
@@ -23,19 +24,18 @@ from support.input_records import (
     record,
     update,
 )
-from support.mutations import to_json, to_msgpack
-from support.serving_readers import ServedTransitions, Serving, Snapshots, Tally, Tool
-from support.worker_readers import Election, Journey, Learning, Parameters, Reader, Recovered, WorkerItems
+from support.inputs.serving_readers import ServedTransitions, Serving, Snapshots, Tally, Tool
+from support.inputs.worker_readers import Election, Journey, Learning, Parameters, Reader, Recovered, WorkerItems
 
 from serving.commands import dead_letters, watch
 from serving.commands.model import _note
 from streams.events.bounds import BadRecord
 from streams.events.catalogue import Catalogue
 from streams.events.dead_letter import dead_letter
-from streams.kafka.record import Record
 from streams.sessions.deletion import pack_marker
 from streams.sessions.step import pack
 from streams.sessions.store import WATERMARK, removed, watermark_value
+from streams.wire.record import Record
 
 
 class Input(NamedTuple):
