@@ -64,9 +64,8 @@ class Reader:
 
 
 def counted(counter: Any) -> float:
-    """The value of a counter of prometheus-client."""
-    value: float = counter._value.get()
-    return value
+    """The value of a counter of prometheus-client, of all labels together."""
+    return sum(sample.value for metric in counter.collect() for sample in metric.samples if sample.name.endswith("_total"))
 
 
 class DictStore:
