@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
-import structlog
 from msgspec import Meta
 from prometheus_client import Counter
 
@@ -22,11 +21,7 @@ from serving.state.published import first_items
 from serving.state.selection import Filter, select
 from serving.state.shelves import Shelves
 from serving.state.telemetry import ServingTelemetry
-from streams.errors import BadData
 from streams.events.records import RankedItem, Recommendation
-from streams.kafka.decoding import decoded
-
-log = structlog.get_logger(__name__)
 
 DEFAULT_K = 20
 MOST_STRATEGIES = 32
@@ -97,32 +92,22 @@ class Answers:
         ranking = self._cache.get(owner, session_id)
         if ranking is not None:
             answer = await self.from_ranking(ranking, owner, k, wanted, seen=seen)
-            if answer is not None:
-                self._telemetry.ranking_age_seconds.observe((max(self._clock() - ranking.generated_at / 1000, 0.0),))
-                return answer
-        popular = self._cache.popular
-        answer = None if popular is None else await self.from_ranking(popular, owner, k, wanted)
-        return answer if answer is not None else await self._cold(owner, wanted or Filter(k, self.hidden()))
+            self._telemetry.ranking_age_seconds.observe((max(self._clock() - ranking.generated_at / 1000, 0.0),))
+            return answer
+        if self._cache.popular is not None:
+            return await self.from_ranking(self._cache.popular, owner, k, wanted)
+        return await self._cold(owner, wanted or Filter(k, self.hidden()))
 
     async def from_ranking(
         self, ranking: CachedRanking, owner: str, k: int = DEFAULT_K, wanted: Filter | None = None, *, seen: bool = True
-    ) -> bytes | None:
-        """Return the JSON `RankingAnswer` of this ranking.
-
-        Returns ``None``, and drops the ranking, if its record does not decode.
-        """
-        try:
-            if wanted is None and seen and self._shows_nothing_hidden(ranking):
-                fields = first_items(ranking.value, k)
-                if fields is not None:
-                    self._count(ranking.strategy, "none")
-                    return b'{"user_id":%b,%b],"fallback":[],"age_ms":%d}' % (_encode(owner), fields, self._age_ms(ranking))
-            published = decoded(_decode, ranking.value)
-        except BadData:
-            log.warning("no_ranking", partition=ranking.partition, offset=ranking.offset)
-            self._telemetry.refused_records.labels("recommendations").inc()
-            self._cache.drop(ranking)
-            return None
+    ) -> bytes:
+        """Return the JSON `RankingAnswer` of this ranking."""
+        if wanted is None and seen and self._shows_nothing_hidden(ranking):
+            fields = first_items(ranking.value, k)
+            if fields is not None:
+                self._count(ranking.strategy, "none")
+                return b'{"user_id":%b,%b],"fallback":[],"age_ms":%d}' % (_encode(owner), fields, self._age_ms(ranking))
+        published = _decode(ranking.value)
         return await self._selected(published, owner, wanted or Filter(k, self.hidden()), seen=seen, age_ms=self._age_ms(ranking))
 
     def _shows_nothing_hidden(self, ranking: CachedRanking) -> bool:
@@ -133,7 +118,7 @@ class Answers:
         hidden = self.hidden()
         if not hidden or ranking.clean_of is hidden:
             return True
-        if any(item.item_id in hidden for item in decoded(_decode_items, ranking.value).items):
+        if any(item.item_id in hidden for item in _decode_items(ranking.value).items):
             return False
         ranking.clean_of = hidden
         return True

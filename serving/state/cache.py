@@ -11,24 +11,13 @@ from sys import intern
 import msgspec
 
 from streams.errors import BadData
-from streams.events.records import POPULAR_KEY, Time, TriggerOffset
+from streams.events.records import POPULAR_KEY, Recommendation
 from streams.kafka.decoding import decoded
 from streams.sessions.step import OPEN_SESSIONS
 from streams.wire.record import KafkaRecord
 
 DELETIONS = 10_000
 """Maximum number of deletions that are remembered until the workers have processed them."""
-
-
-class _Head(msgspec.Struct, gc=False):
-    """The fields that are decoded in every record. The rest of the record stays bytes."""
-
-    trigger_offset: TriggerOffset
-    trigger_event_id: str
-    generated_at: Time
-    strategy: str
-    user_id: str | None = None
-    session_id: str | None = None
 
 
 class CachedRanking(msgspec.Struct, gc=False, eq=False):
@@ -57,7 +46,7 @@ class CachedRanking(msgspec.Struct, gc=False, eq=False):
         return f"{self.partition}-{self.offset}"
 
 
-_head = msgspec.json.Decoder(_Head).decode
+_decode = msgspec.json.Decoder(Recommendation).decode
 
 
 class NoRanking(BadData):
@@ -108,15 +97,16 @@ class LatestRankings:
         if record.value is None:
             self._removed(record)
             return None
-        head = decoded(_head, record.value, NoRanking)
-        owner = head.user_id if head.user_id is not None else head.session_id
+        # Decoded whole though only its bytes are kept, so a damaged ranking replaces no intact one.
+        published = decoded(_decode, record.value, NoRanking)
+        owner = published.user_id if published.user_id is not None else published.session_id
         if record.key == POPULAR_KEY:
             owner = POPULAR_KEY.decode()
         elif owner is None:
             raise NoRanking("missing_field", "user_id or session_id")
         ranking = CachedRanking(
-            owner, head.session_id, record.partition, record.offset, head.trigger_offset, head.trigger_event_id,
-            head.generated_at, intern(head.strategy), record.value,
+            owner, published.session_id, record.partition, record.offset, published.trigger_offset,
+            published.trigger_event_id, published.generated_at, intern(published.strategy), record.value,
         )  # fmt: skip
         if record.key == POPULAR_KEY:
             self.popular = ranking
@@ -163,12 +153,6 @@ class LatestRankings:
         self._deleted[owner] = dict(deleted_at)
         if len(self._deleted) > DELETIONS:
             del self._deleted[next(iter(self._deleted))]
-
-    def drop(self, ranking: CachedRanking) -> None:
-        """Remove a ranking whose value did not decode."""
-        if ranking is self.popular:
-            self.popular = None
-        self._keep(ranking.owner, tuple(other for other in self.all_of(ranking.owner) if other is not ranking))
 
     def _removed(self, record: KafkaRecord) -> None:
         """Apply a worker's deletion of an owner on one partition.

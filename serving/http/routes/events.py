@@ -113,8 +113,9 @@ async def _wait(call: Call, last: Accepted, within_s: float) -> tuple[str, bytes
     elif waited != "duplicate" and last.triggers:
         fresh = await service.arrivals.after(owner, written.partition, written.offset, within_s)
         waited = "fresh" if fresh is not None else "timeout"
-    body = await service.answers.from_ranking(fresh, owner) if fresh is not None else None
-    return waited, body if body is not None else await service.answers.for_owner(owner, last.event.session_id)
+    if fresh is not None:
+        return waited, await service.answers.from_ranking(fresh, owner)
+    return waited, await service.answers.for_owner(owner, last.event.session_id)
 
 
 OPERATIONS = [

@@ -77,7 +77,7 @@ async def _rankings(call: Call, owner: str) -> AsyncIterator[bytes]:
         if ranking is None:
             return event("removed", msgspec.json.encode(Removed(owner)))
         answer = await service.answers.from_ranking(ranking, owner, k)
-        return event("ranking", answer, ranking.event_id) if answer is not None else b""
+        return event("ranking", answer, ranking.event_id)
 
     with service.arrivals.stream(owner) as stream, service.telemetry.streams.labels("user").track_inprogress():
         current = service.cache.get(owner)

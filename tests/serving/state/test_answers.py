@@ -181,16 +181,6 @@ async def test_an_unknown_user_gets_popular_items_and_the_strategy_says_so(bench
     assert (await bench.of("another")).user_id == "another"
 
 
-async def test_a_ranking_that_does_not_decode_is_dropped_and_counted(bench: Bench) -> None:
-    bench.publish("ann")
-    ranking = bench.cache.get("ann")
-    assert ranking is not None
-    ranking.value = b'{"trigger_offset":1,"items":[1]}'
-    assert (await bench.of("ann")).strategy == "popularity"
-    assert bench.cache.get("ann") is None
-    assert bench.telemetry.registry.get_sample_value("ouzel_serve_refused_records_total", {"topic": "recommendations"}) == 1
-
-
 async def test_the_strategies_of_the_metric_are_bounded(bench: Bench) -> None:
     for number in range(100):
         bench.publish("ann", offset=number, strategy=f"s{number}")
