@@ -76,7 +76,7 @@ class Reading(msgspec.Struct, frozen=True):
         mapped = settings.model_copy(update={"field_mapping": settings.field_mapping | columns})
         layout = Layout(columns, self.separator or None, not self.no_header, self.encoding)
         named = unit != AUTO or form is not None
-        return Reader(event_decoder(mapped), event_decoder(settings), layout, named)
+        return Reader(event_decoder(mapped, _ignore), event_decoder(settings, _ignore), layout, named)
 
 
 def files_at(paths: Sequence[Path]) -> list[Path]:
@@ -104,7 +104,8 @@ def parse_columns(text: str) -> dict[str, str]:
 def require_events(report: Report) -> None:
     """Raise `CliError` with the first problems if no line was an event."""
     if not report.events:
-        problems = f"; the first problems: {'; '.join(report.examples)}" if report.examples else ""
+        first = (*report.examples, *report.unmapped)
+        problems = f"; the first problems: {'; '.join(first)}" if first else ""
         raise CliError(f"0 of {report.lines} lines were events{problems}")
 
 
@@ -113,3 +114,9 @@ def tell(report: Report) -> None:
     typer.echo(str(report), err=True)
     for example in report.examples:
         typer.echo(f"left out {example}", err=True)
+    for problem in report.unmapped:
+        typer.echo(problem, err=True)
+
+
+def _ignore(problem: str) -> None:
+    """Leave a mapped path that was not found to the report at the end."""

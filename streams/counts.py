@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from streams.events.checks import Kind, Note
+from streams.events.notes import Kind, Note
 
 Place = tuple[str, int, int]
 """The topic, partition and offset of a record."""

@@ -26,6 +26,15 @@ class EventSettings(BaseSettings):
         "Events whose type is mapped to null are ignored. Many names of other systems are known already.",
         EVENTS, READERS, ROLLING, "JSON object of event types or null",
     )  # fmt: skip
+    field_filter: dict[str, list[str | int | bool | None]] = setting(
+        {}, 'Values at dotted paths that an event must have, such as `{"op": ["c", "r"]}`. Other records are ignored.',
+        EVENTS, READERS, ROLLING, "JSON object of lists",
+    )  # fmt: skip
+    tombstones: Literal["delete", "ignore"] = setting(
+        "delete", "What a null value on `events` means: its key is a user or session to delete, or nothing. `ignore` is for "
+        "topics whose keys are not users, such as those of Debezium. `ouzel serve` can delete users in either case.",
+        EVENTS, READERS, ROLLING,
+    )  # fmt: skip
     guests: list[str] = setting(
         ["", "0", "null", "none", "nil", "undefined", "nan", "na", "n/a", "(not set)"],
         "Ids of users and sessions that mean: unknown. Upper and lower case make no difference.",

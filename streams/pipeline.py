@@ -187,6 +187,8 @@ class Pipeline:
                 event_id=first_id,
             )
         except BadRecord as bad:
+            for note in bad.notes:
+                work.counts.note(note, (record.topic, record.partition, record.offset))
             self._reject(work, record, bad, first_id)
             return None
         for note in decoded.notes:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+import structlog
 
 from streams.events.decode import EventDecoder
 from streams.events.event_time import TimeRule
@@ -11,6 +14,8 @@ from streams.events.hook import load_decoder
 from streams.sessions.deletion import Deleting
 from streams.sessions.step import Limits
 from streams.settings import Settings, SettingsError
+
+log = structlog.get_logger(__name__)
 
 
 class Topics(NamedTuple):
@@ -51,8 +56,15 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(int(settings.session_gap_s * 1000), int(settings.session_early_s * 1000))
 
 
-def event_decoder(settings: Settings) -> EventDecoder:
-    """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid."""
+def _log_unmapped(problem: str) -> None:
+    log.warning("mapped_path_not_found", problem=problem)
+
+
+def event_decoder(settings: Settings, report: Callable[[str], None] = _log_unmapped) -> EventDecoder:
+    """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid.
+
+    ``report`` is called with a message for each mapped path that none of the first events has.
+    """
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
         return EventDecoder(
@@ -63,6 +75,9 @@ def event_decoder(settings: Settings) -> EventDecoder:
             types=EventTypes(settings.event_types),
             guests=settings.guests,
             times=TimeRule(settings.time_unit, settings.time_format),
+            only=settings.field_filter,
+            tombstones=settings.tombstones == "delete",
+            report=report,
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error

@@ -228,7 +228,7 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
 
 def _tell(answer: Mapping[str, Any]) -> None:
     """Print what became of the lines, and the first of those that were left out."""
-    tell(Report(answer["lines"], answer["events"], Counter(answer["left_out"]), answer["examples"]))
+    tell(Report(answer["lines"], answer["events"], Counter(answer["left_out"]), answer["examples"], answer["unmapped"]))
 
 
 def _table(result: Mapping[str, Any], k: int, wide: bool) -> Table:

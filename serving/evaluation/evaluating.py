@@ -63,6 +63,7 @@ class Evaluation(TypedDict):
     lines: int
     left_out: dict[str, int]
     examples: list[str]
+    unmapped: list[str]
     result: dict[str, Any]
 
 
@@ -108,6 +109,7 @@ def evaluate(order: Order) -> Evaluation:
         "predictions": len(predictions.row),
         "items": len(stream.items()),
         "lines": report.lines,
+        "unmapped": list(report.unmapped),
         "left_out": dict(report.left_out),
         "examples": report.examples,
         "result": result,

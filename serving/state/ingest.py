@@ -10,8 +10,8 @@ from typing import NamedTuple
 from serving.state.record_errors import RecordError, record_error
 from serving.state.telemetry import ServingTelemetry
 from serving.state.writer import NewRecord, TooLarge, Writer, Written
-from streams.events.checks import Kind
 from streams.events.decode import BadRecord, EventDecoder, event_key
+from streams.events.notes import Kind
 from streams.events.records import EVENT_TYPES, Event, recommendation_id
 
 REMEMBERED = 10_000
@@ -107,7 +107,8 @@ class Ingest:
             if kind is Kind.DROPPED:
                 raise BadRecord("wrong_type", f"{field} cannot be read: correct it or leave it out")
         if not decoded.events:
-            raise BadRecord("unknown_event_type", "events of this type are ignored (OUZEL_EVENT_TYPES, OUZEL_DECODER)")
+            settings = "OUZEL_EVENT_TYPES, OUZEL_FIELD_FILTER, OUZEL_DECODER"
+            raise BadRecord("unknown_event_type", f"events like this one are ignored ({settings})")
         return decoded.events[-1]
 
     def forget(self, owner: str) -> None:

@@ -45,6 +45,7 @@ class NewRecord(NamedTuple):
     key: bytes
     value: bytes | None
     partition: int | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Written(NamedTuple):
@@ -162,7 +163,7 @@ class Writer:
 async def _confirmed(producer: AIOKafkaProducer, records: Sequence[NewRecord]) -> list[Written | TooLarge]:
     futures: list[asyncio.Future[Any]] = []
     for record in records:
-        futures.append(await producer.send(record.topic, record.value, record.key, record.partition))
+        futures.append(await producer.send(record.topic, record.value, record.key, record.partition, headers=record.headers))
     results: list[Written | TooLarge] = []
     for result in await asyncio.gather(*futures, return_exceptions=True):
         if isinstance(result, MessageSizeTooLargeError):

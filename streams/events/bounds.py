@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from streams.errors import BadData
+from streams.events.notes import NO_NOTES, Note
 
 JsonObject = dict[str, Any]
 """A JSON object decoded without a type: each value is checked before it is used."""
@@ -57,8 +58,10 @@ class BadRecord(BadData):
     """An event or an item that cannot be used.
 
     ``reason`` is one of `REASONS`. ``detail`` begins with the name of the field, if one field is at
-    fault.
+    fault. ``notes`` are what is to be counted of it besides.
     """
+
+    notes: Sequence[Note] = NO_NOTES
 
 
 def check_id(name: str, value: object) -> str:

@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from streams.events.bounds import MAX_CURRENCY_LENGTH, BadRecord, check_id, check_owner, check_text
 from streams.events.event_time import FORMS, TimeRule, moment_of, suspicious
 from streams.events.event_types import EventTypes
+from streams.events.notes import Kind, Note
 from streams.events.readings import read_number, read_object
 from streams.events.records import Event
 
 T = TypeVar("T")
 
 
-class Kind(StrEnum):
-    """What a note is about; its value says about which field, form or type."""
-
-    TIME = "time"
-    """How the time was written: one of `streams.events.event_time.FORMS`."""
-    EARLY = "early"
-    """The time lies before 2000."""
-    UNTYPED = "untyped"
-    """No event type was found, so the event counts as a view."""
-    DROPPED = "dropped"
-    """An optional field could not be read, and was left out."""
-    GUEST = "guest"
-    """The id means that the user or session is unknown."""
-    __hash__ = str.__hash__
-
-
-class Note(NamedTuple):
-    """Something about an event that is counted."""
-
-    kind: Kind
-    value: str
-
-
-NO_NOTES: Final[Sequence[Note]] = ()
 OPTIONAL = (
     "event_id", "session_id", "event_value", "quantity", "price", "currency", "recommendation_id", "context", "properties",
 )  # fmt: skip

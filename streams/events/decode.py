@@ -5,18 +5,20 @@ No other error is raised, whatever the bytes are. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from streams.events.aliases import Fields, Path, canonical, parts
 from streams.events.bounds import MAX_EVENTS, REASONS, BadRecord, JsonObject, check_owner
-from streams.events.checks import NO_NOTES, Checks, Note
+from streams.events.checks import Checks
 from streams.events.event_time import BY_SIZE, TimeRule
 from streams.events.event_types import EventTypes
 from streams.events.hook import Context, Hook, UserDecoder
 from streams.events.json_bytes import json_object
+from streams.events.mapped import MappedFields, filter_of, passes
+from streams.events.notes import NO_NOTES, Note
 from streams.events.records import Event
 
 __all__ = ["REASONS", "BadRecord", "Decoded", "Deletion", "EventDecoder", "event_key"]
@@ -78,8 +80,10 @@ class EventDecoder:
     from its path only. ``hook`` replaces JSON decoding. A value of more than ``max_bytes`` is
     rejected, and so is an event whose time is more than ``max_ahead_ms`` after its record's Kafka
     time. ``types`` resolves the names of event types, ``guests`` are ids that mean no user, and
-    ``times`` says how to read times. Raises ``ValueError`` if the mapping names a field that
-    `Event` does not have.
+    ``times`` says how to read times. ``only`` has the wanted values at dotted paths; other records
+    are ignored. If ``tombstones`` is false, so are null values, unless Ouzel's own tools wrote
+    them. ``report`` is called with a message for each mapped path that the first 1000 events lack.
+    Raises ``ValueError`` if the mapping names a field that `Event` does not have.
     """
 
     def __init__(
@@ -92,6 +96,9 @@ class EventDecoder:
         types: EventTypes | None = None,
         guests: Sequence[str] = (),
         times: TimeRule = BY_SIZE,
+        only: Mapping[str, Sequence[object]] | None = None,
+        tombstones: bool = True,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.mapping = {name: parts(path) for name, path in (mapping or {}).items()}
         unknown = sorted(set(self.mapping) - set(FIELDS))
@@ -100,7 +107,9 @@ class EventDecoder:
         self._hook = None if hook is None else UserDecoder(hook)
         self._max_bytes = max_bytes
         self._checks = Checks(types or EventTypes(), guests, times, max_ahead_ms)
-        self._plain = hook is None and not self.mapping
+        self.mapped = MappedFields(mapping or {}, report)
+        self._only, self._tombstones = filter_of(only or {}, parts), tombstones
+        self._plain = hook is None and not self.mapping and not self._only
 
     def decode(
         self,
@@ -121,7 +130,7 @@ class EventDecoder:
         be ignored, or the hook may return none.
         """
         if value is None:
-            return Decoded(deletion=_deletion(key))
+            return Decoded(deletion=_deletion(key)) if self._tombstones or CANONICAL in headers else Decoded()
         if not value:
             raise BadRecord("empty")
         if len(value) > self._max_bytes:
@@ -140,7 +149,9 @@ class EventDecoder:
                     return Decoded(() if event is None else (event,), None, notes)
         context = Context(key, topic, partition, offset, timestamp_ms)
         raws = [json_object(value)] if ours or self._hook is None else self._hook(value, headers, context)
-        return self._several(raws, {} if ours else self.mapping, place, timestamp_ms)
+        if ours:
+            return self._several(raws, {}, place, timestamp_ms)
+        return self._several([raw for raw in raws if passes(raw, self._only)], self.mapping, place, timestamp_ms)
 
     def decode_fields(self, raw: Fields, place: str) -> Decoded:
         """Decode an event that is not bytes, such as a row of a table. No mapping applies.
@@ -151,25 +162,28 @@ class EventDecoder:
 
     def _several(self, raws: Sequence[Fields], mapping: Mapping[str, Path], place: str, kafka_time: int) -> Decoded:
         several: list[JsonObject] = []
+        notes: list[Note] = []
         for raw in raws:
-            several += canonical(raw, mapping)
+            found = canonical(raw, mapping)
+            several += found
             if len(several) > MAX_EVENTS:
                 raise BadRecord("out_of_bounds", f"the record holds more than {MAX_EVENTS} events")
+            if mapping:
+                notes += self.mapped.look(raw, found)
         events: list[Event] = []
-        notes: list[Note] = []
         bad: BadRecord | None = None
         for n, fields in enumerate(several):
             try:
                 event = self._checks.event(_Canonical(**fields), f"{place}.{n}" if n else place, kafka_time, notes)
             except BadRecord as problem:
                 if len(several) == 1:
-                    raise
+                    raise self.mapped.explained(problem, notes) from problem.__cause__
                 bad = bad or BadRecord(problem.reason, f"event {n + 1} of {len(several)}: {problem.detail}")
                 continue
             if event is not None:
                 events.append(event)
         if bad is not None and not events:
-            raise bad
+            raise self.mapped.explained(bad, notes)
         return Decoded(events, None, notes or NO_NOTES, bad)
 
 

@@ -16,9 +16,9 @@ from prometheus_client import (
 )
 
 from streams.events.bounds import REASONS
-from streams.events.checks import OPTIONAL, Kind
 from streams.events.event_time import FORMS
-from streams.events.records import EVENT_TYPES
+from streams.events.notes import Kind
+from streams.events.records import EVENT_TYPES, Event
 from streams.observing.histogram import BulkHistogram
 from streams.observing.items import FIELD_VALUES, ItemMetrics
 from streams.sessions.step import Outcome
@@ -41,8 +41,8 @@ LABELS: dict[str, Sequence[str] | str] = {
     "reason": REASONS,
     "kind": ("null", "mismatch"),
     "form": tuple(form for form in FORMS if form != "ms"),
-    "field": f"of an event: {', '.join(f'`{name}`' for name in (*OPTIONAL, 'user_id'))}; of an item: {FIELD_VALUES}",
-    "problem": (Kind.DROPPED, Kind.GUEST),
+    "field": f"of an event: {', '.join(f'`{name}`' for name in Event.__struct_fields__)}; of an item: {FIELD_VALUES}",
+    "problem": (Kind.DROPPED, Kind.GUEST, Kind.MISSING),
     "partition": "number of a partition of `events` that is assigned to this worker",
     "stage": ("step", "rank", "test", "publish", "deliver", "store"),
     "part": ("outputs", "changelog", "transaction"),
@@ -115,7 +115,10 @@ class JourneyMetrics:
         self.early = counter("ouzel_early_events", "Events whose time is before 2000, so it may not be a time.")
         self.untyped = counter("ouzel_untyped_events", "Events without an event type. They count as views.")
         self.fields = counter(
-            "ouzel_event_fields", "Fields of events that were left out, by the problem with them.", ["field", "problem"]
+            "ouzel_event_fields",
+            "Fields that events are without: `dropped` could not be read, `guest` is no user, `missing` is not where "
+            "`OUZEL_FIELD_MAPPING` says.",
+            ["field", "problem"],
         )
         self.interactions = counter("ouzel_interactions", "Events that are interactions: a user acts on an item.")
         self.transitions = counter("ouzel_transitions", "Transitions written to Kafka.")

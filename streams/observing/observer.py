@@ -13,7 +13,7 @@ import structlog
 
 from models.recommender import Ranking
 from streams.counts import Counts
-from streams.events.checks import Kind
+from streams.events.notes import Kind
 from streams.observing.accuracy import CUT, MODEL, POPULARITY, LiveAccuracy
 from streams.observing.attribution import attributed, rank_label
 from streams.observing.exposure import Exposure

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from models.recommender import Recommender
 from streams.counts import Counts
 from streams.errors import Abandoned
-from streams.events.checks import Kind
+from streams.events.notes import Kind
 from streams.observing.items import ItemMetrics
 from streams.observing.metrics import (
     LABELS,
@@ -101,6 +101,7 @@ class Telemetry:
             Kind.UNTYPED: lambda _: journey.untyped,
             Kind.DROPPED: lambda field: journey.fields.labels(field, Kind.DROPPED),
             Kind.GUEST: lambda field: journey.fields.labels(field, Kind.GUEST),
+            Kind.MISSING: lambda field: journey.fields.labels(field, Kind.MISSING),
         }
         self._reached: dict[tuple[Counter, tuple[str, ...]], float] = {}
         self.known_items = 0

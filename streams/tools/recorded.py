@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from streams.events.aliases import canonical
 from streams.events.bounds import BadRecord
-from streams.events.checks import Kind
 from streams.events.decode import Decoded, EventDecoder, event_key
+from streams.events.notes import Kind
 from streams.events.records import Event
 from streams.tools.documents import documents, is_json
 from streams.tools.tables import Layout, Table, table
@@ -53,6 +53,8 @@ class Report:
     events: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
+    unmapped: Sequence[str] = ()
+    """A message for each path of the mapping at which no line has a value."""
 
     def leave_out(self, path: Path, number: int, problem: BadRecord) -> None:
         """Count a line that is not an event."""
@@ -103,7 +105,7 @@ def read(paths: Sequence[Path], reader: Reader, report: Report) -> list[Line]:
     be read, and for times that are probably misread.
     """
     lines = [line for n, path in enumerate(paths) for line in _lines(n, path, reader, report)]
-    report.events = len(lines)
+    report.events, report.unmapped = len(lines), reader.decoder.mapped.unseen
     return sorted(lines, key=lambda line: line[:3])
 
 

@@ -14,6 +14,7 @@ from serving.http.operations import Call, Operation
 from serving.http.problems import Problem
 from serving.state.writer import NewRecord, Written
 from streams.errors import BadData
+from streams.events.decode import CANONICAL
 from streams.events.records import Recommendation
 from streams.kafka.decoding import decoded
 
@@ -82,7 +83,8 @@ async def get_user(call: Call) -> Response:
 async def delete_user(call: Call) -> Response:
     service, owner = call.service, call.path["user_id"]
     events, partitions = service.settings.topic("events"), service.settings.partitions
-    results = await service.writer.write([NewRecord(events, owner.encode(), None, number) for number in range(partitions)])
+    deletions = [NewRecord(events, owner.encode(), None, number, (CANONICAL,)) for number in range(partitions)]
+    results = await service.writer.write(deletions)
     offsets = {result.partition: result.offset for result in results if isinstance(result, Written)}
     service.cache.forget(owner, offsets)
     service.ingest.forget(owner)

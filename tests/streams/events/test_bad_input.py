@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from streams.events.bounds import RESERVED_ID
-from streams.events.checks import Kind
 from streams.events.decode import REASONS, BadRecord, Decoded, Deletion, EventDecoder
+from streams.events.notes import Kind
 from streams.events.records import EVENT_TYPES, Event
 
 NOW = 1_800_000_000_000

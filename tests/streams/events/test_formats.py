@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from streams.events.checks import Kind
 from streams.events.decode import BadRecord, Decoded
 from streams.events.event_types import EventTypes
+from streams.events.notes import Kind
 from streams.events.records import Event
 from streams.rules import event_decoder
 from streams.settings import Settings

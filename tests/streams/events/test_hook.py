@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from support.decoding import NOW, decode
 
-from streams.events.checks import Kind
 from streams.events.decode import BadRecord, EventDecoder
 from streams.events.hook import load_decoder
+from streams.events.notes import Kind
 
 
 def test_a_hook_decodes_any_format_and_its_errors_are_reasons() -> None:

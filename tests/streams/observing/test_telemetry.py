@@ -9,7 +9,7 @@ from support.running import samples
 from models.baselines.null import NullRecommender
 from streams.counts import Counts
 from streams.errors import Abandoned
-from streams.events.checks import Kind, Note
+from streams.events.notes import Kind, Note
 from streams.observing.metrics import WORST_FRESHNESS_S
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings
