@@ -26,6 +26,10 @@ from streams.settings import Settings
 UNCOMPACTED = {"log.cleaner.min.compaction.lag.ms": "86400000"}
 """For the broker of a long run. Compaction would leave only the last of a user's recommendations,
 and the oracle counts them all."""
+Place = tuple[str, int, int]
+"""Topic without its prefix, partition and offset."""
+Stored = tuple[dict[int, dict[bytes, bytes]], dict[int, int]]
+"""Packed states by partition and key, and watermarks by partition."""
 EMBEDDED_QUIET_POLLS = 2
 """The embedded broker reports a wrong end of the log for batched records. There, this many empty
 polls mean that everything was read."""
@@ -134,7 +138,7 @@ def _step(
         result.recommendations.add(recommendation_id(record.topic, partition, offset))
 
 
-def in_rocksdb(data_dir: Path, partitions: int) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
+def in_rocksdb(data_dir: Path, partitions: int) -> Stored:
     """States and watermarks in the RocksDB of a worker that has stopped."""
     states: dict[int, dict[bytes, bytes]] = {}
     watermarks: dict[int, int] = {}
@@ -151,10 +155,15 @@ def in_rocksdb(data_dir: Path, partitions: int) -> tuple[dict[int, dict[bytes, b
     return states, watermarks
 
 
-def in_changelog(settings: Settings) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
-    """States and watermarks in the changelog: each key's value of the highest source offset."""
+def in_changelog(
+    settings: Settings, without: frozenset[Place] = frozenset()
+) -> tuple[dict[int, dict[bytes, bytes]], dict[int, int]]:
+    """States and watermarks in the changelog: each key's value of the highest source offset.
+
+    The records at ``without`` are foreign, and left out.
+    """
     newest: dict[tuple[int, bytes], tuple[int, bytes | None]] = {}
-    for record in read_topic(settings, "sessions-changelog"):
+    for record in _ours(settings, "sessions-changelog", without):
         headers = dict(record.headers or ())
         offset = int(headers["offset"]) if record.value is None else int.from_bytes(record.value[:8], "big")
         name = (record.partition, record.key)
@@ -170,6 +179,10 @@ def in_changelog(settings: Settings) -> tuple[dict[int, dict[bytes, bytes]], dic
     return states, watermarks
 
 
+def _ours(settings: Settings, topic: str, without: frozenset[Place]) -> Iterator[Any]:
+    return (record for record in records_of(settings, topic) if (topic, record.partition, record.offset) not in without)
+
+
 @dataclass
 class Outputs:
     """How often each output occurs in its topic, named as in `Account`."""
@@ -179,11 +192,12 @@ class Outputs:
     dead_letters: Counter[tuple[int, int]]
 
 
-def outputs(settings: Settings) -> Outputs:
-    """Read the output topics. The popularity ranking and tombstones do not count."""
-    transitions = (msgspec.json.decode(record.value) for record in records_of(settings, "transitions"))
-    published = (r for r in records_of(settings, "recommendations") if r.key != POPULAR_KEY and r.value is not None)
-    letters = (dict(record.headers) for record in records_of(settings, "dead-letters"))
+def outputs(settings: Settings, without: frozenset[Place] = frozenset()) -> Outputs:
+    """Read the output topics. The popularity ranking, tombstones and ``without`` do not count."""
+    transitions = (msgspec.json.decode(record.value) for record in _ours(settings, "transitions", without))
+    of_owners = (r for r in _ours(settings, "recommendations", without) if r.key != POPULAR_KEY)
+    published = (record for record in of_owners if record.value is not None)
+    letters = (dict(record.headers) for record in _ours(settings, "dead-letters", without))
     return Outputs(
         Counter((t["source_partition"], t["source_offset"], t.get("source_number", 0)) for t in transitions),
         Counter(msgspec.json.decode(record.value)["recommendation_id"] for record in published),
