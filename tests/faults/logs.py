@@ -1,13 +1,18 @@
-"""Topics that were deleted and created again: a worker refuses them and says what to do."""
+"""Topics that were deleted and created again, and records that Ouzel did not write.
+
+A worker refuses the first and says what to do. The second do no harm.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from faults.card import row
+from faults.card import HYBRID, row
 from faults.crashes import none
 from faults.rig import Rig
+from support.damage.hostile import hostile
 from support.running import wait_until
 
 from streams.kafka.topics import admin, create_topics
@@ -31,6 +36,25 @@ def _refuses(topic: str) -> Callable[[Rig], bool]:
         return worker.process.wait(60) == 2 and "ouzel reset" in worker.tail()
 
     return refuses
+
+
+@row("foreign-records", **HYBRID)
+def foreign_records(rig: Rig) -> None:
+    """Records on every topic that no reader can use, and kill -9 of a worker; 5 times.
+
+    Every second time the worker also loses its disk, so it reads them all again.
+    """
+    for number in rig.times(5):
+        rig.produce_foreign(hostile())
+        victim = rig.workers[number % 2]
+        began = time.monotonic()
+        victim.kill()
+        if number % 2 == 0:
+            rig.wipe(victim)
+        rig.restart(victim)
+        rig.fresh_since(began)
+        rig.ready()
+    rig.events(20_000)
 
 
 for _name, _topic in (("events", "events"), ("changelog", "sessions-changelog")):

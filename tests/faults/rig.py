@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,9 @@ from faults.cluster import Cluster
 from faults.proxy import ProxiedBroker, Proxy
 from faults.traffic import Load, Tail
 from kafka import KafkaConsumer, TopicPartition
-from support.oracle import UNCOMPACTED
+from support.damage.hostile import Sent
+from support.damage.hostile import send as send_foreign
+from support.oracle import UNCOMPACTED, Place
 from support.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from serving.demo.brokers import ApacheBroker
@@ -51,6 +53,7 @@ class Rig:
         self.cluster = Cluster(home) if changes.get("replication") else None
         self._count, self._sabotage, self._changes = workers, sabotage, changes
         self.recoveries: list[float] = []
+        self.foreign: frozenset[Place] = frozenset()
         self.notes: list[str] = []
         self._beside_load = 0
         self.workers: list[WorkerProcess] = []
@@ -134,6 +137,10 @@ class Rig:
         sent = produce(self.settings, records)
         self._beside_load += sent
         return sent
+
+    def produce_foreign(self, records: Sequence[Sent]) -> None:
+        """Write records to Ouzel's own topics; the verdict leaves them out."""
+        self.foreign |= send_foreign(self.settings, records)
 
     def restart(self, worker: WorkerProcess) -> None:
         """Start a worker that has ended, as a supervisor would."""

@@ -53,7 +53,15 @@ def run(row: Row, delivery: str, home: Path, folder: Path, scale: float) -> dict
         folders = [worker.settings.data_dir for worker in rig.workers]
         may_repeat = row.may_repeat and delivery == "leased"
         result = verdict(
-            row.name, delivery, rig.settings, folders, events, rig.recoveries, may_repeat=may_repeat, rolled_back=row.rolled_back
+            row.name,
+            delivery,
+            rig.settings,
+            folders,
+            events,
+            rig.recoveries,
+            may_repeat=may_repeat,
+            rolled_back=row.rolled_back,
+            foreign=rig.foreign,
         )
         if row.after is not None and not row.after(rig):
             result["ok"] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -75,6 +76,10 @@ class Load(threading.Thread):
         return len(self.sent)
 
 
+class _Ranking(msgspec.Struct):
+    trigger_event_id: str
+
+
 class Tail(threading.Thread):
     """Reads recommendations as they arrive, until `stop`.
 
@@ -103,10 +108,14 @@ class Tail(threading.Thread):
                 now = time.monotonic()
                 for record in records:
                     if record.key != POPULAR_KEY and record.value is not None:
-                        trigger = msgspec.json.decode(record.value)["trigger_event_id"]
-                        if trigger.startswith("n"):
-                            self.seen[tp.partition].append((now, int(trigger[1:])))
+                        self._take(tp.partition, now, record.value)
         consumer.close()
+
+    def _take(self, partition: int, now: float, value: bytes) -> None:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a fault may write other records
+            trigger = msgspec.json.decode(value, type=_Ranking).trigger_event_id
+            if trigger.startswith("n"):
+                self.seen[partition].append((now, int(trigger[1:])))
 
     def stop(self) -> None:
         """Stop reading, and wait for the thread to end."""

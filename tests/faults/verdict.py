@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support.model_oracle import bit_equal, sound
-from support.oracle import Account, Outputs, account, in_changelog, in_rocksdb, outputs, read_topic
+from support.oracle import Account, Outputs, Place, account, in_changelog, in_rocksdb, outputs, read_topic
 
 from streams.sessions.deletion import MARKER
 from streams.sessions.step import unpack
@@ -74,22 +74,23 @@ def count(expected: Account, sent: Outputs) -> tuple[int, int, int]:
 
 def verdict(
     fault: str, delivery: str, settings: Settings, folders: Iterable[Path], events: int, recoveries: list[float], *,
-    may_repeat: bool, rolled_back: bool = False,
+    may_repeat: bool, rolled_back: bool = False, foreign: frozenset[Place] = frozenset(),
 ) -> dict[str, Any]:  # fmt: skip
     """One row of the card, once the workers have stopped.
 
     ``folders`` are the workers' data directories, ``events`` is how many were sent, ``recoveries``
-    are in seconds. ``may_repeat`` and ``rolled_back``: see `faults.card.Row`.
+    are in seconds. ``may_repeat`` and ``rolled_back``: see `faults.card.Row`. The records at
+    ``foreign`` are left out.
     """
     expected = account(settings, read_topic(settings, "events"))
-    in_log, in_store = in_changelog(settings), newest_rocksdb(folders, settings.partitions)
+    in_log, in_store = in_changelog(settings, foreign), newest_rocksdb(folders, settings.partitions)
     lost = twice = 0
     for states, watermarks in (in_log, in_store):
         lacking, too_many = differences(expected.states, states)
         lost, twice = max(lost, lacking), max(twice, too_many)
         if watermarks != expected.watermarks:
             lost = max(lost, 1)
-    missing, repeated, unexpected = count(expected, outputs(settings))
+    missing, repeated, unexpected = count(expected, outputs(settings, foreign))
     learned = settings.model == "null" or (sound(settings) if rolled_back else bit_equal(settings))
     in_topic = sum(mark + 1 for mark in expected.watermarks.values())
     complete = in_topic == events

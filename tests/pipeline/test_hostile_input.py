@@ -18,7 +18,7 @@ from support.damage.hostile import hostile
 from support.damage.hostile import send as send_hostile
 from support.journey import assert_in_kafka, clicks, wait_done
 from support.oracle import read_topic
-from support.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.running import WorkerProcess, fresh_settings, produce, produce_compressed, wait_until
 from support.serve_process import ServeProcess
 
 from streams.kafka.topics import admin, create_topics
@@ -84,7 +84,10 @@ def test_no_record_on_any_topic_ends_a_process_or_costs_a_good_event(
 
     bad = [each.record for each in CARD]
     foreign = send_hostile(settings, hostile())
-    total += len(send(settings, bad)) + produce(settings, records[SHARE : 2 * SHARE])
+    total += len(send(settings, bad))
+    for number, codec in enumerate(("gzip", "snappy", "lz4", "zstd")):
+        total += produce_compressed(settings, records[SHARE + 50 * number : SHARE + 50 * (number + 1)], codec)
+    total += produce(settings, records[SHARE + 200 : 2 * SHARE])
     wait_done(settings, total, without=foreign)
     learned(*workers)
     for process in (*workers, serve):

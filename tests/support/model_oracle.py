@@ -11,10 +11,11 @@ from support.oracle import read_topic
 
 from models.net.guard import finite
 from models.snapshot import restore, take
-from streams.events.records import Transition
+from streams.errors import BadData
 from streams.learning.model import new_model
 from streams.learning.model_log import Manifest, SnapshotLog
 from streams.learning.steps import Steps
+from streams.learning.transitions import transition_of
 from streams.settings import Settings
 
 
@@ -41,7 +42,10 @@ def _learned(settings: Settings, until: int) -> bytes:
     model.warmup()
     steps = Steps(model.step_size)
     for record in read_topic(settings, "transitions"):
-        transition = msgspec.json.decode(record.value, type=Transition)
+        try:
+            transition = transition_of(record)
+        except BadData:
+            continue
         for batch, following in steps.add(transition, record.timestamp, record.offset):
             if following <= until:
                 model.learn(batch)

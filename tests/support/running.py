@@ -185,6 +185,17 @@ def produce(settings: Settings, records: Iterable[tuple[bytes | None, bytes | No
     return len(futures)
 
 
+def produce_compressed(settings: Settings, records: Iterable[tuple[bytes, bytes]], codec: str) -> int:
+    """Send records to the events as batches of this codec. Returns how many."""
+
+    async def send() -> int:
+        async with AIOKafkaProducer(bootstrap_servers=settings.broker, compression_type=codec, linger_ms=20) as producer:
+            sent = [await producer.send(settings.topic("events"), value, key) for key, value in records]
+            return len(await asyncio.gather(*sent))
+
+    return asyncio.run(send())
+
+
 def produce_nothing(settings: Settings, partition: int) -> None:
     """Send an event with neither key nor value, which kafka-python refuses to send."""
 
