@@ -166,7 +166,7 @@ class Pipeline:
                 if result.transition is not None:
                     transitions.append((None, _encode(result.transition), NO_HEADERS))
                 if result.triggers:
-                    triggers[key] = self._trigger(event, record, key, result.outcome, result.session)
+                    triggers[key] = self._trigger(event, polled, key, result.outcome, result.session)
             work.triggers += triggers.values()
             self._count_keys(work, record, decoded.events)
         _pack_touched(changes, touched)

@@ -15,6 +15,7 @@ import pytest
 from rocksdict import Options, Rdict
 
 from models.baselines.null import NullRecommender
+from streams.events.dead_letter import Letter, redriven_headers
 from streams.events.decode import EventDecoder
 from streams.kafka.outbox import Outbox
 from streams.observing.observer import Unobserved
@@ -25,6 +26,7 @@ from streams.sessions.step import unpack
 from streams.sessions.store import Changes, RocksStore
 from streams.settings import Settings
 from streams.wire.record import Record
+from streams.work import Work
 
 DAY = 86_400_000
 NOON = 1_760_000_000_000
@@ -54,16 +56,20 @@ class Journey:
         self.store = RocksStore(lambda _: database, b"__offset__")
         database = Rdict(str(folder), Options(raw_mode=True))
         settings = Settings(session_ttl_s=DAY / 1000)
-        self.delivery, self._next = KeepChanges(), 0
+        self.delivery, self.observer, self._next = KeepChanges(), KeepTriggers(), 0
         self._pipeline = Pipeline(
             decoder=EventDecoder(),
             store=self.store,
             ranker=NullRanker(),
             delivery=self.delivery,
-            observer=Unobserved(),
+            observer=self.observer,
             topics=topics_of(settings),
             rules=rules_of(settings, Deleting(b"", DAY)),
         )
+
+    def take(self, record: Record) -> None:
+        """Process a unit of one record."""
+        asyncio.run(self._pipeline.process({0: [record]}, 1))
 
     def unit(self, at: int, *users: tuple[str, str | None], event_time: int | None = None) -> Changes:
         """Process one record per user: a view of the item or, without an item, a deletion.
@@ -78,6 +84,13 @@ class Journey:
             self._next += 1
         asyncio.run(self._pipeline.process({0: records}, 1))
         return self.delivery.changes[-1][0]
+
+
+class KeepTriggers(Unobserved):
+    """Keeps the Kafka times from which freshness is measured."""
+
+    def done(self, work: Work, rankings: object, done_at: float) -> None:
+        self.times = [trigger.record.timestamp for trigger in work.triggers]
 
 
 @pytest.fixture
@@ -122,3 +135,12 @@ def test_an_expired_marker_is_removed(journey: Journey) -> None:
     changes = journey.unit(NOON + DAY + 1000, ("bob", "a"))
     assert changes.removals == {MARK: 1}
     assert journey.store.markers(0) == {}
+
+
+def test_a_record_that_was_sent_again_has_its_first_time_but_is_fresh_from_its_second(journey: Journey) -> None:
+    letter = Letter("e-0-3", "e-0-3", 0, NOON, [], whole=True)
+    again = Record("e", 0, 0, NOON + DAY, b"ann", b'{"item_id": "a", "user_id": "ann"}', tuple(redriven_headers(letter)))
+    journey.take(again)
+    ((session,),) = (unpack(value).sessions for value in journey.delivery.changes[-1][0].states.values())
+    assert session.last_at == NOON
+    assert journey.observer.times == [NOON + DAY]
