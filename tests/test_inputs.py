@@ -49,6 +49,7 @@ async def read(entry: Input, records: list[Record]) -> None:
             reader.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_damaged_record_is_refused_and_the_next_one_is_accepted(name: str) -> None:
     entry = BY_NAME[name]

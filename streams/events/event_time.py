@@ -79,7 +79,7 @@ def moment_of(value: object, kafka_time: int, rule: TimeRule = BY_SIZE) -> Momen
     ``None`` means ``kafka_time``, the record's own in epoch ms; -1 is the lack of one. A decoder
     may return a ``datetime``.
     """
-    if type(value) is int and _SECONDS_BELOW <= value < _MILLISECONDS_BELOW and rule is BY_SIZE and value < 19 * 10**12:
+    if type(value) is int and _SECONDS_BELOW <= value < _MILLISECONDS_BELOW and rule == BY_SIZE and value < 19 * 10**12:
         return Moment(value, "ms")
     if value is None:
         if kafka_time < 0:
