@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,28 @@ def test_a_supervised_worker_that_dies_is_restarted(kafka: str, tmp_path: Path, 
     assert_accounted(settings, repeats=True)
 
 
+@pytest.mark.parametrize(("code", "starts"), [(2, 1), (0, 1), (70, 3)])
+def test_a_supervisor_restarts_a_worker_that_failed_but_not_one_that_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, starts: int
+) -> None:
+    monkeypatch.setattr("serving.commands.worker.RESTART_AFTER_S", (0.0,))
+    log = tmp_path / "starts"
+    script = f"import sys; log = open({str(log)!r}, 'a+'); log.write('x'); n = log.tell(); sys.exit({code} if n < 3 else 0)"
+    with signals_restored():
+        assert supervised([sys.executable, "-c", script]) == (0 if code == 70 else code)
+    assert log.read_text() == "x" * starts
+
+
+@contextmanager
+def signals_restored() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def child(of: WorkerProcess) -> int:
     """The process id of the only child; 0 if there is none."""
     assert of.process is not None
@@ -140,9 +163,5 @@ def test_a_sigterm_during_the_start_of_the_worker_still_reaches_it(monkeypatch: 
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr("serving.commands.worker.subprocess.Popen", Signalled)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with signals_restored():
         assert supervised([sys.executable, "-c", "import time; time.sleep(20)"]) == -signal.SIGTERM
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -26,6 +26,7 @@ from streams.sessions.step import unpack
 from streams.sessions.store import Changes, RocksStore
 from streams.settings import Settings
 from streams.wire.record import Record
+from streams.wire.unreadable import HEADER, Unreadable
 from streams.work import Work
 
 DAY = 86_400_000
@@ -39,13 +40,14 @@ class NullRanker:
 
 
 class KeepChanges:
-    """A `Delivery` that sends nothing and keeps the changes of each unit."""
+    """A `Delivery` that sends nothing and keeps the changes of each unit, and its last outputs."""
 
     def __init__(self) -> None:
         self.changes: list[Mapping[int, Changes]] = []
 
     async def deliver(self, outputs: Outbox, changes: Mapping[int, Changes], generation: int) -> dict[int, int]:
         self.changes.append(changes)
+        self.outputs = outputs
         return dict.fromkeys(changes, len(self.changes))
 
 
@@ -67,9 +69,9 @@ class Journey:
             rules=rules_of(settings, Deleting(b"", DAY)),
         )
 
-    def take(self, record: Record) -> None:
-        """Process a unit of one record."""
-        asyncio.run(self._pipeline.process({0: [record]}, 1))
+    def take(self, *records: Record) -> None:
+        """Process these records as one unit."""
+        asyncio.run(self._pipeline.process({0: records}, 1))
 
     def unit(self, at: int, *users: tuple[str, str | None], event_time: int | None = None) -> Changes:
         """Process one record per user: a view of the item or, without an item, a deletion.
@@ -144,3 +146,19 @@ def test_a_record_that_was_sent_again_has_its_first_time_but_is_fresh_from_its_s
     ((session,),) = (unpack(value).sessions for value in journey.delivery.changes[-1][0].states.values())
     assert session.last_at == NOON
     assert journey.observer.times == [NOON + DAY]
+
+
+def test_a_damaged_batch_is_one_dead_letter_and_the_events_after_it_go_on(journey: Journey) -> None:
+    damaged = Record("e", 0, 9, NOON, None, b"bytes of a batch", (Unreadable(5, 9, "its checksum is wrong").mark(),))
+    journey.take(damaged, Record("e", 0, 10, NOON, b"ann", b'{"item_id": "a", "user_id": "ann"}', ()))
+    ((_, value, headers),) = journey.delivery.outputs["ouzel.dead-letters", 0]
+    said = dict(headers)
+    assert (value, said["reason"], said["offset"], said["last_offset"]) == (b"bytes of a batch", b"unreadable_batch", b"5", b"9")
+    assert said["detail"] == b"offsets 5 to 9: its checksum is wrong"
+    changes = journey.delivery.changes[-1][0]
+    assert (changes.watermark, list(changes.states)) == (10, [b"u:ann"])
+
+
+def test_a_header_that_a_producer_sent_marks_no_damaged_batch(journey: Journey) -> None:
+    journey.take(Record("e", 0, 9, NOON, b"ann", b'{"item_id": "a", "user_id": "ann"}', ((HEADER, b"5 forged"),)))
+    assert list(journey.delivery.changes[-1][0].states) == [b"u:ann"]

@@ -51,14 +51,20 @@ def test_a_process_that_was_frozen_has_not_stalled() -> None:
 class Group:
     """The part of a worker's app and its group that the watchdog uses."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, exactly_once: bool = False) -> None:
         self.now, self.fresh, self.answers = 0.0, True, True
         self.at, self.behind, self.wrong = 0, False, None
         self.failures: list[BaseException] = []
         lease = SimpleNamespace(clock=lambda: self.now)
         conf = SimpleNamespace(broker_rebalance_timeout=REBALANCE_S, broker_request_timeout=REQUEST_S)
         self.app: Any = SimpleNamespace(
-            consumer=self, lease=self, conf=conf, exactly_once=False, in_recovery=False, rebalancing=False
+            consumer=self,
+            lease=self,
+            conf=conf,
+            exactly_once=exactly_once,
+            transaction_timeout_ms=10_000,
+            in_recovery=False,
+            rebalancing=False,
         )
         self.clock, self.begun = lease.clock, True
         self.on_question: Callable[[], None] = lambda: None
@@ -93,6 +99,13 @@ async def test_a_worker_with_work_and_a_fresh_lease_has_to_make_progress() -> No
         assert await group.fails_at(group.now + LIMIT_S / 2) is None, "it makes progress"
     began, group.at = group.now, group.at + 1
     assert await group.fails_at(3000) == began + 1 + LIMIT_S + 1
+
+
+async def test_a_transaction_that_was_left_open_is_waited_for() -> None:
+    group = Group(exactly_once=True)
+    assert await group.fails_at(10) is None
+    group.behind, began = True, group.now
+    assert await group.fails_at(3000) == began + LIMIT_S + 10 + 1
 
 
 async def test_a_worker_with_a_stale_lease_waits_until_the_group_answers_others() -> None:
