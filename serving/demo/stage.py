@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from streams.settings import Settings, load_settings
 
 READY_WITHIN_S = 120.0
 TURN_S = 0.25
+OWN_NAMES: Mapping[str, object] = {"events_topic": None, "items_topic": None, "topic_names": {}}
+"""What the settings of the demo have in place of names of topics."""
 
 
 class DemoError(CliError):
@@ -126,11 +128,11 @@ class Stage:
         return self._stack.enter_context(EmbeddedBroker()).bootstrap
 
     def _topics(self, broker: str) -> Settings:
-        """Create the topics.
+        """Create the topics. The demo never uses the user's own, because its events are invented.
 
         If the events topic already has events, use a new set of topics instead.
         """
-        changes: dict[str, object] = {"broker": broker} | ({"idempotent": False} if self._options.embedded else {})
+        changes: dict[str, object] = {"broker": broker, **OWN_NAMES} | ({"idempotent": False} if self._options.embedded else {})
         settings = load_settings().model_copy(update=changes)
         create_topics(settings)
         if any(end_positions(settings, ["events"]).values()):
@@ -145,6 +147,9 @@ class Stage:
         environment = {
             "OUZEL_BROKER": settings.broker,
             "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
+            "OUZEL_EVENTS_TOPIC": "",
+            "OUZEL_ITEMS_TOPIC": "",
+            "OUZEL_TOPIC_NAMES": "{}",
             "OUZEL_APP_ID": settings.app_id,
             "OUZEL_DATA_DIR": str(self._folder / "data"),
             "OUZEL_METRICS_HOST": "127.0.0.1",
