@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
+from typing import Literal, get_args
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 from streams.setting_fields import ALL, TOOLS, WORKER, Change, Subject, none_if_empty, setting
 
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 KAFKA, ROLLING, TOGETHER, NEVER = Subject.KAFKA, Change.ROLLING, Change.TOGETHER, Change.NEVER
 NAME = "text of `A-Z a-z 0-9 . _ -`, 100 characters at most"
 TOPIC_NAME = "text of `A-Z a-z 0-9 . _ -`, 249 characters at most"
@@ -17,6 +20,7 @@ TOPICS = (
     *("model-updates", "model", "dead-letters", "learner"),
 )
 """Every topic, by the name that the code and the documentation use."""
+HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 LEGAL_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 
 
@@ -25,7 +29,7 @@ class KafkaSettings(BaseSettings):
 
     broker: str = setting(
         "127.0.0.1:9092", "Kafka brokers to connect to first; these name all others.",
-        KAFKA, ALL, ROLLING, "`host:port`, comma separated",
+        KAFKA, ALL, ROLLING, "`host:port`, separated by commas or semicolons; an IPv6 address is in brackets",
     )  # fmt: skip
     topic_prefix: str = setting(
         "ouzel.", "Prefix of the names of all topics that have no name of their own.",
@@ -63,12 +67,8 @@ class KafkaSettings(BaseSettings):
 
     @field_validator("broker")
     @classmethod
-    def _addresses(cls, value: str) -> str:
-        for address in value.split(","):
-            host, separator, port = address.strip().rpartition(":")
-            if not (host and separator and port.isdigit() and 0 < int(port) < 65536):
-                raise ValueError(f"{address.strip()!r} is not host:port")
-        return value
+    def _addresses(cls, value: str, info: ValidationInfo) -> str:
+        return addresses(value, info.data.get("security_protocol"))
 
     @field_validator("events_topic", "items_topic")
     @classmethod
@@ -102,6 +102,11 @@ class KafkaSettings(BaseSettings):
                 )
         return self
 
+    @property
+    def brokers(self) -> list[str]:
+        """The addresses of the brokers as ``host:port``, as every client takes them."""
+        return self.broker.split(",")
+
     def topic(self, name: str) -> str:
         """Return the full name of a topic that `TOPICS` has under this name."""
         return self._provided(name) or self.topic_names.get(name) or f"{self.topic_prefix}{name}"
@@ -122,6 +127,55 @@ class KafkaSettings(BaseSettings):
 def name_setting(name: str) -> str:
     """Return the setting that names the user's own topic for ``events`` or ``items``."""
     return f"{name}_topic"
+
+
+def addresses(text: str, security_protocol: str | None) -> str:
+    """Return the addresses of brokers as ``host:port``, comma separated, without repetitions.
+
+    Commas or semicolons separate them, with or without blanks. An address may have the scheme of
+    Faust's URLs (``kafka://``), or that of Kafka's listeners if it is the security protocol. Raises
+    ``ValueError`` that names an address of which the meaning is not plain.
+    """
+    parts = [part.strip() for part in re.split(r"[,;]", text)]
+    found = [_address(part, security_protocol) for part in parts if part]
+    if not found:
+        raise ValueError("there is no address")
+    return ",".join(dict.fromkeys(found))
+
+
+def _address(part: str, security_protocol: str | None) -> str:
+    if "@" in part:  # the message does not repeat what may be a password
+        raise ValueError("an address contains an @; the login belongs in sasl_username and sasl_password")
+    scheme, separator, place = part.rpartition("://")
+    if separator:
+        _check_scheme(part, scheme, security_protocol)
+        place = place.removesuffix("/")
+    host, _, port = place.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"{part!r} is not host:port")
+    if _is_ipv6(host):
+        raise ValueError(f"{part!r} has an IPv6 address without brackets. Write [{host}]:{port}")
+    if not (HOST.fullmatch(host) or (host[:1] + host[-1:] == "[]" and _is_ipv6(host[1:-1]))):
+        raise ValueError(f"{part!r} is not host:port")
+    return place
+
+
+def _check_scheme(part: str, scheme: str, security_protocol: str | None) -> None:
+    """Raise ``ValueError`` for a scheme that means nothing here, or another protocol than ours."""
+    if scheme.lower() == "kafka":
+        return
+    if scheme.upper() not in get_args(Protocol):
+        raise ValueError(f"{part!r} has the unknown scheme {scheme}://")
+    if security_protocol is not None and scheme.upper() != security_protocol:
+        raise ValueError(f"{part!r} names {scheme.upper()}, and security_protocol is {security_protocol}")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _legal(name: str) -> bool:

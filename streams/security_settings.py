@@ -9,13 +9,13 @@ from typing import Literal, get_args
 from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
+from streams.kafka_settings import Protocol
 from streams.setting_fields import ALL, SERVE, WORKER, Change, Subject, none_if_empty, setting
 
 SECURITY, ROLLING = Subject.SECURITY, Change.ROLLING
 SASL = ("sasl_mechanism", "sasl_username", "sasl_password")
 TLS = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 PEM_FILE = "path of a PEM file"
-Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 
 class SecuritySettings(BaseSettings):

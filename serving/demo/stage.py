@@ -18,7 +18,9 @@ from serving.demo.processes import Child, free_ports
 from serving.demo.tally import Positions, end_positions
 from serving.errors import CliError
 from serving.state.worker_metrics import WorkerMetrics, scrape
+from streams.errors import Refused
 from streams.kafka.topics import create_topics
+from streams.kafka_settings import addresses
 from streams.settings import Settings, load_settings
 
 READY_WITHIN_S = 120.0
@@ -132,8 +134,13 @@ class Stage:
 
         If the events topic already has events, use a new set of topics instead.
         """
-        changes: dict[str, object] = {"broker": broker, **OWN_NAMES} | ({"idempotent": False} if self._options.embedded else {})
-        settings = load_settings().model_copy(update=changes)
+        settings = load_settings()
+        changes: dict[str, object] = {"idempotent": False} if self._options.embedded else {}
+        try:
+            broker = addresses(broker, settings.security_protocol)
+        except ValueError as error:
+            raise Refused(f"--broker: {error}. Correct --broker.") from None
+        settings = settings.model_copy(update={"broker": broker, **OWN_NAMES, **changes})
         create_topics(settings)
         if any(end_positions(settings, ["events"]).values()):
             name = f"ouzel-demo-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -138,11 +138,10 @@ class App(faust.App):
 def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
     """Build the app, with its topics and the table of sessions, but without agents."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    addresses = ",".join(address.strip() for address in settings.broker.split(","))
     timeout = settings.session_timeout_s
     app = App(
         settings.app_id,
-        broker="kafka://" + addresses.replace(",", ";kafka://"),
+        broker=";".join(f"kafka://{address}" for address in settings.brokers),
         broker_credentials=faust_credentials(settings),
         datadir=str(settings.data_dir),
         store="rocksdb://",

@@ -78,7 +78,7 @@ def isolation_level(settings: Settings) -> str:
 def connection(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments that every client has: the brokers' addresses, TLS and login."""
     config: dict[str, Any] = {
-        "bootstrap_servers": [address.strip() for address in settings.broker.split(",")],
+        "bootstrap_servers": settings.brokers,
         "security_protocol": settings.security_protocol,
     }
     if (context := ssl_context(settings)) is not None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 COMMANDS = "serving.commands"
 DERIVED = {
+    "brokers": ("broker",),
     "topic": ("topic_prefix", "events_topic", "items_topic", "topic_names"),
     "is_provided": ("events_topic", "items_topic"),
     "domain": ("topic_prefix",),

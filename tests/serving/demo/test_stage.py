@@ -10,6 +10,7 @@ from rich.console import Console
 
 from serving.demo import stage
 from serving.demo.processes import Child
+from streams.errors import Refused
 from streams.settings import Settings
 
 
@@ -29,7 +30,10 @@ def test_the_demo_creates_topics_of_its_own_names_even_if_the_settings_name_your
         made = stage.Stage(stage.DemoOptions(broker="127.0.0.1:1"), Console(quiet=True), tmp_path, stack)
         made.settings = made._topics("127.0.0.1:1")
         made._child("simulator", ["simulate"])
-    (settings,) = created
+        with pytest.raises(Refused, match=r"^--broker: 'a' is not host:port"):
+            made._topics("a")
+        assert made._topics("kafka://a:1;b:1").brokers == ["a:1", "b:1"]
+    settings, _ = created
     (variables,) = children
     for name in ("events", "items", "recommendations"):
         assert settings.topic(name) == f"ouzel.{name}"
