@@ -82,7 +82,13 @@ class SecuritySettings(BaseSettings):
         """Reject a URL that would show the secret to the network."""
         if value is None:
             return value
-        url = urlsplit(value)
+        try:
+            url = urlsplit(value)
+            correct = url.port != 0 and value.isascii() and value.isprintable() and " " not in value
+        except ValueError:
+            correct = False
+        if not correct:
+            raise ValueError("this is no URL")
         if "@" in url.netloc:
             raise ValueError("the login belongs in oauth_client_id and oauth_client_secret")
         if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)):

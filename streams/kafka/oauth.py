@@ -31,7 +31,7 @@ DEFAULT_LIFETIME_S = 60.0
 """The lifetime of a token whose endpoint does not name one."""
 PAUSE_S = 1.0
 """The shortest time between a failed request to the endpoint and the next one."""
-BEARER = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 MAY_PASS = {408, 425, 429, *range(500, 600)}
 """Status codes that do not say that the request was wrong."""
@@ -140,7 +140,7 @@ def fetch(client: Client) -> Token:
             return _token(client, _body(answer, until))
     except HTTPError as error:
         raise _answered(client, error) from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, UnicodeError) as error:  # a host name may be none that can be looked up
         reason = error.reason if isinstance(error, URLError) else error
         raise TokenAway(f"oauth_token_url: {client.place} does not answer: {str(reason) or type(reason).__name__}") from None
 
@@ -184,7 +184,7 @@ def _body(answer: HTTPResponse, until: float) -> bytes:
 def _token(client: Client, body: bytes) -> Token:
     fields = _fields(body)
     text = fields.get("access_token")
-    if not isinstance(text, str) or not BEARER.fullmatch(text) or str(fields.get("token_type", "bearer")).lower() != "bearer":
+    if not isinstance(text, str) or not TOKEN.fullmatch(text) or str(fields.get("token_type", "bearer")).lower() != "bearer":
         problem = "is not JSON" if not fields else "has no bearer access_token"
         raise TokenRefused(f"oauth_token_url: the answer of {client.place} {problem}. Correct oauth_token_url.")
     try:

@@ -114,6 +114,8 @@ def test_every_other_answer_is_one_line_without_the_secret(answer: Answer, kind:
 def test_an_endpoint_that_does_not_answer_counts_as_kafka_away() -> None:
     with pytest.raises(TokenAway, match=r"oauth_token_url: http://127.0.0.1:\d+/ does not answer: .*refused"):
         fetch(client(f"http://127.0.0.1:{free_port()}/"))
+    with pytest.raises(TokenAway, match="does not answer"):
+        fetch(client(f"https://{'x' * 70}.invalid/"))
     answered = threading.Event()
     with TokenEndpoint(lambda: (answered.wait(5), issued("t"))[1]) as endpoint:
         with pytest.raises(TokenAway, match="does not answer: timed out"):
@@ -211,6 +213,9 @@ def test_every_client_gets_tokens_of_one_cache() -> None:
         ),
         ({"security_protocol": "SSL"}, "SSL does not use sasl_mechanism, oauth_token_url, oauth_client_id, oauth_client_secret"),
         ({"oauth_token_url": "http://login.example/token"}, "the secret would be sent in plain text"),
+        ({"oauth_token_url": "https://login.example:port/"}, "this is no URL"),
+        ({"oauth_token_url": "https://[::1/"}, "this is no URL"),
+        ({"oauth_token_url": "https://login.example/a b"}, "this is no URL"),
         ({"oauth_token_url": "file:///etc/passwd"}, "the secret would be sent in plain text, or nowhere"),
         ({"oauth_token_url": "https://ann:word@login.example/token"}, "the login belongs in oauth_client_id"),
     ],
