@@ -5,32 +5,61 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
+from streams.kafka_settings import Protocol
 from streams.setting_fields import ALL, SERVE, WORKER, Change, Subject, none_if_empty, setting
 
 SECURITY, ROLLING = Subject.SECURITY, Change.ROLLING
-SASL = ("sasl_mechanism", "sasl_username", "sasl_password")
+PASSWORD = ("sasl_username", "sasl_password")
+OAUTH = ("oauth_token_url", "oauth_client_id", "oauth_client_secret")
+OAUTH_OPTIONS = ("oauth_scope", "oauth_cafile")
+BEARER = "OAUTHBEARER"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TLS = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 PEM_FILE = "path of a PEM file"
-Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 
 class SecuritySettings(BaseSettings):
     """The part of `Settings` that concerns security, the most used first."""
 
     security_protocol: Protocol = setting(
-        "PLAINTEXT", "How to connect to Kafka: SSL stands for TLS, SASL for a user name and a password.", SECURITY, ALL, ROLLING
+        "PLAINTEXT", "How to connect to Kafka: SSL stands for TLS, SASL for a login.", SECURITY, ALL, ROLLING
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = setting(
-        None, "How to authenticate. Required by the SASL protocols.", SECURITY, ALL, ROLLING
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = setting(
+        None,
+        "How to log in: by a password, or by an access token (OAUTHBEARER). Required by the SASL protocols.",
+        SECURITY,
+        ALL,
+        ROLLING,
     )
-    sasl_username: str | None = setting(None, "Name of Kafka's user. Required by the SASL protocols.", SECURITY, ALL, ROLLING)
+    sasl_username: str | None = setting(
+        None, "Name of Kafka's user. Required by the mechanisms with a password.", SECURITY, ALL, ROLLING
+    )
     sasl_password: SecretStr | None = setting(
-        None, "Password of Kafka's user. Required by the SASL protocols.", SECURITY, ALL, ROLLING
+        None, "Password of Kafka's user. Required by the mechanisms with a password.", SECURITY, ALL, ROLLING
     )
+    oauth_token_url: str | None = setting(
+        None, "Where OAUTHBEARER gets its access tokens, by client credentials (OAuth 2). Required by OAUTHBEARER.",
+        SECURITY, ALL, ROLLING, "URL with `https://`, or with `http://` on this machine",
+    )  # fmt: skip
+    oauth_client_id: str | None = setting(
+        None, "Id of the client that gets the tokens. Required by OAUTHBEARER.", SECURITY, ALL, ROLLING
+    )
+    oauth_client_secret: SecretStr | None = setting(
+        None, "Secret of the client that gets the tokens. Required by OAUTHBEARER.", SECURITY, ALL, ROLLING
+    )
+    oauth_scope: str | None = setting(
+        None, "Scope to request, if the token endpoint needs one.", SECURITY, ALL, ROLLING, "text; blanks separate scopes"
+    )
+    oauth_cafile: Path | None = setting(
+        None, "Certificate authorities to trust for the token endpoint. Default: those of the system.",
+        SECURITY, ALL, ROLLING, PEM_FILE,
+    )  # fmt: skip
+    oauth_timeout_s: float = setting(10.0, "How long the token endpoint may take to answer.", SECURITY, ALL, ROLLING, gt=0, le=60)
     ssl_cafile: Path | None = setting(
         None, "Certificate authorities to trust. Default: those of the system.", SECURITY, ALL, ROLLING, PEM_FILE
     )
@@ -45,9 +74,28 @@ class SecuritySettings(BaseSettings):
         SECURITY, WORKER + SERVE, Change.NEVER,
     )  # fmt: skip
 
-    _optional_texts = field_validator(*SASL, *TLS, mode="before")(none_if_empty)
+    _optional_texts = field_validator("sasl_mechanism", *PASSWORD, *OAUTH, *OAUTH_OPTIONS, *TLS, mode="before")(none_if_empty)
 
-    @field_validator(*TLS)
+    @field_validator("oauth_token_url")
+    @classmethod
+    def _is_private(cls, value: str | None) -> str | None:
+        """Reject a URL that would show the secret to the network."""
+        if value is None:
+            return value
+        try:
+            url = urlsplit(value)
+            correct = url.port != 0 and value.isascii() and value.isprintable() and " " not in value
+        except ValueError:
+            correct = False
+        if not correct:
+            raise ValueError("this is no URL")
+        if "@" in url.netloc:
+            raise ValueError("the login belongs in oauth_client_id and oauth_client_secret")
+        if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)):
+            raise ValueError("the secret would be sent in plain text, or nowhere")
+        return value
+
+    @field_validator("oauth_cafile", *TLS)
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
@@ -60,20 +108,28 @@ class SecuritySettings(BaseSettings):
 
         Nobody should rely on a password that is not used.
         """
-        protocol = self.security_protocol
-        if missing := [name for name in SASL if protocol.startswith("SASL") and not getattr(self, name)]:
-            raise ValueError(f"security_protocol: {protocol} requires {', '.join(missing)}. Set what is missing.")
+        protocol, mechanism = self.security_protocol, self.sasl_mechanism
+        login = OAUTH if mechanism == BEARER else PASSWORD
+        missing = [name for name in ("sasl_mechanism", *login) if protocol.startswith("SASL") and not getattr(self, name)]
+        if missing:
+            needs = f"sasl_mechanism: {BEARER}" if mechanism == BEARER else f"security_protocol: {protocol}"
+            raise ValueError(f"{needs} requires {', '.join(missing)}. Set what is missing.")
         if unused := self._unused(protocol):
             others = [other for other in get_args(Protocol) if not self._unused(other)]
             raise ValueError(
                 f"security_protocol: {protocol} does not use {', '.join(unused)}. "
                 f"Remove what is not used, or set security_protocol to {' or '.join(others)}."
             )
+        if protocol.startswith("SASL") and (unused := self._set(PASSWORD if mechanism == BEARER else (*OAUTH, *OAUTH_OPTIONS))):
+            raise ValueError(f"sasl_mechanism: {mechanism} does not use {', '.join(unused)}. Remove what is not used.")
         if self.ssl_keyfile and not self.ssl_certfile:
             raise ValueError("ssl_keyfile: requires ssl_certfile. Set ssl_certfile to the certificate of this key.")
         return self
 
     def _unused(self, protocol: str) -> Sequence[str]:
         """Return the settings that have a value although this protocol ignores them."""
-        ignored = (() if protocol.startswith("SASL") else SASL) + (() if protocol.endswith("SSL") else TLS)
-        return [name for name in ignored if getattr(self, name)]
+        sasl = ("sasl_mechanism", *PASSWORD, *OAUTH, *OAUTH_OPTIONS)
+        return self._set((() if protocol.startswith("SASL") else sasl) + (() if protocol.endswith("SSL") else TLS))
+
+    def _set(self, names: Sequence[str]) -> Sequence[str]:
+        return [name for name in names if getattr(self, name)]

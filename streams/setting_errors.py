@@ -16,6 +16,8 @@ TEST_VARIABLE = "OUZEL_TEST_DATA"
 # Kubernetes and Docker put the address of a service "ouzel..." into each container beside it.
 SERVICE_VARIABLE = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+LOGIN = re.compile(r"[^\s,;'\"]*@")
+"""What precedes an @ in a value. In an address, it may be a name and a password."""
 SHOWN = 80
 """Characters of a wrong value that are shown."""
 
@@ -52,7 +54,7 @@ def not_json(message: str, fields: Mapping[str, FieldInfo]) -> str:
 
 
 def _not_allowed(path: str, name: str, fields: Mapping[str, FieldInfo], value: object, reason: str) -> str:
-    given = "the value, a secret," if is_secret(fields[name]) else repr(value)[:SHOWN]
+    given = "the value, a secret," if is_secret(fields[name]) else LOGIN.sub("***@", repr(value))[:SHOWN]
     place = f"it in {os.environ.get(CONFIG_VARIABLE)}" if from_environment(name) is None else variable(name)
     why = f": {reason}" if reason else ""
     return f"{path}: {given} is not valid{why}. Allowed: {allowed(name, fields[name])}. Correct {place}."

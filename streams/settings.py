@@ -26,6 +26,7 @@ from models.registry import METHODS
 from streams.errors import FAILED, Refused
 from streams.event_settings import EventSettings
 from streams.http_settings import HttpSettings
+from streams.kafka_settings import KafkaSettings
 from streams.security_settings import SecuritySettings
 from streams.setting_errors import not_json, problem_line, unknown_variables
 from streams.setting_fields import (
@@ -43,10 +44,9 @@ from streams.setting_fields import (
     setting,
 )
 
-KAFKA, RANKINGS, MODEL = Subject.KAFKA, Subject.RANKINGS, Subject.MODEL
+RANKINGS, MODEL = Subject.RANKINGS, Subject.MODEL
 WORK, OBSERVING = Subject.WORKER, Subject.OBSERVING
-ROLLING, TOGETHER, NEVER = Change.ROLLING, Change.TOGETHER, Change.NEVER
-NAME = "text of `A-Z a-z 0-9 . _ -`, 100 characters at most"
+ROLLING, TOGETHER = Change.ROLLING, Change.TOGETHER
 
 
 class SettingsError(Refused):
@@ -56,31 +56,10 @@ class SettingsError(Refused):
     exit_code_at_work = FAILED
 
 
-class Settings(EventSettings, HttpSettings, SecuritySettings, BaseSettings):
+class Settings(KafkaSettings, EventSettings, HttpSettings, SecuritySettings, BaseSettings):
     """Every setting, by subject, the most used first. A name ends in its unit, if it has one."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
-
-    broker: str = setting(
-        "127.0.0.1:9092", "Kafka brokers to connect to first; these name all others.",
-        KAFKA, ALL, ROLLING, "`host:port`, comma separated",
-    )  # fmt: skip
-    topic_prefix: str = setting(
-        "ouzel.", "Prefix of the names of all topics.", KAFKA, ALL, NEVER, NAME, pattern=r"^[A-Za-z0-9._-]{0,100}$"
-    )
-    app_id: str = setting(
-        "ouzel", "Consumer group of the workers, and prefix of their transactional ids.",
-        KAFKA, WORKER + TOOLS, NEVER, NAME, pattern=r"^[A-Za-z0-9._-]{1,100}$",
-    )  # fmt: skip
-    partitions: int = setting(
-        4, "Partitions of `events`, `items`, `recommendations`, `sessions-changelog` and `dead-letters`. At most this many "
-        "workers share the events. Run `ouzel topics grow` before you change it.",
-        KAFKA, ALL, TOGETHER, "partitions", ge=1, le=1000,
-    )  # fmt: skip
-    replication: int = setting(
-        1, "Replication factor of the topics that `ouzel topics create` creates. Existing topics keep theirs.",
-        KAFKA, TOOLS, ROLLING, "replicas", ge=1, le=9,
-    )  # fmt: skip
 
     exclude: Literal["nothing", "purchased", "seen"] = setting(
         "nothing", "Items of the session that are not recommended again.", RANKINGS, WORKER, ROLLING
@@ -185,15 +164,6 @@ class Settings(EventSettings, HttpSettings, SecuritySettings, BaseSettings):
             raise ValueError("unknown name")
         return value
 
-    @field_validator("broker")
-    @classmethod
-    def _addresses(cls, value: str) -> str:
-        for address in value.split(","):
-            host, separator, port = address.strip().rpartition(":")
-            if not (host and separator and port.isdigit() and 0 < int(port) < 65536):
-                raise ValueError(f"{address.strip()!r} is not host:port")
-        return value
-
     @model_validator(mode="after")
     def _transactional(self) -> Settings:
         if self.delivery == "exactly_once" and not self.idempotent:
@@ -204,15 +174,6 @@ class Settings(EventSettings, HttpSettings, SecuritySettings, BaseSettings):
     def transaction_timeout_ms(self) -> int:
         """The transaction timeout in milliseconds, as Kafka takes it."""
         return int(self.transaction_timeout_s * 1000)
-
-    def topic(self, name: str) -> str:
-        """Return the full name of one of Ouzel's topics."""
-        return f"{self.topic_prefix}{name}"
-
-    @property
-    def domain(self) -> str:
-        """The topic prefix without its last dot. It names this deployment in Prometheus."""
-        return self.topic_prefix.rstrip(".")
 
     @classmethod
     def settings_customise_sources(

@@ -29,8 +29,8 @@ from streams.kafka.follower import Follower
 from streams.kafka.partitions import watch_partitions
 from streams.kafka.permissions import not_allowed
 from streams.kafka.retry import patiently
-from streams.kafka.topic_checks import topic_problems
-from streams.kafka.topics import TopicsError, TopicState, describe_topics, events_retention_ms
+from streams.kafka.topic_checks import losses, topic_problems
+from streams.kafka.topics import TopicsError, TopicState, as_described, describe_topics, events_retention_ms
 from streams.learning.learner import Learner, make_replica
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread
@@ -120,9 +120,12 @@ class Worker:
         """Check topics and permissions, and return the topics.
 
         Returns ``None`` if a person has to change something first. Then the log names each problem.
+        From here on, the settings have the number of partitions of the user's own events topic.
         """
-        settings = self._settings
-        topics = await asyncio.to_thread(describe_topics, settings)
+        topics = await asyncio.to_thread(describe_topics, self._settings)
+        settings = self._settings = as_described(self._settings, topics)
+        for loss in losses(settings, topics):
+            log.warning("topic_may_lose_records", problem=loss)
         if problems := topic_problems(settings, topics):
             for problem in problems:
                 log.error("topics_refused", problem=problem)

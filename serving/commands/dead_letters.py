@@ -20,7 +20,7 @@ from streams.events.dead_letter import read_letter, redriven_headers
 from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
 from streams.kafka.reading import kafka_consumer
-from streams.kafka.topics import TopicsError, missing_topics
+from streams.kafka.topics import TopicsError, missing_topics, require_topics
 from streams.settings import Settings, load_settings
 from streams.wire.record import KafkaRecord
 from streams.wire.unreadable import unreadable
@@ -109,6 +109,7 @@ def redrive(
     new = _by_first(r for r in whole if read_letter(r).name not in sent)
     before = len(whole) - sum(map(len, new))
     if new:
+        require_topics(settings, "events")
         sent.prepare()
         if not yes:
             typer.confirm(f"Send {len(new)} dead letters to {settings.topic('events')} again?", abort=True)

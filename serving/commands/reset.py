@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from serving.errors import CliError
 from serving.groups import group_states, refuse_while_live
 from streams.data_dir import lock
-from streams.kafka.topics import TopicsError, admin, create_topics
+from streams.kafka.topics import TopicsError, admin, create_topics, require_provided
 from streams.settings import load_settings
 
 DELETED_WITHIN_S = 20.0
@@ -28,13 +28,14 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confir
 
     Stop the workers first.
     This deletes the data directory, the changelog topic and the offsets of the group.
-    It keeps the model.
+    It keeps the model, the events and the items.
     """
     settings = load_settings()
     changelog = settings.topic("sessions-changelog")
     what = f"the data directory {settings.data_dir}, the topic {changelog} and the offsets of group {settings.app_id}"
     if not yes:
         typer.confirm(f"Delete {what}, and read every event again?", abort=True)
+    require_provided(settings)
     refuse_while_live(settings)
     if settings.data_dir.is_dir():
         lock(settings.data_dir).close()  # raises an error if a worker uses it that is not in the group yet

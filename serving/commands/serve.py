@@ -10,8 +10,9 @@ from serving.http.loopback import is_loopback
 from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import Refused
+from streams.kafka.permissions import read_only
 from streams.kafka.topic_checks import topic_problems
-from streams.kafka.topics import describe_topics, missing_topics
+from streams.kafka.topics import as_described, describe_topics, missing_topics
 from streams.rules import event_decoder
 from streams.settings import Settings, load_settings
 
@@ -40,7 +41,7 @@ def serve() -> None:
             f"OUZEL_SERVE_HOST: {settings.serve_host} is not a loopback address, and there are no API keys: create one with "
             "`ouzel keys create`, and name its file in OUZEL_SERVE_KEYS"
         )
-    _require_topics(settings)
+    settings = _with_topics(settings)
     from serving.server import run_server  # noqa: PLC0415  numba takes seconds to import
     from streams.observing.logs import set_up  # noqa: PLC0415
 
@@ -73,15 +74,20 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _require_topics(settings: Settings) -> None:
-    """Raise `Refused` if a topic is missing, or if events has another number of partitions.
+def _with_topics(settings: Settings) -> Settings:
+    """Return the settings with the number of partitions of the user's own events topic, if any.
 
-    The number matters because a deletion is written to every partition of events.
+    Raises `Refused` if a topic is missing, or if events has another number of partitions. The
+    number matters because a deletion is written to every partition of events.
     """
     states = describe_topics(settings)
+    settings = as_described(settings, states)
     for name in NEEDED:
         if states[settings.topic(name)] is None:
             raise Refused(missing_topics([settings.topic(name)]))
     events = f"{settings.topic('events')}: the topic has "
     if problems := [problem for problem in topic_problems(settings, states) if problem.startswith(events)]:
         raise Refused(problems[0])
+    for line in read_only(settings, states):
+        typer.echo(line, err=True)
+    return settings

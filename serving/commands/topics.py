@@ -11,8 +11,8 @@ from rich.table import Table
 from serving.groups import refuse_while_live
 from streams.errors import Refused
 from streams.kafka.partitions import grow_topics
-from streams.kafka.topic_checks import compressed, topic_problems, unchecked
-from streams.kafka.topics import create_topics, describe_topics, topic_specs
+from streams.kafka.topic_checks import compressed, losses, topic_problems, unchecked
+from streams.kafka.topics import as_described, create_topics, describe_topics, topic_specs
 from streams.settings import load_settings
 
 SHOWN = ("cleanup.policy", "retention.ms", "min.compaction.lag.ms", "max.message.bytes", "compression.type")
@@ -38,9 +38,12 @@ def check() -> None:
     """Compare the topics with what Ouzel needs. Exit with code 2 if one is missing or differs."""
     settings = load_settings()
     states = describe_topics(settings)
+    settings = as_described(settings, states)
     notes = [note for spec in topic_specs(settings) for note in unchecked(spec, states[spec.name])]
     for note in (*notes, *(note for spec in topic_specs(settings) for note in compressed(spec, states[spec.name]))):
         typer.echo(note)
+    for warning in losses(settings, states):
+        typer.echo(warning)
     if problems := topic_problems(settings, states):
         raise Refused("\n".join(problems))
     typer.echo("all topics are as Ouzel needs them" + (", as far as this broker reports them" if notes else ""))
@@ -70,6 +73,7 @@ def grow(
     """Add partitions to the topics that must have equal numbers of them.
 
     Stop the workers and servers first, and start them with the new OUZEL_PARTITIONS.
+    Ouzel adds none to a topic of yours (OUZEL_EVENTS_TOPIC): add them to it first.
     The sessions of users whose key belongs to another partition then begin new.
     """
     settings = load_settings()
@@ -81,4 +85,5 @@ def grow(
         typer.echo(f"{name}: {before} partitions before, {partitions} now")
     if not grown:
         typer.echo(f"the topics have {partitions} partitions already")
-    typer.echo(f"now start every worker, server and tool with OUZEL_PARTITIONS={partitions}")
+    how = "without OUZEL_PARTITIONS" if settings.is_provided("events") else f"with OUZEL_PARTITIONS={partitions}"
+    typer.echo(f"now start every worker, server and tool {how}")

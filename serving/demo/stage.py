@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,15 @@ from serving.demo.processes import Child, free_ports
 from serving.demo.tally import Positions, end_positions
 from serving.errors import CliError
 from serving.state.worker_metrics import WorkerMetrics, scrape
+from streams.errors import Refused
 from streams.kafka.topics import create_topics
+from streams.kafka_settings import addresses
 from streams.settings import Settings, load_settings
 
 READY_WITHIN_S = 120.0
 TURN_S = 0.25
+OWN_NAMES: Mapping[str, object] = {"events_topic": None, "items_topic": None, "topic_names": {}}
+"""What the settings of the demo have in place of names of topics."""
 
 
 class DemoError(CliError):
@@ -126,12 +130,17 @@ class Stage:
         return self._stack.enter_context(EmbeddedBroker()).bootstrap
 
     def _topics(self, broker: str) -> Settings:
-        """Create the topics.
+        """Create the topics. The demo never uses the user's own, because its events are invented.
 
         If the events topic already has events, use a new set of topics instead.
         """
-        changes: dict[str, object] = {"broker": broker} | ({"idempotent": False} if self._options.embedded else {})
-        settings = load_settings().model_copy(update=changes)
+        settings = load_settings()
+        changes: dict[str, object] = {"idempotent": False} if self._options.embedded else {}
+        try:
+            broker = addresses(broker, settings.security_protocol)
+        except ValueError as error:
+            raise Refused(f"--broker: {error}. Correct --broker.") from None
+        settings = settings.model_copy(update={"broker": broker, **OWN_NAMES, **changes})
         create_topics(settings)
         if any(end_positions(settings, ["events"]).values()):
             name = f"ouzel-demo-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -145,6 +154,9 @@ class Stage:
         environment = {
             "OUZEL_BROKER": settings.broker,
             "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
+            "OUZEL_EVENTS_TOPIC": "",
+            "OUZEL_ITEMS_TOPIC": "",
+            "OUZEL_TOPIC_NAMES": "{}",
             "OUZEL_APP_ID": settings.app_id,
             "OUZEL_DATA_DIR": str(self._folder / "data"),
             "OUZEL_METRICS_HOST": "127.0.0.1",

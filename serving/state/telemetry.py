@@ -31,8 +31,8 @@ LABELS = {
     "method": "`GET`, `HEAD`, `POST`, `PUT`, `DELETE`, or `other`",
     "status": "HTTP status",
     "reason": "of closed connections: `full`, `head`, `malformed`, `slow_head`, `slow_reader`; of rejected requests: `missing`, "
-    "`scheme`, `unknown`, `scope`, `host`; of failed writes: `full`, `away`, `timeout`, `error`; of rejected events: as in the "
-    "worker's dead letters",
+    "`scheme`, `unknown`, `scope`, `host`; of failed writes: `full`, `away`, `timeout`, `error`, `denied`; of rejected events: "
+    "as in the worker's dead letters",
     "topic": ("recommendations", "items", "transitions", "events", "model"),
     "outcome": ("fresh", "timeout", "duplicate", "no_ranking"),
     "strategy": "as in the worker's metrics, and `other`",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 from serving.state.telemetry import ServingTelemetry
 from streams.engine.upstream import sender_task
@@ -105,6 +105,10 @@ class Writer:
             self._set_available(False)
             self._telemetry.failed_writes.labels("timeout").inc()
             raise NotConfirmed(f"Kafka did not confirm within {CONFIRM_WITHIN_S:g} s: retry later") from None
+        except TopicAuthorizationFailedError as error:
+            self._telemetry.failed_writes.labels("denied").inc()
+            topics = ", ".join(sorted({record.topic for record in records}))
+            raise NotConfirmed(f"Kafka does not let this server write to {topics}: its user needs Write on it") from error
         except KafkaError as error:
             log.warning("write_failed", error=repr(error))
             self._set_available(False)

@@ -21,6 +21,7 @@ from streams.engine.schema import RawSchema
 from streams.engine.transport import Transport
 from streams.kafka.connection import faust_credentials, isolation_level
 from streams.kafka.membership import is_member
+from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.topics import BATCH_BYTES
 from streams.settings import Settings
 
@@ -47,7 +48,8 @@ class App(faust.App):
     ``on_removed_events`` the number of events that were removed before they were processed.
     ``on_retry`` is called before each retry of a batch, and ``on_recovered`` gets the seconds that
     a recovery took. ``instance_taken``, which may block, returns whether the group has a static
-    member of our name.
+    member of our name. ``partitions_grown`` makes the error for the number of partitions that the
+    events have now.
     """
 
     lease: Lease
@@ -70,6 +72,7 @@ class App(faust.App):
     on_retry: Callable[[], None] = staticmethod(lambda: None)
     on_removed_events: Callable[[int], None] = staticmethod(lambda _: None)
     on_recovered: Callable[[float], None] = staticmethod(lambda _: None)
+    partitions_grown: Callable[[int], PartitionsGrown]
     instance_taken: Callable[[], bool] = staticmethod(lambda: False)
 
     def _new_transport(self) -> Transport:
@@ -135,11 +138,10 @@ class App(faust.App):
 def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
     """Build the app, with its topics and the table of sessions, but without agents."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    addresses = ",".join(address.strip() for address in settings.broker.split(","))
     timeout = settings.session_timeout_s
     app = App(
         settings.app_id,
-        broker="kafka://" + addresses.replace(",", ";kafka://"),
+        broker=";".join(f"kafka://{address}" for address in settings.brokers),
         broker_credentials=faust_credentials(settings),
         datadir=str(settings.data_dir),
         store="rocksdb://",
@@ -171,6 +173,7 @@ def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
     )
     app.lease = Lease(timeout)
     app.instance_taken = partial(is_member, settings)
+    app.partitions_grown = partial(PartitionsGrown, settings)
     app.changelog_format = changelog_format
     app.fetch_max_wait_ms = settings.fetch_max_wait_ms
     app.idempotent = settings.idempotent

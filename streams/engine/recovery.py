@@ -18,7 +18,6 @@ from mode import Service
 from rocksdict import WriteBatch
 
 from streams.engine.upstream import databases, start_fetcher, store_of
-from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.positions import RemovedUnread, refuse_ahead
 from streams.wire.record import KafkaRecord
 
@@ -92,7 +91,7 @@ class Recovery(FaustRecovery):
         """
         known = self.app.conf.topic_partitions
         if beyond := [tp.partition for tp in assigned if tp.topic == self.app.events_name and tp.partition >= known]:
-            self.app.fail_stop(PartitionsGrown(self.app.events_name, max(beyond) + 1, known))
+            self.app.fail_stop(self.app.partitions_grown(max(beyond) + 1))
 
     @Service.task
     async def _slurp_changelogs(self) -> None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from kafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 
 from streams.errors import KafkaAway
+from streams.kafka.oauth import tokens
+from streams.kafka.token_providers import AiokafkaTokens, KafkaPythonTokens
+from streams.security_settings import BEARER
 from streams.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -52,8 +55,16 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments of a kafka-python client."""
-    return connection(settings) | {"bootstrap_timeout_ms": CONNECT_MS, "reconnect_backoff_max_ms": RECONNECT_MS}
+    """Return the keyword arguments of a kafka-python client.
+
+    Raises `TokenRefused` or `TokenAway` if it needs an access token and there is none. The client
+    itself would only report that it could not connect.
+    """
+    config = connection(settings) | {"bootstrap_timeout_ms": CONNECT_MS, "reconnect_backoff_max_ms": RECONNECT_MS}
+    if settings.sasl_mechanism == BEARER:
+        tokens(settings).get()
+        config["sasl_oauth_token_provider"] = KafkaPythonTokens(tokens(settings))
+    return config
 
 
 def consumer_config(settings: Settings) -> dict[str, Any]:
@@ -76,9 +87,12 @@ def isolation_level(settings: Settings) -> str:
 
 
 def connection(settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments that every client has: the brokers' addresses, TLS and login."""
+    """Return the keyword arguments that every client has: the brokers' addresses, TLS and login.
+
+    Those of kafka-python get their access tokens otherwise: see `client_config`.
+    """
     config: dict[str, Any] = {
-        "bootstrap_servers": [address.strip() for address in settings.broker.split(",")],
+        "bootstrap_servers": settings.brokers,
         "security_protocol": settings.security_protocol,
     }
     if (context := ssl_context(settings)) is not None:
@@ -88,10 +102,12 @@ def connection(settings: Settings) -> dict[str, Any]:
 
 def faust_credentials(settings: Settings) -> CredentialsT | None:
     """Return TLS and login as Faust's credentials, or ``None`` for plain text."""
-    from faust.auth import SASLCredentials, SSLCredentials  # noqa: PLC0415  the tools do not import Faust
+    from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials  # noqa: PLC0415  the tools do not import Faust
 
     context = ssl_context(settings)
     sasl = _sasl(settings)
+    if settings.sasl_mechanism == BEARER:
+        return OAuthCredentials(oauth_cb=sasl["sasl_oauth_token_provider"], ssl_context=context)
     if sasl:
         return SASLCredentials(
             username=sasl["sasl_plain_username"],
@@ -110,7 +126,8 @@ def connecting(settings: Settings) -> Iterator[None]:
             yield
         except (KafkaError, OSError, ValueError) as error:
             reason = in_one_line(most_specific([*reasons, error]))
-            hint = "; check security_protocol, sasl_username and sasl_password" if DISCONNECTED in reason else ""
+            login = "oauth_client_id and oauth_scope" if settings.sasl_mechanism == BEARER else "sasl_username and sasl_password"
+            hint = f"; check security_protocol, {login}" if DISCONNECTED in reason else ""
             raise NoBroker(f"no broker answers at {settings.broker}: {reason}{hint}") from error
 
 
@@ -157,6 +174,8 @@ def _no_passphrase() -> str:
 def _sasl(settings: Settings) -> dict[str, Any]:
     if not settings.security_protocol.startswith("SASL"):
         return {}
+    if settings.sasl_mechanism == BEARER:
+        return {"sasl_mechanism": BEARER, "sasl_oauth_token_provider": AiokafkaTokens(tokens(settings))}
     password = settings.sasl_password
     return {
         "sasl_mechanism": settings.sasl_mechanism,

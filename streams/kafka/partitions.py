@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 
 from aiokafka.client import AIOKafkaClient
 from kafka import KafkaAdminClient
@@ -12,8 +11,9 @@ from kafka.errors import KafkaError
 
 from streams.errors import Refused
 from streams.kafka.connection import connection, in_one_line
+from streams.kafka.provided import missing_provided
 from streams.kafka.retry import TEMPORARY, until_kafka_answers
-from streams.kafka.topics import TIMEOUT_MS, TopicsError, admin, missing_topics, topic_specs
+from streams.kafka.topics import TIMEOUT_MS, TopicsError, admin, missing_topics, partition_counts, topic_specs
 from streams.settings import Settings
 
 LOOK_EVERY_S = 10.0
@@ -23,11 +23,13 @@ GROWN_WITHIN_S = 30.0
 class PartitionsGrown(Refused):
     """Somebody has added partitions to the events topic. The message is one line."""
 
-    def __init__(self, topic: str, actual: int, expected: int) -> None:
+    def __init__(self, settings: Settings, actual: int) -> None:
+        known, restart = f"OUZEL_PARTITIONS is {settings.partitions}", f"with OUZEL_PARTITIONS={actual}"
+        if settings.is_provided("events"):
+            known, restart = f"had {settings.partitions} when this process started", "without OUZEL_PARTITIONS"
         super().__init__(
-            f"{topic} has {actual} partitions, and OUZEL_PARTITIONS is {expected}: partitions were added while this process ran. "
-            f"Stop all workers and servers, run `ouzel topics grow --partitions {actual}`, and start them with "
-            f"OUZEL_PARTITIONS={actual}"
+            f"{settings.topic('events')} has {actual} partitions, and {known}: partitions were added while this process ran. "
+            f"Stop all workers and servers, run `ouzel topics grow --partitions {actual}`, and start them {restart}"
         )
 
 
@@ -46,7 +48,7 @@ async def watch_partitions(settings: Settings) -> None:
             while True:
                 found = client.cluster.partitions_for_topic(topic) or ()
                 if len(found) > settings.partitions:
-                    raise PartitionsGrown(topic, len(found), settings.partitions)
+                    raise PartitionsGrown(settings, len(found))
                 await asyncio.sleep(LOOK_EVERY_S)
                 await client.force_metadata_update()
         finally:
@@ -60,14 +62,18 @@ def grow_topics(settings: Settings, partitions: int) -> dict[str, int]:
     """Raise the topics that must have equal numbers of partitions to this number.
 
     Returns the earlier number of each topic that was grown. Events grow last, so that every event
-    finds the other topics ready. An interrupted call can be repeated. Raises `Refused` if a topic
-    has more partitions already, and `TopicsError` if one is missing.
+    finds the other topics ready. The user's own events topic must have this number already. An
+    interrupted call can be repeated. Raises `Refused` if a topic has more partitions already, or
+    the user's own another number, and `TopicsError` if one is missing.
     """
-    names = [spec.name for spec in topic_specs(settings) if spec.as_events]
-    names.sort(key=lambda name: name == settings.topic("events"))
+    events = settings.topic("events")
+    names = [spec.name for spec in topic_specs(settings) if spec.as_events and not spec.provided]
+    names.sort(key=lambda name: name == events)
     client = admin(settings)
     try:
-        before = _counts(client, names)
+        before = partition_counts(client, [*names, events])
+        if settings.is_provided("events") and before.get(events) != partitions:
+            raise Refused(_another_number(settings, before.get(events)))
         if missing := [name for name in names if name not in before]:
             raise TopicsError(missing_topics(missing))
         largest = max(names, key=lambda name: before[name])
@@ -87,16 +93,20 @@ def grow_topics(settings: Settings, partitions: int) -> dict[str, int]:
     return grown
 
 
-def _counts(client: KafkaAdminClient, names: list[str]) -> Mapping[str, int]:
-    existing = set(client.list_topics())
-    present = [name for name in names if name in existing]
-    return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(present)} if present else {}
+def _another_number(settings: Settings, actual: int | None) -> str:
+    """Return the message for the user's own events topic that has another number of partitions."""
+    if actual is None:
+        return missing_provided(settings, "events")
+    return (
+        f"--partitions: {settings.topic('events')} has {actual} partitions: use --partitions {actual}, or first add "
+        "partitions to it with Kafka's own tools"
+    )
 
 
 def _wait_grown(client: KafkaAdminClient, names: list[str], partitions: int) -> None:
     """Wait until the broker shows the new partitions, which may take a moment."""
     until = time.monotonic() + GROWN_WITHIN_S
-    while any(count < partitions for count in _counts(client, names).values()):
+    while any(count < partitions for count in partition_counts(client, names).values()):
         if time.monotonic() > until:
             raise TopicsError(f"the broker does not show the new partitions after {GROWN_WITHIN_S:.0f} s; run the command again")
         time.sleep(0.1)

@@ -53,6 +53,19 @@ def not_allowed(settings: Settings, states: Mapping[str, TopicState | None]) -> 
     return [f"{problem}; docs/operations.md lists the permissions that a worker needs" for problem in problems]
 
 
+def read_only(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
+    """Return a line for each topic of the user's own that this user may not write.
+
+    A server that only reads them is useful, so this is no error.
+    """
+    denied = {"events": "events and deletions of users", "items": "items"}
+    return [
+        f"{settings.topic(name)}: this user may not WRITE, so this server rejects all {what} that it gets by HTTP"
+        for name, what in denied.items()
+        if settings.is_provided(name) and "WRITE" in _missing(states[settings.topic(name)], ("WRITE",))
+    ]
+
+
 def _missing(state: TopicState | None, needed: tuple[str, ...]) -> list[str]:
     if state is None or state.allowed is None:
         return []

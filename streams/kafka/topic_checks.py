@@ -4,40 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from streams.kafka.topics import MAX_MESSAGE, TopicSpec, TopicState, describe_topics, missing_topics, topic_specs
+from streams.kafka.provided import PROVIDABLE
+from streams.kafka.topics import (
+    CLEANUP,
+    MAX_MESSAGE,
+    TopicSpec,
+    TopicState,
+    as_described,
+    describe_topics,
+    missing_topics,
+    topic_specs,
+)
 from streams.settings import Settings
 from streams.wire.codecs import CODECS
 
 NEW_TOPICS = "create new topics, with another OUZEL_TOPIC_PREFIX, and run `ouzel reset`"
 AT_LEAST = ("retention.ms", "min.compaction.lag.ms", MAX_MESSAGE)
+LIMITS = ("retention.ms", "retention.bytes")
 COMPRESSION = "compression.type"
 COMPRESSIONS = ("producer", *CODECS)
 """The values of `COMPRESSION` whose batches Ouzel reads. ``producer`` leaves it to the producer."""
 
 
 def check_topics(settings: Settings) -> list[str]:
-    """Return every difference between the topics and their specifications, one line each."""
-    return topic_problems(settings, describe_topics(settings))
+    """Return every difference between the topics and their specifications, one line each.
+
+    Raises `Refused` as `as_described` does.
+    """
+    states = describe_topics(settings)
+    return topic_problems(as_described(settings, states), states)
 
 
 def topic_problems(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
-    """Return the same as `check_topics`, for a result of `describe_topics`."""
+    """Return the same as `check_topics`, for a result of `describe_topics`.
+
+    ``settings`` are those that `as_described` returns.
+    """
     specs = topic_specs(settings)
     counts = [state.partitions for spec in specs if spec.as_events and (state := states[spec.name]) is not None]
-    return [problem for spec in specs for problem in differences(spec, states[spec.name], counts)]
+    events = settings.topic("events") if settings.is_provided("events") else None
+    return [problem for spec in specs for problem in differences(spec, states[spec.name], counts, events)]
 
 
-def differences(spec: TopicSpec, state: TopicState | None, counts: Sequence[int] = ()) -> list[str]:
+def differences(
+    spec: TopicSpec, state: TopicState | None, counts: Sequence[int] = (), own_events: str | None = None
+) -> list[str]:
     """Return how one topic differs from its specification, a line for each difference.
 
-    ``counts`` are the numbers of partitions of all topics that must have equal ones.
+    ``counts`` are the numbers of partitions of all topics that must have equal ones. ``own_events``
+    is the name of the user's own events topic.
     """
     if state is None:
         return [missing_topics([spec.name])]
     problems = []
     if state.partitions != spec.partitions and not spec.any_count:
-        rule = f"the settings say {spec.partitions}" if spec.as_events else f"must have {spec.partitions}"
-        advice = equal_partitions(spec.partitions, counts or [state.partitions]) if spec.as_events else NEW_TOPICS
+        rule, advice = f"must have {spec.partitions}", NEW_TOPICS
+        if spec.as_events and own_events:
+            rule = f"{own_events} has {spec.partitions}"
+            advice = as_many_as(own_events, spec.partitions, counts or [state.partitions])
+        elif spec.as_events:
+            rule, advice = f"the settings say {spec.partitions}", equal_partitions(spec.partitions, counts or [state.partitions])
         problems.append(f"{spec.name}: the topic has {state.partitions} partitions, {rule}; {advice}")
     for name, wanted in {**spec.config, MAX_MESSAGE: str(spec.largest)}.items():
         actual = (state.config or {}).get(name)
@@ -66,6 +92,45 @@ def equal_partitions(wanted: int, counts: Sequence[int]) -> str:
     if min(counts) == most:
         return f"set OUZEL_PARTITIONS={most}, or {grow}; {fewer}"
     return f"{grow}, and set OUZEL_PARTITIONS={goal}; {fewer}"
+
+
+def as_many_as(own_events: str, wanted: int, counts: Sequence[int]) -> str:
+    """Return how topics of these numbers get as many partitions as the user's own events topic."""
+    grow = "stop the workers, run `ouzel topics grow --partitions"
+    if (most := max(counts)) <= wanted:
+        return f"{grow} {wanted}`"
+    return f"add partitions to {own_events} with Kafka's own tools until it has {most}, and {grow} {most}`; or {NEW_TOPICS}"
+
+
+def losses(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
+    """Return one line for each way in which Kafka may remove what Ouzel needs from a user's topic.
+
+    That is no reason to refuse the topic. The keys may be different ones, or the producer may send
+    every item again.
+    """
+    lines = []
+    for name in PROVIDABLE:
+        state = states[settings.topic(name)] if settings.is_provided(name) else None
+        config = (state and state.config) or {}
+        if loss := _lost_events(config) if name == "events" else _lost_items(config):
+            lines.append(f"{settings.topic(name)}: {CLEANUP} is {config[CLEANUP]}{loss}")
+    return lines
+
+
+def _lost_events(config: Mapping[str, str]) -> str | None:
+    if "compact" not in config.get(CLEANUP, ""):
+        return None
+    return ": Kafka keeps only the last event of each key, so others are lost if it removes them before a worker has read them"
+
+
+def _lost_items(config: Mapping[str, str]) -> str | None:
+    limits = [f", {limit} is {config[limit]}" for limit in LIMITS if int(config.get(limit, -1)) != -1]
+    if "delete" not in config.get(CLEANUP, "") or not limits:
+        return None
+    return "".join(limits) + (
+        ": an item that is not sent again within this limit is unknown to workers and servers that start later, even if it "
+        "must be hidden"
+    )
 
 
 def compressed(spec: TopicSpec, state: TopicState | None) -> list[str]:

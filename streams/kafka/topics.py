@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,9 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
-from streams.errors import OuzelError
+from streams.errors import OuzelError, Refused
 from streams.kafka.connection import client_config, connecting, in_one_line
+from streams.kafka.provided import PROVIDABLE, missing_provided, with_partitions
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
@@ -30,6 +31,7 @@ ITEMS = "items"
 It must not grow. An item's later records would go to another partition, and a reader could apply
 them before the earlier ones.
 """
+CLEANUP = "cleanup.policy"
 MAX_MESSAGE = "max.message.bytes"
 BATCH_BYTES = 900_000
 """The largest batch that a worker sends, unless a single record is larger."""
@@ -52,6 +54,7 @@ class TopicSpec:
     ``extra_config`` has options that a topic also gets when it is created; they are not checked
     later. ``as_events`` says that each event needs the partition of its own number: such topics
     have as many partitions as the events. The number of ``any_count`` is not checked, either.
+    ``provided`` says that the topic is the user's own, which Ouzel neither creates nor changes.
     ``largest`` is the size of the largest batch that Ouzel writes to the topic. Kafka's default
     admits it, so it is checked but not set.
     """
@@ -62,6 +65,7 @@ class TopicSpec:
     extra_config: dict[str, str] = field(default_factory=dict)
     as_events: bool = False
     any_count: bool = False
+    provided: bool = False
     largest: int = 0
 
 
@@ -101,10 +105,11 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         TopicSpec(
             settings.topic(name),
             count,
-            config,
+            {} if settings.is_provided(name) else config,
             longer if config is learning else rolled if name == "model-updates" else {},
             as_events=name in AS_EVENTS,
             any_count=name == ITEMS,
+            provided=settings.is_provided(name),
             largest=BATCH_BYTES if name in WRITTEN else 0,
         )
         for name, (count, config) in specs.items()
@@ -123,14 +128,17 @@ def admin(settings: Settings) -> KafkaAdminClient:
 def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing, and return their names.
 
-    Existing topics stay as they are: see `check_topics`.
+    Existing topics stay as they are: see `check_topics`. Raises `Refused` if a topic of the user's
+    own is missing, because it is not Ouzel's to create.
     """
     created = []
     client = admin(settings)
     try:
         existing = set(client.list_topics())
+        own = [settings.topic(name) for name in PROVIDABLE if settings.is_provided(name)]
+        settings = with_partitions(settings, partition_counts(client, own))
         for spec in topic_specs(settings):
-            if spec.name in existing:
+            if spec.provided or spec.name in existing:
                 continue
             options = {
                 "num_partitions": spec.partitions,
@@ -151,7 +159,7 @@ def create_topics(settings: Settings) -> list[str]:
 
 
 def require_topics(settings: Settings, *names: str) -> None:
-    """Raise `TopicsError` if one of these topics is missing.
+    """Raise `TopicsError` if one of these topics is missing, `Refused` for one of the user's own.
 
     Tools check this first, because a broker may create a topic that a client names, with a
     partition count of its own.
@@ -163,15 +171,43 @@ def require_topics(settings: Settings, *names: str) -> None:
         raise TopicsError(f"topics could not be listed: {in_one_line(error)}") from error
     finally:
         client.close()
-    missing = [topic for name in names if (topic := settings.topic(name)) not in existing]
-    if missing:
+    for name in names:
+        if settings.is_provided(name) and settings.topic(name) not in existing:
+            raise Refused(missing_provided(settings, name))
+    if missing := [topic for name in names if (topic := settings.topic(name)) not in existing]:
         raise TopicsError(missing_topics(missing))
+
+
+def require_provided(settings: Settings) -> None:
+    """Raise `Refused` if the settings do not fit the user's own topics; see `with_partitions`."""
+    client = admin(settings)
+    try:
+        counts = partition_counts(client, [settings.topic(name) for name in PROVIDABLE])
+    except KafkaError as error:
+        raise TopicsError(f"topics could not be listed: {in_one_line(error)}") from error
+    finally:
+        client.close()
+    with_partitions(settings, counts)
 
 
 def missing_topics(names: Sequence[str]) -> str:
     """Return the message for topics that are missing, in one line."""
     subject = f"topic {names[0]} is" if len(names) == 1 else f"topics {', '.join(names)} are"
     return f"{subject} missing or not visible to this user; `ouzel topics create` creates the missing topics"
+
+
+def as_described(settings: Settings, states: Mapping[str, TopicState | None]) -> Settings:
+    """Do the same as `with_partitions`, for a result of `describe_topics`."""
+    return with_partitions(settings, {name: state.partitions for name, state in states.items() if state is not None})
+
+
+def partition_counts(client: KafkaAdminClient, names: Collection[str]) -> dict[str, int]:
+    """Return the number of partitions of each existing one of these topics.
+
+    Raises ``KafkaError``.
+    """
+    present = sorted(set(client.list_topics()).intersection(names)) if names else []
+    return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(present)} if present else {}
 
 
 def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
@@ -193,11 +229,13 @@ def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
 def events_retention_ms(settings: Settings, states: Mapping[str, TopicState | None]) -> int | None:
     """Return how long an event stays in the log, in ms; ``None`` is for ever.
 
-    If the broker does not report it, it is taken to be a week.
+    If the broker does not report it, it is taken to be a week. A topic that is only compacted keeps
+    the last event of each key.
     """
     state = states[settings.topic("events")]
-    retention_ms = int(((state and state.config) or {}).get("retention.ms", 7 * DAY_MS))
-    return None if retention_ms < 0 else retention_ms
+    config = (state and state.config) or {}
+    retention_ms = int(config.get("retention.ms", 7 * DAY_MS))
+    return None if retention_ms < 0 or "delete" not in config.get(CLEANUP, "delete") else retention_ms
 
 
 def _state(described: Mapping[str, Any], config: dict[str, str] | None) -> TopicState:

@@ -15,7 +15,8 @@ from kafka.errors import KafkaError
 from models.recommender import Recommender
 from models.snapshot import Frozen, config_of, encode
 from streams.delivery.publisher import Publisher
-from streams.kafka.connection import NoBroker, aiokafka_config
+from streams.errors import KafkaAway
+from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import bounds, read_range
 from streams.kafka.outbox import Outbox, Outgoing
 from streams.kafka.positions import PositionAhead
@@ -25,7 +26,7 @@ from streams.learning.model_log import Manifest, RefusedRecord, SnapshotLog, Sna
 from streams.learning.replica import Point
 from streams.learning.restoring import read_header, restore
 from streams.observing.telemetry import Telemetry
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
 
@@ -180,5 +181,5 @@ def delete_before(settings: Settings, offset: int) -> None:
             client.delete_records({TopicPartition(settings.topic("model"), 0): offset})
         finally:
             client.close()
-    except (KafkaError, NoBroker) as error:
+    except (KafkaError, KafkaAway, SettingsError) as error:  # a certificate or a secret may have changed since the start
         log.warning("snapshots_kept", reason=type(error).__name__)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import UserScramCredentialUpsertion
-from support.running import WorkerProcess, fresh_settings
+from pydantic import SecretStr
+from support.certificates import Certificates
+from support.running import WorkerProcess, fresh_settings, wait_until
+from support.token_endpoint import TokenEndpoint, issued, unsecured_token
 
 from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import free_ports
@@ -24,27 +26,9 @@ from streams.settings import Settings
 
 SECRET = "sesame-open-9"
 LOGIN = "org.apache.kafka.common.security"
-
-
-class Certificates:
-    """A certificate authority, and one certificate for 127.0.0.1 that broker and clients use."""
-
-    def __init__(self, folder: Path) -> None:
-        self.authority, self.certificate, self.key = (folder / name for name in ("ca.pem", "own.pem", "own.key"))
-        self.store = folder / "store.pem"
-        ca_key, request, extension = (str(folder / name) for name in ("ca.key", "own.csr", "san.cnf"))
-        # Since 3.13, Python refuses certificates that lack what RFC 5280 requires.
-        Path(extension).write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
-        new, usage = ("req", "-newkey", "rsa:2048", "-nodes"), ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        self._run(*new, "-x509", "-days", "2", "-subj", "/CN=authority", *usage, "-keyout", ca_key, "-out", str(self.authority))
-        self._run(*new, "-subj", "/CN=127.0.0.1", "-keyout", str(self.key), "-out", request)
-        signed = ("-CA", str(self.authority), "-CAkey", ca_key, "-CAcreateserial", "-days", "2", "-extfile", extension)
-        self._run("x509", "-req", "-in", request, *signed, "-out", str(self.certificate))
-        self.store.write_text(self.key.read_text() + self.certificate.read_text())
-
-    @staticmethod
-    def _run(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+VALIDATOR = f"{LOGIN}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler"
+SESSION_MS = 2_000
+"""Kafka closes the connection of a token's client that sends a request after this time."""
 
 
 class SecuredBroker(ApacheBroker):
@@ -66,10 +50,16 @@ class SecuredBroker(ApacheBroker):
             properties[f"{name}.plain.sasl.jaas.config"] = f'{LOGIN}.plain.PlainLoginModule required user_ann="{SECRET}";'
             for bits in ("256", "512"):
                 properties[f"{name}.scram-sha-{bits}.sasl.jaas.config"] = f"{LOGIN}.scram.ScramLoginModule required;"
+            bearer = f'{LOGIN}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";'
+            properties |= {
+                f"{name}.oauthbearer.sasl.jaas.config": bearer,
+                f"{name}.oauthbearer.sasl.server.callback.handler.class": VALIDATOR,
+                f"{name}.oauthbearer.connections.max.reauth.ms": str(SESSION_MS),
+            }
         protocols = ("CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT", *(f"{name}:{name}" for name in self.addresses))
         return properties | {
             "listener.security.protocol.map": ",".join(protocols),
-            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(self.certificates.store),
             "ssl.truststore.type": "PEM",
@@ -96,7 +86,9 @@ def secured(kafka_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def with_security(broker: SecuredBroker, directory: Path, protocol: str, mechanism: str | None, **changes: object) -> Settings:
     """Settings that connect as ann by this protocol and mechanism."""
     fields: dict[str, object] = {"security_protocol": protocol}
-    if mechanism:
+    if mechanism == "OAUTHBEARER":
+        fields |= {"sasl_mechanism": mechanism, "oauth_client_id": "ouzel", "oauth_client_secret": SECRET}
+    elif mechanism:
         fields |= {"sasl_mechanism": mechanism, "sasl_username": "ann", "sasl_password": SECRET}
     if protocol.endswith("SSL"):
         fields["ssl_cafile"] = broker.certificates.authority
@@ -107,8 +99,12 @@ def with_security(broker: SecuredBroker, directory: Path, protocol: str, mechani
 
 def in_environment(settings: Settings) -> dict[str, str]:
     """The security settings as ``OUZEL_*`` variables."""
-    fields = {name: getattr(settings, name) for name in Settings.model_fields if name.startswith(("sasl_", "ssl_", "security_"))}
-    fields["sasl_password"] = settings.sasl_password.get_secret_value() if settings.sasl_password else None
+    fields = {
+        name: getattr(settings, name)
+        for name in Settings.model_fields
+        if name.startswith(("sasl_", "ssl_", "security_", "oauth_"))
+    }
+    fields |= {name: value.get_secret_value() for name, value in fields.items() if isinstance(value, SecretStr)}
     return {f"OUZEL_{name.upper()}": str(value) for name, value in fields.items() if value is not None}
 
 
@@ -142,6 +138,41 @@ def test_events_become_recommendations_by_each_protocol(
     assert clicked == ["a", "b"]
     assert running.stop() == 0
     assert SECRET not in running.log.read_text()
+
+
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+def test_access_tokens_are_replaced_while_a_worker_works(
+    secured: SecuredBroker, tmp_path: Path, worker: Callable[..., WorkerProcess], protocol: str
+) -> None:
+    with TokenEndpoint(lambda: issued(unsecured_token("ann", 3.0), expires_in=3)) as endpoint:
+        settings = with_security(secured, tmp_path, protocol, "OAUTHBEARER", oauth_token_url=endpoint.url)
+        create_topics(settings)
+        running = worker(settings, **in_environment(settings))
+        running.wait_ready()
+        before, sent = len(endpoint.asked), 0
+        while len(endpoint.asked) < before + 4:
+            with Sender(settings) as sender:  # a client of kafka-python, whose process shares our cache
+                sender.send(settings.topic("events"), b"ann", json.dumps({"user_id": "ann", "item_id": f"i{sent}"}).encode())
+            sent += 1
+            wait_until(lambda: running.done() == sent, "the event done", every_s=0.3)  # noqa: B023
+        assert running.alive
+        assert running.stop() == 0
+        assert {asked.login for asked in endpoint.asked} == {f"ouzel:{SECRET}"}
+    log = running.log.read_text()
+    assert SECRET not in log
+    assert "eyJ" not in log, "no token is logged"
+
+
+def test_a_token_that_kafka_does_not_accept_is_one_line(
+    secured: SecuredBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 2000)
+    with TokenEndpoint(lambda: issued("a.b.c")) as endpoint:
+        settings = with_security(secured, tmp_path, "SASL_PLAINTEXT", "OAUTHBEARER", oauth_token_url=endpoint.url)
+        with pytest.raises(NoBroker, match=r"SaslAuthenticationFailedError|oauth_client_id and oauth_scope") as caught:
+            check_topics(settings)
+    assert "\n" not in str(caught.value)
+    assert "a.b.c" not in str(caught.value)
 
 
 def test_the_third_mechanism_logs_in_too(secured: SecuredBroker, tmp_path: Path) -> None:

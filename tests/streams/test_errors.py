@@ -26,6 +26,7 @@ from streams.errors import Abandoned, BadData, KafkaAway, OuzelError, Refused, e
 from streams.events.bounds import BadRecord
 from streams.kafka.connection import NoBroker
 from streams.kafka.membership import InstanceTaken
+from streams.kafka.oauth import TokenAway, TokenRefused
 from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.permissions import NotAllowed
 from streams.kafka.positions import LogWentBack, PositionAhead
@@ -51,7 +52,9 @@ CODES = [
     (DemoError, 1, 70, 70),
     (PrometheusError, 1, 70, 70),
     (SettingsError, 2, LEFT, 70),
+    (TokenRefused, 2, LEFT, 70),
     (NoBroker, 1, LEFT, 70),
+    (TokenAway, 1, LEFT, 70),
     (TopicsError, 1, LEFT, 70),
     (DeliveryError, 1, LEFT, 70),
     (NewerState, 2, 2, 2),
@@ -85,7 +88,8 @@ TREE = {
         InstanceTaken,
         PartitionsGrown,
     },
-    KafkaAway: {NoBroker, DeliveryError},
+    SettingsError: {TokenRefused},
+    KafkaAway: {NoBroker, DeliveryError, TokenAway},
     BadData: {BadRecord, SnapshotRefused, UpdateRefused, NoRanking},
     OuzelError: {Refused, KafkaAway, BadData, Abandoned, CliError, TopicsError, CustodyBroken, LogWentBack},
     CliError: {BrokerError, DemoError, PrometheusError},

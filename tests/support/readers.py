@@ -10,8 +10,14 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = "serving.commands"
-DERIVED = {"topic": "topic_prefix", "domain": "topic_prefix", "transaction_timeout_ms": "transaction_timeout_s"}
-"""Members of `Settings` that are computed from a setting."""
+DERIVED = {
+    "brokers": ("broker",),
+    "topic": ("topic_prefix", "events_topic", "items_topic", "topic_names"),
+    "is_provided": ("events_topic", "items_topic"),
+    "domain": ("topic_prefix",),
+    "transaction_timeout_ms": ("transaction_timeout_s",),
+}
+"""Members of `Settings` that are computed from settings."""
 
 
 class Name(NamedTuple):
@@ -86,4 +92,4 @@ def _read(name: Name) -> Iterable[str]:
     """The settings that a definition reads: attributes of what is called settings."""
     for node in ast.walk(_defined(name.module)[name.name]):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value).removesuffix("()").endswith("settings"):
-            yield DERIVED.get(node.attr, node.attr)
+            yield from DERIVED.get(node.attr, (node.attr,))

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 import serving.state.writer as module
 from serving.state.telemetry import ServingTelemetry
@@ -72,6 +72,15 @@ async def test_what_kafka_does_not_confirm_raises_and_the_next_write_fails_at_on
         with pytest.raises(NotConfirmed, match="nothing was sent"):
             await tried.write([RECORD])
         assert failed(telemetry, "away") == 1
+
+
+async def test_a_topic_that_kafka_does_not_let_us_write_is_named_and_others_stay_writable() -> None:
+    telemetry = ServingTelemetry()
+    tried = await writer(TopicAuthorizationFailedError(), telemetry)
+    with pytest.raises(NotConfirmed, match="does not let this server write to events: its user needs Write"):
+        await tried.write([RECORD])
+    assert tried.available
+    assert failed(telemetry, "denied") == 1
 
 
 async def test_too_many_pending_records_are_refused_before_anything_is_sent() -> None:
