@@ -39,4 +39,4 @@ def test_events_that_were_removed_unread_are_logged_and_counted_and_the_others_a
     (line,) = [line for line in map(json.loads, second.log.read_text().splitlines()) if line["event"] == "events_removed"]
     expected = {"topic": settings.topic("events"), "partition": 0, "first": 100, "count": 30, "level": "error"}
     assert {name: line[name] for name in expected} == expected
-    assert set(outputs(settings).transitions) == {(0, offset) for offset in (*range(100), *range(130, 200))}
+    assert set(outputs(settings).transitions) == {(0, offset, 0) for offset in (*range(100), *range(130, 200))}
