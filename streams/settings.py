@@ -188,10 +188,8 @@ class Settings(EventSettings, HttpSettings, SecuritySettings, BaseSettings):
     @field_validator("broker")
     @classmethod
     def _addresses(cls, value: str) -> str:
-        for address in value.split(","):
-            host, separator, port = address.strip().rpartition(":")
-            if not (host and separator and port.isdigit() and 0 < int(port) < 65536):
-                raise ValueError(f"{address.strip()!r} is not host:port")
+        if (address := wrong_address(value)) is not None:
+            raise ValueError(f"{address!r} is not host:port")
         return value
 
     @model_validator(mode="after")
@@ -229,15 +227,27 @@ class Settings(EventSettings, HttpSettings, SecuritySettings, BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
 
 
-def load_settings() -> Settings:
-    """Read the environment and the file. Raises `SettingsError`."""
+def wrong_address(addresses: str) -> str | None:
+    """Return the first of these comma-separated addresses that is not host:port, or ``None``."""
+    for address in map(str.strip, addresses.split(",")):
+        host, separator, port = address.rpartition(":")
+        if not (host and separator and port.isdecimal() and 0 < int(port) < 65536):
+            return address
+    return None
+
+
+def load_settings(broker: str | None = None) -> Settings:
+    """Read the environment and the file. Raises `SettingsError`.
+
+    ``broker`` takes precedence over both, if it is given.
+    """
     path, fields = os.environ.get(CONFIG_VARIABLE), Settings.model_fields
     try:
         if path and not Path(path).is_file():
             raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {path}. Correct or unset {CONFIG_VARIABLE}.")
         if unknown := unknown_variables(fields):
             raise SettingsError(" ".join(unknown))
-        return Settings()
+        return Settings() if broker is None else Settings(broker=broker)
     except ValidationError as error:
         raise SettingsError(" ".join(problem_line(dict(problem), fields) for problem in error.errors())) from None
     except SourceError as error:
