@@ -20,7 +20,7 @@ from streams.events.dead_letter import read_letter, redriven_headers
 from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
 from streams.kafka.reading import kafka_consumer
-from streams.kafka.topics import TopicsError, missing_topics
+from streams.kafka.topics import MissingTopics
 from streams.settings import Settings
 from streams.wire.record import KafkaRecord
 from streams.wire.unreadable import unreadable
@@ -188,7 +188,7 @@ def read(settings: Settings) -> list[KafkaRecord]:
         consumer = kafka_consumer(settings, auto_offset_reset="earliest")
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
-        raise TopicsError(missing_topics([topic]))
+        raise MissingTopics(topic)
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
     records, last_at = list[KafkaRecord](), time.monotonic()

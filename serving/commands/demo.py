@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,7 @@ def demo(
     from serving.demo.stage import DemoOptions  # noqa: PLC0415
 
     paths = tuple(located(path) for path in data or [])
-    missing = [str(path) for path in paths if not path.exists()]
+    missing = [str(path) for path in paths if not os.path.exists(path)]
     if missing:
         raise Refused(f"--data: no such file or folder: {', '.join(missing)}")
     if json is not None and json != STDOUT and not json.resolve().parent.is_dir():

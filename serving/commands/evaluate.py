@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json as codec
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,6 +49,7 @@ from streams.tools.recorded import Report
 PAGE = "index.html"
 WIDE = 130
 PROFILES = ("balanced", "fast")
+_CLASS = re.compile(r"^(\w+\.)*\w+: ")
 SHOWN = ("recall", "mrr", "ndcg", "f1", "coverage", "long_tail", "repeat")
 
 
@@ -225,9 +228,16 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
             raise Refused(answer["refused"])
         if answer.get("failed"):
             raise CliError(answer["failed"])
-        reason = output.splitlines()[-1] if output else f"the process of {order.method} ended with exit status {child.returncode}"
-        raise CliError(reason)
+        raise CliError(f"{order.method} could not be evaluated: {_reason(output, child.returncode)}")
     return answer
+
+
+def _reason(output: str, code: int) -> str:
+    """Say why a process ended: what it wrote last, without the name of Python's exception."""
+    if code == -signal.SIGKILL:
+        return "its process was killed, probably for its memory: use --limit or a smaller --max-items"
+    last = output.splitlines()[-1] if output else ""
+    return _CLASS.sub("", last) or f"its process ended with exit status {code}"
 
 
 def _tell(answer: Mapping[str, Any]) -> None:

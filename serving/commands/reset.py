@@ -14,6 +14,7 @@ from serving.errors import CliError
 from serving.groups import group_states, refuse_while_live
 from serving.options import Broker, settings_with
 from streams.data_dir import lock
+from streams.kafka.connection import in_one_line
 from streams.kafka.topics import TopicsError, admin, create_topics
 
 DELETED_WITHIN_S = 20.0
@@ -49,7 +50,7 @@ def reset(
             client.delete_topics([changelog])
             _wait_deleted(client, changelog)
     except KafkaError as error:
-        raise TopicsError(f"the reset is not complete: {error!r}; run `ouzel reset` again") from error
+        raise TopicsError(f"the reset is not complete: {in_one_line(error)}; run `ouzel reset` again") from error
     finally:
         client.close()
     create_topics(settings)

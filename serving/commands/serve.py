@@ -12,7 +12,7 @@ from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import Refused
 from streams.kafka.topic_checks import topic_problems
-from streams.kafka.topics import describe_topics, missing_topics
+from streams.kafka.topics import MissingTopics, describe_topics
 from streams.rules import event_decoder
 from streams.settings import Settings
 
@@ -82,7 +82,7 @@ def _require_topics(settings: Settings) -> None:
     states = describe_topics(settings)
     for name in NEEDED:
         if states[settings.topic(name)] is None:
-            raise Refused(missing_topics([settings.topic(name)]))
+            raise MissingTopics(settings.topic(name))
     events = f"{settings.topic('events')}: the topic has "
     if problems := [problem for problem in topic_problems(settings, states) if problem.startswith(events)]:
         raise Refused(problems[0])

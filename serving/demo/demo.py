@@ -26,6 +26,7 @@ from serving.demo.view import Moment, Summary
 from serving.outputs import STDOUT, print_json
 from serving.state.worker_metrics import WorkerMetrics
 from serving.tables import print_table
+from streams.kafka.connection import in_one_line
 
 STALLED_AFTER_S = 60.0
 SETTLED_AFTER_S = 1.0
@@ -141,7 +142,7 @@ class Watch:
         while True:
             self._stage.check()
             if self._tally.failure is not None:
-                raise DemoError(f"the topics could not be read: {self._tally.failure!r}")
+                raise DemoError(f"the topics could not be read: {in_one_line(self._tally.failure)}")
             self._settled = self.finished()
             if not self._settled and self._clock() - self._quiet_since > STALLED_AFTER_S:
                 raise DemoError(

@@ -18,10 +18,13 @@ from serving.demo.processes import Child, free_ports
 from serving.demo.tally import Positions, end_positions
 from serving.errors import CliError
 from serving.state.worker_metrics import WorkerMetrics, scrape
+from streams.errors import Refused
 from streams.kafka.topics import create_topics
 from streams.settings import Settings, load_settings
 
 READY_WITHIN_S = 120.0
+SAYS = "ouzel: "
+"""How the line of a command that fails begins."""
 TURN_S = 0.25
 
 
@@ -174,6 +177,9 @@ def _check(child: Child, *, ended_well: bool) -> None:
     code = child.returncode
     if code is None or (ended_well and code == 0):
         return
+    *_, last = child.tail(1).splitlines() or [""]
+    if code == Refused.exit_code and last.startswith(SAYS):  # what a person has to change is one line
+        raise Refused(last.removeprefix(SAYS))
     raise DemoError(f"{child.name} ended with exit status {code}. The end of its log:\n{child.tail()}")
 
 

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from streams.errors import Refused
 from streams.kafka.connection import connection, in_one_line
 from streams.kafka.retry import TEMPORARY, until_kafka_answers
-from streams.kafka.topics import TIMEOUT_MS, TopicsError, admin, missing_topics, topic_specs
+from streams.kafka.topics import TIMEOUT_MS, MissingTopics, TopicsError, admin, topic_specs
 from streams.settings import Settings
 
 LOOK_EVERY_S = 10.0
@@ -61,7 +61,7 @@ def grow_topics(settings: Settings, partitions: int) -> dict[str, int]:
 
     Returns the earlier number of each topic that was grown. Events grow last, so that every event
     finds the other topics ready. An interrupted call can be repeated. Raises `Refused` if a topic
-    has more partitions already, and `TopicsError` if one is missing.
+    has more partitions already, and `MissingTopics` if one is missing.
     """
     names = [spec.name for spec in topic_specs(settings) if spec.as_events]
     names.sort(key=lambda name: name == settings.topic("events"))
@@ -69,7 +69,7 @@ def grow_topics(settings: Settings, partitions: int) -> dict[str, int]:
     try:
         before = _counts(client, names)
         if missing := [name for name in names if name not in before]:
-            raise TopicsError(missing_topics(missing))
+            raise MissingTopics(*missing)
         largest = max(names, key=lambda name: before[name])
         if before[largest] > partitions:
             raise Refused(

@@ -15,7 +15,7 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
-from streams.errors import OuzelError
+from streams.errors import OuzelError, Refused
 from streams.kafka.connection import client_config, connecting, in_one_line
 from streams.settings import Settings
 
@@ -38,10 +38,14 @@ WRITTEN = ("recommendations", "sessions-changelog", "transitions", "model-update
 
 
 class TopicsError(OuzelError):
-    """Kafka rejected a request about topics or groups, or a topic is missing.
+    """Kafka rejected a request about topics or groups. The message is one line."""
 
-    The message is one line.
-    """
+
+class MissingTopics(Refused, TopicsError):
+    """Topics are missing or not visible to this user. The message says how to create them."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(missing_topics(names))
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def create_topics(settings: Settings) -> list[str]:
 
 
 def require_topics(settings: Settings, *names: str) -> None:
-    """Raise `TopicsError` if one of these topics is missing.
+    """Raise `MissingTopics` if one of these topics is missing.
 
     Tools check this first, because a broker may create a topic that a client names, with a
     partition count of its own.
@@ -165,7 +169,7 @@ def require_topics(settings: Settings, *names: str) -> None:
         client.close()
     missing = [topic for name in names if (topic := settings.topic(name)) not in existing]
     if missing:
-        raise TopicsError(missing_topics(missing))
+        raise MissingTopics(*missing)
 
 
 def missing_topics(names: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.permissions import NotAllowed
 from streams.kafka.positions import LogWentBack, PositionAhead
 from streams.kafka.producing import DeliveryError
-from streams.kafka.topics import TopicsError
+from streams.kafka.topics import MissingTopics, TopicsError
 from streams.learning.model_log import SnapshotRefused
 from streams.learning.model_updates import UpdateRefused
 from streams.sessions.step import NewerState
@@ -53,6 +53,7 @@ CODES = [
     (SettingsError, 2, LEFT, 70),
     (NoBroker, 1, LEFT, 70),
     (TopicsError, 1, LEFT, 70),
+    (MissingTopics, 2, LEFT, 2),
     (DeliveryError, 1, LEFT, 70),
     (NewerState, 2, 2, 2),
     (ChangelogReplaced, 2, 2, 2),
@@ -84,6 +85,7 @@ TREE = {
         DiskFailed,
         InstanceTaken,
         PartitionsGrown,
+        MissingTopics,
     },
     KafkaAway: {NoBroker, DeliveryError},
     BadData: {BadRecord, SnapshotRefused, UpdateRefused, NoRanking},
