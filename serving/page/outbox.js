@@ -17,7 +17,7 @@ export class Outbox {
     this.post = post;
   }
 
-  /** The events that an earlier load of the page could not send. Call `send` with each. */
+  /** The events that an earlier load of the page could not send. Call `send` with each, in order. */
   left() {
     return recall(KEY, []);
   }
@@ -29,15 +29,16 @@ export class Outbox {
    * @throws {import("/page/api.js").Problem} if the event was rejected
    */
   async send(event, onSaved) {
+    const isLeft = recall(KEY, []).some((one) => one.event_id === event.event_id);
     this.#store(event);
-    if (!this.#isRetrying) {
+    if (!this.#isRetrying && !isLeft) {
       try {
         return this.#done(event, await this.post(event));
       } catch (problem) {
         if (!problem.isTemporary) return this.#failed(event, problem);
       }
     }
-    onSaved();
+    if (!isLeft) onSaved();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ event, resolve, reject });
       this.#retry();
@@ -75,8 +76,8 @@ export class Outbox {
   }
 
   #store(event) {
-    const others = recall(KEY, []).filter((one) => one.event_id !== event.event_id);
-    remember(KEY, [...others, event]);
+    const stored = recall(KEY, []);
+    if (!stored.some((one) => one.event_id === event.event_id)) remember(KEY, [...stored, event]);
   }
 
   #done(event, answer) {

@@ -88,7 +88,7 @@ export class Pending {
 /** Say what becomes of a click: it is ranked, it is on Kafka, or it is still to be sent. */
 export function inWords(name, waitedMs, isStored, state) {
   const waited = waitedMs < 1000 ? duration(Math.floor(waitedMs / 100) * 100) : waitedMs < 60_000 ? `${Math.floor(waitedMs / 1000)} s` : duration(waitedMs);
-  if (state === "offline" || state === "away" || state === "locked") return `${name}: your click is saved and will be sent. ${waited}`;
+  if (!isStored && (state === "offline" || state === "away")) return `${name}: your click is saved and will be sent. ${waited}`;
   if (state === "down" && isStored) return `${name}: your click is in Kafka and will be ranked when a worker is back. ${waited}`;
   return `Ranking after ${name}... ${waited}`;
 }
