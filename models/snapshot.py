@@ -79,7 +79,7 @@ def read_header(data: bytes) -> SnapshotHeader:
         fields = json.loads(json.loads(data[_LENGTH.size : _LENGTH.size + length])["__metadata__"][FORMAT])
         header = SnapshotHeader(int(fields["version"]), str(fields["model"]), dict(fields["config"]), str(fields["sha256"]))
     except (KeyError, TypeError, ValueError, struct.error, OverflowError, RecursionError) as error:
-        raise SnapshotError(f"not a model snapshot: its header cannot be read ({type(error).__name__})") from error
+        raise SnapshotError("not a model snapshot: its header cannot be read") from error
     if header.version != VERSION:
         raise SnapshotError(f"the snapshot has version {header.version}; this program reads version {VERSION}")
     return header
@@ -114,7 +114,7 @@ def restore(data: bytes) -> Recommender:
     try:
         model.restore(arrays)
     except Exception as error:  # an array may be missing, or have any shape and type
-        raise SnapshotError(f"its arrays do not fit its model: {type(error).__name__}: {error}") from error
+        raise SnapshotError(f"its arrays do not fit its model: {error}") from error
     return model
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from importlib.metadata import version
 from types import FrameType
+from typing import Annotated
 
 import structlog
 import typer
 from aiokafka.errors import KafkaError as AiokafkaError
 from kafka.errors import KafkaError
 
+from serving.usage import HELP_SHOWN, usage_line
 from streams.errors import KafkaAway, OuzelError
+from streams.kafka.connection import in_one_line
 
+NAME = "ouzel"
 COMMANDS = (
     "config",
     "topics",
@@ -43,7 +48,8 @@ Settings are environment variables with the prefix OUZEL_. `ouzel config` prints
 
 def build() -> typer.Typer:
     """Return the app with every command."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback(help=HELP)(_options)
     for name in COMMANDS:
         importlib.import_module(f"serving.commands.{name}").register(app)
     return app
@@ -58,13 +64,33 @@ def main(arguments: list[str] | None = None) -> None:
     # stdout is for what the command prints
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
-        build()(arguments)
+        ended = build()(arguments, prog_name=NAME, standalone_mode=False)
+        sys.exit(ended if isinstance(ended, int) else 0)  # a command that has nothing to say returns None
     except OuzelError as error:
         code, message = error.exit_code, str(error)
     except (KafkaError, AiokafkaError) as error:
-        code, message = KafkaAway.exit_code, f"Kafka: {error!r}"
-    sys.stderr.write(f"ouzel: {message}\n")
+        code, message = KafkaAway.exit_code, f"Kafka: {in_one_line(error)}"
+    except typer.Abort:
+        code, message = 1, "not confirmed, so nothing was done"
+    except typer.TyperException as error:
+        code, message = error.exit_code, usage_line(error)
+    if message is not HELP_SHOWN:
+        sys.stderr.write(f"{NAME}: {message}\n")
     sys.exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{NAME} {version(NAME)}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Take the options of `ouzel` itself, which print something and exit."""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

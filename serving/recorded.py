@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from serving.errors import CliError
 from serving.evaluation.data import located
 from streams.errors import Refused
 from streams.events.event_time import AUTO, PER_UNIT
@@ -51,6 +49,12 @@ TimeFormat = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="EVENTS", help="Use only the first EVENTS events.")]
 
+ADVICE = {
+    "missing_field": ". Name the columns with --columns item_id=...,timestamp=...,user_id=...",
+    "not_utf8": ". Name the encoding with --encoding, such as latin-1",
+}
+"""What to do about the reason for which most lines were left out, if its text does not say so."""
+
 
 class Reading(msgspec.Struct, frozen=True):
     """The options that say how files are read. ``columns`` is as `Columns` is written."""
@@ -67,7 +71,7 @@ class Reading(msgspec.Struct, frozen=True):
         if self.time_unit and self.time_unit not in (*PER_UNIT, AUTO):
             raise Refused(f"--time-unit: {self.time_unit!r} is not one of {', '.join((*PER_UNIT, AUTO))}")
         try:
-            codecs.lookup(self.encoding)
+            "".encode(self.encoding)  # some codecs are not of text, such as hex
         except LookupError:
             raise Refused(f"--encoding: there is no encoding {self.encoding}; examples are utf-8, latin-1, utf-16-le") from None
         columns = parse_columns(self.columns)
@@ -102,11 +106,13 @@ def parse_columns(text: str) -> dict[str, str]:
 
 
 def require_events(report: Report) -> None:
-    """Raise `CliError` with the first problems if no line was an event."""
-    if not report.events:
-        first = (*report.examples, *report.unmapped)
-        problems = f"; the first problems: {'; '.join(first)}" if first else ""
-        raise CliError(f"0 of {report.lines} lines were events{problems}")
+    """Raise `Refused` with the first problems, and what to do, if no line was an event."""
+    if report.events:
+        return
+    first = (*report.examples, *report.unmapped)
+    problems = f"; the first problems: {'; '.join(first)}" if first else ""
+    advice = next((ADVICE[reason] for reason, _ in report.left_out.most_common(1) if reason in ADVICE), "")
+    raise Refused(f"0 of {report.lines} lines were events{problems}{advice}")
 
 
 def tell(report: Report) -> None:

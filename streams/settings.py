@@ -190,15 +190,18 @@ class Settings(KafkaSettings, EventSettings, HttpSettings, SecuritySettings, Bas
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
 
 
-def load_settings() -> Settings:
-    """Read the environment and the file. Raises `SettingsError`."""
+def load_settings(broker: str | None = None) -> Settings:
+    """Read the environment and the file. Raises `SettingsError`.
+
+    ``broker`` takes precedence over both, if it is given.
+    """
     path, fields = os.environ.get(CONFIG_VARIABLE), Settings.model_fields
     try:
         if path and not Path(path).is_file():
             raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {path}. Correct or unset {CONFIG_VARIABLE}.")
         if unknown := unknown_variables(fields):
             raise SettingsError(" ".join(unknown))
-        return Settings()
+        return Settings() if broker is None else Settings(broker=broker)
     except ValidationError as error:
         raise SettingsError(" ".join(problem_line(dict(problem), fields) for problem in error.errors())) from None
     except SourceError as error:

@@ -1,4 +1,4 @@
-"""The script in the README, run unchanged with a broker and a worker."""
+"""The script in the README, run unchanged with a broker and a worker, and the names in it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
+import typer
 from support.running import WorkerProcess, fresh_settings, wait_until
 
+from serving.cli import build
 from streams.kafka.topics import create_topics
+from streams.setting_errors import TEST_VARIABLE
+from streams.setting_fields import CONFIG_VARIABLE, variable
+from streams.settings import Settings
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"<!-- test_readme\.py runs this block -->\n```python\n(.*?)```", re.DOTALL)
@@ -55,3 +61,26 @@ def test_the_script_reads_a_recommendation_for_each_event_it_produces(broker: st
         "after ['mug', 'teapot', 'mug']",
         "after ['mug', 'teapot', 'mug', 'kettle']",
     ], "".join(lines) + worker.tail()
+
+
+def test_every_command_and_setting_that_it_names_exists() -> None:
+    text = README.read_text()
+    known = {*map(variable, Settings.model_fields), CONFIG_VARIABLE, TEST_VARIABLE}
+    assert set(re.findall(r"\bOUZEL_[A-Z_]+[A-Z]\b", text)) - known == set()
+    app: Any = typer.main.get_command(build())
+    used = re.findall(r"(?:^ +\.venv/bin/|`)ouzel ([a-z][a-z-]*)(?: ([a-z]+)\b)?", text, re.MULTILINE)
+    assert len(used) > 10
+    for name, inner in used:
+        assert name in app.commands, name
+        group = getattr(app.commands[name], "commands", {})
+        assert not group or inner in group, f"{name} {inner}"
+
+
+def test_each_of_two_workers_on_one_machine_has_a_folder_and_a_port_of_its_own() -> None:
+    text = README.read_text()
+    first, second = (block for block in re.findall(r"(?:^    .*\n)+", text, re.MULTILINE) if "bin/ouzel worker" in block)
+    assert "OUZEL_METRICS_PORT" not in first
+    changed = dict(re.findall(r"(OUZEL_\w+)=(\S+)", second))
+    default = Settings()
+    assert Path(changed["OUZEL_DATA_DIR"]) != default.data_dir
+    assert changed["OUZEL_METRICS_PORT"] != str(default.metrics_port)

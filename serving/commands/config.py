@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from pydantic import SecretStr
@@ -13,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from serving.options import Json
+from serving.outputs import print_json
 from serving.settings_reference import by_subject, written
 from streams.setting_fields import CONFIG_VARIABLE
 from streams.settings import Settings, load_settings, sources
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command("config")(config)
 
 
-def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON: value and source by setting.")] = False) -> None:
+def config(json: Json = False) -> None:
     """Print every setting: its value, where the value comes from, and what it means.
 
     A value comes from the environment (OUZEL_PARTITIONS sets partitions),
@@ -36,9 +37,9 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON: val
     """
     settings = load_settings()
     came_from = sources(settings)
-    if as_json:
+    if json:
         values = {name: shown(getattr(settings, name)) for fields in by_subject().values() for name in fields}
-        typer.echo(json.dumps({name: {"value": values[name], "source": came_from[name]} for name in values}, indent=1))
+        print_json({name: {"value": values[name], "source": came_from[name]} for name in values})
         return
     if path := os.environ.get(CONFIG_VARIABLE):
         typer.echo(f"file: {path}")

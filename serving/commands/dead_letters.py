@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from kafka import TopicPartition
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from serving.errors import CliError
+from serving.options import Broker, Json, settings_with
+from serving.outputs import print_json
 from serving.sent_letters import SentLetters
+from serving.tables import print_table
 from streams.events.bounds import REASONS
 from streams.events.dead_letter import read_letter, redriven_headers
 from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
 from streams.kafka.reading import kafka_consumer
-from streams.kafka.topics import TopicsError, missing_topics, require_topics
-from streams.settings import Settings, load_settings
+from streams.kafka.topics import MissingTopics, require_topics
+from streams.settings import Settings
 from streams.wire.record import KafkaRecord
 from streams.wire.unreadable import unreadable
 
@@ -43,37 +43,68 @@ def register(app: typer.Typer) -> None:
 def list_(
     reason: Reason = None,
     limit: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Print at most COUNT dead letters, the last ones.")] = 100,
+    broker: Broker = None,
+    json: Json = False,
 ) -> None:
     """Print where each dead letter came from and why, in order of partition and offset."""
-    settings = load_settings()
-    print_table([record for record in read(settings) if _matches(record, reason)][-limit:], SentLetters(settings))
+    settings = settings_with(broker)
+    found = [record for record in read(settings) if _matches(record, reason)]
+    last, sent = found[-limit:], SentLetters(settings)
+    if json:
+        print_json([described(record, sent) for record in last])
+        return
+    print_letters(last, sent)
+    reasons = Counter(headers(record).get("reason", "?") for record in found)
+    typer.echo(f"{len(found)} dead letters" + "".join(f", {name} {count}" for name, count in reasons.most_common()))
 
 
-def print_table(letters: Iterable[KafkaRecord], sent: Container[object]) -> None:
+def print_letters(letters: Iterable[KafkaRecord], sent: Container[object]) -> None:
     """Print a table with a row for each dead letter, whatever its bytes are."""
-    table = Table("letter", "reason", "from", "detail", "key", "sent again")
-    for record in letters:
-        fields = headers(record)
-        source = f"{fields.get('topic')}-{fields.get('partition')}-{fields.get('offset')}"
-        key = (record.key or b"").decode(errors="replace")[:40]
-        again = "yes" if read_letter(record).name in sent else ""
-        cells = (_place(record), fields.get("reason", "?"), source, fields.get("detail", "")[:60], key, again)
-        table.add_row(*map(Text, cells))  # as text: brackets in a plain string are markup of rich
-    Console().print(table)
+    print_table(("letter", "reason", "from", "detail", "key", "sent again"), [_row(described(one, sent)) for one in letters])
+
+
+def described(record: KafkaRecord, sent: Container[object]) -> dict[str, Any]:
+    """Describe one dead letter for JSON."""
+    fields = headers(record)
+    return {
+        "letter": _place(record),
+        "reason": fields.get("reason", "?"),
+        "topic": fields.get("topic"),
+        "partition": _number(fields.get("partition")),
+        "offset": _number(fields.get("offset")),
+        "detail": fields.get("detail", ""),
+        "key": (record.key or b"").decode(errors="replace"),
+        "sent_again": read_letter(record).name in sent,
+    }
+
+
+def _number(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def _row(letter: dict[str, Any]) -> tuple[str, ...]:
+    source = f"{letter['topic']}-{letter['partition']}-{letter['offset']}"
+    again = "yes" if letter["sent_again"] else ""
+    return letter["letter"], letter["reason"], source, letter["detail"][:60], letter["key"][:40], again
 
 
 @letters.command()
 def show(
     letter: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="The dead letter, as `list` names it.")],
+    broker: Broker = None,
+    json: Json = False,
 ) -> None:
     """Print one dead letter: its headers, its key and its value, as text."""
-    record = next((r for r in read(load_settings()) if _place(r) == letter), None)
+    record = next((r for r in read(settings_with(broker)) if _place(r) == letter), None)
     if record is None:
         raise _unknown([letter])
-    for name, value in headers(record).items():
-        typer.echo(f"{name}: {value}")
-    typer.echo(f"key: {(record.key or b'').decode(errors='backslashreplace')}")
-    typer.echo((record.value or b"").decode(errors="backslashreplace"))
+    key, value = ((part or b"").decode(errors="backslashreplace") for part in (record.key, record.value))
+    if json:
+        print_json({"letter": letter, "headers": headers(record), "key": key, "value": value})
+        return
+    for name, header in headers(record).items():
+        typer.echo(f"{name}: {header}")
+    typer.echo(f"key: {key}\n{value}")
 
 
 @letters.command()
@@ -84,13 +115,14 @@ def redrive(
         typer.Option(metavar="PARTITION:OFFSET", help="Only this dead letter, as `list` names it; repeat it for several."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    broker: Broker = None,
 ) -> None:
     """Send dead letters to the events topic again, as their records were.
 
     First correct the settings or the decoder that rejected them.
     Each letter is sent once; a worker recognises what it has processed already.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     records, sent = read(settings), SentLetters(settings)
     unknown = sorted(set(letter or ()) - set(map(_place, records)))
     if unknown:
@@ -157,7 +189,7 @@ def read(settings: Settings) -> list[KafkaRecord]:
         consumer = kafka_consumer(settings, auto_offset_reset="earliest")
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
-        raise TopicsError(missing_topics([topic]))
+        raise MissingTopics(topic)
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
     records, last_at = list[KafkaRecord](), time.monotonic()

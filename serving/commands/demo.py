@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,13 @@ import typer
 from rich.console import Console
 
 from serving.evaluation.data import located
+from serving.options import checked_broker
+from serving.outputs import STDOUT, JsonToFile
 from streams.errors import Refused
 
 
 def register(app: typer.Typer) -> None:
-    app.command("demo")(demo)
+    app.command("demo", cls=JsonToFile)(demo)
 
 
 def demo(
@@ -25,7 +28,9 @@ def demo(
         typer.Option(metavar="PATH", help="A file or folder of recorded clicks instead of the simulated shop; may be repeated."),
     ] = None,
     rate: Annotated[float, typer.Option(min=0, metavar="EVENTS/S", help="Events per second; 0 is as fast as possible.")] = 250.0,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary to FILE, as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="[FILE]", help="Write the summary as JSON to FILE, or print it if FILE is left out.")
+    ] = None,
     broker: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Use this Kafka instead of the embedded broker.")
     ] = None,
@@ -49,11 +54,16 @@ def demo(
     from serving.demo.stage import DemoOptions  # noqa: PLC0415
 
     paths = tuple(located(path) for path in data or [])
-    missing = [str(path) for path in paths if not path.exists()]
+    missing = [str(path) for path in paths if not os.path.exists(path)]
     if missing:
         raise Refused(f"--data: no such file or folder: {', '.join(missing)}")
-    if json is not None and not json.resolve().parent.is_dir():
+    if json is not None and json != STDOUT and not json.resolve().parent.is_dir():
         raise Refused(f"--json: there is no folder {json.resolve().parent} to write {json.name} to; create it first")
+    if broker is not None:
+        checked_broker(broker)
     if broker and kafka_home:
         raise Refused("--broker and --kafka-home exclude each other: use a running Kafka, or start one")
-    run_demo(DemoOptions(events, paths, rate, json, broker, kafka_home, metrics_port, page_port, browser), Console())
+    run_demo(
+        DemoOptions(events, paths, rate, json, broker, kafka_home, metrics_port, page_port, browser),
+        Console(stderr=json == STDOUT),
+    )

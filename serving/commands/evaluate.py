@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import json as codec
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,6 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from models.encoders.registry import ENCODERS
 from models.registry import METHODS
@@ -25,7 +26,7 @@ from serving.errors import CliError
 from serving.evaluation.evaluating import Order
 from serving.evaluation.report import render
 from serving.evaluation.yardstick import gigaflops
-from serving.outputs import require_writable
+from serving.outputs import STDOUT, JsonToFile, print_json, require_result_file, require_writable, to_json
 from serving.progress import progress_bar
 from serving.recorded import (
     Columns,
@@ -40,6 +41,7 @@ from serving.recorded import (
     files_at,
     tell,
 )
+from serving.tables import print_table
 from streams.errors import Refused
 from streams.tools.history import Drift
 from streams.tools.recorded import Report
@@ -47,11 +49,12 @@ from streams.tools.recorded import Report
 PAGE = "index.html"
 WIDE = 130
 PROFILES = ("balanced", "fast")
+_CLASS = re.compile(r"^(\w+\.)*\w+: ")
 SHOWN = ("recall", "mrr", "ndcg", "f1", "coverage", "long_tail", "repeat")
 
 
 def register(app: typer.Typer) -> None:
-    app.command("evaluate")(evaluate)
+    app.command("evaluate", cls=JsonToFile)(evaluate)
 
 
 def evaluate(
@@ -93,7 +96,9 @@ def evaluate(
         float, typer.Option(min=1, metavar="SECONDS", help="If events have no session ids, a pause this long ends a session.")
     ] = 1800.0,
     max_items: Annotated[int, typer.Option(min=256, metavar="ITEMS", help="Most items that a model may know.")] = 250_000,
-    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result to FILE, as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="[FILE]", help="Write the result as JSON to FILE, or print it if FILE is left out.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write a page with a table and charts to FOLDER/index.html.")
     ] = None,
@@ -105,9 +110,10 @@ def evaluate(
     """
     names = _methods(method)
     _check(encoder, profile, drift, test, frozen)
-    for option, path in (("--json", json_), ("--report", report and report / PAGE)):
-        if path is not None:
-            require_writable(option, path)
+    if json not in (None, STDOUT):
+        require_result_file("--json", json)
+    if report is not None:
+        require_writable("--report", report / PAGE)
     paths = files_at(files)
     if test is not None:
         test, *others = files_at([test])
@@ -129,13 +135,14 @@ def evaluate(
         "command": shlex.join(["ouzel", *(Path(word).name if Path(word).exists() else word for word in sys.argv[1:])]),
         "yardstick_gflops": gigaflops(),
     }
-    console = Console()
-    console.print(_table(result, k, console.width >= WIDE))
-    if json_ is not None:
-        _write(json_, json.dumps(result, indent=1) + "\n")
+    _print_table(result, k, Console(stderr=json == STDOUT))
+    if json == STDOUT:
+        print_json(result)
+    elif json is not None:
+        _write(json, to_json(result) + "\n")
     if report is not None:
         _write(report / PAGE, render(result))
-        typer.echo(f"The report is at {report / PAGE}")
+        typer.echo(f"The report is at {report / PAGE}", err=json == STDOUT)
 
 
 def _write(path: Path, text: str) -> None:
@@ -210,7 +217,7 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
         child.stdin.close()
         answer: dict[str, Any] = {}
         for line in child.stdout:
-            answer = json.loads(line)
+            answer = codec.loads(line)
             if "done" in answer:
                 show(answer["done"], answer["of"])
         child.wait()
@@ -221,9 +228,16 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
             raise Refused(answer["refused"])
         if answer.get("failed"):
             raise CliError(answer["failed"])
-        reason = output.splitlines()[-1] if output else f"the process of {order.method} ended with exit status {child.returncode}"
-        raise CliError(reason)
+        raise CliError(f"{order.method} could not be evaluated: {_reason(output, child.returncode)}")
     return answer
+
+
+def _reason(output: str, code: int) -> str:
+    """Say why a process ended: what it wrote last, without the name of Python's exception."""
+    if code == -signal.SIGKILL:
+        return "its process was killed, probably for its memory: use --limit or a smaller --max-items"
+    last = output.splitlines()[-1] if output else ""
+    return _CLASS.sub("", last) or f"its process ended with exit status {code}"
 
 
 def _tell(answer: Mapping[str, Any]) -> None:
@@ -231,23 +245,18 @@ def _tell(answer: Mapping[str, Any]) -> None:
     tell(Report(answer["lines"], answer["events"], Counter(answer["left_out"]), answer["examples"], answer["unmapped"]))
 
 
-def _table(result: Mapping[str, Any], k: int, wide: bool) -> Table:
+def _print_table(result: Mapping[str, Any], k: int, console: Console) -> None:
     title = f"{result['dataset']}: {result['events']} events, {result['predictions']} predictions, {result['mode']}"
-    table = Table(
-        title=title, caption=f"speed of a float32 matrix product on this machine: {result['yardstick_gflops']:.0f} GFLOP/s"
-    )
-    shown = SHOWN if wide else SHOWN[:3]
-    table.add_column("method", no_wrap=True)
-    for name in (*(f"{metric}@{k}" for metric in shown), "events/s", "CPU s", "MB"):
-        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    for name, measured in result["methods"].items():
-        half = (measured.get(f"recall@{k}_high", 0) - measured.get(f"recall@{k}_low", 0)) / 2
-        cells = [f"{measured[f'{metric}@{k}']:.4f}" for metric in shown]
-        cells[0] += f" ±{half:.4f}"
-        cost = (
-            f"{measured['events_per_second']:,.0f}",
-            f"{measured['cpu_seconds']:.1f}",
-            f"{measured['peak_memory_mb']:.0f}",
-        )
-        table.add_row(name, *cells, *cost)
-    return table
+    caption = f"speed of a float32 matrix product on this machine: {result['yardstick_gflops']:.0f} GFLOP/s"
+    shown = SHOWN if console.width >= WIDE or not console.is_terminal else SHOWN[:3]
+    figures = [name.replace("_", " ") for name in (*(f"{metric}@{k}" for metric in shown), "events/s", "CPU s", "MB")]
+    rows = [_row(name, measured, shown, k) for name, measured in result["methods"].items()]
+    print_table(("method", *figures), rows, console, numbers=figures, title=title, caption=caption)
+
+
+def _row(name: str, measured: Mapping[str, Any], shown: Sequence[str], k: int) -> list[str]:
+    half = (measured.get(f"recall@{k}_high", 0) - measured.get(f"recall@{k}_low", 0)) / 2
+    cells = [f"{measured[f'{metric}@{k}']:.4f}" for metric in shown]
+    cells[0] += f" ±{half:.4f}"
+    cost = (f"{measured['events_per_second']:,.0f}", f"{measured['cpu_seconds']:.1f}", f"{measured['peak_memory_mb']:.0f}")
+    return [name, *cells, *cost]

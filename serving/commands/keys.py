@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from serving.errors import CliError
+from serving.options import Json
+from serving.outputs import print_json
 from serving.state.keys import SCOPES, Key, KeysError, new_key, read_keys, write_keys
+from serving.tables import print_table
 from streams.errors import Refused
 from streams.settings import load_settings
 
@@ -45,13 +46,13 @@ def create(
 
 
 @keys.command("list")
-def list_() -> None:
+def list_(json: Json = False) -> None:
     """Print the id, name, scopes and creation time (UTC) of each key."""
-    table = Table("id", "name", "scopes", "created")
-    for key in _read(_path()):
-        created = datetime.fromtimestamp(key.created_at / 1000, UTC).isoformat(timespec="seconds")
-        table.add_row(key.id, key.name, ", ".join(key.scopes), created)
-    Console().print(table)
+    kept = _read(_path())
+    if json:
+        print_json([{"id": key.id, "name": key.name, "scopes": key.scopes, "created": _created(key)} for key in kept])
+        return
+    print_table(("id", "name", "scopes", "created"), [(key.id, key.name, ", ".join(key.scopes), _created(key)) for key in kept])
 
 
 @keys.command()
@@ -64,6 +65,10 @@ def revoke(id_: Annotated[str, typer.Argument(metavar="ID", help="The key's id, 
         raise Refused(f"{path}: there is no key {id_}; `ouzel keys list` prints the ids")
     _write(path, left)
     typer.echo(f"{path}: key {id_} is revoked")
+
+
+def _created(key: Key) -> str:
+    return datetime.fromtimestamp(key.created_at / 1000, UTC).isoformat(timespec="seconds")
 
 
 def _path() -> Path:

@@ -8,18 +8,18 @@ import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from kafka import TopicPartition
-from rich.console import Console
-from rich.table import Table
 
 from models.snapshot import take
 from serving.errors import CliError
 from serving.groups import refuse_while_live
 from serving.model_file import not_a_model, read_model, write_whole
-from serving.outputs import require_writable
+from serving.options import Broker, Json, settings_with
+from serving.outputs import print_json, require_writable
+from serving.tables import print_table
 from streams.errors import BadData, Refused
 from streams.kafka.connection import aiokafka_config, connecting
 from streams.kafka.follower import bounds
@@ -30,7 +30,7 @@ from streams.learning.model_log import SnapshotRefused, Stored, to_records
 from streams.learning.restoring import read_header, restore
 from streams.learning.snapshots import read_snapshot_log
 from streams.learning.transitions import transition_of
-from streams.settings import Settings, load_settings
+from streams.settings import Settings
 from streams.wire.record import KafkaRecord
 
 TAIL = 10_000
@@ -41,6 +41,9 @@ If a unit was sent twice, both copies are within them.
 FEWER = 10
 """A model with this many times fewer items than the one in service is not imported by mistake."""
 
+COLUMNS = ("written", "steps", "next_transition", "bytes", "chunks", "epoch", "state")
+"""What `ouzel model inspect` prints of each snapshot."""
+
 models = typer.Typer(no_args_is_help=True, help="Export, import and inspect the model's snapshots.")
 
 
@@ -49,9 +52,12 @@ def register(app: typer.Typer) -> None:
 
 
 @models.command()
-def export(file: Annotated[Path, typer.Argument(metavar="FILE", help="The safetensors file to write.")]) -> None:
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The safetensors file to write.")],
+    broker: Broker = None,
+) -> None:
     """Write the newest usable snapshot in Kafka to a file. Workers may run."""
-    settings = load_settings()
+    settings = settings_with(broker)
     require_writable("FILE", file)
     for stored in _snapshots(settings):
         try:
@@ -78,13 +84,14 @@ def import_(
     force: Annotated[
         bool, typer.Option("--force", help="Import a model that has no items, or far fewer than the one in service.")
     ] = False,
+    broker: Broker = None,
 ) -> None:
     """Write a model from a file to Kafka, as the newest snapshot.
 
     Stop the workers first; they use the model when they start again.
     The model then learns the transitions that are written after this import.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     model = read_model(settings, file)
     require_topics(settings, "model", "model-updates", "transitions", "events")
     refuse_while_live(settings)
@@ -111,26 +118,36 @@ def import_(
 @models.command()
 def inspect(
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A model file; without it, the snapshots in Kafka.")] = None,
+    broker: Broker = None,
+    json: Json = False,
 ) -> None:
     """Describe the model in a file, or list the snapshots in Kafka and whether each is usable."""
     if file is not None:
-        _inspect_file(file)
+        _inspect_file(file, json)
         return
-    table = Table("written", "steps", "next transition", "bytes", "chunks", "epoch", "state")
-    for stored in _snapshots(load_settings()):
-        header = stored.manifest
-        try:
-            restore(stored.load())
-            state = "usable"
-        except SnapshotRefused as error:
-            state = f"refused: {error.detail}"
-        at = datetime.fromtimestamp(header.created_at / 1000, UTC).isoformat(timespec="seconds")
-        cells = (header.steps, header.transitions_offset, header.bytes, header.chunks, header.epoch)
-        table.add_row(at, *(f"{cell:,}" for cell in cells), state)
-    Console().print(table)
+    snapshots = [_described(stored) for stored in _snapshots(settings_with(broker))]
+    if json:
+        print_json(snapshots)
+        return
+    columns = tuple(name.replace("_", " ") for name in COLUMNS)
+    rows = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in snapshot.values()] for snapshot in snapshots]
+    print_table(columns, rows, numbers=columns[1:-1])
 
 
-def _inspect_file(file: Path) -> None:
+def _described(stored: Stored) -> dict[str, Any]:
+    """Describe a snapshot by the names in `COLUMNS`."""
+    header = stored.manifest
+    try:
+        restore(stored.load())
+        state = "usable"
+    except SnapshotRefused as error:
+        state = f"refused: {error.detail}"
+    at = datetime.fromtimestamp(header.created_at / 1000, UTC).isoformat(timespec="seconds")
+    values = (at, header.steps, header.transitions_offset, header.bytes, header.chunks, header.epoch, state)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _inspect_file(file: Path, json: bool) -> None:
     try:
         data = file.read_bytes()
         header = read_header(data)
@@ -139,6 +156,14 @@ def _inspect_file(file: Path) -> None:
         raise Refused(f"{file}: {error.strerror}") from error
     except SnapshotRefused as error:
         raise Refused(not_a_model(file, error)) from error
+    if json:
+        figures = {"items": model.vocabulary_size, "steps": model.steps, "loss": float(model.loss), "bytes": len(data)}
+        print_json(
+            {"model": header.model, "config": header.config, "version": header.version, "sha256": header.sha256}
+            | figures
+            | {"position": {str(partition): offset for partition, offset in sorted(model.position.items())}}
+        )
+        return
     typer.echo(f"{header.model} {header.config}, version {header.version}, sha256 {header.sha256}")
     typer.echo(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {len(data):,} bytes")
     typer.echo("position: " + (", ".join(f"{p}:{o}" for p, o in sorted(model.position.items())) or "none"))

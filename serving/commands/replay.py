@@ -24,6 +24,7 @@ from rich.text import Text
 
 from serving.demo.stopping import stop_signals
 from serving.errors import CliError
+from serving.options import Broker, settings_with
 from serving.progress import progress_bar
 from serving.recorded import (
     Columns,
@@ -42,7 +43,6 @@ from streams.errors import Refused
 from streams.events.decode import CANONICAL
 from streams.kafka.producing import Sender
 from streams.kafka.topics import require_topics
-from streams.settings import load_settings
 from streams.tools.pace import Pace
 from streams.tools.recorded import Line, Report, digest, read
 
@@ -80,13 +80,14 @@ def replay(
     restart: Annotated[
         bool, typer.Option(help="Start with the first event, even if an earlier replay sent some or all of these files.")
     ] = False,
+    broker: Broker = None,
 ) -> None:
     """Send the events of files to the events topic, in order of event time.
 
     Ctrl-C and SIGTERM interrupt it; the same command then resumes where it stopped.
     If all events were sent before, it sends nothing.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     paths, report = files_at(files), Report()
     lines = read(paths, Reading(columns, separator, no_header, encoding, time_unit, time_format).reader(settings), report)
     require_events(report)

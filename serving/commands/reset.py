@@ -12,9 +12,10 @@ from kafka.errors import KafkaError
 
 from serving.errors import CliError
 from serving.groups import group_states, refuse_while_live
+from serving.options import Broker, settings_with
 from streams.data_dir import lock
+from streams.kafka.connection import in_one_line
 from streams.kafka.topics import TopicsError, admin, create_topics, require_provided
-from streams.settings import load_settings
 
 DELETED_WITHIN_S = 20.0
 
@@ -23,14 +24,17 @@ def register(app: typer.Typer) -> None:
     app.command("reset")(reset)
 
 
-def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    broker: Broker = None,
+) -> None:
     """Delete the sessions, so that workers read every event again from the start.
 
     Stop the workers first.
     This deletes the data directory, the changelog topic and the offsets of the group.
     It keeps the model, the events and the items.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     changelog = settings.topic("sessions-changelog")
     what = f"the data directory {settings.data_dir}, the topic {changelog} and the offsets of group {settings.app_id}"
     if not yes:
@@ -47,7 +51,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confir
             client.delete_topics([changelog])
             _wait_deleted(client, changelog)
     except KafkaError as error:
-        raise TopicsError(f"the reset is not complete: {error!r}; run `ouzel reset` again") from error
+        raise TopicsError(f"the reset is not complete: {in_one_line(error)}; run `ouzel reset` again") from error
     finally:
         client.close()
     create_topics(settings)

@@ -7,14 +7,15 @@ import socket
 import typer
 
 from serving.http.loopback import is_loopback
+from serving.options import Broker, settings_with
 from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import Refused
 from streams.kafka.permissions import read_only
 from streams.kafka.topic_checks import topic_problems
-from streams.kafka.topics import as_described, describe_topics, missing_topics
+from streams.kafka.topics import MissingTopics, as_described, describe_topics
 from streams.rules import event_decoder
-from streams.settings import Settings, load_settings
+from streams.settings import Settings
 
 NEEDED = ("events", "items", "recommendations", "transitions", "model")
 
@@ -23,13 +24,13 @@ def register(app: typer.Typer) -> None:
     app.command("serve")(serve)
 
 
-def serve() -> None:
+def serve(broker: Broker = None) -> None:
     """Serve the HTTP API and the page until SIGTERM or Ctrl-C.
 
     Run as many copies as you like, beside the workers.
     OUZEL_SERVE_HOST and OUZEL_SERVE_PORT set the address.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     telemetry = ServingTelemetry(settings.domain)
     try:
         keys = Keys(settings.serve_keys)
@@ -84,7 +85,7 @@ def _with_topics(settings: Settings) -> Settings:
     settings = as_described(settings, states)
     for name in NEEDED:
         if states[settings.topic(name)] is None:
-            raise Refused(missing_topics([settings.topic(name)]))
+            raise MissingTopics(settings.topic(name))
     events = f"{settings.topic('events')}: the topic has "
     if problems := [problem for problem in topic_problems(settings, states) if problem.startswith(events)]:
         raise Refused(problems[0])

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from serving.demo.stopping import stop_signals
+from serving.options import Broker, settings_with
 from streams.errors import Refused
 from streams.kafka.producing import Sender
 from streams.kafka.topics import require_topics
-from streams.settings import load_settings
 from streams.tools.pace import Pace
 from streams.tools.simulator import Product, Shop
 
@@ -37,11 +37,12 @@ def simulate(
         float | None,
         typer.Option(min=0, max=1, metavar="SHARE", help="Change what shoppers like after this share of --events, such as 0.5."),
     ] = None,
+    broker: Broker = None,
 ) -> None:
     """Send the items of a simulated shop, and the events of its shoppers."""
     if shift_at is not None and events is None:
         raise Refused("--shift-at is a share of the events: give their number with --events")
-    settings = load_settings()
+    settings = settings_with(broker)
     require_topics(settings, "events", "items")
     start = int(time.time() * 1000)
     shop = Shop(seed=seed, users=users, items=items, events=events, start_ms=start, shift_at=shift_at)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from serving.groups import refuse_while_live
+from serving.options import Broker, Json, settings_with
+from serving.outputs import print_json
+from serving.tables import print_table
 from streams.errors import Refused
 from streams.kafka.partitions import grow_topics
 from streams.kafka.topic_checks import compressed, losses, topic_problems, unchecked
-from streams.kafka.topics import as_described, create_topics, describe_topics, topic_specs
-from streams.settings import load_settings
+from streams.kafka.topics import TopicState, as_described, create_topics, describe_topics, topic_specs
 
 SHOWN = ("cleanup.policy", "retention.ms", "min.compaction.lag.ms", "max.message.bytes", "compression.type")
 
@@ -25,42 +25,49 @@ def register(app: typer.Typer) -> None:
 
 
 @topics.command()
-def create() -> None:
+def create(broker: Broker = None) -> None:
     """Create the topics that are missing, then check all of them, as `ouzel topics check` does."""
-    settings = load_settings()
+    settings = settings_with(broker)
     for name in create_topics(settings):
         typer.echo(f"created {name}")
-    check()
+    check(broker)
 
 
 @topics.command()
-def check() -> None:
+def check(broker: Broker = None, json: Json = False) -> None:
     """Compare the topics with what Ouzel needs. Exit with code 2 if one is missing or differs."""
-    settings = load_settings()
+    settings = settings_with(broker)
     states = describe_topics(settings)
     settings = as_described(settings, states)
-    notes = [note for spec in topic_specs(settings) for note in unchecked(spec, states[spec.name])]
-    for note in (*notes, *(note for spec in topic_specs(settings) for note in compressed(spec, states[spec.name]))):
+    specs, problems = topic_specs(settings), topic_problems(settings, states)
+    notes = [note for spec in specs for note in unchecked(spec, states[spec.name])]
+    advice = [note for spec in specs for note in compressed(spec, states[spec.name])] + losses(settings, states)
+    if json:
+        print_json({"as_needed": not problems, "problems": problems, "notes": notes + advice})
+    for note in () if json else notes + advice:
         typer.echo(note)
-    for warning in losses(settings, states):
-        typer.echo(warning)
-    if problems := topic_problems(settings, states):
+    if problems:
         raise Refused("\n".join(problems))
-    typer.echo("all topics are as Ouzel needs them" + (", as far as this broker reports them" if notes else ""))
+    if not json:
+        typer.echo("all topics are as Ouzel needs them" + (", as far as this broker reports them" if notes else ""))
 
 
 @topics.command()
-def describe() -> None:
+def describe(broker: Broker = None, json: Json = False) -> None:
     """Print the partitions and the options of each topic."""
-    table = Table("topic", "partitions", "configuration")
-    for name, state in describe_topics(load_settings()).items():
-        if state is None:
-            table.add_row(name, "missing", "")
-            continue
-        config = state.config or {}
-        text = "\n".join(f"{key}={config[key]}" for key in SHOWN if key in config) or "not reported by this broker"
-        table.add_row(name, str(state.partitions), text)
-    Console().print(table)
+    states = describe_topics(settings_with(broker))
+    if json:
+        print_json({name: state and {"partitions": state.partitions, "config": state.config} for name, state in states.items()})
+        return
+    print_table(("topic", "partitions", "configuration"), [_row(name, state) for name, state in states.items()])
+
+
+def _row(name: str, state: TopicState | None) -> tuple[str, str, str]:
+    if state is None:
+        return name, "missing", ""
+    config = state.config or {}
+    text = "\n".join(f"{key}={config[key]}" for key in SHOWN if key in config) or "not reported by this broker"
+    return name, str(state.partitions), text
 
 
 @topics.command()
@@ -69,6 +76,7 @@ def grow(
         int, typer.Option(min=1, max=1000, metavar="COUNT", help="The number of partitions that the topics will have.")
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    broker: Broker = None,
 ) -> None:
     """Add partitions to the topics that must have equal numbers of them.
 
@@ -76,7 +84,7 @@ def grow(
     Ouzel adds none to a topic of yours (OUZEL_EVENTS_TOPIC): add them to it first.
     The sessions of users whose key belongs to another partition then begin new.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     refuse_while_live(settings)
     if not yes:
         typer.confirm(f"Raise the topics to {partitions} partitions? Kafka cannot remove partitions.", abort=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from serving.options import Broker, Json, settings_with
 from streams.errors import BadData
 from streams.events.catalogue import Catalogue
 from streams.events.records import Recommendation
@@ -15,10 +16,11 @@ from streams.kafka.connection import connecting
 from streams.kafka.decoding import decoded
 from streams.kafka.reading import kafka_consumer
 from streams.kafka.topics import require_topics
-from streams.settings import Settings, load_settings
+from streams.settings import Settings
 
 SHOWN = 5
 ITEMS_WITHIN_S = 3.0
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Recommendation).decode
 
 
@@ -33,12 +35,15 @@ def watch(
     count: Annotated[
         int | None, typer.Option(min=1, metavar="COUNT", help="Stop after COUNT recommendations; without it, run until Ctrl-C.")
     ] = None,
+    broker: Broker = None,
+    json: Json = False,
 ) -> None:
     """Print recommendations as they are published.
 
     Each one shows what the user saw, what is recommended, why, and how fresh it is.
+    With --json, each is one line: the published record.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     require_topics(settings, "recommendations", "items")
     with connecting(settings):
         consumer = kafka_consumer(settings, settings.topic("recommendations"), auto_offset_reset="latest")
@@ -49,7 +54,7 @@ def watch(
             recommendation = _recommendation(record.value)
             if recommendation is None or (user is not None and user not in (recommendation.user_id, recommendation.session_id)):
                 continue
-            typer.echo(in_words(recommendation, catalogue, time.time()))
+            typer.echo(_encode(recommendation) if json else in_words(recommendation, catalogue, time.time()))
             seen += 1
             if seen == count:
                 return

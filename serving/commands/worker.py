@@ -11,9 +11,9 @@ from typing import Annotated
 import structlog
 import typer
 
+from serving.options import Broker, settings_with
 from streams.errors import OK, Refused
 from streams.observing.logs import set_up
-from streams.settings import load_settings
 
 log = structlog.get_logger(__name__)
 
@@ -32,15 +32,17 @@ def worker(
         bool,
         typer.Option("--supervise", help="Run the worker as a child process, and restart it after every exit code but 0 and 2."),
     ] = False,
+    broker: Broker = None,
 ) -> None:
     """Process events until SIGTERM or Ctrl-C.
 
     Start as many workers as you like, each with its own OUZEL_DATA_DIR.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     set_up(settings)
     if supervise:
-        raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "worker"]))
+        option = [] if broker is None else ["--broker", broker]
+        raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "worker", *option]))
     from streams.worker import run_worker  # noqa: PLC0415  Faust and torch take seconds to import
 
     raise typer.Exit(run_worker(settings))

@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 
 from serving.demo.processes import Child, free_ports
 from serving.errors import CliError
+from streams.kafka.connection import in_one_line
 
 READY_WITHIN_S = 60.0
 
@@ -85,7 +86,7 @@ class Broker:
                 KafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=5000).close()
             except (OSError, KafkaError) as error:
                 if time.monotonic() > deadline:
-                    raise BrokerError(f"the broker did not answer within {READY_WITHIN_S:.0f} s: {error!r}") from error
+                    raise BrokerError(f"the broker did not answer within {READY_WITHIN_S:.0f} s: {in_one_line(error)}") from error
                 time.sleep(0.1)
             else:
                 return

@@ -23,7 +23,10 @@ from serving.demo.foreground import foreground, uninterrupted
 from serving.demo.stage import TURN_S, DemoError, DemoOptions, Stage
 from serving.demo.tally import TopicTally, end_positions
 from serving.demo.view import Moment, Summary
+from serving.outputs import STDOUT, print_json
 from serving.state.worker_metrics import WorkerMetrics
+from serving.tables import print_table
+from streams.kafka.connection import in_one_line
 
 STALLED_AFTER_S = 60.0
 SETTLED_AFTER_S = 1.0
@@ -115,14 +118,16 @@ class Watch:
             time.sleep(TURN_S)
 
     def conclude(self) -> None:
-        """Print the summary, and write it to the file of ``--json`` if there is one.
+        """Print the summary, as JSON too if ``--json`` asks for it, there or to its file.
 
         Raises `DemoError` if the records on the topics and the worker's counters differ.
         """
         counts = self._tally.counts
         summary = demo_view.summarise(counts, self._metrics)
-        self._console.print(demo_view.summary_table(summary))
-        if self._options.json is not None:
+        print_table(("figure", "value"), demo_view.summary_rows(summary), self._console, numbers=("value",), title="Summary")
+        if self._options.json == STDOUT:
+            print_json(asdict(summary))
+        elif self._options.json is not None:
             write_json(self._options.json, summary)
         if not self._settled:
             self._console.print("Stopped before every event was processed, so these counts are not final.", soft_wrap=True)
@@ -137,7 +142,7 @@ class Watch:
         while True:
             self._stage.check()
             if self._tally.failure is not None:
-                raise DemoError(f"the topics could not be read: {self._tally.failure!r}")
+                raise DemoError(f"the topics could not be read: {in_one_line(self._tally.failure)}")
             self._settled = self.finished()
             if not self._settled and self._clock() - self._quiet_since > STALLED_AFTER_S:
                 raise DemoError(

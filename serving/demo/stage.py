@@ -24,6 +24,8 @@ from streams.kafka_settings import addresses
 from streams.settings import Settings, load_settings
 
 READY_WITHIN_S = 120.0
+SAYS = "ouzel: "
+"""How the line of a command that fails begins."""
 TURN_S = 0.25
 OWN_NAMES: Mapping[str, object] = {"events_topic": None, "items_topic": None, "topic_names": {}}
 """What the settings of the demo have in place of names of topics."""
@@ -186,6 +188,9 @@ def _check(child: Child, *, ended_well: bool) -> None:
     code = child.returncode
     if code is None or (ended_well and code == 0):
         return
+    *_, last = child.tail(1).splitlines() or [""]
+    if code == Refused.exit_code and last.startswith(SAYS):  # what a person has to change is one line
+        raise Refused(last.removeprefix(SAYS))
     raise DemoError(f"{child.name} ended with exit status {code}. The end of its log:\n{child.tail()}")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import msgspec
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -105,22 +106,39 @@ def in_words(value: bytes | None, catalogue: Catalogue) -> str:
 
 def panel(moment: Moment) -> RenderableType:
     """Draw the live view for a terminal."""
-    figures = Table.grid(padding=(0, 3))
-    figures.add_column(style="dim")
-    figures.add_column(justify="right", style="bold")
-    figures.add_column(style="dim")
-    of = f" of {moment.expected:,}" if moment.expected else ""
-    figures.add_row("events", f"{moment.done:,}{of}", f"{moment.events_per_second:,.0f} per second{_behind(moment)}")
-    figures.add_row(
-        "freshness",
-        f"{_ms(moment.freshness_p50_ms)} / {_ms(moment.freshness_p99_ms)}",
-        "p50 / p99, from event to ranking",
-    )
-    figures.add_row("Recall@20, model", _share(moment.recall), _bar(moment.recall, "green"))
-    figures.add_row("Recall@20, popularity", _share(moment.popularity_recall), _bar(moment.popularity_recall, "yellow"))
     latest = Text(moment.latest, overflow="fold")
     title = f"Ouzel · {moment.source} · Kafka at {moment.broker} · {moment.seconds:.0f} s"
-    return Panel(Group(figures, Text(), latest), title=Text(title), subtitle="Press Ctrl-C to stop", padding=(1, 2))
+    shown = Group(Figures(moment), Text(), latest)
+    return Panel(shown, title=Text(title), subtitle="Press Ctrl-C to stop", padding=(1, 2))
+
+
+class Figures:
+    """The figures of the live view, beside each other where they fit, and else below each other."""
+
+    def __init__(self, moment: Moment) -> None:
+        of = f" of {moment.expected:,}" if moment.expected else ""
+        freshness = f"{_ms(moment.freshness_p50_ms)} / {_ms(moment.freshness_p99_ms)}"
+        self.rows = [
+            ("events", f"{moment.done:,}{of}", Text(f"{moment.events_per_second:,.0f} per second{_behind(moment)}")),
+            ("freshness", freshness, Text("p50 / p99, from event to ranking")),
+            ("Recall@20, model", _share(moment.recall), _bar(moment.recall, "green")),
+            ("Recall@20, popularity", _share(moment.popularity_recall), _bar(moment.popularity_recall, "yellow")),
+        ]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the figures in the columns that there are."""
+        figures = Table.grid(padding=(0, 3))
+        figures.add_column(style="dim", no_wrap=True)
+        figures.add_column(justify="right", style="bold", no_wrap=True)
+        figures.add_column(style="dim", min_width=20)
+        for row in self.rows:
+            figures.add_row(*row)
+        if Measurement.get(console, options.update(width=1000), figures).minimum <= options.max_width:
+            yield figures
+            return
+        for name, value, about in self.rows:
+            yield Text.assemble((f"{name}  ", "dim"), (value, "bold"), overflow="fold")
+            yield Text(about.plain, style="dim", overflow="fold")
 
 
 def line(moment: Moment) -> str:
@@ -133,14 +151,13 @@ def line(moment: Moment) -> str:
     )
 
 
-def summary_table(summary: Summary) -> Table:
-    """Draw the summary as a table."""
-    table = Table("figure", "value", title="Summary", title_justify="left")
-    table.columns[1].justify = "right"
-    for name, value in asdict(summary).items():
-        text = "not measured" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
-        table.add_row(name, text)
-    return table
+def summary_rows(summary: Summary) -> list[tuple[str, str]]:
+    """Return each figure of the summary, by name, as text."""
+    return [(name, _figure(value)) for name, value in asdict(summary).items()]
+
+
+def _figure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _item(item: RankedItem, catalogue: Catalogue) -> str:

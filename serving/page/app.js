@@ -6,12 +6,14 @@ import { Cart } from "/page/cart.js";
 import { Catalogue } from "/page/catalogue.js";
 import { showConnection, stateOf } from "/page/connection.js";
 import { part } from "/page/element.js";
-import { newEventId, send } from "/page/events.js";
+import { newEventId, post } from "/page/events.js";
 import { Figures } from "/page/figures.js";
 import { Knows } from "/page/knows.js";
 import { note } from "/page/notes.js";
 import { startOperations } from "/page/operations.js";
 import { Others } from "/page/others.js";
+import { Outbox } from "/page/outbox.js";
+import { Pending } from "/page/pending.js";
 import { inWords } from "/page/reasons.js";
 import { Shelf } from "/page/shelf.js";
 import { follow } from "/page/stream.js";
@@ -41,27 +43,30 @@ const showOperations = startOperations(part("charts"), part("facts"), figures);
 let current = null;
 let tab = "tab-shop";
 let announcing = 0;
-/**
- * The events whose ranking has not arrived yet: the time of the click by event id, epoch ms.
- * @type {Map<string, number>}
- */
-const waiting = new Map();
+const outbox = new Outbox(post);
+const pending = new Pending(part("pending"), part("for-you-hint"), (id) => catalogue.nameOf(id), now);
 
 /** Send what the visitor did with an item, and show the ranking that comes back. */
 async function act(itemId, eventType, recommendationId = undefined) {
   const event = { user_id: visitor, item_id: itemId, event_type: eventType, event_id: newEventId() };
-  waiting.set(event.event_id, now());
   recordAction(itemId, eventType);
   shelf.mark(itemId);
   if (eventType === "add_to_cart") cart.add(itemId);
   if (eventType === "purchase") cart.drop(itemId);
   if (recommendationId !== undefined) event.recommendation_id = recommendationId;
+  await send(event);
+}
+
+/** Send an event until Ouzel has answered. The ranking may also arrive on the event stream. */
+async function send(event) {
+  pending.add(event.event_id, event.item_id);
   try {
-    const { recommendation } = await send(event, () => note(part("notes"), "Click saved; it will be sent when Ouzel is reachable."));
+    const { recommendation } = await outbox.send(event, () => note(part("notes"), "Click saved; it will be sent when Ouzel is reachable."));
+    pending.stored(event.event_id);
     if (recommendation !== null) arrived(recommendation);
   } catch (problem) {
-    waiting.delete(event.event_id);
-    note(part("notes"), `Click not recorded: ${problem.message}.${problem.isTemporary ? " Click again to retry." : ""}`);
+    pending.drop(event.event_id);
+    note(part("notes"), `Click not recorded: ${problem.message}.`);
   }
 }
 
@@ -74,12 +79,8 @@ function now() {
  * ranking was drawn.
  */
 function time(ranking, answered) {
-  const clicked = waiting.get(ranking.trigger_event_id);
-  if (clicked === undefined) return;
-  for (const eventId of [...waiting.keys()]) {
-    waiting.delete(eventId); // Earlier events too: this ranking replaces theirs.
-    if (eventId === ranking.trigger_event_id) break;
-  }
+  const clicked = pending.ranked(ranking.trigger_event_id);
+  if (clicked === null) return;
   requestAnimationFrame(() => {
     const drawn = now();
     knows.time({ clicked, generated: ranking.generated_at, answered, drawn });
@@ -143,6 +144,7 @@ function announce(ranking, moved) {
 /** Ask Ouzel to delete this visitor, then show what Ouzel answers for them now. */
 async function forget() {
   knows.forget.disabled = true;
+  outbox.clear();
   try {
     const { partitions } = await ask(`/v1/users/${encodeURIComponent(visitor)}`, { method: "DELETE" });
     forgetActions();
@@ -161,7 +163,7 @@ async function forget() {
 /** Show the popular ranking again after a deletion, from this tab or from elsewhere. */
 async function startOver() {
   current = null;
-  waiting.clear();
+  pending.clear();
   await loadRanking();
 }
 
@@ -216,6 +218,7 @@ function start() {
   const updateConnection = () => {
     const state = stateOf(figures.trouble.value, figures.latest.value);
     showConnection({ pill: part("connection"), word: part("connection-word"), banner: part("banner"), sentence: part("banner-words"), key: part("key-open") }, state);
+    pending.connection(state);
     if (state === "locked" && !askedForKey) askForKey();
     if (state === "live") part("key").close(); // A late answer to the old key may have opened the dialog again.
     askedForKey ||= state === "locked";
@@ -235,6 +238,7 @@ function start() {
     shelf.open();
   });
   figures.run();
+  for (const event of outbox.left()) send(event);
   shelf.open();
   refreshPopular();
 }

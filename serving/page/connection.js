@@ -5,6 +5,7 @@ const STATES = {
   starting: ["Starting...", "Ouzel is reading its topics. Products and recommendations appear when it has caught up."],
   live: ["Live", ""],
   away: ["No Kafka", "Ouzel cannot reach Kafka. You see the last known recommendations; clicks are saved and sent when Kafka is back."],
+  down: ["Worker down", "No worker processes events. You see the last known recommendations; clicks are kept in Kafka and ranked when a worker is back."],
   offline: ["Offline", "Ouzel is unreachable. Reconnecting..."],
   locked: ["Locked", "API key required."],
 };
@@ -18,7 +19,8 @@ export function stateOf(trouble, live) {
   if (trouble?.status === 503 || trouble?.status === 429) return live === null ? "starting" : "away";
   if (trouble !== null) return "offline";
   if (live === null) return "starting";
-  return live.kafka_available ? "live" : "away";
+  if (!live.kafka_available) return "away";
+  return live.workers_down === true ? "down" : "live";
 }
 
 /** @param {Record<"pill"|"word"|"banner"|"sentence"|"key", HTMLElement>} parts */

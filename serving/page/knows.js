@@ -3,7 +3,7 @@
 
 import { Chart } from "/page/chart.js";
 import { html } from "/page/element.js";
-import { duration, percent, rough, whole } from "/page/numbers.js";
+import { OBJECTIVE_MS, duration, mood, percent, rough, whole } from "/page/numbers.js";
 import { strategyInWords } from "/page/reasons.js";
 import { tile } from "/page/tile.js";
 import { lastAction } from "/page/visitor.js";
@@ -57,6 +57,7 @@ export class Knows {
   /** Remove the measurements, after the visitor was deleted. */
   clear() {
     this.fresh.textContent = "–";
+    this.fresh.dataset.mood = "";
     this.took = "";
     this.freshHint.textContent = "Measured at your next click.";
     this.split.replaceChildren();
@@ -87,8 +88,9 @@ export class Knows {
   time(timing) {
     const whole = timing.drawn - timing.clicked;
     this.fresh.textContent = this.took = duration(whole);
+    this.fresh.dataset.mood = mood(whole);
     this.#brief();
-    this.freshHint.textContent = "from your click to the new ranking on this screen";
+    this.freshHint.textContent = `from your click to the new ranking on this screen; the objective is ${duration(OBJECTIVE_MS)}`;
     const agree = timing.clicked <= timing.generated + 1 && timing.generated <= timing.answered + 1;
     const parts = agree
       ? [["one", "click to ranking (Kafka, model)", timing.generated - timing.clicked], ["two", "ranking to page (Kafka, HTTP)", timing.answered - timing.generated], ["three", "drawing", timing.drawn - timing.answered]]

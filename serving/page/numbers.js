@@ -1,6 +1,15 @@
 // Formats numbers for people.
 
 const UNKNOWN = "–";
+/** The objective of freshness: 99.9% of the rankings within this time. See deploy/prometheus. */
+export const OBJECTIVE_MS = 1000;
+const CLOSE_MS = 500;
+
+/** How a freshness compares with the objective: "" if it is unknown. @param {number|null} ms */
+export function mood(ms) {
+  if (ms === null || ms === undefined) return "";
+  return ms > OBJECTIVE_MS ? "bad" : ms > CLOSE_MS ? "warm" : "good";
+}
 
 export function whole(value) {
   return value === null || value === undefined ? UNKNOWN : Math.round(value).toLocaleString();

@@ -111,4 +111,4 @@ def restore_panel(data: bytes, max_items: int) -> Panel | None:
     try:
         return Panel.restored(memory, max_items)
     except Exception as error:  # an array may be missing, or have any shape and type
-        raise SnapshotRefused("unreadable", f"its arrays do not fit: {type(error).__name__}: {error}") from error
+        raise SnapshotRefused("unreadable", f"its arrays do not fit: {error}") from error

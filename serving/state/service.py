@@ -66,7 +66,7 @@ class Service:
         self.arrivals = Arrivals(telemetry.streams_skipped.inc)
         self.writer = Writer(settings, telemetry)
         self.ingest = Ingest(settings.topic("events"), decoder, self.writer, telemetry)
-        self.live, self.workers = LiveTopics(), Workers(addresses(settings))
+        self.live, self.workers = LiveTopics(), Workers(addresses(settings), monitored=settings.serve_worker_metrics is not None)
         self.answers = Answers(self.cache, self.shelves, lambda: self.experts, telemetry)
         self.followers: dict[str, Follower] = {}
         """The followers of the topics, by topic name without the prefix."""
@@ -140,6 +140,8 @@ class Service:
                     self.newest_ms = max(self.newest_ms, record.timestamp)
                     if self.ready:
                         self.live.ranking(record.partition, ranking.trigger_offset, record.timestamp)
+                        if ranking.trigger_offset >= 0:  # no event triggers the popular ranking
+                            self.workers.progress.ranked()
                     self.arrivals.arrived(ranking)
                 elif record.value is None:
                     self.arrivals.removed((record.key or b"").decode(errors="replace"))
@@ -153,6 +155,8 @@ class Service:
         for record in records:
             if unreadable(record) is not None:
                 self.telemetry.refused_records.labels("events").inc()
+        if self.ready:
+            self.workers.progress.arrived()
         await self.live.take_events(records)
 
     async def _update_gauges(self) -> None:

@@ -17,15 +17,23 @@ import msgspec
 from msgspec import Meta
 from prometheus_client.parser import text_string_to_metric_families
 
+from serving.state.progress import Progress
 from streams.settings import Settings
 
-EVERY_S = 2.0
+EVERY_S = 1.0
 TIMEOUT_S = 1.5
 MOST_BYTES = 2_000_000
 K = "20"
-READY, LAG, LEARNER, LEARNER_LAG = "ouzel_ready", "ouzel_consumer_lag", "ouzel_learner", "ouzel_learner_lag"
+READY, EVENTS, LAG, LEARNER, LEARNER_LAG = (
+    "ouzel_ready",
+    "ouzel_events_total",
+    "ouzel_consumer_lag",
+    "ouzel_learner",
+    "ouzel_learner_lag",
+)
 DEAD_LETTERS, LOSS = "ouzel_dead_letters_total", "ouzel_loss"
 RECALL, MRR, TESTS = "ouzel_prequential_recall", "ouzel_prequential_mrr", "ouzel_prequential_tests_total"
+READ = (READY, EVENTS, LAG, LEARNER, LEARNER_LAG, DEAD_LETTERS, LOSS, RECALL, MRR, TESTS)
 
 Samples = Mapping[str, Sequence[tuple[Mapping[str, str], float]]]
 """The result of a scrape: labels and values, by the name of the sample."""
@@ -51,6 +59,7 @@ class WorkersSummary(msgspec.Struct):
     """The metrics of all workers that answered; ``None`` if no worker has the metric."""
 
     workers: WorkerCounts
+    processed: int | None = None
     lag: int | None = None
     learner_lag: int | None = None
     dead_letters: int | None = None
@@ -60,20 +69,23 @@ class WorkersSummary(msgspec.Struct):
 
 
 class Workers:
-    """Scrapes the workers every other second; `latest` is the latest summary.
+    """Scrapes the workers every second; `latest` is the latest summary.
 
-    The service runs `run` as a task; requests read `latest`.
+    The service runs `run` as a task; requests read `latest` and ask `progress`. ``monitored`` says
+    that the addresses were set, and are no default.
     """
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, addresses: Sequence[str], monitored: bool = True) -> None:
         self._addresses = addresses
+        self.progress = Progress(monitored and bool(addresses))
         self.latest = WorkersSummary(WorkerCounts(len(addresses)))
 
     async def run(self) -> None:
         """Scrape until cancelled. Returns immediately if there are no addresses."""
         while self._addresses:
             scrapes = await asyncio.gather(*(asyncio.to_thread(fetch, address) for address in self._addresses))
-            self.latest = summarize([scrape for scrape in scrapes if scrape is not None], len(self._addresses))
+            latest = self.latest = summarize([scrape for scrape in scrapes if scrape is not None], len(self._addresses))
+            self.progress.scraped(latest.workers.answered, latest.workers.ready, latest.processed, latest.lag)
             await asyncio.sleep(EVERY_S)
 
 
@@ -88,13 +100,17 @@ def fetch(address: str) -> Samples | None:
     """Return the samples of the worker at host:port.
 
     Returns ``None`` if the worker does not answer, or if the answer is not in Prometheus's format.
-    This call blocks, so it runs in a thread.
+    Only the metrics that `summarize` uses are parsed, because parsing is slow. This call blocks, so
+    it runs in a thread.
     """
     try:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
             text = answer.read(MOST_BYTES).decode()
         samples: dict[str, list[tuple[Mapping[str, str], float]]] = defaultdict(list)
-        for family in text_string_to_metric_families(text):
+        lines = text.splitlines()
+        if not any(line.startswith(READY) for line in lines):
+            return None
+        for family in text_string_to_metric_families("\n".join(line for line in lines if line.startswith(READ)) + "\n"):
             for sample in family.samples:
                 samples[sample.name].append((sample.labels, sample.value))
     except (OSError, ValueError, HTTPException):
@@ -113,7 +129,7 @@ def summarize(scrapes: Sequence[Samples], asked: int) -> WorkersSummary:
         return next((value for _, value in scrape.get(name, ())), 0.0)
 
     summary = WorkersSummary(WorkerCounts(asked, len(scrapes), sum(one(scrape, READY) > 0 for scrape in scrapes)))
-    summary.lag = total(LAG)
+    summary.processed, summary.lag = total(EVENTS), total(LAG)
     summary.dead_letters = (total(DEAD_LETTERS) or 0) if scrapes else None  # no sample means 0
     summary.tests = int(sum(map(tests_of, scrapes)))
     for scrape in scrapes:

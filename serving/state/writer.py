@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthoriza
 from serving.state.telemetry import ServingTelemetry
 from streams.engine.upstream import sender_task
 from streams.errors import KafkaAway
-from streams.kafka.connection import connection
+from streams.kafka.connection import connection, in_one_line
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -113,7 +113,7 @@ class Writer:
             log.warning("write_failed", error=repr(error))
             self._set_available(False)
             self._telemetry.failed_writes.labels("error").inc()
-            raise NotConfirmed(f"Kafka answered {type(error).__name__}: retry later") from error
+            raise NotConfirmed(f"Kafka answered {in_one_line(error)}: retry later") from error
         finally:
             self._pending -= len(records)
         self._telemetry.kafka_write_seconds.observe(time.perf_counter() - began)

@@ -64,6 +64,20 @@ class BadRecord(BadData):
     notes: Sequence[Note] = NO_NOTES
 
 
+_KINDS: dict[type, str] = {
+    dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a whole number", float: "a number",
+    type(None): "null",
+}  # fmt: skip
+
+
+def kind_of(value: object) -> str:
+    """Return what kind of JSON a value is, for an error.
+
+    An error does not quote the value itself where it may identify a person.
+    """
+    return _KINDS.get(type(value), f"a {type(value).__name__}")  # a decoder may return any object of Python
+
+
 def check_id(name: str, value: object) -> str:
     """Return the identifier: 1 to 256 characters without control characters.
 
@@ -75,6 +89,8 @@ def check_id(name: str, value: object) -> str:
         if not -(10**30) < value < 10**30:  # str() refuses integers of a few thousand digits
             raise BadRecord("out_of_bounds", f"{name} is an integer of {value.bit_length()} bits")
         return str(value)
+    if not isinstance(value, str):
+        raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write text or a whole number")
     text = check_text(name, value, MAX_ID_LENGTH)
     if not text:
         raise BadRecord("out_of_bounds", f"{name} is empty")
@@ -95,7 +111,7 @@ def check_text(name: str, value: object, longest: int) -> str:
     Raises `BadRecord`.
     """
     if not isinstance(value, str):
-        raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
+        raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write text")
     if len(value) > longest:
         raise BadRecord("out_of_bounds", f"{name} has {len(value)} characters, at most {longest}")
     if _CONTROL.search(value):
@@ -106,16 +122,16 @@ def check_text(name: str, value: object, longest: int) -> str:
 def check_number(name: str, value: object) -> float:
     """Return the number as a float: finite, from -1e15 to 1e15. Raises `BadRecord`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
+        raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write a number")
     if not -MAX_NUMBER <= value <= MAX_NUMBER:  # also true of NaN
-        raise BadRecord("out_of_bounds", f"{name} is beyond {MAX_NUMBER:g}")
+        raise BadRecord("out_of_bounds", f"{name} is not a number from -{MAX_NUMBER:g} to {MAX_NUMBER:g}")
     return float(value)
 
 
 def check_object(name: str, value: object) -> JsonObject:
     """Return the JSON object, which nests at most `MAX_DEPTH` levels. Raises `BadRecord`."""
     if not isinstance(value, dict):
-        raise BadRecord("wrong_type", f"{name} is {type(value).__name__}")
+        raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write an object")
     check_tree(name, value, MAX_DEPTH)
     return value
 

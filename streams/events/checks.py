@@ -69,7 +69,9 @@ class Checks:
         if suspicious(moment.ms):
             notes.append(_EARLY)
         if kafka_time >= 0 and moment.ms > kafka_time + self._max_ahead_ms:
-            raise BadRecord("timestamp_in_future", f"{moment.ms} with a Kafka time of {kafka_time}")
+            ahead_s = (moment.ms - kafka_time) / 1000
+            bound = f"{ahead_s:.0f} s after the record's Kafka time, at most {self._max_ahead_ms / 1000:g} s (OUZEL_MAX_AHEAD_S)"
+            raise BadRecord("timestamp_in_future", f"timestamp is {moment.ms}, {bound}")
         event = Event(
             event_id=_optional("event_id", fields.event_id, check_id, notes) or place,
             item_id=check_id("item_id", fields.item_id),

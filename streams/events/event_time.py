@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from streams.events.bounds import BadRecord
+from streams.events.bounds import BadRecord, kind_of
 
 SUSPICIOUS_BEFORE = 946_684_800_000
 """The year 2000 in epoch ms. An earlier time is more likely a relative clock or a counter."""
@@ -90,7 +90,7 @@ def moment_of(value: object, kafka_time: int, rule: TimeRule = BY_SIZE) -> Momen
     if isinstance(value, datetime):  # from a user's decoder, which may read Avro's logical types
         return _of_datetime(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRecord("wrong_type", f"timestamp is {type(value).__name__}")
+        raise BadRecord("wrong_type", f"timestamp is {kind_of(value)}: write an epoch time, ISO 8601 or RFC 2822")
     return _of_number(value, rule)
 
 

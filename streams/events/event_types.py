@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from streams.events.bounds import BadRecord
+from streams.events.bounds import BadRecord, kind_of
 from streams.events.records import EVENT_TYPES
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -67,7 +67,7 @@ class EventTypes:
         if isinstance(name, int) and not isinstance(name, bool) and abs(name) < 10**9:
             name = str(name)
         if not isinstance(name, str):
-            raise BadRecord("wrong_type", f"event_type is {type(name).__name__}")
+            raise BadRecord("wrong_type", f"event_type is {kind_of(name)}: write one of {', '.join(EVENT_TYPES)}")
         if len(name) <= MAX_NAME_LENGTH:
             plain = _plain(name)
             if plain in self._meaning:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.events.bounds import MAX_DEPTH, BadRecord, JsonObject, check_tree
+from streams.events.bounds import MAX_DEPTH, BadRecord, JsonObject, check_tree, kind_of
 
 _decode = msgspec.json.Decoder().decode
 
@@ -13,7 +13,7 @@ def json_object(value: bytes) -> JsonObject:
     """Decode a JSON object of at most `MAX_DEPTH` + 1 levels. Raises `BadRecord`."""
     decoded = json_value(value)
     if not isinstance(decoded, dict):
-        raise BadRecord("not_an_object", type(decoded).__name__)
+        raise BadRecord("not_an_object", f"the record is {kind_of(decoded)}: write an object")
     return decoded
 
 

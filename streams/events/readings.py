@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from streams.events.bounds import BadRecord, JsonObject, check_number, check_object
+from streams.events.bounds import BadRecord, JsonObject, check_number, check_object, kind_of
 from streams.events.json_bytes import json_value
 
 MAX_NUMBER_LENGTH = 40
@@ -44,7 +44,7 @@ def read_flag(name: str, value: object) -> bool:
             return word in TRUE
     elif isinstance(value, int | float) and value in (0, 1):
         return value == 1
-    shown = repr(value)[:40] if isinstance(value, str | int | float) else type(value).__name__
+    shown = repr(value)[:40] if isinstance(value, str | int | float) else kind_of(value)
     raise BadRecord("wrong_type", f"{name} is {shown}: write true or false")
 
 
@@ -66,7 +66,7 @@ def read_list(name: str, value: object, separators: str = "|;,") -> list[object]
             parts = value.split(separator) if separator else [value]
             return [part.strip() for part in parts if part.strip()]
     if not isinstance(value, list):
-        raise BadRecord("wrong_type", f"{name} is {type(value).__name__}: write a list")
+        raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write a list")
     return value
 
 

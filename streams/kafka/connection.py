@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,9 @@ The default of kafka-python is 30 s.
 """
 DISCONNECTED = "socket disconnected"
 TIMEOUTS = (KafkaTimeoutError, RequestTimedOutError)
+_ERRNO = re.compile(r"(?P<number>\d+) (?P<name>E[A-Z]+)")
+_OF_CLIENT = re.compile(r"(\[Error \d+\] )?\bKafka(Connection|Timeout)Error: ")
+_CLASS = re.compile(r"(?:\[Error \d+\] )?\b(\w+)Error\b")
 
 
 class NoBroker(KafkaAway):
@@ -127,14 +132,29 @@ def connecting(settings: Settings) -> Iterator[None]:
         except (KafkaError, OSError, ValueError) as error:
             reason = in_one_line(most_specific([*reasons, error]))
             login = "oauth_client_id and oauth_scope" if settings.sasl_mechanism == BEARER else "sasl_username and sasl_password"
-            hint = f"; check security_protocol, {login}" if DISCONNECTED in reason else ""
+            login_failed = DISCONNECTED in reason or "Authentication" in reason
+            hint = f"; check security_protocol, {login}" if login_failed else ""
             raise NoBroker(f"no broker answers at {settings.broker}: {reason}{hint}") from error
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return an error's class and text on one line of at most 300 characters."""
-    kind, text = type(error).__name__, " ".join(str(error.args[0] if error.args else "").split())
-    return (text if text.startswith(kind) else f"{kind}: {text}".rstrip(": "))[:300]
+    """Return what an error says, on one line of at most 300 characters.
+
+    An error of Kafka's protocol starts with its name there, such as ``TopicAlreadyExists``.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    text = _plain(" ".join(str(error.args[0] if error.args else "").split()))
+    if (refused := _ERRNO.fullmatch(text)) is not None:  # kafka-python writes the number and its name
+        return f"{os.strerror(int(refused['number'])).lower()} ({refused['name']})"
+    name = _plain(type(error).__name__)
+    of_protocol = isinstance(getattr(error, "errno", None), int)
+    return (f"{name}: {text}".rstrip(": ") if of_protocol and not text.startswith(name) else text or name)[:300]
+
+
+def _plain(text: str) -> str:
+    """Remove what only Python needs from the names of Kafka's errors."""
+    return _CLASS.sub(r"\1", _OF_CLIENT.sub("", text))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from streams.errors import Refused
 from streams.kafka.connection import connection, in_one_line
 from streams.kafka.provided import missing_provided
 from streams.kafka.retry import TEMPORARY, until_kafka_answers
-from streams.kafka.topics import TIMEOUT_MS, TopicsError, admin, missing_topics, partition_counts, topic_specs
+from streams.kafka.topics import TIMEOUT_MS, MissingTopics, TopicsError, admin, partition_counts, topic_specs
 from streams.settings import Settings
 
 LOOK_EVERY_S = 10.0
@@ -64,7 +64,7 @@ def grow_topics(settings: Settings, partitions: int) -> dict[str, int]:
     Returns the earlier number of each topic that was grown. Events grow last, so that every event
     finds the other topics ready. The user's own events topic must have this number already. An
     interrupted call can be repeated. Raises `Refused` if a topic has more partitions already, or
-    the user's own another number, and `TopicsError` if one is missing.
+    the user's own another number, and `MissingTopics` if one is missing.
     """
     events = settings.topic("events")
     names = [spec.name for spec in topic_specs(settings) if spec.as_events and not spec.provided]
@@ -75,7 +75,7 @@ def grow_topics(settings: Settings, partitions: int) -> dict[str, int]:
         if settings.is_provided("events") and before.get(events) != partitions:
             raise Refused(_another_number(settings, before.get(events)))
         if missing := [name for name in names if name not in before]:
-            raise TopicsError(missing_topics(missing))
+            raise MissingTopics(*missing)
         largest = max(names, key=lambda name: before[name])
         if before[largest] > partitions:
             raise Refused(

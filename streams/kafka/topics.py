@@ -40,10 +40,14 @@ WRITTEN = ("recommendations", "sessions-changelog", "transitions", "model-update
 
 
 class TopicsError(OuzelError):
-    """Kafka rejected a request about topics or groups, or a topic is missing.
+    """Kafka rejected a request about topics or groups. The message is one line."""
 
-    The message is one line.
-    """
+
+class MissingTopics(Refused, TopicsError):
+    """Topics are missing or not visible to this user. The message says how to create them."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(missing_topics(names))
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ def create_topics(settings: Settings) -> list[str]:
 
 
 def require_topics(settings: Settings, *names: str) -> None:
-    """Raise `TopicsError` if one of these topics is missing, `Refused` for one of the user's own.
+    """Raise `MissingTopics` if one of these topics is missing, `Refused` for one of the user's own.
 
     Tools check this first, because a broker may create a topic that a client names, with a
     partition count of its own.
@@ -175,7 +179,7 @@ def require_topics(settings: Settings, *names: str) -> None:
         if settings.is_provided(name) and settings.topic(name) not in existing:
             raise Refused(missing_provided(settings, name))
     if missing := [topic for name in names if (topic := settings.topic(name)) not in existing]:
-        raise TopicsError(missing_topics(missing))
+        raise MissingTopics(*missing)
 
 
 def require_provided(settings: Settings) -> None:

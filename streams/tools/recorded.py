@@ -87,12 +87,15 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            files += sorted(inner for inner in path.iterdir() if _plain_suffix(inner) in SUFFIXES)
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise FileError(f"no file {path}, and no folder of that name")
+        try:
+            if path.is_dir():
+                files += sorted(inner for inner in path.iterdir() if _plain_suffix(inner) in SUFFIXES)
+            elif path.is_file():
+                files.append(path)
+            else:
+                raise FileError(f"no file {path}, and no folder of that name")
+        except OSError as error:  # a folder that may not be read, or a name that is too long
+            raise FileError(f"{path}: {error.strerror}") from None
     if not files:
         raise FileError(f"no files to read: the folders have none that end in {', '.join(SUFFIXES)}, or these with .gz or .zst")
     return files
@@ -110,9 +113,15 @@ def read(paths: Sequence[Path], reader: Reader, report: Report) -> list[Line]:
 
 
 def digest(path: Path) -> str:
-    """Return a short hash of a file's contents, so that event ids are the same in every replay."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:12]
+    """Return a short hash of a file's contents, so that event ids are the same in every replay.
+
+    Raises `FileError` for a file that cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()[:12]
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}; let this user read the file") from None
 
 
 def _lines(n: int, path: Path, reader: Reader, report: Report) -> Iterator[Line]:
@@ -149,6 +158,7 @@ def _decoded(path: Path, reader: Reader, report: Report) -> Iterator[tuple[int, 
     name = digest(path)
     with opened(path, reader.layout.encoding) as stream:
         if is_json(_plain_suffix(path), stream):
+            before = report.lines
             for number, value in documents(path, stream):
                 report.lines += 1
                 place = {"topic": name, "partition": 0, "offset": number, "timestamp_ms": -1}
@@ -156,6 +166,8 @@ def _decoded(path: Path, reader: Reader, report: Report) -> Iterator[tuple[int, 
                     yield number, reader.decoder.decode(None, value, **place)  # type: ignore[arg-type]
                 except BadRecord as problem:
                     report.leave_out(path, number, problem)
+            if report.lines == before:
+                raise FileError(f"{path.name}: it is empty")
             return
         rows = table(path, stream, reader.layout)
         _check_columns(path, rows)

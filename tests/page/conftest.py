@@ -17,12 +17,21 @@ LEARNED = 1500
 
 
 @pytest.fixture(scope="module")
-def shop(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
-    """`ouzel serve`, with a model that has learned from some clicks, and simulated visitors."""
+def worker(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """The worker of the shop."""
     folder = tmp_path_factory.mktemp("shop")
     settings = fresh_settings(embedded, folder, model="hybrid", encoder="recency", profile="fast", session_timeout_s=20.0)
     create_topics(settings)
     worker = WorkerProcess(settings, folder / "worker.log").start()
+    yield worker
+    if worker.alive:
+        worker.kill()
+
+
+@pytest.fixture(scope="module")
+def shop(worker: WorkerProcess) -> Iterator[ServeProcess]:
+    """`ouzel serve`, with a model that has learned from some clicks, and simulated visitors."""
+    settings, folder = worker.settings, worker.log.parent
     serve = ServeProcess(settings, folder / "serve.log", OUZEL_SERVE_WORKER_METRICS=f'["127.0.0.1:{worker.port}"]')
     simulate = [sys.executable, "-m", "serving.cli", "simulate", *SHOPPERS]
     others: subprocess.Popen[bytes] | None = None
@@ -38,6 +47,5 @@ def shop(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         if others is not None:
             others.terminate()
             others.wait()
-        for process in (serve, worker):
-            if process.alive:
-                process.kill()
+        if serve.alive:
+            serve.kill()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import pytest
-from support import chromium
+from support.browser import chromium
 from support.browser.chromium import Page
 from support.browser.shop_page import BECAUSE, CARD, REASON, act, assert_it_fits, strip, three_of_a_category
+from support.running import WorkerProcess
 from support.serve_process import ServeProcess
 
 from serving.state.keys import new_key, write_keys
@@ -211,46 +213,6 @@ def test_the_theme_survives_a_reload(page: Page) -> None:
     page.run("localStorage.clear()")
 
 
-def test_pure_modules(page: Page) -> None:
-    """Modules without a view, such as the parser of server-sent events, tested in the browser."""
-    results = page.run_async(
-        """
-        const done = arguments[0];
-        Promise.all(["movement", "reasons", "stream", "chart", "connection"].map((name) => import(`/page/${name}.js`))).then(
-          ([{ movements, movementInWords }, { inWords }, { parse }, { nice }, { stateOf }]) => {
-            const moved = movements(["a", "b", "c"], ["c", "d", "a"]);
-            const why = (item, done) => {
-              const reason = inWords(item, (id) => id.toUpperCase(), () => done);
-              return `${reason.before} ${reason.name}`.trim();
-            };
-            done({
-              moved: [...moved.values()].map(movementInWords),
-              first: [...movements(null, ["a", "b"]).values()],
-              viewed: why({ reason: "markov", because_item_id: "x" }, null),
-              bought: why({ reason: "rules", because_item_id: "x" }, "bought"),
-              again: why({ reason: "repeat", because_item_id: "x" }, "viewed"),
-              net: why({ reason: "gru" }, null),
-              unknown: why({ reason: "constructor" }, null),
-              event: parse('event: ranking\\nid: 2-993\\ndata: {"a": "b: c"}'),
-              heartbeat: parse(": heartbeat"),
-              nice: [0, 7, 11, 250, 0.31].map(nice),
-              states: [stateOf(null, null), stateOf(null, { kafka_available: true }), stateOf(null, { kafka_available: false }),
-                       stateOf({ status: 0 }, null), stateOf({ status: 401 }, null), stateOf({ status: 503 }, null)],
-            });
-          });
-        """
-    )
-    assert results["moved"] == ["up 2", "new", "down 2"]
-    assert results["first"] == [0, 0]
-    assert (results["viewed"], results["bought"]) == ("because you viewed X", "because you bought X")
-    assert (results["again"], results["net"]) == ("because you viewed it before", "fits your whole session")
-    assert results["unknown"] == "recommended by the model"
-    assert results["event"] == {"name": "ranking", "id": "2-993", "data": '{"a": "b: c"}'}
-    assert results["heartbeat"]["data"] == ""
-    assert results["nice"] == [1, 8, 15, 300, pytest.approx(0.4)]
-    assert results["states"] == ["starting", "live", "away", "offline", "locked", "starting"]
-
-
 def test_the_page_shows_that_the_server_stopped_and_open_streams_do_not_delay_the_stop(
     browser: Page, shop: ServeProcess, tmp_path: Path
 ) -> None:
@@ -268,3 +230,25 @@ def test_the_page_shows_that_the_server_stopped_and_open_streams_do_not_delay_th
         browser.console()
         if serve.alive:
             serve.kill()
+
+
+def test_a_frozen_worker_is_shown_within_seconds_and_the_click_is_ranked_when_it_is_back(
+    page: Page, shop: ServeProcess, worker: WorkerProcess
+) -> None:
+    assert worker.process is not None
+    item_id = three_of_a_category(page)[0]
+    name = page.text(f"#products [data-item='{item_id}'] .product-name")
+    page.wait(lambda: page.text("#connection-word") == "Live", "the state live")
+    worker.process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        page.wait(lambda: page.text("#connection-word") == "Worker down", "the state down")
+        assert time.monotonic() - began < 8, "as long as a frozen worker looked healthy before"
+        page.click(f"#products [data-item='{item_id}'] .product-view")
+        kept = f"{name}: your click is in Kafka and will be ranked when a worker is back. "
+        page.wait(lambda: page.text("#pending").startswith(kept), "the click is in Kafka")
+    finally:
+        worker.process.send_signal(signal.SIGCONT)
+    page.wait(lambda: page.text("#connection-word") == "Live", "the state live again")
+    page.wait(lambda: page.all("#session li")[0].get_attribute("data-item") == item_id, "the click is ranked")
+    assert not page.all("#pending")[0].is_displayed()

@@ -31,7 +31,7 @@ from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.permissions import NotAllowed
 from streams.kafka.positions import LogWentBack, PositionAhead
 from streams.kafka.producing import DeliveryError
-from streams.kafka.topics import TopicsError
+from streams.kafka.topics import MissingTopics, TopicsError
 from streams.learning.model_log import SnapshotRefused
 from streams.learning.model_updates import UpdateRefused
 from streams.sessions.step import NewerState
@@ -56,6 +56,7 @@ CODES = [
     (NoBroker, 1, LEFT, 70),
     (TokenAway, 1, LEFT, 70),
     (TopicsError, 1, LEFT, 70),
+    (MissingTopics, 2, LEFT, 2),
     (DeliveryError, 1, LEFT, 70),
     (NewerState, 2, 2, 2),
     (ChangelogReplaced, 2, 2, 2),
@@ -87,6 +88,7 @@ TREE = {
         DiskFailed,
         InstanceTaken,
         PartitionsGrown,
+        MissingTopics,
     },
     SettingsError: {TokenRefused},
     KafkaAway: {NoBroker, DeliveryError, TokenAway},

@@ -40,6 +40,9 @@ class Live(msgspec.Struct, kw_only=True):
     tests: Annotated[int, Meta(description="Events on which the rankings were evaluated.")]
     accuracy: Annotated[list[Accuracy], Meta(description="How well each method predicts the next event.")]
     workers: WorkerCounts
+    workers_down: Annotated[
+        bool | None, Meta(description="Whether no worker answers, or none processes the events; null if this is not known.")
+    ]
     users: Annotated[int, Meta(description="Users and anonymous sessions whose rankings this server keeps.")]
     items: Annotated[int, Meta(description="Items of the catalogue.")]
     kafka_available: Annotated[bool, Meta(description="Whether Kafka confirms what this server writes.")]
@@ -78,6 +81,7 @@ async def get_live(call: Call) -> Response:
         tests=workers.tests,
         accuracy=workers.accuracy,
         workers=workers.workers,
+        workers_down=service.workers.progress.down,
         users=len(service.cache),
         items=len(service.shelves),
         kafka_available=service.writer.available,

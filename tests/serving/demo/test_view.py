@@ -10,11 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 from rich.console import Console
 
 from serving.demo.demo import write_json
 from serving.demo.tally import Counts
-from serving.demo.view import Moment, disagreements, in_words, line, panel, summarise, summary_table
+from serving.demo.view import Moment, disagreements, in_words, line, panel, summarise, summary_rows
 from serving.state.worker_metrics import WorkerMetrics
 from streams.events.catalogue import Catalogue
 from streams.events.records import RankedItem, Recommendation
@@ -98,9 +99,9 @@ WORKER = WorkerMetrics(
 )
 
 
-def printed(thing: Any) -> str:
+def printed(thing: Any, width: int = 100) -> str:
     """The text that rich prints for an object."""
-    console = Console(file=io.StringIO(), width=100)
+    console = Console(file=io.StringIO(), width=width)
     console.print(thing)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -126,7 +127,7 @@ def test_a_figure_that_was_not_measured_is_null(tmp_path: Path) -> None:
     write_json(tmp_path / "out.json", summarise(Counts(), WorkerMetrics()))
     written = json.loads((tmp_path / "out.json").read_text())
     assert written["recall_at_20"] is written["freshness_p50_ms"] is written["events_per_second"] is None
-    assert "not measured" in printed(summary_table(summarise(Counts(), WorkerMetrics())))
+    assert ("recall_at_20", "not measured") in summary_rows(summarise(Counts(), WorkerMetrics()))
 
 
 def test_only_differences_are_listed() -> None:
@@ -155,6 +156,16 @@ def test_the_view_shows_each_figure_and_prints_names_literally() -> None:
     text = printed(panel(MOMENT))
     for figure in ("1,500 of 20,000", "250 per second, 3 waiting", "4 ms / 11 ms", "0.432", "0.100", "[bold]"):
         assert figure in text, text
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 120])
+def test_the_view_cuts_no_figure_however_narrow_the_terminal(width: int) -> None:
+    moment = replace(MOMENT, done=1_234_567, expected=20_000_000, freshness_p99_ms=12_345.0)
+    lines = [line.strip("│ ") for line in printed(panel(moment), width).splitlines()[1:-1]]
+    assert "…" not in "".join(lines)
+    text = " ".join(lines)
+    for figure in ("1,234,567", "20,000,000", "250", "4 ms", "12,345 ms", "0.432", "0.100"):
+        assert figure in text, "\n".join(lines)
 
 
 def test_the_line_is_one_line_and_shows_missing_figures_as_dashes() -> None:

@@ -24,7 +24,7 @@ def ouzel(*arguments: str, cwd: Path | None = None, **extra: str) -> subprocess.
 def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """600 clicks in sessions of six, each click on the item after the previous one."""
     path = tmp_path_factory.mktemp("clicks") / "clicks.txt"
-    lines = [f"{n // 6}\t{1_700_000_000 + n}\ti{(n // 6 * 5 + n % 6) % 40}\n" for n in range(600)]
+    lines = [f"{n // 6 + 1}\t{1_700_000_000 + n}\ti{(n // 6 * 5 + n % 6) % 40}\n" for n in range(600)]
     path.write_text("SessionId\tTime\tItemId\n" + "".join(lines))
     return path
 
@@ -50,6 +50,17 @@ def test_it_prints_a_table_and_writes_the_result_and_the_report(clicks: Path, tm
     page = (tmp_path / "page/index.html").read_text()
     assert "markov" in page
     assert "<svg" in page
+
+
+@pytest.mark.slow
+def test_json_alone_prints_one_document_and_everything_else_goes_to_standard_error(clicks: Path, tmp_path: Path) -> None:
+    ran = ouzel("evaluate", str(clicks), "--method", "popularity", "--report", "page", "--json", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["methods"]["popularity"]["recall@20"] > 0
+    assert "600 events, 500 predictions" in ran.stderr
+    assert "The report is at page" in ran.stderr
+    assert "…" not in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
 
 
 @pytest.mark.parametrize(

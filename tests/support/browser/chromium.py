@@ -108,6 +108,6 @@ def browsing(address: str) -> Iterator[Page]:
 
 def screenshots() -> Path:
     """The folder for pictures of the page: build/page."""
-    folder = Path(__file__).parents[2] / "build" / "page"
+    folder = Path(__file__).parents[3] / "build" / "page"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from support import chromium
+from support.browser import chromium
 from support.browser.chromium import Page
 
 CARD, NAME, REASON, BECAUSE = "#strip .pick:not(.waiting)", ".pick-name", ".reason", ".because"

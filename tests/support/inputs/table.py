@@ -104,6 +104,6 @@ INPUTS = [
     Input("recommendations", "serve", lambda _: Serving("recommendations"), RANKINGS, as_json(RANKING)),
     Input("recommendations", "demo", lambda _: Tally("recommendations"), RANKINGS, as_json(RANKING)),
     Input("recommendations", "watch", lambda _: Tool(_read_ranking), RANKINGS, as_json(RANKING)),
-    Input("dead-letters", "dead-letters list", lambda _: Tool(lambda each: dead_letters.print_table([each], set())), LETTERS),
+    Input("dead-letters", "dead-letters list", lambda _: Tool(lambda each: dead_letters.print_letters([each], set())), LETTERS),
     Input("learner", "worker", lambda _: Election(), record("learner", None, b"x")),
 ]  # fmt: skip
