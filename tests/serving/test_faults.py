@@ -148,7 +148,7 @@ def test_no_broker(ended: Ended, path: tuple[str, ...]) -> None:
 def test_a_wrong_address_of_a_broker(ended: Ended, path: tuple[str, ...]) -> None:
     code, line = ended(*path, *ARGUMENTS.get(path, []), "--broker", "kafka")
     assert code == 2
-    assert line == "ouzel: --broker: 'kafka' is not HOST:PORT; an example is --broker localhost:9092"
+    assert line == "ouzel: --broker: 'kafka' is not host:port; an example is --broker localhost:9092"
 
 
 @pytest.mark.parametrize("path", EVERY, ids=" ".join)
