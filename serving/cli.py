@@ -18,6 +18,7 @@ COMMANDS = (
     "config",
     "topics",
     "worker",
+    "intake",
     "serve",
     "keys",
     "replay",

@@ -51,8 +51,11 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(int(settings.session_gap_s * 1000), int(settings.session_early_s * 1000))
 
 
-def event_decoder(settings: Settings) -> EventDecoder:
-    """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid."""
+def event_decoder(settings: Settings, event_type: str | None = None) -> EventDecoder:
+    """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid.
+
+    ``event_type`` is the type of all events; ``None`` reads it from each event.
+    """
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
         return EventDecoder(
@@ -60,7 +63,7 @@ def event_decoder(settings: Settings) -> EventDecoder:
             hook,
             max_bytes=settings.max_record_bytes,
             max_ahead_ms=int(settings.max_ahead_s * 1000),
-            types=EventTypes(settings.event_types),
+            types=EventTypes(settings.event_types, event_type),
             guests=settings.guests,
             times=TimeRule(settings.time_unit, settings.time_format),
         )

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-from streams.setting_fields import ALL, SERVE, WORKER, Change, Subject, none_if_empty, setting
+from streams.setting_fields import ALL, INTAKE, SERVE, WORKER, Change, Subject, none_if_empty, setting
 
 SECURITY, ROLLING = Subject.SECURITY, Change.ROLLING
 SASL = ("sasl_mechanism", "sasl_username", "sasl_password")
@@ -42,7 +42,7 @@ class SecuritySettings(BaseSettings):
     hash_key: SecretStr | None = setting(
         None, "Secret key of the hashes that stand for deleted users, and for users in logs. All processes need the same key. "
         "Without it, `app_id` is the key of deleted users, and logs withhold user ids.",
-        SECURITY, WORKER + SERVE, Change.NEVER,
+        SECURITY, WORKER + SERVE + INTAKE, Change.NEVER,
     )  # fmt: skip
 
     _optional_texts = field_validator(*SASL, *TLS, mode="before")(none_if_empty)

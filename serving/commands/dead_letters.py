@@ -15,8 +15,9 @@ from rich.text import Text
 
 from serving.errors import CliError
 from serving.sent_letters import SentLetters
+from serving.source_letters import Again, SourceLetters
 from streams.events.bounds import REASONS
-from streams.events.dead_letter import read_letter, redriven_headers
+from streams.events.dead_letter import read_letter
 from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
 from streams.kafka.reading import kafka_consumer
@@ -89,6 +90,7 @@ def redrive(
 
     First correct the settings or the decoder that rejected them.
     Each letter is sent once; a worker recognises what it has processed already.
+    Letters of the intake are read by OUZEL_INTAKE, and only their events are sent.
     """
     settings = load_settings()
     records, sent = read(settings), SentLetters(settings)
@@ -106,8 +108,11 @@ def redrive(
     if not whole:
         typer.echo("nothing to send")
         return
-    new = _by_first(r for r in whole if read_letter(r).name not in sent)
-    before = len(whole) - sum(map(len, new))
+    unsent = _by_first(r for r in whole if read_letter(r).name not in sent)
+    before, sources = len(whole) - sum(map(len, unsent)), SourceLetters(settings)
+    new = [(of_one, again) for of_one in unsent if (again := sources.again(of_one[-1])) is not None]
+    for line in sources.problems():
+        typer.echo(line, err=True)
     if new:
         sent.prepare()
         if not yes:
@@ -128,16 +133,16 @@ def _by_first(letters: Iterable[KafkaRecord]) -> list[list[KafkaRecord]]:
     return list(of.values())
 
 
-def _send(settings: Settings, letters: Sequence[Sequence[KafkaRecord]], sent: SentLetters) -> None:
-    """Send one of each list, to the partition that its record came from, and remember all."""
+def _send(settings: Settings, letters: Sequence[tuple[Sequence[KafkaRecord], Sequence[Again]]], sent: SentLetters) -> None:
+    """Send the records of each list of letters, and remember its letters."""
     with Sender(settings) as sender:
         for begin in range(0, len(letters), CONFIRM_EVERY):
             part = letters[begin : begin + CONFIRM_EVERY]
-            for *_, last in part:
-                letter = read_letter(last)
-                sender.send(settings.topic("events"), last.key, last.value, redriven_headers(letter), letter.partition)
+            for _, several in part:
+                for again in several:
+                    sender.send(*again)
             sender.flush()
-            sent.add(read_letter(record).name for of_one in part for record in of_one)
+            sent.add(read_letter(record).name for of_one, _ in part for record in of_one)
 
 
 def headers(record: KafkaRecord) -> dict[str, str]:
