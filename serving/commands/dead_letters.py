@@ -32,7 +32,7 @@ CONFIRM_EVERY = 1000
 NOT_A_RECORD = "last_offset"
 """A header of the dead letters of batches that could not be read."""
 
-letters = typer.Typer(no_args_is_help=True, help="Dead letters: records of the events topic that the workers could not use.")
+letters = typer.Typer(no_args_is_help=True, help="Dead letters: records that the workers or the intake could not use.")
 Reason = Annotated[str | None, typer.Option(metavar="REASON", help=f"Only dead letters with this reason: {', '.join(REASONS)}.")]
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Annotated
+
 import typer
 
+from serving.commands.worker import supervised
 from streams.errors import Refused
 from streams.intake.sources import sources_of
 from streams.intake_settings import EXAMPLE
@@ -15,7 +19,12 @@ def register(app: typer.Typer) -> None:
     app.command("intake")(intake)
 
 
-def intake() -> None:
+def intake(
+    supervise: Annotated[
+        bool,
+        typer.Option("--supervise", help="Run the intake as a child process, and restart it after every exit code but 0 and 2."),
+    ] = False,
+) -> None:
     """Write the events of other topics to the events topic, keyed by user.
 
     OUZEL_INTAKE names the topics, whatever their keys are, and says how to read each.
@@ -26,6 +35,8 @@ def intake() -> None:
         raise Refused(f"OUZEL_INTAKE: names no topic. Set it to the topics that hold your events, such as {EXAMPLE.strip('`')}")
     sources = sources_of(settings)
     set_up(settings)
+    if supervise:
+        raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "intake"]))
     from streams.intake.process import run_intake  # noqa: PLC0415  Faust takes seconds to import
 
     raise typer.Exit(run_intake(settings, sources))

@@ -10,14 +10,16 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from streams.engine.records import read_raw
+from streams.engine.thread import REBALANCED_WITHIN_S, leave_group
 from streams.engine.transactions import Membership
-from streams.engine.upstream import coordinator_of, fetcher_of, reading
+from streams.engine.upstream import coordinator_of, fetcher_of, has_started, reading
 from streams.intake.merging import Merge
 from streams.intake.rekeying import Where
 from streams.intake.sources import group_of
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.positions import LogWentBack, RemovedUnread, refuse_ahead
 from streams.kafka.reading import aiokafka_consumer
+from streams.kafka.retry import PATIENT_S, TEMPORARY
 from streams.settings import Settings
 from streams.wire.record import KafkaRecord
 
@@ -93,6 +95,12 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
         await self.consumer.start()
         read_raw(fetcher_of(self.consumer), lambda _: True)
 
+    async def stop(self) -> None:
+        """Leave the group. Call when no unit is in flight."""
+        if has_started(self.consumer):
+            await leave_group(coordinator_of(self.consumer), REBALANCED_WITHIN_S)
+        await self.consumer.stop()
+
     def rewind(self) -> None:
         """Read on at the committed offsets, because those of the last unit were not committed."""
         self._checked = -1
@@ -130,6 +138,10 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._fill()
         except IllegalStateError:  # a partition was revoked meanwhile
             await asyncio.sleep(MISSING_MS / 1000)
+            return ()
+        except TEMPORARY as error:
+            log.warning("waits_for_kafka", what="the sources", reason=repr(error))
+            await asyncio.sleep(PATIENT_S)
             return ()
         return self._merge.take(self._most, self._lags) if turn == self.turn == self._checked else ()
 

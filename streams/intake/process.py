@@ -107,8 +107,10 @@ class Intake:
             self._tasks.spawn(self._watch(reader))
             telemetry.ready.set(1)
             log.info("ready", topics=sorted(self._sources), group=reader.group)
-            await self._work(reader, delivery, rekeying)
+            working = asyncio.ensure_future(self._work(reader, delivery, rekeying))
+            await asyncio.wait((working, self._stopped()), return_when=asyncio.FIRST_COMPLETED)
             telemetry.ready.set(0)
+            await stop_within(STOP_WITHIN_S, working, self.fail)  # raises what ended the work, if not the stop
         self.state = WorkerState.LEAVING
         self._tasks.cancel()
         await stop_within(STOP_WITHIN_S, self._leave(reader, delivery), self.fail)
@@ -126,12 +128,15 @@ class Intake:
         await patiently(reader.start, "the sources")
 
     async def _leave(self, reader: SourceReader, delivery: Delivery) -> None:
-        await reader.consumer.stop()
+        await reader.stop()
         await delivery.stop()
+
+    def _stopped(self) -> asyncio.Task[bool]:
+        return asyncio.ensure_future(self._stop.wait())
 
     async def _unless_stopped(self, work: Coroutine[None, None, T]) -> None:
         """Await ``work``, or cancel it on SIGTERM."""
-        working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        working, stopped = asyncio.ensure_future(work), self._stopped()
         await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if working.done():
