@@ -37,8 +37,8 @@ WAIT_S = 1.0
 class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
     """Polls records of all sources in order of Kafka time, and keeps the positions.
 
-    ``busy`` is held while a unit is in flight: a rebalance waits for it. ``turn`` counts the
-    rebalances; records that were polled in an earlier turn must not be used, as they are read
+    ``busy`` is held while a unit is in flight: a rebalance waits for it. ``turn`` changes with
+    each rebalance; records that were polled in an earlier turn must not be used, as they are read
     again. ``on_removed`` gets the topic and the number of records that were removed unread.
     """
 
@@ -79,6 +79,7 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Forget what was polled before."""
+        self.turn += 1
         self._merge.assign([_where(tp) for tp in assigned])
         log.info("assigned", partitions=[f"{topic}-{partition}" for topic, partition in sorted(assigned)])
 

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     InvalidProducerIdMapping,
     InvalidTxnState,
     ProducerFenced,
+    TransactionalIdAuthorizationFailed,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -25,6 +26,7 @@ from streams.engine.upstream import batch_append, become, close_batch
 from streams.errors import Abandoned
 from streams.intake.rekeying import Dated, Unit
 from streams.kafka.connection import connection
+from streams.kafka.permissions import NotAllowed
 from streams.kafka.retry import TEMPORARY, patiently
 from streams.kafka.topics import BATCH_BYTES
 from streams.settings import Settings
@@ -101,8 +103,12 @@ class ExactlyOnce:
         become(producer, FencedSender)
         try:
             await producer.start()
-        except BaseException:
+        except BaseException as error:
             await close_unflushed(producer)
+            if isinstance(error, TransactionalIdAuthorizationFailed):
+                raise NotAllowed(
+                    f"transactional id {self._name}: this user may not WRITE; docs/operations.md lists what it needs"
+                ) from error
             raise
         return producer
 

@@ -13,15 +13,11 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
+from aiokafka.errors import ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from aiokafka.partitioner import murmur2
 
 from streams.engine.pulse import guard_loop
+from streams.engine.transactions import Membership
 from streams.errors import OK, Abandoned, KafkaAway, Refused
 from streams.intake.checks import describe, problems
 from streams.intake.consuming import SourceReader
@@ -48,7 +44,6 @@ DENIED = (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
 )
 T = TypeVar("T")
 
@@ -149,22 +144,23 @@ class Intake:
     async def _work(self, reader: SourceReader, delivery: Delivery, rekeying: Rekeying) -> None:
         """Read and write until SIGTERM."""
         while not self._stop.is_set():
-            turn = reader.turn
+            turn, membership = reader.turn, reader.membership
             records = await reader.poll()
-            if not records or turn != reader.turn:
+            if not records or turn != reader.turn or membership.generation < 1:  # they are read again
                 continue
             async with reader.busy:
                 try:
-                    await self._write(records, reader, delivery, rekeying)
+                    await self._write(records, membership, reader, delivery, rekeying)
                 except Abandoned:
                     self.telemetry.abandoned.inc()
                     log.info("unit_abandoned")
                     reader.rewind()
 
-    async def _write(self, records: Sequence[KafkaRecord], reader: SourceReader, delivery: Delivery, rekeying: Rekeying) -> None:
+    async def _write(
+        self, records: Sequence[KafkaRecord], membership: Membership, reader: SourceReader, delivery: Delivery, rekeying: Rekeying
+    ) -> None:
         """Write the outputs of some records, in one unit or several. Raises `Abandoned`."""
-        membership, turn = reader.membership, reader.turn
-        unit = self._unit()
+        turn, unit = reader.turn, self._unit()
         for number, record in enumerate(records, 1):
             rekeying.add(unit, record, int(time.time() * 1000))
             if unit.full or number == len(records):

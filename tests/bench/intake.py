@@ -60,7 +60,7 @@ def cpu(broker: str, folder: Path, delivery: str) -> float:
 
 
 def added(broker: str, folder: Path, delivery: str) -> tuple[float, float]:
-    """p50 and p99 in ms from sending a record to reading its event. The first second is left out."""
+    """p50 and p99 in ms from sending a record to reading its event. The first second is no part."""
     settings, prefix = fresh(broker, folder, delivery)
     topic = f"{prefix}clicks"
     create_source(settings, topic, 2)

@@ -92,7 +92,7 @@ def test_kill_9_loses_no_event_doubles_none_and_no_session_is_split(
     # every event is there, in the partition of its user, with its own type
     events = {(record.partition, event.event_id): event for record in written if (event := _event(record))}
     expected = Counter(
-        (fields["user_id"], fields.get("item_id") or fields["sku"], fields["timestamp"], kind)
+        (fields["user_id"], fields.get("item_id") or fields["article"], fields["timestamp"], kind)
         for topic, kind in zip(topics, ("view", "add_to_cart", "purchase"), strict=True)
         for _, value, _ in topics[topic]
         if (fields := json.loads(value))
@@ -163,7 +163,7 @@ def test_a_dead_letter_of_a_source_is_read_again_by_its_rules_and_not_sent_to_th
 ) -> None:
     topic = f"shop-{settings.topic_prefix}orders"
     create_source(settings, topic, 6)
-    send(settings.broker, topic, [(b"visit", json.dumps({"user_id": "ann", "sku": "mug"}).encode(), NOW)])
+    send(settings.broker, topic, [(b"visit", json.dumps({"user_id": "ann", "article": "mug"}).encode(), NOW)])
     running = intake(settings, [{"topic": topic}])
     wait_until(lambda: len(read_topic(settings, "dead-letters")) == 1, "the dead letter")
     assert running.stop() == 0, running.tail()
@@ -172,7 +172,7 @@ def test_a_dead_letter_of_a_source_is_read_again_by_its_rules_and_not_sent_to_th
     still = _redrive(settings, [{"topic": topic}])
     assert "still invalid (missing_field)" in still.stderr
     assert still.stdout == "sent 0\n"
-    corrected = [{"topic": topic, "field_mapping": {"item_id": "sku"}, "event_type": "purchase"}]
+    corrected = [{"topic": topic, "field_mapping": {"item_id": "article"}, "event_type": "purchase"}]
     assert _redrive(settings, corrected).stdout == "sent 1\n"
     assert _redrive(settings, corrected).stdout.startswith("sent 0; 1 were sent before")
     (record,) = read_topic(settings, "events")

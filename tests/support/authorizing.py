@@ -26,7 +26,7 @@ from streams.settings import Settings
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
-USERS = tuple(f"user{number}" for number in range(40))
+USERS = tuple(f"user{number}" for number in range(60))
 LOG4J = """\
 status = error
 appender.decisions.type = File

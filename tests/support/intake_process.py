@@ -68,7 +68,7 @@ def shop(events: int, users: int, prefix: str, seed: int = 1) -> dict[str, list[
         event = {"user_id": f"user-{rng.randrange(users)}", "timestamp": at}
         match rng.randrange(10):
             case 0:
-                name, key, fields = "orders", f"visit-{number}".encode(), {"sku": item}
+                name, key, fields = "orders", f"visit-{number}".encode(), {"article": item}
             case 1 | 2:
                 name, key, fields = "carts", item.encode(), {"item_id": item, "what": "put"}
             case _:
@@ -82,7 +82,7 @@ def shop_sources(prefix: str) -> list[dict[str, Any]]:
     return [
         {"topic": f"{prefix}clicks"},
         {"topic": f"{prefix}carts", "field_mapping": {"event_type": "what"}, "event_types": {"put": "add_to_cart"}},
-        {"topic": f"{prefix}orders", "field_mapping": {"item_id": "sku"}, "event_type": "purchase"},
+        {"topic": f"{prefix}orders", "field_mapping": {"item_id": "article"}, "event_type": "purchase"},
     ]
 
 
