@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from streams.engine.records import read_raw
 from streams.engine.thread import REBALANCED_WITHIN_S, leave_group
@@ -17,7 +17,7 @@ from streams.intake.merging import Merge
 from streams.intake.rekeying import Where
 from streams.intake.sources import group_of
 from streams.kafka.connection import aiokafka_config
-from streams.kafka.positions import LogWentBack, RemovedUnread, refuse_ahead
+from streams.kafka.positions import RemovedUnread, refuse_ahead
 from streams.kafka.reading import aiokafka_consumer
 from streams.kafka.retry import PATIENT_S, TEMPORARY
 from streams.settings import Settings
@@ -48,7 +48,7 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
         self.consumer = aiokafka_consumer(
             **aiokafka_config(settings),
             group_id=self.group,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",  # `_check` decides
             session_timeout_ms=timeout_ms,
             heartbeat_interval_ms=timeout_ms // 4,
             rebalance_timeout_ms=max(20_000, 2 * timeout_ms),
@@ -63,7 +63,7 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._most = settings.max_poll_records
         self._knows_ends = settings.idempotent  # the embedded broker reports wrong ends of logs
         self._on_removed = on_removed
-        self._merge, self._next = Merge(), dict[Where, int]()
+        self._merge = Merge()
         self._removed = RemovedUnread[Where]()
         self._checked = 0
         """The turn whose positions were checked."""
@@ -107,9 +107,9 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._checked = -1
 
     async def _check(self) -> None:
-        """Set the positions of a new assignment.
+        """Set the positions: the committed offsets, or the beginning of a log that begins later.
 
-        Raises `PositionAhead` if one is beyond the end of its log.
+        Raises `PositionAhead` if a committed offset is beyond the end of its log.
         """
         turn, consumer = self.turn, self.consumer
         partitions = sorted(consumer.assignment())
@@ -117,15 +117,13 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._knows_ends and stored:
             refuse_ahead(stored, await consumer.end_offsets(list(stored)), AHEAD.format(group=self.group))
         begins = await consumer.beginning_offsets(partitions) if partitions else {}
-        positions = {tp: max(stored.get(tp, 0), begins[tp]) for tp in partitions}
-        for tp, offset in positions.items():
-            consumer.seek(tp, offset)
+        for tp in partitions:
+            consumer.seek(tp, max(stored.get(tp, 0), begins[tp]))
         for (topic, partition), removed in self._removed.new(stored, begins).items():
             log.warning("records_removed", topic=topic, partition=partition, offset=removed.start, before=removed.stop)
             self._on_removed(topic, len(removed))
         if turn == self.turn:
             self._merge.assign([_where(tp) for tp in partitions])
-            self._next = {_where(tp): offset for tp, offset in positions.items()}
             self._checked = turn
 
     # Polls
@@ -138,6 +136,10 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
             turn = self.turn
             await self._fill()
         except IllegalStateError:  # a partition was revoked meanwhile
+            await asyncio.sleep(MISSING_MS / 1000)
+            return ()
+        except (OffsetOutOfRangeError, NoOffsetForPartitionError):  # records were removed, or the log is another one
+            self.rewind()
             await asyncio.sleep(MISSING_MS / 1000)
             return ()
         except TEMPORARY as error:
@@ -171,18 +173,7 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
             *tps, timeout_ms=timeout_ms, max_records=self._most
         )
         for tp, records in polled.items():
-            self._add(_where(tp), records)
-
-    def _add(self, where: Where, records: Sequence[KafkaRecord]) -> None:
-        """Keep records to take. Raises `LogWentBack` if they were read before."""
-        first, expected = records[0].offset, self._next.get(where)
-        if expected is not None and first < expected:
-            raise LogWentBack(
-                f"{where[0]} {where[1]}: read up to {expected}, and then offset {first}: the topic was truncated, or deleted and "
-                "created again"
-            )
-        self._next[where] = records[-1].offset + 1
-        self._merge.add(where, records)
+            self._merge.add(_where(tp), records)
 
     def _lags(self, where: Where) -> bool:
         """Return whether the log has records after those that were polled, as far as is known."""

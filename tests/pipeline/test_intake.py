@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from kafka import TopicPartition
 from support.intake_process import (
     IntakeProcess,
     committed,
@@ -218,3 +219,44 @@ def test_a_history_is_read_in_order_of_time_over_all_topics(settings: Settings, 
     times = [_event(record).timestamp for record in read_topic(settings, "events")]
     assert len(times) == 2000
     assert times == sorted(times)
+
+
+def test_records_that_were_removed_before_they_were_read_are_counted_and_the_rest_is_read(
+    settings: Settings, intake: MakeIntake
+) -> None:
+    topic = f"shop-{settings.topic_prefix}clicks"
+    create_source(settings, topic, 1)
+    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10)])
+    running = intake(settings, [{"topic": topic}])
+    wait_until(lambda: running.read() == 10, "records read")
+    assert running.stop() == 0, running.tail()
+    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10, 20)])
+    client = admin(settings)
+    client.delete_records({TopicPartition(topic, 0): 15})
+    client.close()
+    running = intake(settings, [{"topic": topic}])
+    wait_until(lambda: running.read() == 5, "the rest read")
+    assert running.scraped()[f"ouzel_intake_removed_records_total|topic={topic}"] == 5
+    assert running.stop() == 0, running.tail()
+    assert len(read_topic(settings, "events")) == 15
+
+
+def test_a_topic_that_was_created_again_is_refused_in_one_line(settings: Settings, intake: MakeIntake) -> None:
+    topic = f"shop-{settings.topic_prefix}clicks"
+    create_source(settings, topic, 1)
+    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10)])
+    running = intake(settings, [{"topic": topic}])
+    wait_until(lambda: running.read() == 10, "records read")
+    assert running.stop() == 0, running.tail()
+    client = admin(settings)
+    client.delete_topics([topic])
+    wait_until(lambda: topic not in client.list_topics(), "the topic deleted")
+    client.close()
+    create_source(settings, topic, 1)
+    send(settings.broker, topic, [(None, _click(1), NOW)])
+    refused = intake(settings, [{"topic": topic}])
+    wait_until(lambda: not refused.alive, "the end")
+    assert refused.process is not None
+    assert refused.process.returncode == 2, refused.tail()
+    assert f"Delete the group {settings.app_id}-intake" in refused.tail().splitlines()[-1]
+    assert "Traceback" not in refused.tail()
