@@ -15,7 +15,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules metrics settings schemas test check lint bench-pipeline bench-model bench-telemetry bench-serving faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules metrics settings schemas test check lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak clean
 
 setup: $(READY)
 
@@ -64,6 +64,9 @@ lint: $(READY)
 
 bench-pipeline: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m bench.pipeline
+
+bench-intake: $(READY)
+	PYTHONPATH=tests:. $(BIN)/python -m bench.intake
 
 bench-serving: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m bench.serving

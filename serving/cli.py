@@ -23,6 +23,7 @@ COMMANDS = (
     "config",
     "topics",
     "worker",
+    "intake",
     "serve",
     "keys",
     "replay",

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from serving.state import telemetry
 from serving.state.telemetry import ServingTelemetry
+from streams.intake import telemetry as intake
+from streams.intake.telemetry import IntakeTelemetry
 from streams.observing.metrics import LABELS, SECTIONS, UNITS
 
 FILE = Path("docs/metrics.md")
@@ -91,6 +93,8 @@ def reference() -> str:
     parts += ["### Labels\n", legend(LABELS)]
     parts += ["## Serve\n", table(ServingTelemetry().registry, telemetry.UNITS)]
     parts += ["### Labels of serve\n", legend(telemetry.LABELS)]
+    parts += ["## Intake\n", table(IntakeTelemetry().registry, intake.UNITS)]
+    parts += ["### Labels of the intake\n", legend(intake.LABELS)]
     return "\n".join(parts)
 
 

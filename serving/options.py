@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from streams.configuration.kafka import addresses
 from streams.errors import Refused
-from streams.kafka_settings import addresses
 from streams.settings import Settings, load_settings
 
 Broker = Annotated[

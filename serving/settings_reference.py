@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from streams.setting_fields import Subject, about, allowed, variable
+from streams.configuration.fields import Subject, about, allowed, variable
 from streams.settings import Settings
 
 FILE = Path("docs/settings.md")
@@ -26,9 +26,10 @@ then the default. In the file, names have no `OUZEL_` and are in lower case: `pa
 Objects and lists are JSON in the environment, and TOML in the file. A wrong or unknown setting ends
 the command with exit code 2 and a line that says what to correct.
 
-**Read by** names the processes that use a setting: `ouzel worker`, `ouzel serve`, and *tools*, the
-other commands. Give all processes the same values. Only these differ between workers:
-`OUZEL_DATA_DIR`, `OUZEL_INSTANCE_ID` and, if workers share a machine, `OUZEL_METRICS_PORT`.
+**Read by** names the processes that use a setting: `ouzel worker`, `ouzel serve`, `ouzel intake`,
+and *tools*, the other commands. Give all processes the same values. Only these differ between
+workers: `OUZEL_DATA_DIR`, `OUZEL_INSTANCE_ID` and, if processes share a machine,
+`OUZEL_METRICS_PORT`.
 
 **Change** says how to change a setting of a running deployment:
 

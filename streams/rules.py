@@ -60,10 +60,13 @@ def _log_unmapped(problem: str) -> None:
     log.warning("mapped_path_not_found", problem=problem)
 
 
-def event_decoder(settings: Settings, report: Callable[[str], None] = _log_unmapped) -> EventDecoder:
+def event_decoder(
+    settings: Settings, report: Callable[[str], None] = _log_unmapped, event_type: str | None = None
+) -> EventDecoder:
     """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid.
 
     ``report`` is called with a message for each mapped path that none of the first events has.
+    ``event_type`` is the type of all events; ``None`` reads it from each event.
     """
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
@@ -72,7 +75,7 @@ def event_decoder(settings: Settings, report: Callable[[str], None] = _log_unmap
             hook,
             max_bytes=settings.max_record_bytes,
             max_ahead_ms=int(settings.max_ahead_s * 1000),
-            types=EventTypes(settings.event_types),
+            types=EventTypes(settings.event_types, event_type),
             guests=settings.guests,
             times=TimeRule(settings.time_unit, settings.time_format),
             only=settings.field_filter,

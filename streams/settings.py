@@ -23,15 +23,12 @@ from pydantic_settings import (
 
 from models.encoders.registry import ENCODERS
 from models.registry import METHODS
-from streams.errors import FAILED, Refused
-from streams.event_settings import EventSettings
-from streams.http_settings import HttpSettings
-from streams.kafka_settings import KafkaSettings
-from streams.security_settings import SecuritySettings
-from streams.setting_errors import not_json, problem_line, unknown_variables
-from streams.setting_fields import (
+from streams.configuration.errors import not_json, problem_line, unknown_variables
+from streams.configuration.events import EventSettings
+from streams.configuration.fields import (
     ALL,
     CONFIG_VARIABLE,
+    INTAKE,
     PREFIX,
     SERVE,
     TOOLS,
@@ -43,6 +40,11 @@ from streams.setting_fields import (
     none_if_empty,
     setting,
 )
+from streams.configuration.http import HttpSettings
+from streams.configuration.intake import IntakeSettings
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.security import SecuritySettings
+from streams.errors import FAILED, Refused
 
 RANKINGS, MODEL = Subject.RANKINGS, Subject.MODEL
 WORK, OBSERVING = Subject.WORKER, Subject.OBSERVING
@@ -56,7 +58,7 @@ class SettingsError(Refused):
     exit_code_at_work = FAILED
 
 
-class Settings(KafkaSettings, EventSettings, HttpSettings, SecuritySettings, BaseSettings):
+class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, SecuritySettings, BaseSettings):
     """Every setting, by subject, the most used first. A name ends in its unit, if it has one."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -94,7 +96,7 @@ class Settings(KafkaSettings, EventSettings, HttpSettings, SecuritySettings, Bas
     )
     max_items: int = setting(
         250_000, "Maximum number of items that the model knows, which bounds its memory. Those unseen for longest are evicted.",
-        MODEL, ALL, TOGETHER, "items", ge=256,
+        MODEL, WORKER + SERVE + TOOLS, TOGETHER, "items", ge=256,
     )  # fmt: skip
     snapshot_every_s: float = setting(
         60.0, "The learner writes a snapshot of the model to Kafka at this interval. `model-updates` must keep records for ten "
@@ -111,31 +113,31 @@ class Settings(KafkaSettings, EventSettings, HttpSettings, SecuritySettings, Bas
     delivery: Literal["leased", "exactly_once"] = setting(
         "leased", "`leased`: outputs may repeat after a crash. `exactly_once`: one transaction per unit of work, for consumers "
         "that read `read_committed`.",
-        WORK, WORKER, ROLLING,
+        WORK, WORKER + INTAKE, ROLLING,
     )  # fmt: skip
     instance_id: str | None = setting(
         None, "Name of this worker in its group (static membership), so that a restart causes no rebalance. Each worker needs "
         "its own.",
-        WORK, WORKER, ROLLING,
+        WORK, WORKER + INTAKE, ROLLING,
     )  # fmt: skip
     session_timeout_s: float = setting(
         10.0, "A worker that sends no heartbeat for this time loses its partitions to the others.",
-        WORK, WORKER + TOOLS, ROLLING, ge=1, le=300,
+        WORK, WORKER + INTAKE + TOOLS, ROLLING, ge=1, le=300,
     )  # fmt: skip
     stall_timeout_s: float = setting(
         60.0, "A worker that makes no progress for this time, although events wait, exits to be restarted.",
-        WORK, WORKER, ROLLING, ge=5,
+        WORK, WORKER + INTAKE, ROLLING, ge=5,
     )  # fmt: skip
     transaction_timeout_s: float = setting(
         10.0, "Kafka aborts a dead worker's transaction after this time, with `exactly_once`.",
-        WORK, WORKER, ROLLING, ge=1, le=900,
+        WORK, WORKER + INTAKE, ROLLING, ge=1, le=900,
     )  # fmt: skip
     max_poll_records: int = setting(
-        1024, "Maximum number of events in a unit of work.", WORK, WORKER, ROLLING, "events", ge=1, le=20_000
+        1024, "Maximum number of events in a unit of work.", WORK, WORKER + INTAKE, ROLLING, "events", ge=1, le=20_000
     )
     fetch_max_wait_ms: int = setting(
         25, "A broker answers a fetch after this time at the latest, even without records.",
-        WORK, WORKER + SERVE, ROLLING, ge=1, le=5000,
+        WORK, WORKER + SERVE + INTAKE, ROLLING, ge=1, le=5000,
     )  # fmt: skip
     idempotent: bool = setting(
         True, "Whether the broker supports idempotent producers and transactions. Only the embedded one needs `false`.",
@@ -143,17 +145,20 @@ class Settings(KafkaSettings, EventSettings, HttpSettings, SecuritySettings, Bas
     )  # fmt: skip
 
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "Lowest level that is logged.", OBSERVING, WORKER + SERVE, ROLLING
+        "info", "Lowest level that is logged.", OBSERVING, WORKER + SERVE + INTAKE, ROLLING
     )
     log_format: Literal["auto", "json", "text"] = setting(
-        "auto", "Format of log lines; `auto` is text on a terminal and JSON elsewhere.", OBSERVING, WORKER + SERVE, ROLLING
-    )
+        "auto", "Format of log lines; `auto` is text on a terminal and JSON elsewhere.",
+        OBSERVING, WORKER + SERVE + INTAKE, ROLLING,
+    )  # fmt: skip
     metrics_host: str = setting(
-        "127.0.0.1", "Address of a worker's Prometheus endpoint.", OBSERVING, WORKER, ROLLING, "host name or IP address"
-    )
+        "127.0.0.1", "Address of a worker's or an intake's Prometheus endpoint.",
+        OBSERVING, WORKER + INTAKE, ROLLING, "host name or IP address",
+    )  # fmt: skip
     metrics_port: int = setting(
-        9464, "Port of a worker's Prometheus endpoint; 0 turns it off.", OBSERVING, WORKER + SERVE, ROLLING, ge=0, le=65535
-    )
+        9464, "Port of a worker's or an intake's Prometheus endpoint; 0 turns it off.",
+        OBSERVING, WORKER + SERVE + INTAKE, ROLLING, ge=0, le=65535,
+    )  # fmt: skip
 
     _optional_names = field_validator("instance_id", mode="before")(none_if_empty)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from support.running import EmbeddedAddress
+from support.processes.running import EmbeddedAddress
 
 from serving.demo.brokers import ApacheBroker, EmbeddedBroker
 

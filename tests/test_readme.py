@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from support.running import WorkerProcess, fresh_settings, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, wait_until
 
 from serving.cli import build
+from streams.configuration.errors import TEST_VARIABLE
+from streams.configuration.fields import CONFIG_VARIABLE, variable
 from streams.kafka.topics import create_topics
-from streams.setting_errors import TEST_VARIABLE
-from streams.setting_fields import CONFIG_VARIABLE, variable
 from streams.settings import Settings
 
 README = Path(__file__).parents[1] / "README.md"

@@ -15,7 +15,7 @@ from rich.text import Text
 from serving.options import Json
 from serving.outputs import print_json
 from serving.settings_reference import by_subject, written
-from streams.setting_fields import CONFIG_VARIABLE
+from streams.configuration.fields import CONFIG_VARIABLE
 from streams.settings import Settings, load_settings, sources
 
 WIDE = 120

@@ -14,9 +14,10 @@ from serving.errors import CliError
 from serving.options import Broker, Json, settings_with
 from serving.outputs import print_json
 from serving.sent_letters import SentLetters
+from serving.source_letters import Again, SourceLetters
 from serving.tables import print_table
 from streams.events.bounds import REASONS
-from streams.events.dead_letter import read_letter, redriven_headers
+from streams.events.dead_letter import read_letter
 from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
 from streams.kafka.reading import kafka_consumer
@@ -31,7 +32,7 @@ CONFIRM_EVERY = 1000
 NOT_A_RECORD = "last_offset"
 """A header of the dead letters of batches that could not be read."""
 
-letters = typer.Typer(no_args_is_help=True, help="Dead letters: records of the events topic that the workers could not use.")
+letters = typer.Typer(no_args_is_help=True, help="Dead letters: records that the workers or the intake could not use.")
 Reason = Annotated[str | None, typer.Option(metavar="REASON", help=f"Only dead letters with this reason: {', '.join(REASONS)}.")]
 
 
@@ -121,6 +122,7 @@ def redrive(
 
     First correct the settings or the decoder that rejected them.
     Each letter is sent once; a worker recognises what it has processed already.
+    Letters of the intake are read by OUZEL_INTAKE, and only their events are sent.
     """
     settings = settings_with(broker)
     records, sent = read(settings), SentLetters(settings)
@@ -138,8 +140,11 @@ def redrive(
     if not whole:
         typer.echo("nothing to send")
         return
-    new = _by_first(r for r in whole if read_letter(r).name not in sent)
-    before = len(whole) - sum(map(len, new))
+    unsent = _by_first(r for r in whole if read_letter(r).name not in sent)
+    before, sources = len(whole) - sum(map(len, unsent)), SourceLetters(settings)
+    new = [(of_one, again) for of_one in unsent if (again := sources.again(of_one[-1])) is not None]
+    for line in sources.problems():
+        typer.echo(line, err=True)
     if new:
         require_topics(settings, "events")
         sent.prepare()
@@ -161,16 +166,16 @@ def _by_first(letters: Iterable[KafkaRecord]) -> list[list[KafkaRecord]]:
     return list(of.values())
 
 
-def _send(settings: Settings, letters: Sequence[Sequence[KafkaRecord]], sent: SentLetters) -> None:
-    """Send one of each list, to the partition that its record came from, and remember all."""
+def _send(settings: Settings, letters: Sequence[tuple[Sequence[KafkaRecord], Sequence[Again]]], sent: SentLetters) -> None:
+    """Send the records of each list of letters, and remember its letters."""
     with Sender(settings) as sender:
         for begin in range(0, len(letters), CONFIRM_EVERY):
             part = letters[begin : begin + CONFIRM_EVERY]
-            for *_, last in part:
-                letter = read_letter(last)
-                sender.send(settings.topic("events"), last.key, last.value, redriven_headers(letter), letter.partition)
+            for _, several in part:
+                for again in several:
+                    sender.send(*again)
             sender.flush()
-            sent.add(read_letter(record).name for of_one in part for record in of_one)
+            sent.add(read_letter(record).name for of_one, _ in part for record in of_one)
 
 
 def headers(record: KafkaRecord) -> dict[str, str]:

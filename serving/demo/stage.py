@@ -18,9 +18,9 @@ from serving.demo.processes import Child, free_ports
 from serving.demo.tally import Positions, end_positions
 from serving.errors import CliError
 from serving.state.worker_metrics import WorkerMetrics, scrape
+from streams.configuration.kafka import addresses
 from streams.errors import Refused
 from streams.kafka.topics import create_topics
-from streams.kafka_settings import addresses
 from streams.settings import Settings, load_settings
 
 READY_WITHIN_S = 120.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
@@ -61,7 +61,20 @@ class Publisher:
         return await send(self._current(), outbox)
 
 
+Out = TypeVar("Out")
+Fill = Callable[[BatchBuilder, Sequence[Out], int], int]
+"""Fills a batch with the records that fit, at least one, and closes it. Returns their number.
+
+The last argument is the present time in epoch ms.
+"""
+
+
 async def send(producer: Batches, *outboxes: Mapping[tuple[str, int], Sequence[Outgoing]]) -> Placed:
+    """Send records that are dated now; see `send_filled`."""
+    return await send_filled(producer, _fill, *outboxes)
+
+
+async def send_filled(producer: Batches, fill: Fill[Out], *outboxes: Mapping[tuple[str, int], Sequence[Out]]) -> Placed:
     """Send one batch per topic and partition, or more where one would be too large.
 
     Returns when all are confirmed.
@@ -69,7 +82,7 @@ async def send(producer: Batches, *outboxes: Mapping[tuple[str, int], Sequence[O
     sent: list[tuple[tuple[str, int], asyncio.Future[RecordMetadata], int]] = []
     for outbox in outboxes:
         for (topic, partition), records in outbox.items():
-            for batch in _batches(producer, records):
+            for batch in _batches(producer, fill, records):
                 future = await producer.send_batch(batch, topic, partition=partition)
                 sent.append(((topic, partition), future, batch.record_count()))
     placed: Placed = {}
@@ -79,20 +92,17 @@ async def send(producer: Batches, *outboxes: Mapping[tuple[str, int], Sequence[O
     return placed
 
 
-def _batches(producer: Batches, records: Sequence[Outgoing]) -> list[BatchBuilder]:
+def _batches(producer: Batches, fill: Fill[Out], records: Sequence[Out]) -> list[BatchBuilder]:
     batches, taken, now = list[BatchBuilder](), 0, int(time.time() * 1000)
     while taken < len(records):
         batch = producer.create_batch()
-        taken += _fill(batch, records[taken:] if taken else records, now)
+        taken += fill(batch, records[taken:] if taken else records, now)
         batches.append(batch)
     return batches
 
 
 def _fill(batch: BatchBuilder, records: Sequence[Outgoing], now: int) -> int:
-    """Fill a batch with the records that fit, at least one, and return their number.
-
-    ``now`` is in epoch ms.
-    """
+    """Fill a batch with records that are dated ``now``; see `Fill`."""
     append, count = batch_append(batch), 0
     for key, value, headers in records:
         if append(count, now, key, value, headers) is None:

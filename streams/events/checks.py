@@ -84,6 +84,8 @@ class Checks:
         return event
 
     def _event_type(self, fields: Unchecked, notes: list[Note]) -> str | None:
+        if self._types.every is not None:
+            return self._types.every
         if fields.event_type is None:
             notes.append(_UNTYPED)
             return "view"

@@ -45,6 +45,7 @@ class Letter(NamedTuple):
 
     place: str
     id: str
+    topic: str | None
     partition: int | None
     timestamp: int
     headers: Headers
@@ -118,6 +119,7 @@ def read_letter(record: KafkaRecord) -> Letter:
     return Letter(
         place.decode() if known else f"{record.topic}-{record.partition}-{record.offset}",
         first.decode() if _is_id(first) else "",
+        fields["topic"].decode() if known else None,
         int(fields["partition"]) if known else None,
         int(time) if _is_time(time) else record.timestamp,
         [(name.removeprefix(ORIGINAL), value or b"") for name, value in record.headers or () if name.startswith(ORIGINAL)],

@@ -41,10 +41,14 @@ class EventTypes:
 
     Upper and lower case, blanks, hyphens and underscores make no difference. ``names`` maps further
     names, or numbers written as text, to event types, and to ``None`` what is to be ignored; it
-    takes precedence. Raises ``ValueError`` if it maps to something else.
+    takes precedence. ``every`` is the type of all events, whatever they say. Raises ``ValueError``
+    for a type that does not exist.
     """
 
-    def __init__(self, names: Mapping[str, str | None] | None = None) -> None:
+    def __init__(self, names: Mapping[str, str | None] | None = None, every: str | None = None) -> None:
+        if every is not None and every not in EVENT_TYPES:
+            raise ValueError(f"event_type: {every} is not one of {', '.join(EVENT_TYPES)}")
+        self.every = every
         self._meaning: dict[str, str | None] = {_plain(name): None for name in IGNORED}
         for event_type, others in NAMES.items():
             self._meaning |= dict.fromkeys(map(_plain, (event_type, *others)), event_type)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from kafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 
+from streams.configuration.security import BEARER
 from streams.errors import KafkaAway
 from streams.kafka.oauth import tokens
 from streams.kafka.token_providers import AiokafkaTokens, KafkaPythonTokens
-from streams.security_settings import BEARER
 from streams.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

@@ -44,13 +44,25 @@ def not_allowed(settings: Settings, states: Mapping[str, TopicState | None]) -> 
     ``states`` is the result of `describe_topics`. A broker that does not report permissions, such
     as the embedded one, counts as allowing everything.
     """
+    needed = {settings.topic(name): (*operations, NEEDED_ON_EACH) for name, operations in NEEDED.items()}
+    return lacking(settings, states, needed, settings.app_id, "a worker")
+
+
+def lacking(
+    settings: Settings, states: Mapping[str, TopicState | None], needed: Mapping[str, tuple[str, ...]], group: str, who: str
+) -> list[str]:
+    """Return the permissions that this user lacks, one line each.
+
+    ``states`` are those of the topics in ``needed``, which names the operations on each. ``who``
+    needs them, and joins ``group``.
+    """
     problems = []
-    for name, needed in NEEDED.items():
-        if missing := _missing(states[settings.topic(name)], needed):
-            problems.append(f"{settings.topic(name)}: this user may not {', '.join(missing)}")
-    if any(state is not None and state.allowed is not None for state in states.values()) and not _may_join(settings):
-        problems.append(f"group {settings.app_id}: this user may not READ")
-    return [f"{problem}; docs/operations.md lists the permissions that a worker needs" for problem in problems]
+    for name, operations in needed.items():
+        if missing := _missing(states[name], operations):
+            problems.append(f"{name}: this user may not {', '.join(missing)}")
+    if any(state is not None and state.allowed is not None for state in states.values()) and not _may_join(settings, group):
+        problems.append(f"group {group}: this user may not READ")
+    return [f"{problem}; docs/operations.md lists the permissions that {who} needs" for problem in problems]
 
 
 def read_only(settings: Settings, states: Mapping[str, TopicState | None]) -> list[str]:
@@ -69,19 +81,19 @@ def read_only(settings: Settings, states: Mapping[str, TopicState | None]) -> li
 def _missing(state: TopicState | None, needed: tuple[str, ...]) -> list[str]:
     if state is None or state.allowed is None:
         return []
-    return [operation for operation in (*needed, NEEDED_ON_EACH) if operation not in state.allowed]
+    return [operation for operation in needed if operation not in state.allowed]
 
 
-def _may_join(settings: Settings) -> bool:
+def _may_join(settings: Settings, group: str) -> bool:
     client = admin(settings)
     try:
-        allowed = client.describe_groups([settings.app_id])[settings.app_id].get("authorized_operations")
+        allowed = client.describe_groups([group])[group].get("authorized_operations")
     except GroupAuthorizationFailedError:
         return False
     except CoordinatorNotAvailableError:  # the cluster has no group yet; a missing permission comes before this error
         return True
     except KafkaError as error:
-        raise TopicsError(f"group {settings.app_id} could not be described: {in_one_line(error)}") from error
+        raise TopicsError(f"group {group} could not be described: {in_one_line(error)}") from error
     finally:
         client.close()
     return not allowed or "READ" in allowed

@@ -27,10 +27,14 @@ class PositionAhead(Refused):
     """A stored position is beyond the end of its log. The message says what to do."""
 
 
-def refuse_ahead(stored: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int | None]) -> None:
+RESET = "Run `ouzel reset` to discard the sessions and read every event again"
+
+
+def refuse_ahead(stored: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int | None], advice: str = RESET) -> None:
     """Raise `PositionAhead` if a position is beyond the end of its log.
 
     ``stored`` has the next offset to read of each partition, and ``ends`` the end of its log.
+    ``advice`` says what to do.
     """
     for where, following in stored.items():
         topic, partition = where
@@ -38,7 +42,7 @@ def refuse_ahead(stored: Mapping[TopicPartition, int], ends: Mapping[TopicPartit
         if following > end:
             raise PositionAhead(
                 f"{topic}, partition {partition}: the next offset is {following}, but the log ends at {end}: the topic was "
-                "deleted or created again. Run `ouzel reset` to discard the sessions and read every event again"
+                f"deleted or created again. {advice}"
             )
 
 

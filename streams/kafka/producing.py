@@ -57,16 +57,20 @@ class Sender:
         value: bytes | None,
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
+        timestamp_ms: int | None = None,
     ) -> None:
         """Queue one record. Without a partition that exists, the hash of the key decides.
 
+        ``timestamp_ms`` is its Kafka time, by default the present.
         Raises `DeliveryError` if this or an earlier record has failed.
         """
         self.check()
         try:
             if partition is not None and partition not in (self._producer.partitions_for(topic) or ()):
                 partition = None
-            future = self._producer.send(topic, key=key, value=value, headers=list(headers), partition=partition)
+            future = self._producer.send(
+                topic, key=key, value=value, headers=list(headers), partition=partition, timestamp_ms=timestamp_ms
+            )
         except KafkaError as error:
             raise DeliveryError(f"{topic}: {error}") from error
         self.sent += 1

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from streams.configuration.fields import variable
+from streams.configuration.kafka import name_setting
 from streams.errors import Refused
-from streams.kafka_settings import name_setting
-from streams.setting_fields import variable
 from streams.settings import Settings
 
 PROVIDABLE = ("events", "items")

@@ -216,13 +216,20 @@ def partition_counts(client: KafkaAdminClient, names: Collection[str]) -> dict[s
 
 def describe_topics(settings: Settings) -> dict[str, TopicState | None]:
     """Return the state of each topic: ``None`` if it is missing or not visible to this user."""
+    return describe_named(settings, [spec.name for spec in topic_specs(settings)])
+
+
+def describe_named(settings: Settings, names: list[str], with_config: bool = True) -> dict[str, TopicState | None]:
+    """Return the same as `describe_topics` for topics of any name.
+
+    Without ``with_config`` this user may lack the permission DescribeConfigs.
+    """
     client = admin(settings)
     try:
-        names = [spec.name for spec in topic_specs(settings)]
         existing = set(client.list_topics())
         present = [name for name in names if name in existing]
         described = {topic["name"]: topic for topic in client.describe_topics(present)} if present else {}
-        configs = _configs(client, present)
+        configs = _configs(client, present) if with_config else {}
     except KafkaError as error:
         raise TopicsError(f"topics could not be described: {in_one_line(error)}") from error
     finally:

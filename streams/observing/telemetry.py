@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from types import TracebackType
 
-from prometheus_client import CollectorRegistry, Counter, Metric, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Metric, disable_created_metrics
 from prometheus_client.registry import Collector
 
 from models.recommender import Recommender
 from streams.counts import Counts
 from streams.errors import Abandoned
 from streams.events.notes import Kind
+from streams.observing.endpoint import serve_metrics
 from streams.observing.items import ItemMetrics
 from streams.observing.metrics import (
     LABELS,
@@ -29,7 +30,7 @@ from streams.observing.metrics import (
     QualityMetrics,
     SessionMetrics,
 )
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings
 
 
 class Timed:
@@ -209,11 +210,4 @@ class Telemetry:
 
         Raises `SettingsError` if the address cannot be used.
         """
-        try:
-            start_http_server(port, addr=host, registry=self.registry)
-        except (OSError, UnicodeError) as error:  # a host name may be too long to look up
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise SettingsError(
-                f"OUZEL_METRICS_PORT: cannot listen on {host}:{port}: {reason}. Set OUZEL_METRICS_PORT to a free port, or to 0 "
-                "for no metrics, and OUZEL_METRICS_HOST to an address of this machine"
-            ) from error
+        serve_metrics(self.registry, host, port)

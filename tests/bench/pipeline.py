@@ -24,7 +24,7 @@ from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer
 from support.journey import clicks
-from support.running import WorkerProcess, fresh_settings, produce
+from support.processes.running import WorkerProcess, fresh_settings, produce
 
 from serving.demo.brokers import ApacheBroker
 from streams.kafka.connection import consumer_config

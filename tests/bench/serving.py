@@ -27,8 +27,8 @@ from pathlib import Path
 import msgspec
 from bench.load import Took, closed, get, paced, post
 from kafka import KafkaProducer
-from support.running import WorkerProcess, environment, free_port, fresh_settings, wait_until
-from support.serve_process import ServeProcess
+from support.processes.running import WorkerProcess, environment, free_port, fresh_settings, wait_until
+from support.processes.serve_process import ServeProcess
 
 from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import Child

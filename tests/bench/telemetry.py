@@ -32,7 +32,7 @@ from aiokafka import AIOKafkaProducer
 from bench.pipeline import UNIT, cpu_seconds
 from kafka import KafkaConsumer, TopicPartition
 from support.journey import clicks
-from support.running import WorkerProcess, fresh_settings
+from support.processes.running import WorkerProcess, fresh_settings
 
 from serving.demo.brokers import ApacheBroker
 from streams.delivery.publisher import send

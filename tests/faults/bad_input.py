@@ -27,7 +27,7 @@ from support.damage.hostile import hostile
 from support.damage.hostile import send as send_hostile
 from support.journey import clicks
 from support.oracle import UNCOMPACTED, Place, account, in_changelog, outputs, read_topic, records_of
-from support.running import WorkerProcess, fresh_settings, produce, produce_compressed, produce_nothing, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, produce_compressed, produce_nothing, wait_until
 
 from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from faults.card import Skipped, row
 from faults.rig import Rig
-from support.running import wait_until
+from support.processes.running import wait_until
 
 
 @row("none", may_repeat=False)

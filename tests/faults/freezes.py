@@ -7,7 +7,7 @@ import time
 
 from faults.card import DELIVERIES, SESSION_TIMEOUT_S, row
 from faults.rig import Rig, send, stopped
-from support.running import wait_until
+from support.processes.running import wait_until
 
 POINTS = {
     "before-step": DELIVERIES,

@@ -11,7 +11,7 @@ from faults.card import HYBRID, row
 from faults.crashes import kill_all
 from faults.rig import Rig
 from support.model_oracle import snapshots, write_snapshot
-from support.running import WorkerProcess, wait_until
+from support.processes.running import WorkerProcess, wait_until
 
 from streams.learning.model_log import Stored
 

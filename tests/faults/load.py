@@ -7,7 +7,7 @@ import time
 from faults.card import HYBRID, row
 from faults.rig import Rig
 from support.journey import clicks
-from support.running import WorkerProcess, wait_until
+from support.processes.running import WorkerProcess, wait_until
 
 MOST_GROWTH = 1.25
 MOST_GROWTH_MB = 60.0

@@ -13,7 +13,7 @@ from faults.card import HYBRID, row
 from faults.crashes import none
 from faults.rig import Rig
 from support.damage.hostile import hostile
-from support.running import wait_until
+from support.processes.running import wait_until
 
 from streams.kafka.topics import admin, create_topics
 

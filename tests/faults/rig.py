@@ -20,7 +20,7 @@ from kafka import KafkaConsumer, TopicPartition
 from support.damage.hostile import Sent
 from support.damage.hostile import send as send_foreign
 from support.oracle import UNCOMPACTED, Place
-from support.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from serving.demo.brokers import ApacheBroker
 from streams.kafka.topics import create_topics

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from faults.rig import Rig, send
 from faults.verdict import verdict
-from support.running import WorkerProcess
+from support.processes.running import WorkerProcess
 
 RATE = 200.0
 PAUSE_S = 20.0

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from support.running import WorkerProcess, environment, fresh_settings, wait_until
-from support.serve_process import ServeProcess
+from support.processes.running import WorkerProcess, environment, fresh_settings, wait_until
+from support.processes.serve_process import ServeProcess
 
 from streams.kafka.topics import create_topics
 

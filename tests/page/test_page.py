@@ -14,8 +14,8 @@ import pytest
 from support.browser import chromium
 from support.browser.chromium import Page
 from support.browser.shop_page import BECAUSE, CARD, REASON, act, assert_it_fits, strip, three_of_a_category
-from support.running import WorkerProcess
-from support.serve_process import ServeProcess
+from support.processes.running import WorkerProcess
+from support.processes.serve_process import ServeProcess
 
 from serving.state.keys import new_key, write_keys
 

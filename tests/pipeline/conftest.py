@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.running import WorkerProcess, fresh_settings
+from support.processes.running import WorkerProcess, fresh_settings
 
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 from kafka import KafkaProducer
 from support.journey import wait_done
 from support.oracle import in_changelog, in_rocksdb, read_topic
-from support.running import WorkerProcess, fresh_settings, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, wait_until
 
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

@@ -15,7 +15,7 @@ from faults.card import CARD, SHORT
 from faults.rig import Rig
 from faults.run import run
 from faults.verdict import verdict
-from support.running import environment, free_port
+from support.processes.running import environment, free_port
 
 SCALE = 0.05
 STUCK_AFTER_S = 20.0

@@ -15,7 +15,7 @@ from faust.types import TP
 from mode.threads import WorkerThread
 from structlog.testing import capture_logs
 from support.journey import clicks
-from support.running import free_port, fresh_settings, produce, wait_until
+from support.processes.running import free_port, fresh_settings, produce, wait_until
 
 from streams.engine.faust_app import App, create_app
 from streams.kafka.partitions import PartitionsGrown

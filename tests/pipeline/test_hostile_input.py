@@ -18,8 +18,8 @@ from support.damage.hostile import hostile
 from support.damage.hostile import send as send_hostile
 from support.journey import assert_in_kafka, clicks, wait_done
 from support.oracle import read_topic
-from support.running import WorkerProcess, fresh_settings, produce, produce_compressed, wait_until
-from support.serve_process import ServeProcess
+from support.processes.running import WorkerProcess, fresh_settings, produce, produce_compressed, wait_until
+from support.processes.serve_process import ServeProcess
 
 from streams.kafka.topics import admin, create_topics
 from streams.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from support.journey import assert_accounted, clicks, wait_done
 from support.oracle import in_changelog, outputs, read_topic
-from support.running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, produce_nothing, wait_until
 
 from streams.events.records import POPULAR_KEY
 from streams.kafka.topics import create_topics

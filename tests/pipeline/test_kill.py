@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.journey import assert_accounted, clicks, wait_done
 from support.oracle import in_changelog
-from support.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from streams.kafka.topics import create_topics
 

@@ -9,7 +9,7 @@ import pytest
 from support.journey import clicks, wait_done
 from support.model_oracle import bit_equal, snapshots
 from support.oracle import read_topic
-from support.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from streams.kafka.topics import create_topics
 from streams.learning.model_updates import from_record

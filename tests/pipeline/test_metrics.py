@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from prometheus_client import CollectorRegistry
 from support.journey import wait_done
-from support.running import WorkerProcess, fresh_settings, produce, samples, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, samples, wait_until
 
 from serving.metrics_reference import metrics
 from streams.events.records import recommendation_id

@@ -17,7 +17,7 @@ from support.journey import clicks, wait_done
 from support.model_oracle import snapshots, uninterrupted, write_snapshot
 from support.models_streams import ring, steps
 from support.oracle import account, outputs, read_topic
-from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from support.processes.running import WorkerProcess, environment, fresh_settings, produce, wait_until
 
 from models.snapshot import take
 from streams.kafka.topics import create_topics

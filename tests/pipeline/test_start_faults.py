@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.journey import assert_accounted, clicks, wait_done
-from support.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, wait_until
 from support.small_disk import fill, small_disk
 
 from streams.kafka.membership import is_member

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from support.journey import assert_accounted, clicks, wait_done
 from support.oracle import read_topic
-from support.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from streams.engine.transactions import FencedSender, Membership
 from streams.errors import Abandoned

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.journey import assert_accounted, clicks, wait_done
 from support.oracle import Outputs, account, in_changelog, outputs, read_topic
-from support.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.processes.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from serving.commands.worker import supervised
 from streams.kafka.topics import create_topics

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.running import fresh_settings
-from support.serve_process import ServeProcess
+from support.processes.running import fresh_settings
+from support.processes.serve_process import ServeProcess
 
 from streams.kafka.topics import create_topics
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from serving.metrics_reference import metrics, reference, unit
 from serving.state import telemetry
+from streams.intake import telemetry as intake
 from streams.observing.histogram import BulkHistogram
 from streams.observing.metrics import LABELS, SECTIONS
 
@@ -30,11 +31,14 @@ def test_every_label_is_explained_and_every_explanation_is_of_a_label() -> None:
     registry = CollectorRegistry()
     for section in SECTIONS:
         section(registry)
-    for declared, labels in ((registry, LABELS), (telemetry.ServingTelemetry().registry, telemetry.LABELS)):
+    serving, of_intake = telemetry.ServingTelemetry().registry, intake.IntakeTelemetry().registry
+    for declared, labels, least in (
+        (registry, LABELS, 20), (serving, telemetry.LABELS, 20), (of_intake, intake.LABELS, 10),
+    ):  # fmt: skip
         listed = list(metrics(declared))
         assert {label for metric in listed for label in metric.labels} == set(labels)
         assert all(metric.name.startswith("ouzel_") and metric.meaning.endswith(".") for metric in listed)
-        assert len({metric.name for metric in listed}) == len(listed) > 20
+        assert len({metric.name for metric in listed}) == len(listed) > least
 
 
 def test_a_metric_without_a_unit_is_refused() -> None:

@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaProducer
 from support.journey import wait_done
 from support.oracle import outputs, read_topic
-from support.running import WorkerProcess, environment, fresh_settings
+from support.processes.running import WorkerProcess, environment, fresh_settings
 
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

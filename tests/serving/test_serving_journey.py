@@ -13,8 +13,8 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from support.oracle import in_changelog, in_rocksdb, read_topic
-from support.running import WorkerProcess, fresh_settings, produce, wait_until
-from support.serve_process import ServeProcess
+from support.processes.running import WorkerProcess, fresh_settings, produce, wait_until
+from support.processes.serve_process import ServeProcess
 from support.server_sent import Events
 
 from serving.demo.brokers import ApacheBroker

@@ -11,14 +11,14 @@ from pydantic import Field
 from support.readers import commands, settings_read
 
 from serving.settings_reference import by_subject, reference, table
-from streams.setting_fields import Reader, Subject, about, allowed
+from streams.configuration.fields import Reader, Subject, about, allowed
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PROCESSES = {"worker": Reader.WORKER, "serve": Reader.SERVE}
+PROCESSES = {"worker": Reader.WORKER, "serve": Reader.SERVE, "intake": Reader.INTAKE}
 WITHOUT_EFFECT = {
     "replication": {Reader.WORKER},  # Faust gets it, but may not create topics
-    "snapshot_every_s": {Reader.SERVE},  # part of a topic's specification; serve needs the name
+    "snapshot_every_s": {Reader.SERVE, Reader.INTAKE},  # part of a topic's specification; these need the name
 }
 """Readers whose behaviour does not depend on the setting."""
 

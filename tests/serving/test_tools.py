@@ -13,7 +13,7 @@ import pytest
 from kafka import KafkaProducer
 from support.journey import clicks, wait_done
 from support.oracle import in_changelog, outputs, read_topic
-from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from support.processes.running import WorkerProcess, environment, fresh_settings, produce, wait_until
 
 from streams.kafka.topics import create_topics
 from streams.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
-from support.running import samples
+from support.processes.running import samples
 
 from models.recommender import QueryLike, Ranking
 from streams.errors import Abandoned

@@ -10,7 +10,7 @@ import typer
 from aiokafka.errors import KafkaConnectionError
 from kafka.errors import KafkaTimeoutError
 from structlog.testing import capture_logs
-from support.running import fresh_settings
+from support.processes.running import fresh_settings
 
 from deploy.prometheus.server import PrometheusError
 from serving import cli

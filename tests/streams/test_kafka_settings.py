@@ -9,10 +9,10 @@ import pytest
 from faust.transport.drivers.aiokafka import server_list
 from pydantic import ValidationError
 
+from streams.configuration.kafka import TOPICS
 from streams.engine.faust_app import create_app
 from streams.kafka.connection import aiokafka_config, client_config, connection
 from streams.kafka.topics import topic_specs
-from streams.kafka_settings import TOPICS
 from streams.sessions import changelog
 from streams.settings import Settings, SettingsError, load_settings
 

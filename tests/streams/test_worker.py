@@ -11,7 +11,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from structlog.testing import capture_logs
 from support.fake_log import Log, follow
-from support.running import fresh_settings
+from support.processes.running import fresh_settings
 
 from streams.errors import FAILED, OK, Refused
 from streams.kafka import retry

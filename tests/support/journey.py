@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from support.oracle import Account, Place, account, in_changelog, in_rocksdb, outputs, read_topic
-from support.running import wait_until
+from support.processes.running import wait_until
 
 from streams.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 
-from support.serve_process import ServeProcess
+from support.processes.serve_process import ServeProcess
 
 
 class Events:

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from support.running import WorkerProcess, environment, fresh_settings, wait_until
-from support.serve_process import ServeProcess
+from support.processes.running import WorkerProcess, environment, fresh_settings, wait_until
+from support.processes.serve_process import ServeProcess
 from support.shopping import Shopper
 from support.shortened import shortened
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.expressions import BOARDS, queries_of_panels, rules, with_variables
-from support.running import produce, wait_until
+from support.processes.running import produce, wait_until
 from support.watched import Site
 
 from deploy.watch import GRAPHS

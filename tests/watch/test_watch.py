@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.expressions import selectors
-from support.running import wait_until
+from support.processes.running import wait_until
 
 from deploy.watch import GRAPHS, graphs
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
-from support.running import fresh_settings, wait_until
+from support.processes.running import fresh_settings, wait_until
 
 from serving.demo.brokers import ApacheBroker, BrokerError, EmbeddedBroker
 from streams.kafka.topic_checks import check_topics

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.running import wait_until
+from support.processes.running import wait_until
 
 from serving.demo.browser import has_browser
 

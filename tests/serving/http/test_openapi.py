@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.running import fresh_settings
-from support.serve_process import ServeProcess
+from support.processes.running import fresh_settings
+from support.processes.serve_process import ServeProcess
 
 from serving.app import OPERATIONS
 from serving.http.openapi import document

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.oracle import read_topic
-from support.running import fresh_settings, produce, wait_until
-from support.serve_process import ServeProcess
+from support.processes.running import fresh_settings, produce, wait_until
+from support.processes.serve_process import ServeProcess
 
 from serving.state.keys import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics

@@ -6,8 +6,8 @@ import socket
 import time
 
 import pytest
-from support.running import wait_until
-from support.serve_process import ServeProcess
+from support.processes.running import wait_until
+from support.processes.serve_process import ServeProcess
 
 
 def raw(server: ServeProcess, *parts: bytes, pause_s: float = 0.0) -> bytes:

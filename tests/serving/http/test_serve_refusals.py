@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.running import environment, fresh_settings
+from support.processes.running import environment, fresh_settings
 from typer.testing import CliRunner
 
 from serving.cli import build

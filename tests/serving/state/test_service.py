@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from support.fake_log import Log, follow
-from support.running import fresh_settings
+from support.processes.running import fresh_settings
 
 from serving.state.experts import Experts
 from serving.state.keys import Keys

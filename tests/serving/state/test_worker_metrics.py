@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import generate_latest
-from support.running import free_port
+from support.processes.running import free_port
 
 from serving.state.worker_metrics import parse, scrape
 from streams.counts import Counts

@@ -27,7 +27,7 @@ from streams.engine import upstream
 from streams.kafka import upstream as kafka_upstream
 
 LIBRARIES = ("faust", "mode", "aiokafka")
-ROOMS = ("engine", "delivery", "kafka")
+ROOMS = ("engine", "delivery", "intake", "kafka")
 KNOWN = Path(__file__).with_suffix(".json")
 PUBLIC = {"_exit", "_replace"}
 """Documented names of the standard library that begin with an underscore."""

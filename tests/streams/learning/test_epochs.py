@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from support.fake_log import Log, follow
-from support.running import fresh_settings
+from support.processes.running import fresh_settings
 
 from streams.kafka.connection import NoBroker
 from streams.learning import learner

@@ -6,7 +6,7 @@ import weakref
 from functools import partial
 
 import pytest
-from support.running import wait_until
+from support.processes.running import wait_until
 
 from streams.learning.model_thread import ModelThread
 

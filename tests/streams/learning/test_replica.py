@@ -6,7 +6,7 @@ import json
 import threading
 from pathlib import Path
 
-from support.running import fresh_settings
+from support.processes.running import fresh_settings
 
 from models.baselines.null import NullRecommender
 from streams.learning.learner import make_replica

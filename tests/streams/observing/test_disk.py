@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 from rocksdict import Options, Rdict
-from support.running import samples
+from support.processes.running import samples
 
 from streams.observing.disk import PROPERTIES, DiskWatch
 from streams.observing.telemetry import Telemetry

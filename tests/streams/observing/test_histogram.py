@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from support.running import samples
+from support.processes.running import samples
 
 from streams.observing.histogram import BulkHistogram
 

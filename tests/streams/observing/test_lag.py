@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from prometheus_client import generate_latest
-from support.running import samples
+from support.processes.running import samples
 
 from streams.observing.lag import LagWatch
 from streams.observing.telemetry import Telemetry

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
-from support.running import samples
+from support.processes.running import samples
 
 from models.encoders.registry import ENCODERS
 from models.experts.reasons import REASONS

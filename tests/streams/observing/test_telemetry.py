@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
-from support.running import samples
+from support.processes.running import samples
 
 from models.baselines.null import NullRecommender
 from streams.counts import Counts

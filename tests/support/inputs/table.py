@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from support.damage.mutations import to_json, to_msgpack
+from support.inputs.intake_reader import Intake
 from support.inputs.records import (
     EVENT,
     HYBRID,
@@ -84,6 +85,7 @@ TOMBSTONE = removed(b"u:ann", 3)
 INPUTS = [
     Input("events", "worker", lambda _: Journey(), EVENTS, EVENT),
     Input("events", "serve", lambda _: Serving("events"), EVENTS, EVENT),
+    Input("events", "intake", lambda _: Intake(), EVENTS, EVENT),
     Input("events", "demo", lambda _: Tally("events"), EVENTS, EVENT),
     Input("items", "worker", WorkerItems, ITEMS, ITEM),
     Input("items", "serve", lambda _: Serving("items"), ITEMS, ITEM),

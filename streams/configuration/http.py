@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import field_validator
 from pydantic_settings import BaseSettings
 
-from streams.setting_fields import SERVE, TOOLS, Change, Subject, none_if_empty, setting
+from streams.configuration.fields import SERVE, TOOLS, Change, Subject, none_if_empty, setting
 
 HTTP, ROLLING = Subject.HTTP, Change.ROLLING
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from support.journey import clicks, wait_done
 from support.oracle import account, in_changelog, outputs, read_topic
-from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
-from support.serve_process import ServeProcess
+from support.processes.running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from support.processes.serve_process import ServeProcess
 
 from streams.errors import Refused
 from streams.kafka.partitions import grow_topics

@@ -13,8 +13,8 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from support.journey import clicks, wait_done
 from support.oracle import account, outputs, read_topic
-from support.running import WorkerProcess, environment, fresh_settings, produce
-from support.serve_process import ServeProcess
+from support.processes.running import WorkerProcess, environment, fresh_settings, produce
+from support.processes.serve_process import ServeProcess
 
 from streams.errors import Refused
 from streams.kafka.partitions import grow_topics

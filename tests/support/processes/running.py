@@ -59,7 +59,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """This process's environment, with the settings that tests change as ``OUZEL_*`` variables."""
     return {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
         "OUZEL_BROKER": settings.broker,
         "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
         "OUZEL_APP_ID": settings.app_id,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from support.running import WorkerProcess, wait_until
+from support.processes.running import WorkerProcess, wait_until
 
 from streams.settings import Settings
 

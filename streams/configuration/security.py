@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-from streams.kafka_settings import Protocol
-from streams.setting_fields import ALL, SERVE, WORKER, Change, Subject, none_if_empty, setting
+from streams.configuration.fields import ALL, INTAKE, SERVE, WORKER, Change, Subject, none_if_empty, setting
+from streams.configuration.kafka import Protocol
 
 SECURITY, ROLLING = Subject.SECURITY, Change.ROLLING
 PASSWORD = ("sasl_username", "sasl_password")
@@ -71,7 +71,7 @@ class SecuritySettings(BaseSettings):
     hash_key: SecretStr | None = setting(
         None, "Secret key of the hashes that stand for deleted users, and for users in logs. All processes need the same key. "
         "Without it, `app_id` is the key of deleted users, and logs withhold user ids.",
-        SECURITY, WORKER + SERVE, Change.NEVER,
+        SECURITY, WORKER + SERVE + INTAKE, Change.NEVER,
     )  # fmt: skip
 
     _optional_texts = field_validator("sasl_mechanism", *PASSWORD, *OAUTH, *OAUTH_OPTIONS, *TLS, mode="before")(none_if_empty)

@@ -15,12 +15,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from support.authorizing import USERS, AuthorizingBroker, Right, documented
 from support.journey import clicks, wait_done
 from support.models_streams import ring
 from support.oracle import account, outputs, read_topic
-from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until
-from support.serve_process import ServeProcess
+from support.processes.intake_process import IntakeProcess, create_source, send
+from support.processes.running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from support.processes.serve_process import ServeProcess
+from support.secured.authorizing import USERS, AuthorizingBroker, Right, documented
 
 from models.snapshot import take
 from streams.events.records import Recommendation
@@ -176,6 +177,39 @@ def test_serve_needs_exactly_the_documented_rights(
             if serve.alive:
                 serve.kill()
     assert_exactly(rights, guard.decisions(name))
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_an_intake_needs_exactly_the_documented_rights_and_names_each_that_it_lacks(
+    guard: AuthorizingBroker, user: Callable[[], str], settings: Settings, tmp_path: Path, delivery: str
+) -> None:
+    source, name = f"shop-{settings.topic_prefix}clicks", user()
+    create_source(settings, source, 1)
+    send(settings.broker, source, [(None, b'{"user_id": "ann", "item_id": "mug"}', 0), (None, b"no event", 0)])
+    rights = [*documented("intake", settings), Right("TOPIC", source, "READ")]
+    if delivery == "leased":
+        rights = [right for right in rights if right.kind != "TRANSACTIONALID"]
+    guard.grant(name, rights)
+    running = IntakeProcess(settings, tmp_path / "intake.log", [{"topic": source}], **guard.login(name), OUZEL_DELIVERY=delivery)
+    running.start()
+    wait_until(lambda: running.read() == 2 or not running.alive, "records read")
+    assert running.stop() == 0, running.tail()
+    assert_exactly(rights, guard.decisions(name))
+    for number, lacking in enumerate(rights if delivery == "leased" else rights[-2:-1]):
+        other = user()
+        guard.grant(other, [right for right in rights if right != lacking])
+        log = tmp_path / f"intake-{number}.log"
+        refused = IntakeProcess(settings, log, [{"topic": source}], **guard.login(other), OUZEL_DELIVERY=delivery)
+        refused.start()
+        wait_until(partial(_has_ended, refused), "the intake ended")
+        assert refused.process is not None
+        assert refused.process.returncode == 2, refused.tail()
+        (line,) = [line for line in refused.tail().splitlines() if line.strip()]
+        assert lacking.name.removesuffix("*") in line, lacking
+
+
+def _has_ended(intake: IntakeProcess) -> bool:
+    return not intake.alive
 
 
 TOOLS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
-from support.running import free_port, fresh_settings
+from support.processes.running import free_port, fresh_settings
 from typer.testing import CliRunner, Result
 
 from serving.cli import build

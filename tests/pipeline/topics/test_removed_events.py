@@ -9,7 +9,7 @@ from pathlib import Path
 from kafka import TopicPartition
 from support.journey import clicks, wait_done
 from support.oracle import outputs
-from support.running import WorkerProcess, fresh_settings, produce
+from support.processes.running import WorkerProcess, fresh_settings, produce
 
 from streams.kafka.topics import admin, create_topics
 

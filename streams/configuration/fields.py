@@ -26,6 +26,7 @@ class Subject(StrEnum):
 
     KAFKA = "Kafka and topics"
     EVENTS = "Events"
+    INTAKE = "Intake"
     RANKINGS = "Sessions and rankings"
     MODEL = "Model"
     HTTP = "HTTP API and page"
@@ -35,15 +36,16 @@ class Subject(StrEnum):
 
 
 class Reader(StrEnum):
-    """A process that uses a setting. Tools are all commands except `worker` and `serve`."""
+    """A process that uses a setting. Tools are all commands but `worker`, `serve` and `intake`."""
 
     WORKER = "worker"
     SERVE = "serve"
+    INTAKE = "intake"
     TOOLS = "tools"
 
 
-WORKER, SERVE, TOOLS = (Reader.WORKER,), (Reader.SERVE,), (Reader.TOOLS,)
-ALL = WORKER + SERVE + TOOLS
+WORKER, SERVE, INTAKE, TOOLS = (Reader.WORKER,), (Reader.SERVE,), (Reader.INTAKE,), (Reader.TOOLS,)
+ALL = WORKER + SERVE + INTAKE + TOOLS
 
 
 class Change(StrEnum):

@@ -18,7 +18,7 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
 )
-from support.running import wait_until
+from support.processes.running import wait_until
 
 from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import free_ports
@@ -26,7 +26,7 @@ from streams.settings import Settings
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
-USERS = tuple(f"user{number}" for number in range(40))
+USERS = tuple(f"user{number}" for number in range(60))
 LOG4J = """\
 status = error
 appender.decisions.type = File

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from streams.setting_fields import CONFIG_VARIABLE, PREFIX, allowed, from_environment, is_secret, variable
+from streams.configuration.fields import CONFIG_VARIABLE, PREFIX, allowed, from_environment, is_secret, variable
 
 TEST_VARIABLE = "OUZEL_TEST_DATA"
 # Kubernetes and Docker put the address of a service "ouzel..." into each container beside it.

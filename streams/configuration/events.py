@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import field_validator
 from pydantic_settings import BaseSettings
 
-from streams.setting_fields import ALL, Change, Subject, none_if_empty, setting
+from streams.configuration.fields import ALL, Change, Subject, none_if_empty, setting
 
 EVENTS, ROLLING = Subject.EVENTS, Change.ROLLING
 READERS = ALL

@@ -1,0 +1,262 @@
+"""`ouzel intake` on Apache Kafka: the events of other topics are in the sessions once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from kafka import TopicPartition
+from support.journey import assert_accounted
+from support.oracle import read_topic
+from support.processes.intake_process import (
+    IntakeProcess,
+    committed,
+    create_source,
+    send,
+    shop,
+    shop_sources,
+    wait_committed,
+)
+from support.processes.running import WorkerProcess, environment, fresh_settings, wait_until
+
+from streams.events.records import Event
+from streams.kafka.topics import admin, create_topics
+from streams.sessions.step import Outcome
+from streams.settings import Settings
+
+EVENTS = 12_000
+KILLS = 3
+NOW = int(time.time() * 1000)
+MakeIntake = Callable[..., IntakeProcess]
+
+
+@pytest.fixture
+def intake(tmp_path: Path) -> Iterator[MakeIntake]:
+    """A function that starts an intake; all of them are killed after the test."""
+    started: list[IntakeProcess] = []
+
+    def make(settings: Settings, sources: list[dict[str, Any]], **extra: str) -> IntakeProcess:
+        process = IntakeProcess(settings, tmp_path / f"intake-{len(started)}.log", sources, **extra)
+        started.append(process)
+        process.start()
+        return process
+
+    yield make
+    for process in started:
+        if process.alive:
+            process.kill()
+
+
+@pytest.fixture
+def settings(kafka: str, tmp_path: Path) -> Settings:
+    made = fresh_settings(kafka, tmp_path, session_timeout_s=2.0, max_poll_records=64)
+    create_topics(made)
+    return made
+
+
+@pytest.mark.parametrize("delivery", ["leased", "exactly_once"])
+def test_kill_9_loses_no_event_doubles_none_and_no_session_is_split(
+    settings: Settings, intake: MakeIntake, worker: Callable[..., WorkerProcess], delivery: str
+) -> None:
+    prefix, group = f"shop-{settings.topic_prefix}", f"{settings.app_id}-intake"
+    topics = shop(EVENTS, users=400, prefix=prefix)
+    for number, (topic, records) in enumerate(topics.items()):
+        create_source(settings, topic, number + 1)
+        send(settings.broker, topic, records)
+    extra = {"OUZEL_DELIVERY": delivery, "OUZEL_TRANSACTION_TIMEOUT_S": "2"}
+    for kill in range(KILLS):
+        running = intake(settings, shop_sources(prefix), **extra)
+        wait_until(partial(_has_read, running, 100), "records read", every_s=0.005)
+        assert running.alive, running.tail()
+        running.kill()
+        assert committed(settings, group, list(topics)) < EVENTS, f"done before kill {kill + 1}"
+    last = intake(settings, shop_sources(prefix), **extra)
+    wait_committed(settings, group, list(topics), EVENTS)
+    assert last.stop() == 0, last.tail()
+    # a killed process leaves a transaction open, which hides what follows until Kafka aborts it
+    wait_until(lambda: len(read_topic(settings, "events")) >= EVENTS, "events readable", every_s=1.0)
+    written = read_topic(settings, "events")
+    work = worker(settings)
+    wait_until(lambda: work.done() >= len(written), "events done")
+    outcomes = work.scraped()
+    assert work.stop() == 0, work.tail()
+
+    # every event is there, in the partition of its user, with its own type
+    events = {(record.partition, event.event_id): event for record in written if (event := _event(record))}
+    expected = Counter(
+        (fields["user_id"], fields.get("item_id") or fields["article"], fields["timestamp"], kind)
+        for topic, kind in zip(topics, ("view", "add_to_cart", "purchase"), strict=True)
+        for _, value, _ in topics[topic]
+        if (fields := json.loads(value))
+    )
+    assert len(events) == len({event_id for _, event_id in events}) == EVENTS
+    assert Counter((e.user_id, e.item_id, e.timestamp, e.event_type) for e in events.values()) == expected
+    of_user: dict[str | None, set[int]] = {}
+    for (partition, _), event in events.items():
+        of_user.setdefault(event.user_id, set()).add(partition)
+    assert all(len(partitions) == 1 for partitions in of_user.values())
+    if delivery == "exactly_once":
+        assert len(written) == EVENTS, "written twice"
+
+    # the worker has made one transition of each, and recognised every repeat
+    assert_accounted(settings)
+    assert len(read_topic(settings, "transitions")) == EVENTS
+    refused = {name: count for name, count in outcomes.items() if name.startswith("ouzel_events_total") and not _counts(name)}
+    assert sum(refused.values()) == len(written) - EVENTS
+
+
+def _has_read(intake: IntakeProcess, records: int) -> bool:
+    return intake.read() > records or not intake.alive
+
+
+def _counts(name: str) -> bool:
+    return f"outcome={Outcome.ACCEPTED}" in name or f"outcome={Outcome.LATE}" in name
+
+
+def _event(record: Any) -> Event:
+    return msgspec.json.decode(record.value, type=Event)
+
+
+def test_it_stops_cleanly_continues_where_it_was_and_reads_partitions_that_were_added(
+    settings: Settings, intake: MakeIntake
+) -> None:
+    topic = f"shop-{settings.topic_prefix}clicks"
+    create_source(settings, topic, 1)
+    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10)] + [(b"k", b"{", NOW)])
+    running = intake(settings, [{"topic": topic}])
+    running.wait_ready()
+    wait_until(lambda: running.read() == 11, "records read")
+    scraped = running.scraped()
+    assert scraped[f"ouzel_intake_events_total|topic={topic}"] == 10
+    assert scraped[f"ouzel_intake_dead_letters_total|reason=invalid_json|topic={topic}"] == 1
+    assert scraped["ouzel_intake_latency_seconds_count"] == 10
+    wait_until(lambda: running.metrics().get(f"ouzel_intake_lag|topic={topic}") == 0, "lag 0")
+    assert running.stop() == 0, running.tail()
+
+    running = intake(settings, [{"topic": topic}])
+    running.wait_ready()
+    client = admin(settings)
+    client.create_partitions({topic: 3})
+    client.close()
+    wait_until(lambda: running.metrics().get(f"ouzel_intake_partitions|topic={topic}") == 3, "the new partitions", 60)
+    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10, 40)])
+    wait_until(lambda: running.read() == 30, "records of all partitions read")
+    assert running.stop() == 0, running.tail()
+    assert sorted(_event(record).item_id for record in read_topic(settings, "events")) == sorted(f"i{n}" for n in range(40))
+    assert len(read_topic(settings, "dead-letters")) == 1
+
+
+def _click(number: int) -> bytes:
+    return json.dumps({"user_id": f"u{number % 3}", "item_id": f"i{number}"}).encode()
+
+
+def test_a_dead_letter_of_a_source_is_read_again_by_its_rules_and_not_sent_to_the_source(
+    settings: Settings, intake: MakeIntake
+) -> None:
+    topic = f"shop-{settings.topic_prefix}orders"
+    create_source(settings, topic, 6)
+    send(settings.broker, topic, [(b"visit", json.dumps({"user_id": "ann", "article": "mug"}).encode(), NOW)])
+    running = intake(settings, [{"topic": topic}])
+    wait_until(lambda: len(read_topic(settings, "dead-letters")) == 1, "the dead letter")
+    assert running.stop() == 0, running.tail()
+
+    assert "of topic" in _redrive(settings, []).stderr
+    still = _redrive(settings, [{"topic": topic}])
+    assert "still invalid (missing_field)" in still.stderr
+    assert still.stdout == "sent 0\n"
+    corrected = [{"topic": topic, "field_mapping": {"item_id": "article"}, "event_type": "purchase"}]
+    assert _redrive(settings, corrected).stdout == "sent 1\n"
+    assert _redrive(settings, corrected).stdout.startswith("sent 0; 1 were sent before")
+    (record,) = read_topic(settings, "events")
+    event = _event(record)
+    assert (event.user_id, event.item_id, event.event_type, event.timestamp) == ("ann", "mug", "purchase", NOW)
+    assert event.event_id.startswith(f"{topic}-")
+    assert committed(settings, f"{settings.app_id}-intake", [topic]) == 1, "the source has one record only"
+
+
+def _redrive(settings: Settings, sources: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serving.cli", "dead-letters", "redrive", "--yes"]
+    env = environment(settings) | {"OUZEL_INTAKE": json.dumps(sources)}
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+def test_a_topic_that_is_missing_is_named_and_not_created(settings: Settings, intake: MakeIntake) -> None:
+    refused = intake(settings, [{"topic": "no-such-topic"}])
+    wait_until(lambda: not refused.alive, "the end")
+    assert refused.process is not None
+    assert refused.process.returncode == 2
+    lines = [line for line in refused.tail().splitlines() if line.strip()]
+    assert len(lines) == 1
+    assert "OUZEL_INTAKE: topic no-such-topic is missing or not visible to this user" in lines[0]
+    client = admin(settings)
+    assert "no-such-topic" not in client.list_topics()
+    client.close()
+
+
+def test_a_history_is_read_in_order_of_time_over_all_topics(settings: Settings, intake: MakeIntake) -> None:
+    """Each topic alone would give the sessions all clicks before the first order."""
+    prefix = f"shop-{settings.topic_prefix}"
+    for topic in ("clicks", "orders"):
+        create_source(settings, f"{prefix}{topic}", 1)
+        for hour in range(20):
+            at = NOW - 86_400_000 + hour * 3_600_000 + (topic == "orders") * 60_000
+            value = json.dumps({"user_id": "ann", "item_id": f"{topic}-{hour}"}).encode()
+            send(settings.broker, f"{prefix}{topic}", [(None, value, at)] * 50)
+    running = intake(settings, [{"topic": f"{prefix}clicks"}, {"topic": f"{prefix}orders"}])
+    wait_until(lambda: running.read() == 2000, "records read")
+    assert running.stop() == 0, running.tail()
+    times = [_event(record).timestamp for record in read_topic(settings, "events")]
+    assert len(times) == 2000
+    assert times == sorted(times)
+
+
+def test_records_that_were_removed_before_they_were_read_are_counted_and_the_rest_is_read(
+    settings: Settings, intake: MakeIntake
+) -> None:
+    topic = f"shop-{settings.topic_prefix}clicks"
+    create_source(settings, topic, 1)
+    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10)])
+    running = intake(settings, [{"topic": topic}])
+    wait_until(lambda: running.read() == 10, "records read")
+    assert running.stop() == 0, running.tail()
+    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10, 20)])
+    client = admin(settings)
+    client.delete_records({TopicPartition(topic, 0): 15})
+    client.close()
+    running = intake(settings, [{"topic": topic}])
+    wait_until(lambda: running.read() == 5, "the rest read")
+    assert running.scraped()[f"ouzel_intake_removed_records_total|topic={topic}"] == 5
+    assert running.stop() == 0, running.tail()
+    assert len(read_topic(settings, "events")) == 15
+
+
+def test_a_topic_that_was_created_again_is_refused_in_one_line(settings: Settings, intake: MakeIntake) -> None:
+    topic = f"shop-{settings.topic_prefix}clicks"
+    create_source(settings, topic, 1)
+    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10)])
+    running = intake(settings, [{"topic": topic}])
+    wait_until(lambda: running.read() == 10, "records read")
+    assert running.stop() == 0, running.tail()
+    client = admin(settings)
+    client.delete_topics([topic])
+    wait_until(lambda: topic not in client.list_topics(), "the topic deleted")
+    client.close()
+    create_source(settings, topic, 1)
+    send(settings.broker, topic, [(None, _click(1), NOW)])
+    refused = intake(settings, [{"topic": topic}])
+    wait_until(lambda: not refused.alive, "the end")
+    assert refused.process is not None
+    assert refused.process.returncode == 2, refused.tail()
+    assert f"Delete the group {settings.app_id}-intake" in refused.tail().splitlines()[-1]
+    assert "Traceback" not in refused.tail()
