@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from serving.commands.worker import supervised
+from serving.options import Broker, settings_with
 from streams.configuration.intake import EXAMPLE
 from streams.errors import Refused
 from streams.intake.sources import sources_of
 from streams.observing.logs import set_up
-from streams.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -24,19 +24,21 @@ def intake(
         bool,
         typer.Option("--supervise", help="Run the intake as a child process, and restart it after every exit code but 0 and 2."),
     ] = False,
+    broker: Broker = None,
 ) -> None:
     """Write the events of other topics to the events topic, keyed by user.
 
     OUZEL_INTAKE names the topics, whatever their keys are, and says how to read each.
     Run it beside the workers until SIGTERM or Ctrl-C, in as many copies as you like.
     """
-    settings = load_settings()
+    settings = settings_with(broker)
     if not settings.intake:
         raise Refused(f"OUZEL_INTAKE: names no topic. Set it to the topics that hold your events, such as {EXAMPLE.strip('`')}")
     sources = sources_of(settings)
     set_up(settings)
     if supervise:
-        raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "intake"]))
+        option = [] if broker is None else ["--broker", broker]
+        raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "intake", *option]))
     from streams.intake.process import run_intake  # noqa: PLC0415  Faust takes seconds to import
 
     raise typer.Exit(run_intake(settings, sources))

@@ -61,7 +61,7 @@ def test_every_command_that_uses_a_broker_takes_it_as_an_option() -> None:
 def test_the_option_overrides_the_variable_and_a_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUZEL_BROKER", "nonsense")
     assert settings_with("a:1,b:2").broker == "a:1,b:2"
-    with pytest.raises(Refused, match=r"--broker: 'b' is not HOST:PORT; an example is --broker localhost:9092"):
+    with pytest.raises(Refused, match=r"--broker: 'b' is not host:port; an example is --broker localhost:9092"):
         settings_with("a:1,b")
 
 

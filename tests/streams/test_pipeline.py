@@ -140,7 +140,7 @@ def test_an_expired_marker_is_removed(journey: Journey) -> None:
 
 
 def test_a_record_that_was_sent_again_has_its_first_time_but_is_fresh_from_its_second(journey: Journey) -> None:
-    letter = Letter("e-0-3", "e-0-3", 0, NOON, [], whole=True)
+    letter = Letter("e-0-3", "e-0-3", "e", 0, NOON, [], whole=True)
     again = Record("e", 0, 0, NOON + DAY, b"ann", b'{"item_id": "a", "user_id": "ann"}', tuple(redriven_headers(letter)))
     journey.take(again)
     ((session,),) = (unpack(value).sessions for value in journey.delivery.changes[-1][0].states.values())

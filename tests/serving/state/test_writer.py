@@ -32,7 +32,7 @@ class Producer:
     async def start(self) -> None:
         """It is connected at once."""
 
-    async def send(self, *record: object) -> asyncio.Future[Any]:
+    async def send(self, *record: object, headers: object = ()) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if isinstance(self._outcome, Exception):
             future.set_exception(self._outcome)

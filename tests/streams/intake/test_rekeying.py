@@ -121,7 +121,7 @@ def test_a_null_value_deletes_a_user_only_where_the_keys_are_users() -> None:
     ignored = unit_of(record(None, b"ann"))
     assert (ignored.events, ignored.letters, ignored.ignored) == ({}, {}, {("clicks", "tombstone"): 1})
     unit = unit_of(record(None, b"ann", topic="users"), users=Source(EventDecoder(), deletes=True))
-    assert unit.events == {("ouzel.events", partition_of(b"ann")): [(b"ann", None, [], NOW)]}
+    assert unit.events == {("ouzel.events", partition_of(b"ann")): [(b"ann", None, [CANONICAL], NOW)]}
     assert unit.deleted == {"users": 1}
 
 

@@ -112,7 +112,7 @@ def test_a_worker_only_reads_the_users_topics_and_a_server_that_may_only_read_sa
     assert read_only(Settings(topic_prefix=""), states(Settings(topic_prefix=""), 4, **own)) == []
     unread = {name: TopicState(4, None, frozenset({"DESCRIBE", "DESCRIBE_CONFIGS"})) for name in ("events",)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("streams.kafka.permissions._may_join", lambda _: True)
+        patch.setattr("streams.kafka.permissions._may_join", lambda *_: True)
         assert not_allowed(OWN, described) == []
         (problem,) = not_allowed(OWN, states(OWN, 4, **unread))
     assert problem.startswith("clickstream.v1: this user may not READ")
