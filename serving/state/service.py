@@ -141,7 +141,7 @@ class Service:
                     if self.ready:
                         self.live.ranking(record.partition, ranking.trigger_offset, record.timestamp)
                         if ranking.trigger_offset >= 0:  # no event triggers the popular ranking
-                            self.workers.progress.ranked()
+                            self.workers.health.ranked()
                     self.arrivals.arrived(ranking)
                 elif record.value is None:
                     self.arrivals.removed((record.key or b"").decode(errors="replace"))
@@ -156,7 +156,7 @@ class Service:
             if unreadable(record) is not None:
                 self.telemetry.refused_records.labels("events").inc()
         if self.ready:
-            self.workers.progress.arrived()
+            self.workers.health.arrived()
         await self.live.take_events(records)
 
     async def _update_gauges(self) -> None:

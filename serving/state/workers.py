@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.state.progress import Progress
+from serving.state.worker_health import WorkerHealth
 from streams.settings import Settings
 
 EVERY_S = 1.0
@@ -71,13 +71,13 @@ class WorkersSummary(msgspec.Struct):
 class Workers:
     """Scrapes the workers every second; `latest` is the latest summary.
 
-    The service runs `run` as a task; requests read `latest` and ask `progress`. ``monitored`` says
+    The service runs `run` as a task; requests read `latest` and ask `health`. ``monitored`` says
     that the addresses were set, and are no default.
     """
 
     def __init__(self, addresses: Sequence[str], monitored: bool = True) -> None:
         self._addresses = addresses
-        self.progress = Progress(monitored and bool(addresses))
+        self.health = WorkerHealth(monitored and bool(addresses))
         self.latest = WorkersSummary(WorkerCounts(len(addresses)))
 
     async def run(self) -> None:
@@ -85,7 +85,7 @@ class Workers:
         while self._addresses:
             scrapes = await asyncio.gather(*(asyncio.to_thread(fetch, address) for address in self._addresses))
             latest = self.latest = summarize([scrape for scrape in scrapes if scrape is not None], len(self._addresses))
-            self.progress.scraped(latest.workers.answered, latest.workers.ready, latest.processed, latest.lag)
+            self.health.scraped(latest.workers.answered, latest.workers.ready, latest.processed, latest.lag)
             await asyncio.sleep(EVERY_S)
 
 

@@ -90,31 +90,38 @@ def ended(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     return run
 
 
-@pytest.mark.parametrize("path", READERS, ids=" ".join)
+WITHOUT_EVENTS: list[tuple[list[str], str]] = [
+    (["nowhere.txt"], "no file nowhere.txt"),
+    (["x" * 300], "File name too long"),
+    (["folder"], "no files to read: the folders have none that end in .txt, "),
+    ([UNREADABLE], f"{UNREADABLE}: "),
+    (["latin.csv"], "latin.csv: it is not utf-8: "),
+    (["latin.csv", "--encoding", "klingon"], "--encoding: there is no encoding klingon; examples are utf-8"),
+    (["latin.csv", "--encoding", "hex"], "--encoding: there is no encoding hex"),
+    (["empty.csv"], "empty.csv: it is empty"),
+    (["empty.jsonl"], "empty.jsonl: it is empty"),
+    (["damaged.gz"], "damaged.gz: it cannot be decompressed"),
+    (["header.csv"], "0 of 0 lines were events"),
+    (["other.jsonl"], "other.jsonl:1: missing_field: item_id. Name the columns with --columns item_id=..."),
+    (["types.txt"], "event_type is 'loan': write one of view, click, like, add_to_cart, purchase, "),
+    (["clicks.txt", "--columns", "user_id=sku"], "clicks.txt: no column sku; it has session_id, timestamp, item_id. "),
+    (["clicks.txt", "--time-unit", "weeks"], "--time-unit: 'weeks' is not one of s, ms, us, ns, days, auto"),
+]
+"""Words after a command that reads events, and what its line must contain."""
+IN_A_PROCESS = ("nowhere.txt", "folder", "types.txt", UNREADABLE)
+"""The files that `evaluate` is tried on: the process that it starts takes seconds."""
+
+
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("path", "words", "message"),
     [
-        (["nowhere.txt"], "no file nowhere.txt"),
-        (["x" * 300], "File name too long"),
-        (["folder"], "no files to read: the folders have none that end in .txt, "),
-        ([UNREADABLE], f"{UNREADABLE}: "),
-        (["latin.csv"], "latin.csv: it is not utf-8: "),
-        (["latin.csv", "--encoding", "klingon"], "--encoding: there is no encoding klingon; examples are utf-8"),
-        (["latin.csv", "--encoding", "hex"], "--encoding: there is no encoding hex"),
-        (["empty.csv"], "empty.csv: it is empty"),
-        (["empty.jsonl"], "empty.jsonl: it is empty"),
-        (["damaged.gz"], "damaged.gz: it cannot be decompressed"),
-        (["header.csv"], "0 of 0 lines were events"),
-        (["other.jsonl"], "other.jsonl:1: missing_field: item_id. Name the columns with --columns item_id=..."),
-        (["types.txt"], "event_type is 'loan': write one of view, click, like, add_to_cart, purchase, "),
-        (["clicks.txt", "--columns", "user_id=sku"], "clicks.txt: no column sku; it has session_id, timestamp, item_id. "),
-        (["clicks.txt", "--time-unit", "weeks"], "--time-unit: 'weeks' is not one of s, ms, us, ns, days, auto"),
+        pytest.param(path, words, message, id=f"{path[0]} {' '.join(words)[:40]}")
+        for path in READERS
+        for words, message in WITHOUT_EVENTS
+        if path != ("evaluate",) or words[0] in IN_A_PROCESS
     ],
-    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_a_file_without_usable_events(ended: Ended, path: tuple[str, ...], words: list[str], message: str) -> None:
-    if path == ("evaluate",) and words[0] not in ("nowhere.txt", "folder", "types.txt", UNREADABLE):
-        pytest.skip("its process reads files as the others do")
     code, line = ended(*path, *words)
     assert code == 2
     assert message in line

@@ -9,12 +9,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 from kafka import KafkaProducer
 from support.journey import clicks, wait_done
 from support.oracle import in_changelog, outputs, read_topic
 from support.processes.running import WorkerProcess, environment, fresh_settings, produce, wait_until
 
+from streams.events.records import RankedItem, Recommendation
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 
@@ -60,6 +62,11 @@ def test_dead_letters_are_listed_shown_and_sent_again_after_the_mapping_is_corre
     assert "2 dead letters" in listed.stdout
     assert settings.topic("events") in listed.stdout
     assert "missing_field 1" in listed.stdout
+    described = json.loads(
+        ouzel(settings, "dead-letters", "list", "--json", "--broker", settings.broker, OUZEL_BROKER="a:1").stdout
+    )
+    assert sorted(one["reason"] for one in described) == ["invalid_json", "missing_field"]
+    assert {one["topic"] for one in described} == {settings.topic("events")}
     letter = next(r for r in read_topic(settings, "dead-letters") if r.key == b"ann")
     shown = ouzel(settings, "dead-letters", "show", f"{letter.partition}:{letter.offset}")
     assert "reason: missing_field" in shown.stdout
@@ -100,6 +107,28 @@ def test_watch_prints_the_recommendations_of_one_user_and_skips_bad_records(sett
     assert out.startswith("ann saw")
     assert "Blue mug" in out
     assert "bob" not in out
+
+
+def test_watch_prints_each_recommendation_as_one_line_of_json(settings: Settings) -> None:
+    watching = started(settings, "watch", "ann", "--count", "1", "--json")
+    producer = KafkaProducer(bootstrap_servers=settings.broker)
+    item = RankedItem("pot", 0.5, 1, "markov", "mug")
+    recommendation = Recommendation(
+        recommendation_id="ouzel.events-0-1", user_id="ann", session_id=None, generated_at=1_790_000_000_000,
+        trigger_event_id="e", trigger_offset=1, model_version=3, strategy="hybrid", prefix=["mug"], items=[item], took_ms=1.5,
+    )  # fmt: skip
+    published = msgspec.json.encode(recommendation)
+
+    def ended() -> bool:
+        producer.send(settings.topic("recommendations"), key=b"ann", value=published)
+        producer.flush()
+        return watching.poll() is not None
+
+    wait_until(ended, "the watcher ends", every_s=0.3)
+    out, errors = watching.communicate()
+    producer.close()
+    assert (watching.returncode, errors, out.count("\n")) == (0, "", 1)
+    assert json.loads(out) == json.loads(published)
 
 
 def test_reset_deletes_the_sessions_but_not_while_a_worker_runs(settings: Settings, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ async def get_live(call: Call) -> Response:
         tests=workers.tests,
         accuracy=workers.accuracy,
         workers=workers.workers,
-        workers_down=service.workers.progress.down,
+        workers_down=service.workers.health.down,
         users=len(service.cache),
         items=len(service.shelves),
         kafka_available=service.writer.available,

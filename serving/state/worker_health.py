@@ -11,7 +11,7 @@ RECENT_S = 2.0
 """A worker that published a ranking within this time is at work, even if a scrape failed."""
 
 
-class Progress:
+class WorkerHealth:
     """Watches what the workers process, by their metrics and by what they publish.
 
     ``monitored`` says that the addresses of the workers were set. Addresses by default may be
