@@ -66,6 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OUZEL_MODEL", "popularity")
+    monkeypatch.setenv("OUZEL_INTAKE", '[{"topic": "clicks"}]')
     monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 300)
     return tmp_path
 
