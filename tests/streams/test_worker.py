@@ -140,7 +140,8 @@ async def test_sigterm_ends_a_worker_that_waits_for_kafka(monkeypatch: pytest.Mo
     restoring = Restoring(monkeypatch, failures=10**9)
     worker = Worker(fresh_settings("127.0.0.1:1", tmp_path, model="popularity"))
     running = asyncio.ensure_future(worker.run())
-    while restoring.attempts < 3:
+    while restoring.attempts < 3 and not running.done():
         await asyncio.sleep(0)
+    assert not running.done(), running.exception()
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.wait_for(running, 10) == OK
