@@ -153,6 +153,7 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
 
         If one of them lags and none of its records wait, the others wait for it for `WAIT_S`.
         """
+        await self._get(self._merge.below(self._most), 0 if self._merge else POLL_MS)
         clock = asyncio.get_running_loop().time
         while self._merge and (missing := [where for where in self._merge.below(1) if self._lags(where)]):
             if self._missing_since is None:
@@ -162,7 +163,6 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._get(missing, MISSING_MS)
         else:
             self._missing_since = None
-        await self._get(self._merge.below(self._most), 0 if self._merge else POLL_MS)
 
     async def _get(self, partitions: Sequence[Where], timeout_ms: int) -> None:
         if not partitions:

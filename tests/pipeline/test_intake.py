@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from support.journey import assert_accounted
 from support.oracle import read_topic
 from support.processes.intake_process import (
@@ -196,9 +196,8 @@ def test_a_topic_that_is_missing_is_named_and_not_created(settings: Settings, in
     wait_until(lambda: not refused.alive, "the end")
     assert refused.process is not None
     assert refused.process.returncode == 2
-    lines = [line for line in refused.tail().splitlines() if line.strip()]
-    assert len(lines) == 1
-    assert "OUZEL_INTAKE: topic no-such-topic is missing or not visible to this user" in lines[0]
+    (line,) = refused.errors()
+    assert "OUZEL_INTAKE: topic no-such-topic is missing or not visible to this user" in line
     client = admin(settings)
     assert "no-such-topic" not in client.list_topics()
     client.close()
@@ -241,22 +240,18 @@ def test_records_that_were_removed_before_they_were_read_are_counted_and_the_res
     assert len(read_topic(settings, "events")) == 15
 
 
-def test_a_topic_that_was_created_again_is_refused_in_one_line(settings: Settings, intake: MakeIntake) -> None:
-    topic = f"shop-{settings.topic_prefix}clicks"
-    create_source(settings, topic, 1)
-    send(settings.broker, topic, [(None, _click(number), NOW) for number in range(10)])
-    running = intake(settings, [{"topic": topic}])
-    wait_until(lambda: running.read() == 10, "records read")
-    assert running.stop() == 0, running.tail()
-    client = admin(settings)
-    client.delete_topics([topic])
-    wait_until(lambda: topic not in client.list_topics(), "the topic deleted")
-    client.close()
+def test_an_offset_beyond_the_end_of_its_topic_is_refused_in_one_line(settings: Settings, intake: MakeIntake) -> None:
+    topic, group = f"shop-{settings.topic_prefix}clicks", f"{settings.app_id}-intake"
     create_source(settings, topic, 1)
     send(settings.broker, topic, [(None, _click(1), NOW)])
+    consumer = KafkaConsumer(bootstrap_servers=settings.broker, group_id=group, enable_auto_commit=False)
+    consumer.assign([TopicPartition(topic, 0)])
+    consumer.commit({TopicPartition(topic, 0): OffsetAndMetadata(10, "", -1)})
+    consumer.close()
     refused = intake(settings, [{"topic": topic}])
     wait_until(lambda: not refused.alive, "the end")
     assert refused.process is not None
     assert refused.process.returncode == 2, refused.tail()
-    assert f"Delete the group {settings.app_id}-intake" in refused.tail().splitlines()[-1]
+    (line,) = refused.errors()
+    assert f"Delete the group {group}" in line
     assert "Traceback" not in refused.tail()

@@ -67,7 +67,8 @@ def test_the_option_overrides_the_variable_and_a_wrong_one_is_named(monkeypatch:
 
 def test_a_supervised_worker_uses_the_broker_of_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
-    monkeypatch.setattr("serving.commands.worker.set_up", lambda settings: None)
+    for module in ("streams.observing.logs", "serving.commands.worker", "serving.commands.intake"):
+        monkeypatch.setattr(f"{module}.set_up", lambda settings: None)
     monkeypatch.setattr("serving.commands.worker.supervised", lambda command: started.append(command) or 0)
     assert CliRunner().invoke(build(), ["worker", "--supervise", "--broker", "kafka:9"]).exit_code == 0
     assert started[0][-3:] == ["worker", "--broker", "kafka:9"]

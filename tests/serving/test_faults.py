@@ -75,7 +75,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def ended(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ended:
     """Runs `ouzel` to its end: returns the exit code and the one line."""
     # a handler of logs would outlive the standard error that is captured here
-    monkeypatch.setattr("serving.commands.worker.set_up", lambda settings: None)
+    for module in ("streams.observing.logs", "serving.commands.worker", "serving.commands.intake"):
+        monkeypatch.setattr(f"{module}.set_up", lambda settings: None)
     monkeypatch.setattr("logging.root.handlers", [logging.NullHandler()])
 
     def run(*words: str) -> tuple[int, str]:

@@ -204,7 +204,7 @@ def test_an_intake_needs_exactly_the_documented_rights_and_names_each_that_it_la
         wait_until(partial(_has_ended, refused), "the intake ended")
         assert refused.process is not None
         assert refused.process.returncode == 2, refused.tail()
-        (line,) = [line for line in refused.tail().splitlines() if line.strip()]
+        (line,) = refused.errors()
         assert lacking.name.removesuffix("*") in line, lacking
 
 

@@ -26,6 +26,11 @@ class IntakeProcess(WorkerProcess):
     def _ready_or_dead(self) -> bool:
         return not self.alive or self.metrics().get("ouzel_intake_ready") == 1
 
+    def errors(self) -> list[str]:
+        """The errors in its log, and the line of its command if it could not start."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if '"level": "error"' in line or line.startswith("ouzel: ")]
+
     def read(self) -> float:
         """How many records it has read and committed since it started."""
         return sum(count for name, count in self.metrics().items() if name.startswith("ouzel_intake_records_total"))
