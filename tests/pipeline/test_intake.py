@@ -255,3 +255,29 @@ def test_an_offset_beyond_the_end_of_its_topic_is_refused_in_one_line(settings: 
     (line,) = refused.errors()
     assert f"Delete the group {group}" in line
     assert "Traceback" not in refused.tail()
+
+
+def test_intakes_that_join_and_leave_hand_over_without_a_repeat(settings: Settings, intake: MakeIntake) -> None:
+    prefix = f"shop-{settings.topic_prefix}"
+    topics = shop(EVENTS, users=400, prefix=prefix)
+    for topic in topics:
+        create_source(settings, topic, 2)
+
+    def send_third(number: int) -> None:
+        for topic, records in topics.items():
+            send(settings.broker, topic, records[number::3])
+
+    send_third(0)
+    first = intake(settings, shop_sources(prefix))
+    wait_until(partial(_has_read, first, 100), "records read", every_s=0.005)
+    second = intake(settings, shop_sources(prefix))
+    second.wait_ready()
+    send_third(1)
+    wait_until(partial(_has_read, second, 100), "records read by the second", every_s=0.005)
+    send_third(2)
+    assert first.stop() == 0, first.tail()
+    wait_committed(settings, f"{settings.app_id}-intake", list(topics), EVENTS)
+    assert second.stop() == 0, second.tail()
+    ids = Counter(_event(record).event_id for record in read_topic(settings, "events"))
+    assert len(ids) == EVENTS
+    assert set(ids.values()) == {1}
