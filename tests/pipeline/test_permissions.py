@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from support.authorizing import USERS, AuthorizingBroker, Right, documented
 from support.journey import clicks, wait_done
+from support.logins.authorizing import USERS, AuthorizingBroker, Right, documented
 from support.models_streams import ring
 from support.oracle import account, outputs, read_topic
 from support.running import WorkerProcess, environment, fresh_settings, produce, wait_until

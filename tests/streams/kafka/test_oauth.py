@@ -12,9 +12,9 @@ import pytest
 from aiokafka.errors import KafkaConnectionError as AiokafkaConnectionError
 from kafka.errors import KafkaConnectionError
 from pydantic import SecretStr, ValidationError
-from support.certificates import Certificates
+from support.logins.certificates import Certificates
+from support.logins.token_endpoint import PATH, Answer, TokenEndpoint, issued
 from support.running import free_port
-from support.token_endpoint import PATH, Answer, TokenEndpoint, issued
 
 from serving.cli import main
 from streams.errors import KafkaAway, Refused

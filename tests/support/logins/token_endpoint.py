@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from support.certificates import Certificates
+from support.logins.certificates import Certificates
 
 PATH = "/oauth/token"
 

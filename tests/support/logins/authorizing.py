@@ -24,7 +24,7 @@ from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import free_ports
 from streams.settings import Settings
 
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 USERS = tuple(f"user{number}" for number in range(40))
 LOG4J = """\
