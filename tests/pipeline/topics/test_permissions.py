@@ -16,12 +16,12 @@ import msgspec
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from support.journey import clicks, wait_done
+from support.logins.authorizing import USERS, AuthorizingBroker, Right, documented
 from support.models_streams import ring
 from support.oracle import account, outputs, read_topic
 from support.processes.intake_process import IntakeProcess, create_source, send
 from support.processes.running import WorkerProcess, environment, fresh_settings, produce, wait_until
 from support.processes.serve_process import ServeProcess
-from support.secured.authorizing import USERS, AuthorizingBroker, Right, documented
 
 from models.snapshot import take
 from streams.events.records import Recommendation

@@ -12,9 +12,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import UserScramCredentialUpsertion
 from pydantic import SecretStr
+from support.logins.certificates import Certificates
+from support.logins.token_endpoint import TokenEndpoint, issued, unsecured_token
 from support.processes.running import WorkerProcess, fresh_settings, wait_until
-from support.secured.certificates import Certificates
-from support.secured.token_endpoint import TokenEndpoint, issued, unsecured_token
 
 from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import free_ports

@@ -12,9 +12,9 @@ import pytest
 from aiokafka.errors import KafkaConnectionError as AiokafkaConnectionError
 from kafka.errors import KafkaConnectionError
 from pydantic import SecretStr, ValidationError
+from support.logins.certificates import Certificates
+from support.logins.token_endpoint import PATH, Answer, TokenEndpoint, issued
 from support.processes.running import free_port
-from support.secured.certificates import Certificates
-from support.secured.token_endpoint import PATH, Answer, TokenEndpoint, issued
 
 from serving.cli import main
 from streams.errors import KafkaAway, Refused
