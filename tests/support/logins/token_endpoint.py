@@ -13,11 +13,7 @@ from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-<<<<<<<< HEAD:tests/support/secured/token_endpoint.py
 from support.logins.certificates import Certificates
-========
-from support.logins.certificates import Certificates
->>>>>>>> wip17a:tests/support/logins/token_endpoint.py
 
 PATH = "/oauth/token"
 
