@@ -21,8 +21,8 @@ SHOWN = 120
 class Layout(NamedTuple):
     """How tables are written.
 
-    ``columns`` are the column of each field, by name or by position from 0. ``separator`` is told
-    from the first line if it is ``None``. Without a ``header``, columns have positions only.
+    ``columns`` are the column of each field, by name or by position from 0. If ``separator`` is
+    ``None``, the first line decides. Without a ``header``, columns have positions only.
     """
 
     columns: Mapping[str, str] = {}
