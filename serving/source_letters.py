@@ -47,7 +47,8 @@ class SourceLetters:
         if unit.rejected:
             self._invalid.update(unit.rejected)
             return None
-        return [(topic, *sent[:3], partition, sent[3]) for (topic, partition), several in unit.events.items() for sent in several]
+        # Without a partition: Kafka's client chooses it by the key, for the present number of them.
+        return [(topic, *sent[:3], None, sent[3]) for (topic, _), several in unit.events.items() for sent in several]
 
     def problems(self) -> Iterator[str]:
         """Yield a line for each kind of letters that cannot be sent."""

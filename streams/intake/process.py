@@ -27,7 +27,7 @@ from streams.intake.telemetry import IntakeTelemetry
 from streams.kafka.partitions import watch_partitions
 from streams.kafka.permissions import NotAllowed
 from streams.kafka.retry import patiently
-from streams.kafka.topics import TopicsError, TopicState, events_retention_ms
+from streams.kafka.topics import TopicsError, TopicState, as_described, events_retention_ms
 from streams.leaving import log_end, stop_within
 from streams.life import WorkerState
 from streams.observing.endpoint import serve_metrics
@@ -65,6 +65,7 @@ class Intake:
             loop.add_signal_handler(number, self._on_signal)
         guard_loop(loop, settings.stall_timeout_s, self.fail)
         own, sources = await asyncio.to_thread(describe, settings, list(self._sources))
+        settings = self._settings = as_described(settings, own)
         if found := await asyncio.to_thread(problems, settings, own, sources):
             for problem in found:
                 log.error("intake_refused", problem=problem)
