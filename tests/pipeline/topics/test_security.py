@@ -156,7 +156,7 @@ def test_access_tokens_are_replaced_while_a_worker_works(
             sent += 1
             wait_until(lambda: running.done() == sent, "the event done", every_s=0.3)  # noqa: B023
         assert running.alive
-        assert running.stop() == 0
+        assert running.stop() == 0, running.tail()
         assert {asked.login for asked in endpoint.asked} == {f"ouzel:{SECRET}"}
     log = running.log.read_text()
     assert SECRET not in log
