@@ -54,7 +54,7 @@ async def read(entry: Input, records: list[Record]) -> None:
 def test_a_damaged_record_is_refused_and_the_next_one_is_accepted(name: str) -> None:
     entry = BY_NAME[name]
 
-    @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(st.lists(damaged(entry.valid, entry.tree, entry.encode), min_size=1, max_size=2))
     @example([entry.valid])
     def fuzz(records: list[Record]) -> None:

@@ -167,7 +167,9 @@ class Writer:
 async def _confirmed(producer: AIOKafkaProducer, records: Sequence[NewRecord]) -> list[Written | TooLarge]:
     futures: list[asyncio.Future[Any]] = []
     for record in records:
-        futures.append(await producer.send(record.topic, record.value, record.key, record.partition, headers=record.headers))
+        futures.append(
+            await producer.send(record.topic, record.value, record.key, record.partition, headers=list(record.headers))
+        )
     results: list[Written | TooLarge] = []
     for result in await asyncio.gather(*futures, return_exceptions=True):
         if isinstance(result, MessageSizeTooLargeError):

@@ -17,7 +17,6 @@ SHORT = (
     ("rolling-sigterm", "leased"),
     ("sigstop-before-changelog", "leased"),
     ("events-made-anew", "leased"),
-    ("foreign-records", "leased"),
     ("kill-one", "exactly_once"),
     ("sigstop-before-commit", "exactly_once"),
 )

@@ -29,6 +29,7 @@ NOT_IN_HEALTH = {
     "ouzel_dead_letters_total",  # counted below: one bad record
     "ouzel_refused_items_total",  # every item is valid
     "ouzel_dropped_item_fields_total",
+    "ouzel_event_fields_total",  # every event has every field that it names
 }
 ODD_HERE = {"snapshots_kept"}
 """Warnings that a healthy worker logs here, because the embedded broker deletes no records."""

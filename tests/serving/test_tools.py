@@ -153,7 +153,7 @@ def test_reset_deletes_the_sessions_but_not_while_a_worker_runs(settings: Settin
 def recorded(tmp_path: Path) -> Path:
     """A file of 600 clicks."""
     path = tmp_path / "clicks.txt"
-    lines = [f"{number % 40}\t{1_700_000_000 + number}\t{number % 7}\n" for number in range(600)]
+    lines = [f"{number % 40 + 1}\t{1_700_000_000 + number}\t{number % 7}\n" for number in range(600)]
     path.write_text("SessionId\tTime\tItemId\n" + "".join(lines))
     return path
 

@@ -23,6 +23,10 @@ ALERTS_FIRED = "overview / Alerts that fired / {{alertname}}"
 EMPTY_IN_HEALTH = {
     "pipeline / Dead letters by reason / {{reason}}": "every record is a valid event",
     "pipeline / Foreign keys / {{kind}}": "every key is its user's",
+    "pipeline / Rare events / items refused": "every item is valid",
+    "model / Items refused / {{reason}}": "every item is valid",
+    "model / Fields of items dropped / {{field}}": "every field of an item can be read",
+    "serving / Fields of items dropped / {{field}}": "every field of an item can be read",
     "serving / Failed writes / {{reason}}": "Kafka is available",
     "serving / Refused keys / {{reason}}": "no keys are set",
     "serving / Connections closed / {{reason}}": "every client behaves",
