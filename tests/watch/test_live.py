@@ -30,7 +30,6 @@ EMPTY_IN_HEALTH = {
     "serving / Failed writes / {{reason}}": "Kafka is available",
     "serving / Refused keys / {{reason}}": "no keys are set",
     "serving / Connections closed / {{reason}}": "every client behaves",
-    "serving / Refused records / {{topic}}": "the topics have valid records only",
     "serving / Refused events / {{reason}}": "every event is valid",
 }
 """Panels without data in a healthy run, and why; Grafana shows "no data" for them.
