@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from inspect import cleandoc
 from pathlib import Path
 
 import msgspec
@@ -167,6 +168,7 @@ def sent_schema(name: str) -> JsonObject:
 def _schema(name: str) -> JsonObject:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(RECORDS[name])
     body = schema["$defs"][RECORDS[name].__name__]
+    body["description"] = cleandoc(body["description"])  # Python keeps the indentation before 3.13
     properties = body["properties"]
     for field, sent in SENT.get(name, {}).items():
         properties[field] = sent if field == "item_id" or "default" in sent else _or_null(sent)
