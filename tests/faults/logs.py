@@ -38,7 +38,7 @@ def _refuses(topic: str) -> Callable[[Rig], bool]:
     return refuses
 
 
-@row("foreign-records", **HYBRID)
+@row("foreign-records", **HYBRID, snapshot_every_s=1.0)
 def foreign_records(rig: Rig) -> None:
     """Records on every topic that no reader can use, and kill -9 of a worker; 5 times.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import msgspec
 from kafka import KafkaProducer
@@ -13,7 +14,7 @@ from models.net.guard import finite
 from models.snapshot import restore, take
 from streams.errors import BadData
 from streams.learning.model import new_model
-from streams.learning.model_log import Manifest, SnapshotLog
+from streams.learning.model_log import Manifest, SnapshotLog, SnapshotRefused
 from streams.learning.steps import Steps
 from streams.learning.transitions import transition_of
 from streams.settings import Settings
@@ -25,6 +26,14 @@ def snapshots(settings: Settings) -> SnapshotLog:
     for record in read_topic(settings, "model"):
         log.add(record)
     return log
+
+
+def newest_whole(settings: Settings) -> tuple[bytes, int]:
+    """The newest snapshot that is whole, and its position in the transitions log."""
+    for stored in snapshots(settings).newest_first():
+        with suppress(SnapshotRefused):
+            return stored.load(), stored.manifest.transitions_offset
+    raise AssertionError("there is no whole snapshot")
 
 
 def uninterrupted(settings: Settings, until: int) -> bytes:
@@ -58,8 +67,8 @@ def sound(settings: Settings) -> bool:
     That is: the same steps, position and number of items. The parameters may differ, as they do
     after a rollback.
     """
-    newest = next(snapshots(settings).newest_first())
-    model, expected = restore(newest.load()), restore(uninterrupted(settings, newest.manifest.transitions_offset))
+    stored, offset = newest_whole(settings)
+    model, expected = restore(stored), restore(uninterrupted(settings, offset))
     numbers = all(finite(array) for array in model.state().values() if array.dtype.kind == "f")
     same = (model.steps, model.position, model.vocabulary_size) == (expected.steps, expected.position, expected.vocabulary_size)
     return numbers and same
@@ -78,5 +87,5 @@ def write_snapshot(settings: Settings, manifest: Manifest, chunks: Mapping[int, 
 
 def bit_equal(settings: Settings) -> bool:
     """Whether the newest snapshot equals that of an uninterrupted model, byte for byte."""
-    newest = next(snapshots(settings).newest_first())
-    return newest.load() == uninterrupted(settings, newest.manifest.transitions_offset)
+    stored, offset = newest_whole(settings)
+    return stored == uninterrupted(settings, offset)
