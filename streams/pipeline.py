@@ -176,16 +176,7 @@ class Pipeline:
         """Decode one record. An invalid one becomes a dead letter, and ``None`` is returned."""
         try:
             check_readable(record)
-            decoded = self._decoder.decode(
-                record.key,
-                record.value,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                timestamp_ms=record.timestamp,
-                headers=record.headers,
-                event_id=first_id,
-            )
+            decoded = self._decoder.decode_record(record, first_id)
         except BadRecord as bad:
             for note in bad.notes:
                 work.counts.note(note, (record.topic, record.partition, record.offset))

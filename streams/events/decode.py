@@ -20,6 +20,7 @@ from streams.events.json_bytes import json_object
 from streams.events.mapped import MappedFields, filter_of, passes
 from streams.events.notes import NO_NOTES, Note
 from streams.events.records import Event
+from streams.wire.record import KafkaRecord
 
 __all__ = ["REASONS", "BadRecord", "Decoded", "Deletion", "EventDecoder", "event_key"]
 
@@ -152,6 +153,19 @@ class EventDecoder:
         if ours:
             return self._several(raws, {}, place, timestamp_ms)
         return self._several([raw for raw in raws if passes(raw, self._only)], self.mapping, place, timestamp_ms)
+
+    def decode_record(self, record: KafkaRecord, event_id: str | None = None) -> Decoded:
+        """Decode one record as it was read from Kafka; see `decode`."""
+        return self.decode(
+            record.key,
+            record.value,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp,
+            headers=record.headers,
+            event_id=event_id,
+        )
 
     def decode_fields(self, raw: Fields, place: str) -> Decoded:
         """Decode an event that is not bytes, such as a row of a table. No mapping applies.

@@ -110,16 +110,7 @@ class Rekeying:
             if record.value is None and not source.deletes:
                 unit.ignored[topic, "tombstone"] += 1
                 return
-            decoded = source.decoder.decode(
-                record.key,
-                record.value,
-                topic=topic,
-                partition=record.partition,
-                offset=record.offset,
-                timestamp_ms=record.timestamp,
-                headers=record.headers,
-                event_id=first_id,
-            )
+            decoded = source.decoder.decode_record(record, first_id)
         except BadRecord as bad:
             unit.notes.update(bad.notes)
             self._reject(unit, record, bad, first_id)

@@ -90,16 +90,7 @@ def account(settings: Settings, events: Iterable[Any]) -> Account:
         partition, offset = record.partition, record.offset
         result.watermarks[partition] = offset
         try:
-            decoded = decoder.decode(
-                record.key,
-                record.value,
-                topic=record.topic,
-                partition=partition,
-                offset=offset,
-                timestamp_ms=record.timestamp,
-                headers=record.headers,
-                event_id=first_id,
-            )
+            decoded = decoder.decode_record(record, first_id)
         except BadRecord:
             result.dead_letters.add((partition, offset))
             continue
