@@ -40,6 +40,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(lane)
 
 
+@pytest.fixture
+def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removes the settings of this process's environment."""
+    for name in os.environ:
+        if name.startswith("OUZEL_"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[str]:
     """The bootstrap address of an embedded broker."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
+from support.in_memory import DictStore
 from support.processes.running import samples
 
 from models.recommender import QueryLike, Ranking
@@ -23,7 +24,7 @@ from streams.observing.observer import MetricsObserver
 from streams.observing.telemetry import Telemetry
 from streams.pipeline import Pipeline
 from streams.rules import rules_of, topics_of
-from streams.sessions.deletion import MARKER, Deleting, deleted_at
+from streams.sessions.deletion import Deleting
 from streams.sessions.store import Changes
 from streams.settings import Settings
 from streams.wire.record import Record
@@ -65,37 +66,6 @@ class Delivery:
             raise Abandoned
         self._delivered += 1
         return dict.fromkeys(changes, self._delivered)
-
-
-class DictStore:
-    """A `SessionStore` of one partition in memory, without expiry."""
-
-    def __init__(self) -> None:
-        self._values: dict[bytes, bytes] = {}
-        self._watermark = self._changelog = -1
-
-    def get(self, partition: int, key: bytes) -> bytes | None:
-        return self._values.get(key)
-
-    def watermark(self, partition: int) -> int:
-        return self._watermark
-
-    def changelog_offset(self, partition: int) -> int:
-        return self._changelog
-
-    def markers(self, partition: int) -> dict[bytes, int]:
-        return {key: deleted_at(value) for key, value in self._values.items() if key.startswith(MARKER)}
-
-    def refresh(self) -> None: ...
-
-    def expired(self, partition: int, now_ms: int, ttl_ms: int, marker_ttl_ms: int | None) -> list[bytes]:
-        return []
-
-    def write(self, partition: int, changes: Changes, changelog_offset: int) -> None:
-        self._values |= changes.states | changes.markers
-        for key in changes.removals:
-            self._values.pop(key, None)
-        self._watermark, self._changelog = changes.watermark, changelog_offset
 
 
 def records(actions: Sequence[Action]) -> list[Record]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from support.inputs.worker_readers import DictStore, NullRanker
+from support.in_memory import DictStore, NullRanker
 
 from streams.events.records import Recommendation, Transition
 from streams.kafka.outbox import Outbox

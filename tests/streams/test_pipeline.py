@@ -9,12 +9,11 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rocksdict import Options, Rdict
+from support.in_memory import NullRanker
 
-from models.baselines.null import NullRecommender
 from streams.events.dead_letter import Letter, redriven_headers
 from streams.events.decode import EventDecoder
 from streams.kafka.outbox import Outbox
@@ -32,11 +31,6 @@ from streams.work import Work
 DAY = 86_400_000
 NOON = 1_760_000_000_000
 MARK = marker_key("ann", b"")
-
-
-class NullRanker:
-    async def rank(self, queries: Any, k: int) -> tuple[Any, list[str], int]:
-        return NullRecommender().rank(queries, k), [], 0
 
 
 class KeepChanges:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,7 @@ from streams.settings import Settings, SettingsError, load_settings
 ALLOWED = "Allowed: JSON list of objects with `topic` and any of `field_mapping`, "
 
 
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.startswith("OUZEL_"):
-            monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("without_settings")
 
 
 @pytest.mark.parametrize(

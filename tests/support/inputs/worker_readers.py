@@ -12,9 +12,9 @@ import msgspec
 from faust.types import TP
 from rocksdict import Options, Rdict
 from support.damage.mutations import to_json
+from support.in_memory import DictStore, NullRanker
 from support.inputs.records import EVENT, HYBRID, SETTINGS
 
-from models.baselines.null import NullRecommender
 from models.registry import build
 from streams.engine.consumer import PollConsumer
 from streams.engine.recovery import Recovery
@@ -68,45 +68,11 @@ def counted(counter: Any) -> float:
     return sum(sample.value for metric in counter.collect() for sample in metric.samples if sample.name.endswith("_total"))
 
 
-class DictStore:
-    """Sessions in a dict."""
-
-    def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
-
-    def get(self, partition: int, key: bytes) -> bytes | None:
-        return self.values.get(key)
-
-    def watermark(self, partition: int) -> int:
-        return -1
-
-    def changelog_offset(self, partition: int) -> int:
-        return -1
-
-    def markers(self, partition: int) -> dict[bytes, int]:
-        return {}
-
-    def refresh(self) -> None: ...
-
-    def expired(self, partition: int, now_ms: int, ttl_ms: int, marker_ttl_ms: int | None) -> list[bytes]:
-        return []
-
-    def write(self, partition: int, changes: Changes, changelog_offset: int) -> None:
-        self.values |= changes.states | changes.markers
-        for key in changes.removals:
-            self.values.pop(key, None)
-
-
-class NullRanker:
-    async def rank(self, queries: Any, k: int) -> tuple[Any, list[str], int]:
-        return NullRecommender().rank(queries, k), [], 0
-
-
 class Journey(Reader):
     """The worker's journey of an event; its dead letters are its refusals."""
 
     def __init__(self) -> None:
-        topics, self._store, self._letters = topics_of(SETTINGS), DictStore(), 0
+        topics, self._store, self._letters, self._offset = topics_of(SETTINGS), DictStore(), 0, 0
         self._dead_letters = topics.dead_letters
         self._pipeline = Pipeline(
             decoder=EventDecoder(), store=self._store, ranker=NullRanker(), delivery=self, observer=Unobserved(), topics=topics,
@@ -118,7 +84,8 @@ class Journey(Reader):
         return dict.fromkeys(changes, 0)
 
     async def take(self, record: Record) -> None:
-        await self._pipeline.process({0: [record]}, 1)
+        self._offset += 1
+        await self._pipeline.process({0: [msgspec.structs.replace(record, offset=self._offset)]}, 1)
 
     @property
     def refused(self) -> float:
