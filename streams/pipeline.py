@@ -28,7 +28,7 @@ import msgspec
 from models.recommender import Ranking
 from streams.events.dead_letter import as_first, check_readable, dead_letter
 from streams.events.decode import BadRecord, Decoded, Deletion, EventDecoder
-from streams.events.records import Event, Recommendation, ranked_items, recommendation_id
+from streams.events.records import POPULAR_KEY, Event, Recommendation, ranked_items, recommendation_id
 from streams.kafka.outbox import NO_HEADERS
 from streams.observing.observer import Observer
 from streams.parts import Delivery, Ranker
@@ -56,6 +56,8 @@ from streams.work import UNKNOWN, Trigger, Work
 
 PUBLISHED_PREFIX = 10
 """Items of the prefix that a recommendation shows, the latest last."""
+MAX_KEY_BYTES = 4096
+"""A longer record key is not that of a user. An output with it may be too large for its topic."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -260,7 +262,7 @@ class Pipeline:
                 items=ranked_items(ranking),
                 took_ms=took_ms,
             )
-            key = record.key if record.key is not None else trigger.name[1][2:]
+            key = _output_key(record.key, trigger.name[1][2:])
             outputs[record.partition].append((key, _encode(recommendation), NO_HEADERS))
         self._remove(work, removals, len(work.triggers))
         work.counts.transition(len(work.outbox.to(self._topics.transitions, 0)))
@@ -273,6 +275,14 @@ class Pipeline:
         while removals and removals[-1][0] <= published:
             _, partition, key = removals.pop()
             work.outbox.to(self._topics.recommendations, partition).append((key, None, NO_HEADERS))
+
+
+def _output_key(key: bytes | None, owner: bytes) -> bytes:
+    """Return the key of a recommendation: that of its event, or the ``owner`` if that cannot be.
+
+    Consumers show the ranking under `POPULAR_KEY` to everybody, so no user's may be there.
+    """
+    return owner if key is None or key == POPULAR_KEY or len(key) > MAX_KEY_BYTES else key
 
 
 def _pack_touched(changes: Changes, touched: Mapping[bytes, tuple[int, State]]) -> None:

@@ -20,6 +20,8 @@ SWEEP_KEYS = 256
 """Number of keys that one sweep for expired states examines."""
 SWEEP_EVERY_MS = 1000
 """Kafka time between two sweeps of a partition."""
+JITTER_MS = 3_600_000
+"""How far the Kafka times of producers may be apart."""
 
 
 @dataclass(slots=True)
@@ -171,10 +173,11 @@ class RocksStore:
     def expired(self, partition: int, now_ms: int, ttl_ms: int, marker_ttl_ms: int | None) -> list[bytes]:
         """Examine the next 256 keys, at most once per second of Kafka time.
 
-        After the last key, the first is next. So no unit waits long for a sweep.
+        After the last key, the first is next. So no unit waits long for a sweep. A Kafka time far
+        before the last one shows that the last one was wrong, so it does not prevent a sweep.
         """
         swept_at, cursor = self._swept.get(partition, (0, MARKER))
-        if now_ms - swept_at < SWEEP_EVERY_MS:
+        if -JITTER_MS < now_ms - swept_at < SWEEP_EVERY_MS:
             return []
         expired_keys, looked, last = list[bytes](), 0, cursor
         pairs: Iterable[tuple[bytes, bytes]] = self._database(partition).items(from_key=cursor)  # type: ignore[assignment]

@@ -16,6 +16,7 @@ from support.in_memory import NullRanker
 
 from streams.events.dead_letter import Letter, redriven_headers
 from streams.events.decode import EventDecoder
+from streams.events.records import POPULAR_KEY
 from streams.kafka.outbox import Outbox
 from streams.observing.observer import Unobserved
 from streams.pipeline import Pipeline
@@ -156,3 +157,27 @@ def test_a_damaged_batch_is_one_dead_letter_and_the_events_after_it_go_on(journe
 def test_a_header_that_a_producer_sent_marks_no_damaged_batch(journey: Journey) -> None:
     journey.take(Record("e", 0, 9, NOON, b"ann", b'{"item_id": "a", "user_id": "ann"}', ((HEADER, b"5 forged"),)))
     assert list(journey.delivery.changes[-1][0].states) == [b"u:ann"]
+
+
+@pytest.mark.parametrize("key", [POPULAR_KEY, b"k" * 1_000_000, None])
+def test_a_ranking_is_published_under_its_owner_if_the_key_of_the_event_cannot_be_its_key(
+    journey: Journey, key: bytes | None
+) -> None:
+    """The reserved key is shown to everybody, and no topic accepts a ranking with a huge one."""
+    journey.take(Record("e", 0, 9, NOON, key, b'{"item_id": "a", "user_id": "ann"}', ()))
+    ((owner, _, _),) = journey.delivery.outputs[topics_of(Settings()).recommendations, 0]
+    assert owner == b"ann"
+
+
+def test_a_ranking_has_the_key_of_its_event_if_that_is_of_another_system(journey: Journey) -> None:
+    journey.take(Record("e", 0, 9, NOON, b"\xff\x00", b'{"item_id": "a", "user_id": "ann"}', ()))
+    ((key, _, _),) = journey.delivery.outputs[topics_of(Settings()).recommendations, 0]
+    assert key == b"\xff\x00"
+
+
+def test_a_kafka_time_far_in_the_future_does_not_end_the_sweeps_for_expired_states(journey: Journey) -> None:
+    journey.unit(NOON, ("ann", "a"))
+    journey.take(Record("e", 0, 5, 2**62, b"bob", b'{"item_id": "a", "user_id": "bob", "timestamp": 1760000000}', ()))
+    journey.take(Record("e", 0, 6, NOON, b"cid", b'{"item_id": "a", "user_id": "cid"}', ()))
+    journey.take(Record("e", 0, 7, NOON + 2 * DAY, b"dan", b'{"item_id": "a", "user_id": "dan"}', ()))
+    assert b"u:cid" in journey.delivery.changes[-1][0].removals
