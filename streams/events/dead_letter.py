@@ -20,6 +20,8 @@ DETAIL_BYTES = 1000
 """Maximum length of the header `detail`."""
 HEADERS_BYTES = 64_000
 """Maximum length of the original headers in a letter."""
+OWN_BYTES = 4000
+"""What a letter takes at most besides the key, the value and the headers of its record."""
 HEADER_OVERHEAD = 10
 """Bytes that a header takes besides its name and value, at most."""
 ORIGINAL = "original."
@@ -66,9 +68,9 @@ def check_readable(record: KafkaRecord) -> None:
 def dead_letter(record: KafkaRecord, bad: BadRecord, max_bytes: int, first_id: str | None = None) -> Outgoing:
     """Return the dead letter of a record. ``max_bytes`` is the size that its topic accepts.
 
-    ``record`` and ``first_id`` are the result of `as_first`. A key or value longer than half of
-    ``max_bytes`` is cut, and so are headers of more than `HEADERS_BYTES`; a header records the full
-    length. The dead letter of a batch that could not be read has the bytes of the batch, the first
+    ``record`` and ``first_id`` are the result of `as_first`. A key or value longer than about half
+    of ``max_bytes`` is cut, and so are headers of more than `HEADERS_BYTES`, or for which a long
+    key and value leave no room; a header records the full length. The dead letter of a batch that could not be read has the bytes of the batch, the first
     of its offsets and, in the header ``last_offset``, the last one.
     """
     batch = unreadable(record)
@@ -85,25 +87,26 @@ def dead_letter(record: KafkaRecord, bad: BadRecord, max_bytes: int, first_id: s
     ]
     if batch is not None:
         headers.append(("last_offset", str(batch.last).encode()))
-    key, value, half = record.key, record.value, max_bytes // 2
+    key, value, half = record.key, record.value, (max_bytes - OWN_BYTES) // 2
     if key is not None and len(key) > half:
         headers.append(("key_length", str(len(key)).encode()))
         key = key[:half]
     if value is not None and len(value) > half:
         headers.append(("value_length", str(len(value)).encode()))
         value = value[:half]
-    headers += _kept(record.headers)
+    room = max_bytes - OWN_BYTES - len(key or b"") - len(value or b"")
+    headers += _kept(record.headers, min(room, HEADERS_BYTES))
     return key, value, headers
 
 
-def _kept(originals: Sequence[tuple[str, bytes]]) -> Headers:
-    """Return the original headers under their names in a letter, as far as they fit."""
+def _kept(originals: Sequence[tuple[str, bytes]], most: int) -> Headers:
+    """Return the original headers under their names in a letter, of ``most`` bytes altogether."""
     kept, length = Headers(), 0
     for name, value in originals or ():
         length += len(name.encode()) + len(value or b"") + len(ORIGINAL) + HEADER_OVERHEAD
-        if length <= HEADERS_BYTES:
+        if length <= most:
             kept.append((ORIGINAL + name, value))
-    return [("headers_length", str(length).encode()), *kept] if length > HEADERS_BYTES else kept
+    return [("headers_length", str(length).encode()), *kept] if length > most else kept
 
 
 def read_letter(record: KafkaRecord) -> Letter:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.events.bounds import BadRecord
 from streams.events.dead_letter import (
     HEADERS_BYTES,
+    OWN_BYTES,
     REDRIVEN_ID,
     REDRIVEN_TIMESTAMP,
     as_first,
@@ -20,6 +21,8 @@ from streams.kafka.outbox import Outgoing
 from streams.wire.record import Record
 
 AT = 1_790_000_000_123
+BATCH_OVERHEAD = 100
+"""More than what Kafka adds to a batch of one record."""
 BAD = BadRecord("missing_field", "item_id")
 names = st.text(st.characters(codec="utf-8"), max_size=30).filter(lambda name: not name.startswith("ouzel-redriven"))
 many_headers = st.lists(st.tuples(names, st.binary(max_size=50)), max_size=8).map(tuple)
@@ -68,10 +71,24 @@ def test_headers_beyond_the_limit_are_left_out_and_their_length_is_recorded() ->
 
 
 def test_a_long_record_is_cut_and_says_so() -> None:
-    letter = in_topic(dead_letter(record(value=b"x" * 1000), BAD, 100))
+    letter = in_topic(dead_letter(record(value=b"x" * 10_000), BAD, OWN_BYTES + 100))
     assert letter.value == b"x" * 50
-    assert dict(letter.headers)["value_length"] == b"1000"
+    assert dict(letter.headers)["value_length"] == b"10000"
     assert not read_letter(letter).whole
+
+
+@given(st.integers(0, 1_000_000), st.integers(0, 1_000_000), st.integers(0, 100_000), st.text(max_size=400))
+@example(449_000, 449_000, 64_000, "")
+def test_no_letter_is_larger_than_its_topic_accepts(key: int, value: int, header: int, detail: str) -> None:
+    first = Record("t" * 249, 99_999, 2**53, AT, b"k" * key, b"v" * value, (("a", b"h" * header), ("b", b"1")))
+    kept_key, kept_value, headers = dead_letter(
+        first, BadRecord("missing_field", detail), 900_000, "t" * 249 + "-99999-999999999999"
+    )
+    size = len(kept_key or b"") + len(kept_value or b"") + sum(len(name.encode()) + len(one) + 10 for name, one in headers)
+    assert size <= 900_000 - BATCH_OVERHEAD
+    assert read_letter(in_topic((kept_key, kept_value, headers))).whole == (
+        kept_key == first.key and kept_value == first.value and len(headers) == 9
+    )
 
 
 def test_a_letter_of_an_earlier_version_is_sent_again_with_its_own_time_and_the_place_that_it_names() -> None:
