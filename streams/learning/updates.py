@@ -15,6 +15,12 @@ from streams.observing.telemetry import Telemetry
 from streams.wire.record import KafkaRecord
 
 POLL_S = 0.02
+MAX_LEAP = 2**32
+"""How far an epoch may be above the highest one known.
+
+A learner adds the group's generation, which has 31 bits. A much higher epoch is no learner's: if it
+were believed, every learner after it would have to exceed it.
+"""
 
 
 class Updates:
@@ -44,6 +50,8 @@ class Updates:
         if update.epoch < self._active.epoch:
             self._telemetry.model.ignored_updates.inc()
             return
+        if update.epoch - self._active.epoch > MAX_LEAP:
+            raise BadData("epoch_ahead", f"epoch {update.epoch}, the highest one so far is {self._active.epoch}")
         await self._wait_for_items(update)
         if not self._active.replica.learning:
             try:

@@ -118,3 +118,13 @@ async def test_a_learner_takes_no_parameters_and_refused_records_are_counted() -
     await reader.apply([*records(1, 20, 1), Record("t", 0, 9, 0, None, b"junk", ())])
     assert replica.taken == []
     assert telemetry.model.refused_updates._value.get() == 1
+
+
+async def test_an_epoch_that_no_learner_can_have_is_refused_and_the_next_learner_is_believed() -> None:
+    """Believed once, it would be the least epoch of every later learner, whose own are bounded."""
+    replica = FakeReplica(seen=100)
+    reader, telemetry = updates(replica, epoch=3)
+    await reader.apply([*records(2**62, 10, 9), *records(4, 11, 1), *records(4 + 2**31, 12, 2)])
+    assert replica.taken == [1, 2]
+    assert telemetry.model.refused_updates._value.get() == 2
+    assert reader._active.epoch == 4 + 2**31
