@@ -12,11 +12,12 @@ sessions: as a ``session_id`` it would merge all visits into one session. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
-from streams.events.bounds import JsonObject
+from streams.events.bounds import LONG_INTEGER, MAX_EVENTS, JsonObject
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "event_id": ("messageId", "insertId"),
@@ -72,16 +73,27 @@ def parts(path: str) -> Path:
 def canonical(raw: Fields, mapping: Mapping[str, Path]) -> list[JsonObject]:
     """Return the fields, under Ouzel's names, of each event that this one holds; usually one.
 
+    Of a record of more than `MAX_EVENTS`, it returns one more than that: a megabyte of ones and
+    commas would make half a million.
     A field in ``mapping`` is read from its path only. Other fields are read by Ouzel's own name,
     then by the aliases in order. An alias counts only if its value is a text or a number: the same
     name may mean something else in a user's own format.
     """
+    return list(islice(_events(raw, mapping), MAX_EVENTS + 1))
+
+
+def _events(raw: Fields, mapping: Mapping[str, Path]) -> Iterator[JsonObject]:
+    """Yield what `canonical` returns."""
     names = _by_plain_name(raw)
     if any(EACH in path for path in mapping.values()):
-        return [_fields(raw, names, mapped) for mapped in _each(raw, mapping)]
-    if "item_id" not in mapping and (several := _events_of(raw, names)):
-        return [fields for one in several for fields in _with_lines(one, _by_plain_name(one), mapping)]
-    return _with_lines(raw, names, mapping)
+        yield from (_fields(raw, names, mapped) for mapped in _each(raw, mapping))
+        return
+    among: Iterable[Fields] = () if "item_id" in mapping else _events_of(raw, names)
+    one = None
+    for one in among:
+        yield from _with_lines(one, _by_plain_name(one), mapping)
+    if one is None:
+        yield from _with_lines(raw, names, mapping)
 
 
 def at_path(raw: object, path: Path) -> object:
@@ -146,38 +158,42 @@ def _fields(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> Json
     return fields
 
 
-def _with_lines(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> list[JsonObject]:
-    """Return an event for each product of ``raw``; one event if it names its item or has none."""
+def _with_lines(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> Iterator[JsonObject]:
+    """Yield an event for each product of ``raw``; one event if it names its item or has none."""
     fields = _fields(raw, names, mapping)
     if fields["item_id"] is None and "item_id" not in mapping:
         for first, *rest in _LINES:
             lines = _below(names.get(first), rest)
             if isinstance(lines, list) and lines:
-                return [fields | _line(line) for line in lines]
-    return [fields]
+                yield from (fields | _line(line) for line in lines)
+                return
+    yield fields
 
 
 def _line(line: object) -> JsonObject:
     return _read(_by_plain_name(line), _LINE_ALIASES) if isinstance(line, Mapping) else {"item_id": line}
 
 
-def _events_of(raw: Fields, names: JsonObject) -> list[Fields]:
-    """Return the events of a list of events; each has what it lacks from the whole.
+def _events_of(raw: Fields, names: JsonObject) -> Iterator[Fields]:
+    """Yield the events of a list of events; each has what it lacks from the whole.
 
     An event without an id gets that of the whole, with its number.
     """
     for name in _EVENT_LISTS:
         events = names.get(name)
-        if isinstance(events, list) and events and all(isinstance(event, Mapping) for event in events):
+        if isinstance(events, list) and events and all(isinstance(event, Mapping) for event in events[: MAX_EVENTS + 1]):
             whole = {name: value for name, value in raw.items() if value is not events}
             base = _read(names, _ID_ALIASES).get("event_id")
-            return [{**whole, "event_id": _id_of(event, base, n), **event} for n, event in enumerate(events)]
-    return []
+            yield from ({**whole, "event_id": _id_of(event, base, n), **event} for n, event in enumerate(events))
+            return
 
 
 def _id_of(event: Fields, base: object, n: int) -> object:
+    """Return the id of event number ``n`` of several. An integer that is too long for an id stays."""
     own = _read(_by_plain_name(event), _ID_ALIASES).get("event_id")
-    return own if own is not None or base is None else f"{base}.{n}"
+    if own is not None or base is None:
+        return own
+    return base if isinstance(base, int) and abs(base) >= LONG_INTEGER else f"{base}.{n}"
 
 
 def _each(raw: Fields, mapping: Mapping[str, Path]) -> Iterator[Mapping[str, Path]]:

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.decoding import NOW, decode, event, events
 
+from streams.events import aliases
+from streams.events.bounds import MAX_EVENTS
 from streams.events.decode import BadRecord, Deletion, EventDecoder, event_key
 from streams.events.records import EVENT_TYPES, Event
 
@@ -170,3 +172,30 @@ objects = st.none() | st.dictionaries(names, st.integers(0, 9) | names | st.list
 )
 def test_an_encoded_event_decodes_to_an_equal_one(sent: Event) -> None:
     assert list(decode(msgspec.json.encode(sent)).events) == [sent]
+
+
+@pytest.mark.parametrize(
+    ("value", "mapping"),
+    [
+        (b'{"user_id": "u", "items": [' + b"1," * 400_000 + b"1]}", {}),
+        (b'{"user_id": "u", "events": [' + b"{}," * 300_000 + b"{}]}", {}),
+        (b'{"user_id": "u", "events": [' + b",".join([b'{"items": [' + b"1," * 900 + b"1]}"] * 500) + b"]}", {}),
+        (b'{"user_id": "u", "lines": [' + b"1," * 400_000 + b"1]}", {"item_id": "lines.*"}),
+    ],
+    ids=["products", "events", "products of events", "mapped"],
+)
+def test_a_record_of_many_events_is_refused_before_they_are_made(
+    value: bytes, mapping: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A compressed batch may have a hundred such records, and the worker's loop waits for each."""
+    made, fields = 0, aliases._fields
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal made
+        made += 1
+        return fields(*arguments)
+
+    monkeypatch.setattr(aliases, "_fields", counted)
+    with pytest.raises(BadRecord, match="more than 256 events"):
+        decode(value, EventDecoder(mapping))
+    assert made <= MAX_EVENTS + 1
