@@ -16,6 +16,8 @@ Container = dict[Any, Any] | list[Any]
 """A JSON object or list, or what a user's decoder returns in its place, with keys of any type."""
 
 MAX_ID_LENGTH = 256
+LONG_INTEGER = 10**30
+"""Integers from here on are no ids. Python refuses to write those of a few thousand digits."""
 RESERVED_ID = "__popular__"
 """The key on `recommendations` of the ranking for new users. No user or session may use this id."""
 MAX_CURRENCY_LENGTH = 8
@@ -86,9 +88,9 @@ def check_id(name: str, value: object) -> str:
     if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and value.isascii() and value.isprintable():
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        if not -(10**30) < value < 10**30:  # str() refuses integers of a few thousand digits
+        if abs(value) >= LONG_INTEGER:
             raise BadRecord("out_of_bounds", f"{name} is an integer of {value.bit_length()} bits")
-        return str(value)
+        return str(int(value))
     if not isinstance(value, str):
         raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write text or a whole number")
     text = check_text(name, value, MAX_ID_LENGTH)
@@ -116,7 +118,7 @@ def check_text(name: str, value: object, longest: int) -> str:
         raise BadRecord("out_of_bounds", f"{name} has {len(value)} characters, at most {longest}")
     if _CONTROL.search(value):
         raise BadRecord("out_of_bounds", f"{name} has control characters")
-    return value
+    return str.__str__(value)  # a decoder may return a subclass, which cannot be encoded
 
 
 def check_number(name: str, value: object) -> float:

@@ -15,7 +15,7 @@ from streams.events.bounds import MAX_EVENTS, REASONS, BadRecord, JsonObject, ch
 from streams.events.checks import Checks
 from streams.events.event_time import BY_SIZE, TimeRule
 from streams.events.event_types import EventTypes
-from streams.events.hook import Context, Hook, UserDecoder
+from streams.events.hook import Context, Hook, UserDecoder, describe
 from streams.events.json_bytes import json_object
 from streams.events.mapped import MappedFields, filter_of, passes
 from streams.events.notes import NO_NOTES, Note
@@ -152,7 +152,14 @@ class EventDecoder:
         raws = [json_object(value)] if ours or self._hook is None else self._hook(value, headers, context)
         if ours:
             return self._several(raws, {}, place, timestamp_ms)
-        return self._several([raw for raw in raws if passes(raw, self._only)], self.mapping, place, timestamp_ms)
+        try:
+            return self._several([raw for raw in raws if passes(raw, self._only)], self.mapping, place, timestamp_ms)
+        except BadRecord:
+            raise
+        except Exception as error:  # a hook may return objects whose methods raise any error
+            if self._hook is None:
+                raise
+            raise BadRecord("decoder_error", describe(error)) from error
 
     def decode_record(self, record: KafkaRecord, event_id: str | None = None) -> Decoded:
         """Decode one record as it was read from Kafka; see `decode`."""

@@ -53,7 +53,7 @@ class UserDecoder:
             decoded = self._hook(value, headers, **{name: getattr(context, name) for name in self._wanted})
             several = list(decoded) if isinstance(decoded, list | tuple) else [] if decoded is None else [decoded]
             mappings = [dict(one) for one in several if isinstance(one, Mapping)]
-        except Exception as error:  # the hook is a user's code: any error is about this record
+        except (Exception, SystemExit) as error:  # the hook is a user's code: any error is about this record
             raise BadRecord("decoder_error", describe(error)) from error
         if len(mappings) < len(several):
             wrong = next(one for one in several if not isinstance(one, Mapping))

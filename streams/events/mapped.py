@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from streams.events.aliases import Fields, Path, at_path
-from streams.events.bounds import BadRecord, JsonObject
+from streams.events.bounds import LONG_INTEGER, BadRecord, JsonObject, kind_of
 from streams.events.notes import Kind, Note
 
 FIRST = 1000
@@ -72,12 +72,17 @@ def filter_of(setting: Mapping[str, Sequence[object]], parts: Callable[[str], Pa
 
 
 def _as_text(value: object) -> str:
-    """Return a value as JSON has it, but texts without quotes: ``true``, ``null``, ``3``, ``c``."""
+    """Return a value as JSON has it, but texts without quotes: ``true``, ``null``, ``3``, ``c``.
+
+    A filter contains no other values, and a user's decoder may return any object.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    if isinstance(value, int) and abs(value) >= LONG_INTEGER:
+        return kind_of(value)
+    return str(value) if isinstance(value, str | int | float) else kind_of(value)
 
 
 class _Missing(dict[str, Note]):

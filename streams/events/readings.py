@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from streams.events.bounds import BadRecord, JsonObject, check_number, check_object, kind_of
+from streams.events.bounds import LONG_INTEGER, BadRecord, JsonObject, check_number, check_object, kind_of
 from streams.events.json_bytes import json_value
 
 MAX_NUMBER_LENGTH = 40
@@ -44,7 +44,8 @@ def read_flag(name: str, value: object) -> bool:
             return word in TRUE
     elif isinstance(value, int | float) and value in (0, 1):
         return value == 1
-    shown = repr(value)[:40] if isinstance(value, str | int | float) else kind_of(value)
+    short = isinstance(value, str | float) or (isinstance(value, int) and abs(value) < LONG_INTEGER)
+    shown = repr(value)[:40] if short else kind_of(value)
     raise BadRecord("wrong_type", f"{name} is {shown}: write true or false")
 
 

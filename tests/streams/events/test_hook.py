@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.decoding import NOW, decode
 
@@ -137,3 +139,49 @@ def test_a_decoder_module_that_exits_when_imported_is_an_error(tmp_path: Path, m
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ValueError, match=r"^decoder goes_away:f: SystemExit: no licence$"):
         load_decoder("goes_away:f")
+
+
+class Text(str):
+    """A text as some libraries return it; msgspec encodes no subclass."""
+
+
+class Number(int):
+    """A whole number of a library."""
+
+
+class Silent:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Broken(dict[str, Any]):
+    def get(self, *_: object) -> Any:
+        raise RuntimeError
+
+    items = get  # type: ignore[assignment]
+
+
+def test_ids_of_any_class_of_text_or_number_are_plain_texts() -> None:
+    (decoded,) = decode(b"x", EventDecoder(hook=lambda value, headers: {"item_id": Text("a"), "user_id": Number(7)})).events
+    assert [type(one) for one in (decoded.item_id, decoded.user_id)] == [str, str]
+    assert msgspec.json.decode(msgspec.json.encode(decoded))["user_id"] == "7"
+
+
+@pytest.mark.parametrize("base", [10**5000, -(10**5000)], ids=["above", "below"])
+def test_an_id_of_thousands_of_digits_is_dropped(base: int) -> None:
+    events = [{"item_id": "a", "user_id": "u"}, {"item_id": "b", "user_id": "u"}]
+    decoded = decode(b"x", EventDecoder(hook=lambda value, headers: {"messageId": base, "events": events}))
+    assert [one.item_id for one in decoded.events] == ["a", "b"]
+    assert [note.kind for note in decoded.notes if note.kind is Kind.DROPPED] == [Kind.DROPPED] * 2
+
+
+@pytest.mark.parametrize("value", [10**5000, Silent(), [10**5000], None], ids=type)
+def test_a_filter_passes_no_object_that_it_cannot_name(value: Any) -> None:
+    hook = lambda _, headers: {"op": value, "item_id": "a", "user_id": "u"}  # noqa: E731
+    assert decode(b"x", EventDecoder(hook=hook, only={"op": ["c"]})).events == []
+
+
+@pytest.mark.parametrize("hook", [lambda value, headers: sys.exit(3), lambda value, headers: {"items": [{}, Broken({"id": 1})]}])
+def test_code_of_a_user_that_exits_or_an_object_that_raises_is_the_problem_of_its_record(hook: Any) -> None:
+    with pytest.raises(BadRecord, match="decoder_error"):
+        decode(b"x", EventDecoder(hook=hook))

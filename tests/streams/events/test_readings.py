@@ -75,3 +75,9 @@ def test_whatever_is_written_is_read_or_rejected(written: object) -> None:
     for read in (read_number, read_flag, read_object, read_list):
         with suppress(BadRecord):
             read("field", written)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("value", [10**5000, 2, "maybe", 0.5], ids=["long", "short", "word", "fraction"])
+def test_a_flag_of_any_number_is_refused_in_one_short_line(value: object) -> None:
+    with pytest.raises(BadRecord, match="write true or false"):
+        read_flag("is_hidden", value)
