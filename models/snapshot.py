@@ -93,10 +93,11 @@ def read(data: bytes) -> tuple[SnapshotHeader, dict[str, NDArray[Any]]]:
     header = read_header(data)
     try:
         arrays = load(data)
-    except SafetensorError as error:
+        description = {"format": FORMAT, "version": header.version, "model": header.model, "config": header.config}
+        digest = _digest(description, arrays)
+    except (SafetensorError, LookupError, ValueError, TypeError, RecursionError) as error:  # such as a type that numpy lacks
         raise SnapshotError(f"the snapshot is incomplete or damaged: {error}") from error
-    description = {"format": FORMAT, "version": header.version, "model": header.model, "config": header.config}
-    if _digest(description, arrays) != header.sha256:
+    if digest != header.sha256:
         raise SnapshotError("the snapshot is damaged: its contents do not match the hash in its header")
     return header, arrays
 

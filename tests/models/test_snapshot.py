@@ -75,3 +75,12 @@ def test_a_changed_header_is_refused(data: bytes, changes: dict[str, object], me
 def test_other_bytes_are_refused(other: bytes) -> None:
     with pytest.raises(SnapshotError):
         restore(other)
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "I4", "X"])
+def test_a_file_of_a_type_that_this_program_lacks_is_refused(kind: str) -> None:
+    header = json.dumps({"format": FORMAT, "version": 1, "model": "markov", "config": {}, "sha256": "x"})
+    fields = {"a": {"dtype": kind, "shape": [2], "data_offsets": [0, 4]}, "__metadata__": {FORMAT: header}}
+    encoded = json.dumps(fields).encode()
+    with pytest.raises(SnapshotError):
+        restore(len(encoded).to_bytes(8, "little") + encoded + bytes(4))
