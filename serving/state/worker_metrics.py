@@ -6,6 +6,7 @@ import math
 import urllib.request
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -69,10 +70,10 @@ def parse(text: str) -> WorkerMetrics:
 
 
 def scrape(port: int, timeout_s: float = 2.0) -> WorkerMetrics | None:
-    """Scrape a worker on this machine. Return ``None`` if it does not answer."""
+    """Scrape a worker on this machine. Return ``None`` if none answers there."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=timeout_s) as answer:
             text = answer.read().decode()
-    except OSError:
+        return parse(text)
+    except (OSError, ValueError, LookupError, ArithmeticError, HTTPException):
         return None
-    return parse(text)

@@ -113,8 +113,8 @@ def fetch(address: str) -> Samples | None:
         for family in text_string_to_metric_families("\n".join(line for line in lines if line.startswith(READ)) + "\n"):
             for sample in family.samples:
                 samples[sample.name].append((sample.labels, sample.value))
-    except (OSError, ValueError, HTTPException):
-        return None
+    except (OSError, ValueError, LookupError, ArithmeticError, TypeError, HTTPException):
+        return None  # whatever listens there need not be a worker
     return samples
 
 
@@ -122,11 +122,14 @@ def summarize(scrapes: Sequence[Samples], asked: int) -> WorkersSummary:
     """Add up the counts, average the accuracies by number of tests, and take the learner's loss."""
 
     def total(name: str) -> int | None:
-        values = [value for scrape in scrapes for _, value in scrape.get(name, ())]
+        values = [value for scrape in scrapes for _, value in scrape.get(name, ()) if math.isfinite(value)]
         return int(sum(values)) if values else None
 
     def one(scrape: Samples, name: str) -> float:
         return next((value for _, value in scrape.get(name, ())), 0.0)
+
+    def count(scrape: Samples, name: str) -> int:
+        return int(value) if math.isfinite(value := one(scrape, name)) else 0
 
     summary = WorkersSummary(WorkerCounts(asked, len(scrapes), sum(one(scrape, READY) > 0 for scrape in scrapes)))
     summary.processed, summary.lag = total(EVENTS), total(LAG)
@@ -136,19 +139,20 @@ def summarize(scrapes: Sequence[Samples], asked: int) -> WorkersSummary:
         if one(scrape, LEARNER) > 0 or len(scrapes) == 1:
             loss = one(scrape, LOSS)
             summary.loss = loss if math.isfinite(loss) and LOSS in scrape else None
-            summary.learner_lag = int(one(scrape, LEARNER_LAG))
+            summary.learner_lag = count(scrape, LEARNER_LAG)
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for scrape in scrapes:
         weight = tests_of(scrape)
         for column, name in enumerate((RECALL, MRR)):
             for labels, value in scrape.get(name, ()):
-                if labels.get("k") == K and math.isfinite(value) and weight:
-                    sums[labels["method"]][column] += value * weight
-                    sums[labels["method"]][2] += weight / 2  # recall adds one half, MRR the other
+                if labels.get("k") == K and (method := labels.get("method")) and math.isfinite(value) and weight:
+                    sums[method][column] += value * weight
+                    sums[method][2] += weight / 2  # recall adds one half, MRR the other
     summary.accuracy = [Accuracy(method, recall / weight, mrr / weight) for method, (recall, mrr, weight) in sums.items()]
     return summary
 
 
 def tests_of(scrape: Samples) -> float:
     """Return how many rankings of its model a worker has evaluated."""
-    return next((value for labels, value in scrape.get(TESTS, ()) if labels.get("method") == "model"), 0.0)
+    tests = next((value for labels, value in scrape.get(TESTS, ()) if labels.get("method") == "model"), 0.0)
+    return tests if math.isfinite(tests) else 0.0
