@@ -189,7 +189,7 @@ def _token(client: Client, body: bytes) -> Token:
         raise TokenRefused(f"oauth_token_url: the answer of {client.place} {problem}. Correct oauth_token_url.")
     try:
         lifetime_s = float(fields.get("expires_in", DEFAULT_LIFETIME_S))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         lifetime_s = DEFAULT_LIFETIME_S
     return Token(text, lifetime_s if lifetime_s > 0 else DEFAULT_LIFETIME_S)
 
