@@ -7,24 +7,18 @@ decompressed. A stand-in takes the place of every other batch: see `streams.wire
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import calc_crc32c
 
 from streams.errors import BadData
 from streams.wire.codecs import decompress
+from streams.wire.layout import CODEC_BITS, CONTROL_BIT, FRAME, HEADER, with_readable_names, with_records
 from streams.wire.unreadable import Unreadable
 
-FRAME = struct.Struct(">qi")
-"""Base offset and length, which every batch begins with."""
-HEADER = struct.Struct(">qiibIhiqqqhii")
-"""The header of a batch of version 2, which Kafka 0.11 introduced; the records follow it."""
-MAGIC_AT, ATTRIBUTES_AT = 16, 21
-CODEC_BITS, CONTROL_BIT = 0x07, 0x20
+MAGIC_AT = 16
 LEAST_LEGACY = 26
 CONTROL_KEY_BYTES = 4
 MOST_SHOWN = 1_000_000
@@ -147,12 +141,23 @@ def _read(batch: bytes, expected: int, end: int, parse: Parse) -> tuple[bytes, i
     if magic == 2:
         batch = _plain(batch)
     try:
-        records = [(record.offset, record.key) for record in parse(batch)]
+        batch, records = _records(batch, parse)
     except Exception as error:  # the parsers of both clients raise errors of many kinds
         raise _Damaged("records", f"its records cannot be read ({type(error).__name__})") from error
     if magic == 2:
         _check_records(batch, records, first, last)
     return batch, first, last
+
+
+def _records(batch: bytes, parse: Parse) -> tuple[bytes, list[tuple[int, bytes | None]]]:
+    """Return the batch, with readable names of headers, and its records."""
+    try:
+        return batch, [(record.offset, record.key) for record in parse(batch)]
+    except Exception:
+        readable = with_readable_names(batch) if batch[MAGIC_AT] == 2 else batch
+        if readable == batch:
+            raise
+        return readable, [(record.offset, record.key) for record in parse(readable)]
 
 
 def _intact(batch: bytes, parse: Parse) -> bool:
@@ -184,15 +189,8 @@ def _plausible(last: int, expected: int, end: int) -> bool:
 
 def _plain(batch: bytes) -> bytes:
     """Return a batch of version 2 with its records decompressed."""
-    base, _, epoch, magic, _, attributes, *rest = HEADER.unpack_from(batch)
-    codec = attributes & CODEC_BITS
-    if not codec:
-        return batch
-    records = decompress(codec, batch[HEADER.size :])
-    length = HEADER.size - FRAME.size + len(records)
-    header = HEADER.pack(base, length, epoch, magic, 0, attributes & ~CODEC_BITS, *rest)
-    crc = calc_crc32c(header[ATTRIBUTES_AT:] + records)
-    return HEADER.pack(base, length, epoch, magic, crc, attributes & ~CODEC_BITS, *rest) + records
+    codec = HEADER.unpack_from(batch)[5] & CODEC_BITS
+    return with_records(batch, decompress(codec, batch[HEADER.size :])) if codec else batch
 
 
 def _check_records(batch: bytes, records: list[tuple[int, bytes | None]], first: int, last: int) -> None:

@@ -56,7 +56,6 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "cut": (batch(RECORDS, base=BASE, codec="lz4", packed=ZSTD[RECORDS_AT:]), "cannot be decompressed"),
     "bomb": (batch(RECORDS, base=BASE, codec="zstd", packed=bomb(200_000_000)), "expands to more than"),
     "codec": (sealed(GOOD[:22] + b"\x06" + GOOD[23:]), "unknown number 6"),
-    "header name": (batch([Raw(b"k", b"v", [(b"\xff", b"1")]), *RECORDS[1:]], base=BASE), "cannot be read"),
     "too many": (batch(RECORDS, base=BASE, count=9), "cannot be read"),
     "too few": (batch(RECORDS, base=BASE, count=1), "cannot be read"),
     "offset ahead": (batch([Raw(b"k", b"v", delta=10**6), *RECORDS[1:]], base=BASE), "a record of offset 1000009"),
@@ -103,6 +102,22 @@ def test_a_batch_whose_header_is_nonsense_is_passed(data: bytes, client: str) ->
     assert [record.offset for record in found[-len(OTHERS) :]] == list(range(LAST + 1, LAST + 1 + len(OTHERS)))
     missing = [unreadable(record) for record in found[BASE : -len(OTHERS)]]
     assert [offset for each in missing if each for offset in range(each.first, each.last + 1)] == list(range(BASE, LAST + 1))
+
+
+@both
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_name_of_a_header_that_is_not_utf8_costs_no_record(codec: str, client: str) -> None:
+    """Brokers accept it from clients that write names as bytes. Only its own bytes are changed."""
+    odd = Raw(b"k", b"v", [(b"\xffid", b"\xff"), (b"caf\xe9", None), ("né".encode(), b"2"), (b"", b"3"), (None, b"4")])  # type: ignore[list-item]
+    records = [RECORDS[0], odd, Raw(b"only a key", None, [(b"\x80" * 300, b"x" * 300)]), RECORDS[2]]
+    found = read(log_with(batch(records, base=BASE, codec=codec), BASE + 3), client)
+    assert [record.offset for record in found] == list(range(BASE + 4 + len(OTHERS)))
+    assert all(unreadable(record) is None for record in found)
+    first, second, third, fourth = found[BASE : BASE + 4]
+    assert content(first)[1:] == (b"ann", b"{}", [("trace", b"1"), ("empty", None)])
+    assert content(second)[1:] == (b"k", b"v", [("\\xffid", b"\xff"), ("caf\\xe9", None), ("né", b"2"), ("", b"3"), ("", b"4")])
+    assert content(third)[1:] == (b"only a key", None, [("\\x80" * 300, b"x" * 300)])
+    assert content(fourth)[1:3] == (b"", b"x" * 100)
 
 
 def test_a_read_from_within_a_damaged_batch_names_only_its_rest() -> None:
