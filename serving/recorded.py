@@ -72,7 +72,7 @@ class Reading(msgspec.Struct, frozen=True):
             raise Refused(f"--time-unit: {self.time_unit!r} is not one of {', '.join((*PER_UNIT, AUTO))}")
         try:
             "".encode(self.encoding)  # some codecs are not of text, such as hex
-        except LookupError:
+        except (LookupError, UnicodeError):
             raise Refused(f"--encoding: there is no encoding {self.encoding}; examples are utf-8, latin-1, utf-16-le") from None
         columns = parse_columns(self.columns)
         unit, form = self.time_unit or settings.time_unit, self.time_format or settings.time_format

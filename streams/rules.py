@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from streams.events.decode import EventDecoder
-from streams.events.event_time import TimeRule
+from streams.events.event_time import time_rule
 from streams.events.event_types import EventTypes
 from streams.events.hook import load_decoder
 from streams.sessions.deletion import Deleting
@@ -63,10 +63,11 @@ def _log_unmapped(problem: str) -> None:
 def event_decoder(
     settings: Settings, report: Callable[[str], None] = _log_unmapped, event_type: str | None = None
 ) -> EventDecoder:
-    """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid.
+    """Build the decoder of events.
 
     ``report`` is called with a message for each mapped path that none of the first events has.
-    ``event_type`` is the type of all events; ``None`` reads it from each event.
+    ``event_type`` is the type of all events; ``None`` reads it from each event. Raises
+    `SettingsError` if the mapping, the form of times or the hook is invalid.
     """
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
@@ -77,7 +78,7 @@ def event_decoder(
             max_ahead_ms=int(settings.max_ahead_s * 1000),
             types=EventTypes(settings.event_types, event_type),
             guests=settings.guests,
-            times=TimeRule(settings.time_unit, settings.time_format),
+            times=time_rule(settings.time_unit, settings.time_format),
             only=settings.field_filter,
             tombstones=settings.tombstones == "delete",
             report=report,

@@ -29,6 +29,8 @@ from streams.configuration.fields import (
     ALL,
     CONFIG_VARIABLE,
     INTAKE,
+    LONGEST_S,
+    MAX_SEED,
     PREFIX,
     SERVE,
     TOOLS,
@@ -72,15 +74,15 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
     )  # fmt: skip
     session_gap_s: float = setting(
         1800.0, "A session without a `session_id` ends after this much event time without an event.",
-        RANKINGS, WORKER + TOOLS, ROLLING, gt=0,
+        RANKINGS, WORKER + TOOLS, ROLLING, gt=0, le=LONGEST_S,
     )  # fmt: skip
     session_early_s: float = setting(
         1800.0, "An event at most this much earlier than the first event of its session belongs to the session, too.",
-        RANKINGS, WORKER + TOOLS, ROLLING, ge=0,
+        RANKINGS, WORKER + TOOLS, ROLLING, ge=0, le=LONGEST_S,
     )  # fmt: skip
     session_ttl_s: float = setting(
         7 * 86400.0, "A user's sessions are removed after this much Kafka time without an event. The default is 7 days.",
-        RANKINGS, WORKER, ROLLING, gt=0,
+        RANKINGS, WORKER, ROLLING, gt=0, le=LONGEST_S,
     )  # fmt: skip
 
     model: str = setting(
@@ -101,9 +103,9 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
     snapshot_every_s: float = setting(
         60.0, "The learner writes a snapshot of the model to Kafka at this interval. `model-updates` must keep records for ten "
         "intervals.",
-        MODEL, WORKER + TOOLS, ROLLING, gt=0,
+        MODEL, WORKER + TOOLS, ROLLING, gt=0, le=LONGEST_S,
     )  # fmt: skip
-    seed: int = setting(0, "Seed of the model's random numbers.", MODEL, WORKER + TOOLS, TOGETHER, ge=0)
+    seed: int = setting(0, "Seed of the model's random numbers.", MODEL, WORKER + TOOLS, TOGETHER, ge=0, le=MAX_SEED)
 
     data_dir: Path = setting(
         Path(".ouzel"), "Folder of a worker's RocksDB; each worker needs its own. `ouzel replay` keeps its position there, and "
@@ -126,7 +128,7 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
     )  # fmt: skip
     stall_timeout_s: float = setting(
         60.0, "A worker that makes no progress for this time, although events wait, exits to be restarted.",
-        WORK, WORKER + INTAKE, ROLLING, ge=5,
+        WORK, WORKER + INTAKE, ROLLING, ge=5, le=LONGEST_S,
     )  # fmt: skip
     transaction_timeout_s: float = setting(
         10.0, "Kafka aborts a dead worker's transaction after this time, with `exactly_once`.",
@@ -161,6 +163,14 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
     )  # fmt: skip
 
     _optional_names = field_validator("instance_id", mode="before")(none_if_empty)
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _is_named(cls, value: object) -> object:
+        """Reject an empty text: as a path it would be the present folder."""
+        if value == "":
+            raise ValueError("it is empty")
+        return value
 
     @field_validator("model", "encoder")
     @classmethod

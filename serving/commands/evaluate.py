@@ -42,6 +42,7 @@ from serving.recorded import (
     tell,
 )
 from serving.tables import print_table
+from streams.configuration.fields import LONGEST_S, MAX_SEED
 from streams.errors import Refused
 from streams.tools.history import Drift
 from streams.tools.recorded import Report
@@ -77,7 +78,7 @@ def evaluate(
         ),
     ] = "",
     k: Annotated[int, typer.Option("--k", min=1, max=100, metavar="ITEMS", help="Number of items in a ranking.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="Seed of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, metavar="NUMBER", help="Seed of the random numbers.")] = 0,
     limit: Limit = None,
     drift: Annotated[
         str | None,
@@ -93,7 +94,13 @@ def evaluate(
     time_unit: TimeUnit = "",
     time_format: TimeFormat = "",
     session_gap_s: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="If events have no session ids, a pause this long ends a session.")
+        float,
+        typer.Option(
+            min=1,
+            max=LONGEST_S,
+            metavar="SECONDS",
+            help="If events have no session ids, a pause this long ends a session.",
+        ),
     ] = 1800.0,
     max_items: Annotated[int, typer.Option(min=256, metavar="ITEMS", help="Most items that a model may know.")] = 250_000,
     json: Annotated[

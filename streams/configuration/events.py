@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import field_validator
 from pydantic_settings import BaseSettings
 
-from streams.configuration.fields import ALL, Change, Subject, none_if_empty, setting
+from streams.configuration.fields import ALL, LONGEST_S, Change, Subject, none_if_empty, setting
 
 EVENTS, ROLLING = Subject.EVENTS, Change.ROLLING
 READERS = ALL
@@ -57,7 +57,7 @@ class EventSettings(BaseSettings):
     )  # fmt: skip
     max_ahead_s: float = setting(
         300.0, "An event whose timestamp is more than this ahead of its Kafka time becomes a dead letter; the API rejects it.",
-        EVENTS, READERS, ROLLING, ge=0,
+        EVENTS, READERS, ROLLING, ge=0, le=LONGEST_S,
     )  # fmt: skip
 
     _event_texts = field_validator("decoder", "time_format", mode="before")(none_if_empty)

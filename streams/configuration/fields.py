@@ -17,6 +17,9 @@ PREFIX = "OUZEL_"
 CONFIG_VARIABLE = "OUZEL_CONFIG"
 """The environment variable that names the TOML file."""
 KINDS: dict[Any, str] = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text", SecretStr: "secret text"}
+LONGEST_S = 1_000_000_000
+"""The longest time that a setting may have in seconds: more than 31 years."""
+MAX_SEED = 2**32 - 1
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
 """The unit of a number, by the ending of its setting's name."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import field_validator
 from pydantic_settings import BaseSettings
 
-from streams.configuration.fields import SERVE, TOOLS, Change, Subject, none_if_empty, setting
+from streams.configuration.fields import LONGEST_S, SERVE, TOOLS, Change, Subject, none_if_empty, setting
 
 HTTP, ROLLING = Subject.HTTP, Change.ROLLING
 
@@ -55,11 +55,19 @@ class HttpSettings(BaseSettings):
         HTTP, SERVE, ROLLING, ge=1024, le=1_000_000,
     )  # fmt: skip
     serve_client_timeout_s: float = setting(
-        10.0, "How long a client may take to send a head, to send a body, or to read the answer.", HTTP, SERVE, ROLLING, gt=0
+        10.0,
+        "How long a client may take to send a head, to send a body, or to read the answer.",
+        HTTP,
+        SERVE,
+        ROLLING,
+        gt=0,
+        le=LONGEST_S,
     )
     serve_heartbeat_s: float = setting(
-        15.0, "A stream sends a heartbeat after this time without data.", HTTP, SERVE, ROLLING, gt=0
+        15.0, "A stream sends a heartbeat after this time without data.", HTTP, SERVE, ROLLING, gt=0, le=LONGEST_S
     )
-    serve_stream_s: float = setting(3600.0, "A stream ends after this time; its client reconnects.", HTTP, SERVE, ROLLING, gt=0)
+    serve_stream_s: float = setting(
+        3600.0, "A stream ends after this time; its client reconnects.", HTTP, SERVE, ROLLING, gt=0, le=LONGEST_S
+    )
 
     _optional_file = field_validator("serve_keys", mode="before")(none_if_empty)

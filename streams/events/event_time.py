@@ -56,6 +56,16 @@ class TimeRule(NamedTuple):
     format: str | None = None
 
 
+def time_rule(unit: str, form: str | None) -> TimeRule:
+    """Return the rule. Raises ``ValueError`` if Python cannot read times of this form."""
+    if form is not None:
+        try:
+            datetime.strptime(datetime.now(UTC).strftime(form), form)
+        except (ValueError, re.error) as error:  # a directive that occurs twice is an error of `re`
+            raise ValueError(f"time_format: Python's strptime reads no times of the form {form!r}: {error}") from error
+    return TimeRule(unit, form)
+
+
 class Moment(NamedTuple):
     """A time in epoch ms, and the form in which it was written: one of `FORMS`."""
 

@@ -9,7 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from serving.cli import build, main
+from streams.configuration.fields import LONGEST_S
+from streams.intake.sources import sources_of
 from streams.kafka.connection import aiokafka_config, client_config, faust_credentials
+from streams.rules import event_decoder
 from streams.settings import Settings, SettingsError, load_settings, sources
 
 SASL = {
@@ -58,13 +61,16 @@ def test_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.
         ("OUZEL_FIELD_MAPPING", '{"item_id": 1}', "field_mapping.item_id: 1 is not valid. Allowed: JSON object of texts."),
         ("OUZEL_SECURITY_PROTOCOL", "SASL_SSL", "SASL_SSL requires sasl_mechanism, sasl_username, sasl_password. Set what"),
         ("OUZEL_CONFIG", "/no/such/file.toml", "OUZEL_CONFIG: there is no file /no/such/file.toml. Correct or unset"),
-        ("OUZEL_SESSION_GAP_S", "inf", "session_gap_s: 'inf' is not valid: not finite. Allowed: number of seconds, above 0."),
+        ("OUZEL_SESSION_GAP_S", "inf", "session_gap_s: 'inf' is not valid: not finite. Allowed: number of seconds, above 0, "),
         ("OUZEL_MODEL", "gpt", "model: 'gpt' is not valid: unknown name. Allowed: `popularity`, "),
         ("OUZEL_ENCODER", "bert", "encoder: 'bert' is not valid: unknown name. Allowed: `gru` or `recency`."),
         ("OUZEL_DELIVERY", "twice", "delivery: 'twice' is not valid. Allowed: `leased` or `exactly_once`."),
         ("OUZEL_SERVE_LIVE", "perhaps", "serve_live: 'perhaps' is not valid. Allowed: `true` or `false`."),
         ("OUZEL_MAX_ITEMS", "10", "max_items: '10' is not valid. Allowed: whole number of items, at least 256."),
         ("OUZEL_SSL_CAFILE", "/no/such/ca.pem", "ssl_cafile: '/no/such/ca.pem' is not valid: no such file. Allowed: path"),
+        ("OUZEL_SESSION_TTL_S", "1e308", "above 0, at most 1,000,000,000. Correct OUZEL_SESSION_TTL_S."),
+        ("OUZEL_SEED", "18446744073709551616", "Allowed: whole number, 0 to 4,294,967,295. Correct OUZEL_SEED."),
+        ("OUZEL_DATA_DIR", "", "data_dir: '' is not valid: it is empty. Allowed: path of a folder. Correct OUZEL_DATA_DIR."),
         ("OUZEL_SASL_USERNAME", "ann", "PLAINTEXT does not use sasl_username. Remove what is not used, or set security_protocol"),
     ],
 )
@@ -98,7 +104,7 @@ def test_every_wrong_value_of_the_file_is_named_and_the_file(tmp_path: Path, mon
         load_settings()
     assert str(caught.value) == (
         f"partitions: 0 is not valid. Allowed: whole number of partitions, 1 to 1000. Correct it in {path}. "
-        f"seed: [1] is not valid. Allowed: whole number, at least 0. Correct it in {path}."
+        f"seed: [1] is not valid. Allowed: whole number, 0 to 4,294,967,295. Correct it in {path}."
     )
 
 
@@ -184,3 +190,24 @@ def test_security_reaches_every_client() -> None:
     tls = Settings(security_protocol="SSL")
     assert client_config(tls)["ssl_context"] is not None
     assert faust_credentials(tls).protocol.value == "SSL"
+
+
+def test_every_number_of_seconds_can_be_written_in_milliseconds_and_as_a_time_from_now() -> None:
+    for name, field in Settings.model_fields.items():
+        if name.endswith("_s"):
+            most = [bound.le for bound in field.metadata if hasattr(bound, "le")]
+            assert most, f"{name} has no upper bound"
+            assert most[0] <= LONGEST_S
+
+
+@pytest.mark.parametrize("form", ["%Y%Y", "%d/%m/%Y %H:%M %H", "%Q", "%", "%G"])
+def test_a_form_of_times_that_python_cannot_read_is_refused_at_the_start(form: str) -> None:
+    with pytest.raises(SettingsError, match=r"^time_format: Python's strptime reads no times of the form [^\n]*$"):
+        event_decoder(Settings(time_format=form))
+    with pytest.raises(SettingsError, match=r"^OUZEL_INTAKE: topic clicks: time_format: "):
+        sources_of(Settings(intake=[{"topic": "clicks", "time_format": form}]))
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%Y-%m-%dT%H:%M:%S.%f%z", "%d %b %Y %I:%M %p", "%Y%m%d", "%c"])
+def test_a_form_of_times_that_python_can_read_is_taken(form: str) -> None:
+    assert event_decoder(Settings(time_format=form)).mapping == {}
