@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 LOCK = "lock"
 """The file that a worker locks for as long as its process lives."""
+OURS = (LOCK, "worker-id", "v1", "replay-*.json", "redriven-*.txt")
+"""Everything that Ouzel keeps in the folder: workers, `ouzel replay` and `ouzel dead-letters`."""
 PROBE_BYTES = 1 << 20
 """How much a worker writes and removes at its start, to find out whether the disk takes it."""
 ADVICE = {
@@ -70,6 +74,26 @@ def check_writable(folder: Path) -> None:
             os.fsync(probe.fileno())
     except OSError as error:
         raise _unusable(folder, error) from error
+
+
+def clear(folder: Path) -> list[str]:
+    """Remove what Ouzel keeps in the folder, and the folder itself if nothing is left in it.
+
+    Returns the names of what is left: the folder may be one of the user's own. Raises
+    `SettingsError` if something cannot be removed.
+    """
+    try:
+        for path in sorted(path for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in OURS)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        left = sorted(path.name for path in folder.iterdir())
+        if not left and not folder.is_symlink():
+            folder.rmdir()
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return left
 
 
 def _unusable(folder: Path, error: OSError) -> SettingsError:

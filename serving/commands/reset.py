@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import Annotated
 
@@ -13,11 +12,13 @@ from kafka.errors import KafkaError
 from serving.errors import CliError
 from serving.groups import group_states, refuse_while_live
 from serving.options import Broker, settings_with
-from streams.data_dir import lock
+from streams.data_dir import clear, lock
 from streams.kafka.connection import in_one_line
 from streams.kafka.topics import TopicsError, admin, create_topics, require_provided
 
 DELETED_WITHIN_S = 20.0
+SHOWN = 5
+"""How many files that are not Ouzel's are named."""
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,7 @@ def reset(
     """Delete the sessions, so that workers read every event again from the start.
 
     Stop the workers first.
-    This deletes the data directory, the changelog topic and the offsets of the group.
+    This deletes what Ouzel keeps in the data directory, the changelog topic, the group's offsets.
     It keeps the model, the events and the items.
     """
     settings = settings_with(broker)
@@ -55,9 +56,10 @@ def reset(
     finally:
         client.close()
     create_topics(settings)
-    if settings.data_dir.is_dir():
-        shutil.rmtree(settings.data_dir)
+    kept = clear(settings.data_dir) if settings.data_dir.is_dir() else []
     typer.echo(f"deleted {what}")
+    if kept:
+        typer.echo(f"kept what is not Ouzel's in {settings.data_dir}: {', '.join(kept[:SHOWN])}{', ...' if kept[SHOWN:] else ''}")
 
 
 def _wait_deleted(client: KafkaAdminClient, topic: str) -> None:

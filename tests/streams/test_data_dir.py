@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rocksdict import Options, Rdict
 from structlog.testing import capture_logs
 from support.small_disk import fill, small_disk
 
-from streams.data_dir import DiskFailed, check_writable, disk_failure, lock
+from streams.data_dir import DiskFailed, check_writable, clear, disk_failure, lock
 from streams.settings import SettingsError
 
 
@@ -88,3 +89,50 @@ def test_an_error_of_rocksdb_on_a_full_disk_says_so_and_any_other_error_stays(tm
             assert_names_the_setting(failure, "No space left on device", "nothing is lost")
     for other in (ValueError("No space left on device"), Exception("Corruption: block checksum mismatch"), KeyError()):
         assert disk_failure(other, disk) is None
+
+
+def test_only_what_ouzel_keeps_is_removed_from_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    (folder / "v1" / "tables").mkdir(parents=True)
+    for name in ("lock", "worker-id", "replay-e-g-1.json", "redriven-g.txt", "thesis.txt"):
+        (folder / name).write_text("")
+    (folder / "v2").mkdir()
+    assert clear(folder) == ["thesis.txt", "v2"]
+    (folder / "thesis.txt").unlink()
+    (folder / "v2").rmdir()
+    assert clear(folder) == []
+    assert not folder.exists()
+
+
+def test_a_folder_that_is_a_link_is_emptied_and_the_link_stays(tmp_path: Path) -> None:
+    folder, link = tmp_path / "disk", tmp_path / "link"
+    folder.mkdir()
+    (folder / "lock").write_text("")
+    (folder / "v1").symlink_to(tmp_path / "elsewhere")
+    link.symlink_to(folder)
+    assert clear(link) == []
+    assert link.is_symlink()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_cleared_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(path: object, **_: object) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    (tmp_path / "v1").mkdir()
+    monkeypatch.setattr(shutil, "rmtree", busy)
+    with pytest.raises(SettingsError) as caught:
+        clear(tmp_path)
+    assert_names_the_setting(caught.value, "Device or resource busy")
+
+
+@pytest.mark.parametrize("kind", ["loop", "file", "below a file"])
+def test_a_path_that_is_no_folder_is_one_line(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "path"
+    if kind == "loop":
+        path.symlink_to(path)
+    else:
+        path.write_text("")
+    with pytest.raises(SettingsError) as caught:
+        lock(path / "data" if kind == "below a file" else path)
+    assert_names_the_setting(caught.value, str(path))
