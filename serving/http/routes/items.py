@@ -17,11 +17,12 @@ from serving.http.problems import Problem, all_rejected
 from serving.state.record_errors import RecordError, record_error
 from serving.state.writer import NewRecord, Written
 from streams.events.decode import BadRecord
-from streams.events.items import decode_item, item_of
+from streams.events.items import MAX_ITEM_BYTES, decode_item, item_of
 from streams.events.json_bytes import json_object
 from streams.events.records import Item
 
 MAX_LIMIT = 1000
+TOO_LARGE = "larger than the items topic allows (max.message.bytes)"
 READ_WITHIN_S = 0.5
 """How long a request that writes waits until this server has read the record."""
 _encode = msgspec.json.Encoder().encode
@@ -90,10 +91,11 @@ async def put_item(call: Call) -> Response:
         item = item_of(json_object(await _body(call)), call.path["item_id"])
         if item.item_id != call.path["item_id"]:
             raise BadRecord("out_of_bounds", "item_id differs from the id in the path: leave it out, or send the same")
+        body = _value(item)
     except BadRecord as bad:
         raise all_rejected([record_error(0, bad, Item.__struct_fields__)], one=True) from None
-    body = _encode(item)
-    await _write(call, [_record(call, item.item_id, body)])
+    if await _write(call, [_record(call, item.item_id, body)]):
+        raise Problem("too-large", TOO_LARGE)
     return Document(body)
 
 
@@ -105,18 +107,19 @@ async def delete_item(call: Call) -> Response:
 async def post_items(call: Call) -> Response:
     media = media_type(call.request, MEDIA)
     body = split(await _body(call), media)
-    records, errors = list[NewRecord](), list[RecordError]()
+    records, errors = dict[int, NewRecord](), list[RecordError]()
     for position, value in enumerate(body.records):
         try:
             item = decode_item(value)
+            records[position] = _record(call, item.item_id, _value(item))
         except BadRecord as bad:
             errors.append(record_error(position, bad, Item.__struct_fields__))
-        else:
-            records.append(_record(call, item.item_id, _encode(item)))
-    if not records:
+    too_large = await _write(call, [*records.values()]) if records else []
+    errors += (RecordError(position, "too_large", detail=TOO_LARGE) for n, position in enumerate(records) if n in too_large)
+    if len(errors) == len(body.records):
         raise all_rejected(errors, one=body.one)
-    await _write(call, records)
-    answer = ItemsWritten(len(records), len(errors), errors)
+    errors.sort(key=lambda error: error.position)
+    answer = ItemsWritten(len(records) - len(too_large), len(errors), errors)
     return Document(_encode(answer), 207 if errors else 200)
 
 
@@ -131,14 +134,25 @@ def _record(call: Call, item_id: str, value: bytes | None) -> NewRecord:
     return NewRecord(service.settings.topic("items"), service.shelves.key(item_id), value)
 
 
-async def _write(call: Call, records: list[NewRecord]) -> None:
+def _value(item: Item) -> bytes:
+    """Encode an item. Raises `BadRecord` if its record would be larger than workers accept."""
+    value = _encode(item)
+    if len(value) > MAX_ITEM_BYTES:
+        raise BadRecord("too_large", f"the item has {len(value)} bytes, at most {MAX_ITEM_BYTES}")
+    return value
+
+
+async def _write(call: Call, records: list[NewRecord]) -> list[int]:
     """Write, and wait a moment until this server has read the records.
 
-    The client's next request then sees them.
+    The client's next request then sees them. Returns the places of the records that are larger than
+    their topic allows, and were not written.
     """
-    for result in await call.service.writer.write(records):
+    results = await call.service.writer.write(records)
+    for result in results:
         if isinstance(result, Written):
             await call.service.wait_for_item(result, READ_WITHIN_S)
+    return [place for place, result in enumerate(results) if not isinstance(result, Written)]
 
 
 _EVENTUALLY = "The answer comes when Kafka has confirmed the write. Workers and other servers see the change moments later."
