@@ -16,7 +16,7 @@ from serving.outputs import print_json
 from serving.sent_letters import SentLetters
 from serving.source_letters import Again, SourceLetters
 from serving.tables import print_table
-from streams.events.bounds import REASONS
+from streams.events.bounds import MAX_OFFSET, REASONS
 from streams.events.dead_letter import read_letter
 from streams.kafka.connection import connecting
 from streams.kafka.producing import Sender
@@ -29,6 +29,8 @@ from streams.wire.unreadable import unreadable
 QUIET_S = 1.5
 CONFIRM_EVERY = 1000
 """Letters that are sent before they are confirmed and remembered."""
+LONGEST_NUMBER = len(str(MAX_OFFSET))
+"""Python refuses to read numbers of thousands of digits."""
 NOT_A_RECORD = "last_offset"
 """A header of the dead letters of batches that could not be read."""
 
@@ -80,7 +82,7 @@ def described(record: KafkaRecord, sent: Container[object]) -> dict[str, Any]:
 
 
 def _number(text: str | None) -> int | str | None:
-    return int(text) if text is not None and text.isdecimal() else text
+    return int(text) if text is not None and text.isdecimal() and len(text) <= LONGEST_NUMBER else text
 
 
 def _row(letter: dict[str, Any]) -> tuple[str, ...]:
@@ -186,8 +188,9 @@ def headers(record: KafkaRecord) -> dict[str, str]:
 def read(settings: Settings) -> list[KafkaRecord]:
     """Return the dead letters in order of partition and offset.
 
-    Reading ends when no record has come for `QUIET_S` seconds. Batches of the topic that cannot be
-    read are logged and left out.
+    Reading ends at the ends that the partitions had at the call, because workers may write more all
+    the time. It also ends when no record has come for `QUIET_S` seconds. Batches of the topic that
+    cannot be read are logged and left out.
     """
     topic = settings.topic("dead-letters")
     with connecting(settings):
@@ -198,7 +201,8 @@ def read(settings: Settings) -> list[KafkaRecord]:
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
     records, last_at = list[KafkaRecord](), time.monotonic()
-    while time.monotonic() - last_at < QUIET_S:
+    ends = consumer.end_offsets(partitions) if settings.idempotent else {}  # the embedded broker reports wrong ends
+    while time.monotonic() - last_at < QUIET_S and not (ends and all(consumer.position(tp) >= ends[tp] for tp in ends)):
         for polled in consumer.poll(timeout_ms=200).values():
             records += (record for record in polled if unreadable(record) is None)
             last_at = time.monotonic()

@@ -189,7 +189,7 @@ def _events_of(raw: Fields, names: JsonObject) -> Iterator[Fields]:
 
 
 def _id_of(event: Fields, base: object, n: int) -> object:
-    """Return the id of event number ``n`` of several. An integer that is too long for an id stays."""
+    """Return the id of event number ``n`` of several. An integer too long for an id stays."""
     own = _read(_by_plain_name(event), _ID_ALIASES).get("event_id")
     if own is not None or base is None:
         return own

@@ -70,8 +70,9 @@ def dead_letter(record: KafkaRecord, bad: BadRecord, max_bytes: int, first_id: s
 
     ``record`` and ``first_id`` are the result of `as_first`. A key or value longer than about half
     of ``max_bytes`` is cut, and so are headers of more than `HEADERS_BYTES`, or for which a long
-    key and value leave no room; a header records the full length. The dead letter of a batch that could not be read has the bytes of the batch, the first
-    of its offsets and, in the header ``last_offset``, the last one.
+    key and value leave no room; a header records the full length. The dead letter of a batch that
+    could not be read has the bytes of the batch, the first of its offsets and, in the header
+    ``last_offset``, the last one.
     """
     batch = unreadable(record)
     first = record.offset if batch is None else batch.first
