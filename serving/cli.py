@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import signal
 import sys
 from importlib.metadata import version
@@ -62,6 +63,9 @@ def main(arguments: list[str] | None = None) -> None:
     SIGTERM interrupts a command as Ctrl-C does, unless the command handles SIGTERM itself.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not have every letter of a name
+            stream.reconfigure(errors="backslashreplace")
     # stdout is for what the command prints
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:

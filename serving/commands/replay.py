@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -52,6 +51,12 @@ SAVE_EVERY = 5000
 SHOW_EVERY_S = 0.1
 
 
+class _Mark(msgspec.Struct):
+    """The contents of the file that says how many events were sent."""
+
+    sent: Annotated[int, msgspec.Meta(ge=0)]
+
+
 def register(app: typer.Typer) -> None:
     app.command("replay")(replay)
 
@@ -69,7 +74,8 @@ def replay(
         typer.Option(metavar="max|FACTOR", help="max, or a factor of the recorded speed: 1 is real time, 60 a minute a second."),
     ] = "max",
     rate: Annotated[
-        float | None, typer.Option(min=0.001, metavar="EVENTS/S", help="Events per second, instead of --speed.")
+        float | None,
+        typer.Option(min=0.001, metavar="EVENTS/S", help="Events per second, instead of --speed."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="EVENTS", help="Stop after EVENTS events.")] = None,
     loop: Annotated[bool, typer.Option(help="After the last event, start again from the first, with new event ids.")] = False,
@@ -164,15 +170,15 @@ def _sent_before(mark: Path) -> int:
     if not mark.is_file():
         return 0
     try:
-        return int(json.loads(mark.read_text())["sent"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return msgspec.json.decode(mark.read_bytes(), type=_Mark).sent
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(f"{mark} does not say where the last replay stopped: delete it, or use --restart") from error
 
 
 def _save(mark: Path, sent: int) -> None:
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(json.dumps({"sent": sent}))
+        mark.write_bytes(_encode(_Mark(sent)))
     except OSError as error:
         raise CliError(f"{mark}: {error.strerror}; {sent} events were sent, but a next replay cannot resume there") from error
 

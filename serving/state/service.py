@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -137,7 +138,7 @@ class Service:
                     refuse(record, bad)
                     continue
                 if ranking is not None:
-                    self.newest_ms = max(self.newest_ms, record.timestamp)
+                    self.newest_ms = max(self.newest_ms, min(record.timestamp, int(time.time() * 1000)))
                     if self.ready:
                         self.live.ranking(record.partition, ranking.trigger_offset, record.timestamp)
                         if ranking.trigger_offset >= 0:  # no event triggers the popular ranking

@@ -45,7 +45,7 @@ def documents(path: Path, stream: TextIO) -> Iterator[tuple[int, bytes]]:
                     yield number, (first + rest).encode()
                     return
                 yield number, first.encode()
-                yield from ((number + n, text.encode()) for n, text in enumerate(rest.splitlines(), start=1) if text.strip())
+                yield from ((number + n, text.encode()) for n, text in enumerate(rest.split("\n"), start=1) if text.strip())
                 return
         yield number, line.encode()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,14 @@ import typer
 from typer.testing import CliRunner
 
 from serving.cli import build
+from serving.commands import dead_letters
+from serving.commands.dead_letters import described
+from serving.commands.replay import _save, _sent_before
 from serving.errors import CliError
 from serving.recorded import parse_columns
 from streams.errors import OuzelError, Refused
+from streams.settings import Settings
+from streams.wire.record import Record
 
 CLICKS = "SessionId\tTime\tItemId\n1\t1700000000\ta\n1\t1700000001\tb\n"
 ROWS = "uid,sku,ts\nu,a,1700000000\nu,b,x\n"
@@ -61,6 +69,8 @@ def test_every_command_and_option_is_explained(path: tuple[str, ...]) -> None:
         (["replay", "clicks.txt", "--speed", "fast"], Refused, "--speed: 'fast' is neither max nor a number above 0"),
         (["replay", "clicks.txt", "--speed", "-1"], Refused, "--speed: '-1'"),
         (["replay", "clicks.txt", "--speed", "nan"], Refused, "--speed: 'nan'"),
+        (["replay", "clicks.txt", "--encoding", "undefined"], Refused, "--encoding: there is no encoding undefined"),
+        (["replay", "clicks.txt", "--time-format", "%Y%Y"], Refused, "time_format: Python's strptime reads no times"),
         (["simulate", "--shift-at", "0.5"], Refused, "--events"),
         (["train", "nowhere.txt"], Refused, "nowhere.txt"),
         (["train", "clicks.txt", "--out", "rows.csv/model"], Refused, "--out: rows.csv/model: "),
@@ -98,3 +108,85 @@ def test_a_wrong_value_is_named_in_one_line(
 def test_columns_map_our_fields_to_the_users() -> None:
     assert parse_columns("") == {}
     assert parse_columns("item_id=sku, user_id = uid,") == {"item_id": "sku", "user_id": "uid"}
+
+
+@pytest.mark.parametrize(
+    "content", ['{"sent": 1e999}', '{"sent": -5}', '{"sent": true}', '{"sent": 1.5}', "[" * 100_000, "[]", "\x00"]
+)
+def test_a_damaged_mark_of_a_replay_is_one_line(content: str, folder: Path) -> None:
+    (folder / "mark.json").write_text(content)
+    with pytest.raises(Refused, match="does not say where the last replay stopped"):
+        _sent_before(folder / "mark.json")
+
+
+def test_a_mark_of_a_replay_is_read_back(folder: Path) -> None:
+    _save(folder / "new" / "mark.json", 7)
+    assert (folder / "new" / "mark.json").read_text() == '{"sent":7}'
+    assert _sent_before(folder / "new" / "mark.json") == 7
+
+
+def test_a_letter_whose_numbers_are_no_numbers_is_described() -> None:
+    headers = (("partition", b"9" * 5000), ("offset", "²".encode()))
+    letter = described(Record("dead-letters", 0, 7, 0, b"k", b"v", headers), set())
+    assert (letter["partition"], letter["offset"]) == ("9" * 5000, "²")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["replay", "clicks.txt", "--rate", "nan"],
+        ["simulate", "--rate", "nan"],
+        ["simulate", "--shift-at", "nan", "--events", "5"],
+        ["demo", "--rate", "nan"],
+        ["evaluate", "clicks.txt", "--session-gap-s", "nan"],
+        ["evaluate", "clicks.txt", "--session-gap-s", "inf"],
+        ["evaluate", "clicks.txt", "--seed", str(2**64)],
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_no_clock_or_generator_can_use_is_refused(arguments: list[str]) -> None:
+    result = CliRunner().invoke(build(), arguments)
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+
+
+class Writing:
+    """A consumer of a topic to which a letter is written before each poll."""
+
+    def __init__(self) -> None:
+        self._at, self._end = 0, 3
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return {0}
+
+    def assign(self, partitions: object) -> None: ...
+
+    def seek_to_beginning(self, *partitions: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    def end_offsets(self, partitions: Any) -> dict[Any, int]:
+        return dict.fromkeys(partitions, self._end)
+
+    def position(self, partition: object) -> int:
+        return self._at
+
+    def poll(self, timeout_ms: int) -> dict[Any, list[Record]]:
+        self._at, self._end = self._at + 1, self._end + 1
+        assert self._at < 100, "it reads for ever"
+        return {0: [Record("dead-letters", 0, self._at - 1, 0, b"k", b"v", ())]}
+
+
+def test_letters_are_listed_while_workers_write_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "kafka_consumer", lambda *_, **__: Writing())
+    assert [record.offset for record in dead_letters.read(Settings())] == [0, 1, 2]
+
+
+def test_a_terminal_that_lacks_a_letter_gets_its_escape() -> None:
+    """A name of an item must not end `ouzel watch`."""
+    settings = {"OUZEL_FIELD_MAPPING": '{"item_id": "商品"}', "PYTHONIOENCODING": "latin-1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-m", "serving.cli", "config"], capture_output=True, env=os.environ | settings, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\u5546\u54c1" in done.stdout

@@ -202,3 +202,15 @@ def test_real_clicks_are_read_whole(data: Path) -> None:
     lines = lines_of(data / "rsc15", report=report)
     assert (len(lines), report.left_out.total()) == (83_846, 0)
     assert all(one.at <= other.at for one, other in pairwise(lines))
+
+
+def test_a_damaged_first_line_does_not_break_the_lines_after_it_at_other_ends_of_lines(tmp_path: Path) -> None:
+    """JSON allows line and paragraph separators of Unicode within a text."""
+    events = [
+        {"item_id": f"a{n}", "user_id": "u", "timestamp": SECONDS + n, "properties": {"x": "a\u2028b\x85c"}} for n in range(2)
+    ]
+    text = "{no json\n" + "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
+    report = Report()
+    lines = lines_of(written(tmp_path, "events.jsonl", text), report=report)
+    assert [(line.event.item_id, line.number) for line in lines] == [("a0", 2), ("a1", 3)]
+    assert (report.lines, report.left_out) == (3, {"invalid_json": 1})
