@@ -32,7 +32,7 @@ def reset(
     """Delete the sessions, so that workers read every event again from the start.
 
     Stop the workers first.
-    This deletes what Ouzel keeps in the data directory, the changelog topic, the group's offsets.
+    This deletes Ouzel's files in the data directory, the changelog topic and the group's offsets.
     It keeps the model, the events and the items.
     """
     settings = settings_with(broker)
