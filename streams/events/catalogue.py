@@ -45,7 +45,7 @@ class Catalogue:
         """Return the items that must not be shown at a time, in epoch ms.
 
         The set never changes: any thread may keep it. It is the same object until an item changes.
-        Time never goes back: an earlier time counts as the latest one so far.
+        A time that is a little earlier counts as the latest one so far; see `Hiding.at`.
         """
         return self._hiding.at(now_ms)
 

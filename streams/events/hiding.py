@@ -10,6 +10,10 @@ SPARE = 64
 """Entries of the heap that may be out of date before it is built again, beside the live ones."""
 
 
+JITTER_MS = 60_000
+"""How far a clock may go back when it is corrected without having been wrong before."""
+
+
 def is_hidden_at(item: Item, now_ms: int) -> bool:
     """Tell whether an item must not be shown at a time, in epoch ms."""
     return (
@@ -41,9 +45,12 @@ class Hiding:
     def at(self, now_ms: int) -> frozenset[str]:
         """Return the items that are hidden at a time, in epoch ms.
 
-        The set never changes, and is the same object until an item changes. Time never goes back:
-        an earlier time counts as the latest one so far.
+        The set never changes, and is the same object until an item changes. A time that is a little
+        earlier counts as the latest one so far. After a much earlier one, time goes on from there:
+        the clock was wrong before it.
         """
+        if now_ms < self._now - JITTER_MS:
+            self._go_back(now_ms)
         self._now = max(self._now, now_ms)
         while self._due and self._due[0][0] <= self._now:
             item_id = heappop(self._due)[1]
@@ -56,14 +63,24 @@ class Hiding:
     def set(self, item_id: str, item: Item | None) -> None:
         """Take the latest record of an item. ``None`` means that it was removed."""
         self._timed.pop(item_id, None)
-        if item is not None and (times := self._times(item)):
+        if item is not None and (item.available_from is not None or item.expires_at is not None):
             self._timed[item_id] = item
-            for time in times:
+            for time in self._times(item):
                 heappush(self._due, (time, item_id))
             if len(self._due) > 4 * len(self._timed) + SPARE:
-                self._due = [(time, timed) for timed, one in self._timed.items() for time in self._times(one)]
-                heapify(self._due)
+                self._build()
         self._hide(item_id, hide=item is not None and is_hidden_at(item, self._now))
+
+    def _build(self) -> None:
+        """Build the heap again, without entries that are out of date."""
+        self._due = [(time, timed) for timed, item in self._timed.items() for time in self._times(item)]
+        heapify(self._due)
+
+    def _go_back(self, now_ms: int) -> None:
+        self._now = now_ms
+        self._build()
+        for item_id, item in self._timed.items():
+            self._hide(item_id, hide=is_hidden_at(item, now_ms))
 
     def _times(self, item: Item) -> list[int]:
         """Return the times at which the item changes, after the latest time."""

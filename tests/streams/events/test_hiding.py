@@ -45,6 +45,19 @@ def test_time_never_goes_back() -> None:
     assert hiding.at(50) == {"a"}
 
 
+def test_a_clock_that_was_far_ahead_for_a_moment_hides_nothing_for_good() -> None:
+    hiding, noon, year = Hiding(), 1_790_000_000_000, 31_536_000_000
+    hiding.set("sale", Item(item_id="sale", expires_at=noon + 100))
+    hiding.set("soon", Item(item_id="soon", available_from=noon + 100))
+    hiding.set("never", Item(item_id="never", is_hidden=True))
+    assert hiding.at(noon) == {"soon", "never"}
+    assert hiding.at(noon + year) == {"sale", "never"}
+    hiding.set("new", Item(item_id="new", expires_at=noon + 200))
+    assert hiding.at(noon + 1) == {"soon", "never"}
+    assert hiding.at(noon + 100) == {"sale", "never"}
+    assert hiding.at(noon + 200) == {"sale", "never", "new"}
+
+
 def test_an_item_that_is_sent_again_and_again_takes_no_more_memory() -> None:
     hiding = Hiding()
     for number in range(10_000):
