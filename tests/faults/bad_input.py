@@ -168,7 +168,7 @@ def run(broker: str, folder: Path, scale: float) -> dict[str, Any]:
         begun = worker.done()
         places = send(settings, [bad.record for bad in CARD])
         produce_nothing(settings, partition=0)
-        foreign = send_hostile(settings, hostile())
+        foreign = send_hostile(settings, hostile(settings))
         compressed = sum(
             produce_compressed(settings, clicks(COMPRESSED, users=20, seed=80 + number), codec)
             for number, codec in enumerate(CODECS)

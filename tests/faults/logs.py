@@ -45,7 +45,7 @@ def foreign_records(rig: Rig) -> None:
     Every second time the worker also loses its disk, so it reads them all again.
     """
     for number in rig.times(5):
-        rig.produce_foreign(hostile())
+        rig.produce_foreign(hostile(rig.settings))
         victim = rig.workers[number % 2]
         began = time.monotonic()
         victim.kill()

@@ -8,6 +8,7 @@ read all of it again, work as well.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,6 +69,12 @@ def learned(*workers: WorkerProcess) -> None:
     wait_until(done, "every transition learned")
 
 
+def follows(worker: WorkerProcess, since: float) -> bool:
+    """Tell whether a worker that does not learn has taken parameters that were published since."""
+    scrape = worker.scraped()
+    return scrape.get("ouzel_learner") == 0 and scrape["ouzel_parameters_timestamp_seconds"] > since
+
+
 @pytest.mark.parametrize("settings", ["leased", "exactly_once"], indirect=True)
 def test_no_record_on_any_topic_ends_a_process_or_costs_a_good_event(
     settings: Settings, tmp_path: Path, worker: MakeWorker, serve: ServeProcess
@@ -83,13 +90,15 @@ def test_no_record_on_any_topic_ends_a_process_or_costs_a_good_event(
     wait_done(settings, total)
 
     bad = [each.record for each in CARD]
-    foreign = send_hostile(settings, hostile())
+    foreign = send_hostile(settings, hostile(settings))
+    forged_at = time.time()
     total += len(send(settings, bad))
     for number, codec in enumerate(("gzip", "snappy", "lz4", "zstd")):
         total += produce_compressed(settings, records[SHARE + 50 * number : SHARE + 50 * (number + 1)], codec)
     total += produce(settings, records[SHARE + 200 : 2 * SHARE])
     wait_done(settings, total, without=foreign)
     learned(*workers)
+    wait_until(lambda: any(follows(process, forged_at) for process in workers), "the follower takes the learner's parameters")
     for process in (*workers, serve):
         assert process.alive, process.tail()
     assert workers[0].stop() == 0, workers[0].tail()

@@ -14,6 +14,8 @@ from kafka import KafkaProducer
 from support.inputs.records import NEWER, RANKING, TRANSITION, update
 from support.oracle import Place
 
+from streams.learning.model_log import MAX_EPOCH
+from streams.learning.snapshots import model_name
 from streams.settings import Settings
 
 
@@ -57,8 +59,8 @@ def _manifest(**fields: Any) -> bytes:
     return json.dumps(msgspec.json.decode(NEWER[1][1]) | fields).encode()
 
 
-def hostile() -> list[Sent]:
-    """The records, in an order in which each could do harm."""
+def hostile(settings: Settings) -> list[Sent]:
+    """The records, in an order in which each could do harm. ``settings`` name the model."""
     valid = update()
     flipped = bytes(byte ^ 1 if n == len(NEWER[1][1]) // 2 else byte for n, byte in enumerate(NEWER[1][1]))
     named = (("snapshot", b"newer"),)
@@ -68,6 +70,7 @@ def hostile() -> list[Sent]:
         Sent("model-updates", b"dense", valid[: len(valid) // 2]),
         Sent("model-updates", b"dense", None),
         Sent("model-updates", b"\xff", valid),
+        Sent("model-updates", b"dense", update(model_name(settings), MAX_EPOCH)),  # no learner could exceed it
         Sent("model", None, b"\x80\x04nonsense"),
         Sent("model", None, flipped, named),
         Sent("model", None, _manifest(chunks=30_000_000), named),

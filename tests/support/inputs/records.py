@@ -69,10 +69,10 @@ SESSION = State(
 )
 
 
-def update() -> bytes:
-    """The parameters of a small model."""
+def update(model: str = "m", epoch: int = 3) -> bytes:
+    """The parameters of a small model, of a learner of this epoch."""
     parameters, _ = build("hybrid", 1, **HYBRID).changes(0)
-    value = update_records(parameters, "m", 3, 7)[0][1]
+    value = update_records(parameters, model, epoch, 7)[0][1]
     assert value is not None
     return value
 
