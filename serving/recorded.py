@@ -49,6 +49,8 @@ TimeFormat = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="EVENTS", help="Use only the first EVENTS events.")]
 
+MAX_EVENTS_OF_A_LINE = 100_000
+"""Maximum number of events in one line of a file, such as a whole session of OTTO."""
 ADVICE = {
     "missing_field": ". Name the columns with --columns item_id=...,timestamp=...,user_id=...",
     "not_utf8": ". Name the encoding with --encoding, such as latin-1",
@@ -80,7 +82,8 @@ class Reading(msgspec.Struct, frozen=True):
         mapped = settings.model_copy(update={"field_mapping": settings.field_mapping | columns})
         layout = Layout(columns, self.separator or None, not self.no_header, self.encoding)
         named = unit != AUTO or form is not None
-        return Reader(event_decoder(mapped, _ignore), event_decoder(settings, _ignore), layout, named)
+        decoder, rows = (event_decoder(one, _ignore, max_events=MAX_EVENTS_OF_A_LINE) for one in (mapped, settings))
+        return Reader(decoder, rows, layout, named)
 
 
 def files_at(paths: Sequence[Path]) -> list[Path]:

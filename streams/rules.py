@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import structlog
 
+from streams.events.bounds import MAX_EVENTS
 from streams.events.decode import EventDecoder
 from streams.events.event_time import TimeRule
 from streams.events.event_types import EventTypes
@@ -61,12 +62,16 @@ def _log_unmapped(problem: str) -> None:
 
 
 def event_decoder(
-    settings: Settings, report: Callable[[str], None] = _log_unmapped, event_type: str | None = None
+    settings: Settings,
+    report: Callable[[str], None] = _log_unmapped,
+    event_type: str | None = None,
+    max_events: int = MAX_EVENTS,
 ) -> EventDecoder:
     """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid.
 
     ``report`` is called with a message for each mapped path that none of the first events has.
-    ``event_type`` is the type of all events; ``None`` reads it from each event.
+    ``event_type`` is the type of all events; ``None`` reads it from each event. A record of more
+    than ``max_events`` events is rejected.
     """
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
@@ -80,6 +85,7 @@ def event_decoder(
             times=TimeRule(settings.time_unit, settings.time_format),
             only=settings.field_filter,
             tombstones=settings.tombstones == "delete",
+            max_events=max_events,
             report=report,
         )
     except ValueError as error:

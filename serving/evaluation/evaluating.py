@@ -64,6 +64,7 @@ class Evaluation(TypedDict):
     left_out: dict[str, int]
     examples: list[str]
     unmapped: list[str]
+    dropped: dict[str, int]
     result: dict[str, Any]
 
 
@@ -110,6 +111,7 @@ def evaluate(order: Order) -> Evaluation:
         "items": len(stream.items()),
         "lines": report.lines,
         "unmapped": list(report.unmapped),
+        "dropped": dict(report.dropped),
         "left_out": dict(report.left_out),
         "examples": report.examples,
         "result": result,

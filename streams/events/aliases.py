@@ -20,8 +20,10 @@ from streams.events.bounds import JsonObject
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "event_id": ("messageId", "insertId"),
-    "user_id": ("userInfo.userId", "visitorId", "anonymousId", "user_pseudo_id", "userInfo.visitorId"),
-    "session_id": ("session", "user_session"),
+    "user_id": (
+        "userInfo.userId", "visitorId", "anonymousId", "user_pseudo_id", "userInfo.visitorId", "domain_userid",
+    ),
+    "session_id": ("session", "user_session", "domain_sessionid"),
     "item_id": (
         "product_id",
         "aid",
@@ -33,6 +35,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "timestamp": (
         "event_timestamp", "event_time", "originalTimestamp", "sent_at", "occurred_at", "created_at", "ts", "time", "datetime",
+        "derived_tstamp", "collector_tstamp", "date",
     ),
     "event_type": ("event_name", "event", "event.name", "event.type", "behavior_type", "behavior", "action", "type"),
     "event_value": ("value", "properties.value", "properties.revenue", "purchaseTransaction.revenue"),
@@ -53,6 +56,10 @@ LINE_ALIASES: dict[str, tuple[str, ...]] = {
 }
 EVENT_LISTS = ("eventList", "events")
 """Lists of the events of one user or session: Personalize's PutEvents and OTTO's sessions."""
+WRAPPERS = frozenset({"string", "int", "long", "float", "double", "boolean"}) | {
+    "$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$uuid",
+}  # fmt: skip
+"""The only name of an object that stands for its value: a union of Avro, or a type of MongoDB."""
 EACH = "*"
 """In a mapped path, every position of a list: each becomes an event."""
 
@@ -133,13 +140,15 @@ _LINE_ALIASES = _by_first_name(LINE_ALIASES)
 _ID_ALIASES = _by_first_name({"event_id": ("event_id", *ALIASES["event_id"])})
 _LINES = tuple(map(_alias_path, LINES))
 _EVENT_LISTS = tuple(map(_plain_name, EVENT_LISTS))
-_OURS = (*ALIASES, "context", "properties")
+_OBJECTS = ("context", "properties")
 
 
 def _fields(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> JsonObject:
-    fields = {name: raw.get(name) for name in _OURS}
+    fields = {name: _unwrapped(raw.get(name)) for name in ALIASES}
+    fields |= {name: raw.get(name) for name in _OBJECTS}
     for name, path in mapping.items():
-        fields[name] = at_path(raw, path)
+        found = at_path(raw, path)
+        fields[name] = found if name in _OBJECTS else _unwrapped(found)
     for name, value in _read(names, _ALIASES).items():
         if fields[name] is None and name not in mapping:
             fields[name] = value
@@ -196,8 +205,20 @@ def _by_plain_name(raw: Fields) -> JsonObject:
     names: JsonObject = {}
     for name, value in raw.items():
         if value is not None and isinstance(name, str):
-            names.setdefault(_plain_name(name), value)
+            names.setdefault(_plain_name(name), _unwrapped(value))
     return names
+
+
+def _unwrapped(value: object) -> object:
+    """Return the value that an object of `WRAPPERS` stands for; at most two are nested."""
+    for _ in range(2):
+        if not isinstance(value, Mapping) or len(value) != 1:
+            break
+        ((name, inner),) = value.items()
+        if name not in WRAPPERS:
+            break
+        value = inner
+    return value
 
 
 def _read(names: JsonObject, aliases: Mapping[str, Sequence[_Alias]]) -> JsonObject:
