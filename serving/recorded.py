@@ -17,7 +17,7 @@ from streams.errors import Refused
 from streams.events.event_time import AUTO, PER_UNIT
 from streams.rules import event_decoder
 from streams.settings import Settings
-from streams.tools.recorded import Reader, Report, find_files
+from streams.tools.recorded import ZERO, Reader, Report, find_files
 from streams.tools.tables import WORDS, Layout
 
 Files = Annotated[
@@ -82,7 +82,8 @@ class Reading(msgspec.Struct, frozen=True):
         mapped = settings.model_copy(update={"field_mapping": settings.field_mapping | columns})
         layout = Layout(columns, self.separator or None, not self.no_header, self.encoding)
         named = unit != AUTO or form is not None
-        decoder, rows = (event_decoder(one, _ignore, max_events=MAX_EVENTS_OF_A_LINE) for one in (mapped, settings))
+        alone = () if "guests" in settings.model_fields_set else (ZERO,)
+        decoder, rows = (event_decoder(one, _ignore, max_events=MAX_EVENTS_OF_A_LINE, alone=alone) for one in (mapped, settings))
         return Reader(decoder, rows, layout, named)
 
 
@@ -125,6 +126,9 @@ def tell(report: Report) -> None:
         typer.echo(f"left out {example}", err=True)
     for problem in report.unmapped:
         typer.echo(problem, err=True)
+    if report.of_zero:
+        advice = f"if {ZERO} means that they are unknown, set OUZEL_GUESTS='[\"{ZERO}\"]'"
+        typer.echo(f"{report.of_zero} events are of user or session {ZERO}: {advice}", err=True)
 
 
 def _ignore(problem: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -66,12 +66,14 @@ def event_decoder(
     report: Callable[[str], None] = _log_unmapped,
     event_type: str | None = None,
     max_events: int = MAX_EVENTS,
+    alone: Sequence[str] = (),
 ) -> EventDecoder:
     """Build the decoder of events. Raises `SettingsError` if the mapping or the hook is invalid.
 
     ``report`` is called with a message for each mapped path that none of the first events has.
     ``event_type`` is the type of all events; ``None`` reads it from each event. A record of more
-    than ``max_events`` events is rejected.
+    than ``max_events`` events is rejected. The guests of ``alone`` are users or sessions if there
+    is no other id.
     """
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
@@ -82,6 +84,7 @@ def event_decoder(
             max_ahead_ms=int(settings.max_ahead_s * 1000),
             types=EventTypes(settings.event_types, event_type),
             guests=settings.guests,
+            alone=alone,
             times=TimeRule(settings.time_unit, settings.time_format),
             only=settings.field_filter,
             tombstones=settings.tombstones == "delete",

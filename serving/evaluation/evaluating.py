@@ -65,6 +65,7 @@ class Evaluation(TypedDict):
     examples: list[str]
     unmapped: list[str]
     dropped: dict[str, int]
+    of_zero: int
     result: dict[str, Any]
 
 
@@ -112,6 +113,7 @@ def evaluate(order: Order) -> Evaluation:
         "lines": report.lines,
         "unmapped": list(report.unmapped),
         "dropped": dict(report.dropped),
+        "of_zero": report.of_zero,
         "left_out": dict(report.left_out),
         "examples": report.examples,
         "result": result,

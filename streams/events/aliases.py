@@ -76,19 +76,20 @@ def parts(path: str) -> Path:
     return tuple(int(part) if _POSITION.fullmatch(part) else part for part in path.split("."))
 
 
-def canonical(raw: Fields, mapping: Mapping[str, Path]) -> list[JsonObject]:
+def canonical(raw: Fields, mapping: Mapping[str, Path], guests: frozenset[str] = frozenset()) -> list[JsonObject]:
     """Return the fields, under Ouzel's names, of each event that this one holds; usually one.
 
     A field in ``mapping`` is read from its path only. Other fields are read by Ouzel's own name,
     then by the aliases in order. An alias counts only if its value is a text or a number: the same
-    name may mean something else in a user's own format.
+    name may mean something else in a user's own format. An id of a user or session that is one of
+    ``guests``, in lower case, counts only if no other name has one.
     """
     names = _by_plain_name(raw)
     if any(EACH in path for path in mapping.values()):
-        return [_fields(raw, names, mapped) for mapped in _each(raw, mapping)]
+        return [_fields(raw, names, mapped, guests) for mapped in _each(raw, mapping)]
     if "item_id" not in mapping and (several := _events_of(raw, names)):
-        return [fields for one in several for fields in _with_lines(one, _by_plain_name(one), mapping)]
-    return _with_lines(raw, names, mapping)
+        return [fields for one in several for fields in _with_lines(one, _by_plain_name(one), mapping, guests)]
+    return _with_lines(raw, names, mapping, guests)
 
 
 def at_path(raw: object, path: Path) -> object:
@@ -141,23 +142,26 @@ _ID_ALIASES = _by_first_name({"event_id": ("event_id", *ALIASES["event_id"])})
 _LINES = tuple(map(_alias_path, LINES))
 _EVENT_LISTS = tuple(map(_plain_name, EVENT_LISTS))
 _OBJECTS = ("context", "properties")
+_OWNERS = ("user_id", "session_id")
+_LAST = 1000
+"""Added to the rank of a guest's id: every other name takes precedence."""
 
 
-def _fields(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> JsonObject:
+def _fields(raw: Fields, names: JsonObject, mapping: Mapping[str, Path], guests: frozenset[str]) -> JsonObject:
     fields = {name: _unwrapped(raw.get(name)) for name in ALIASES}
     fields |= {name: raw.get(name) for name in _OBJECTS}
     for name, path in mapping.items():
         found = at_path(raw, path)
         fields[name] = found if name in _OBJECTS else _unwrapped(found)
-    for name, value in _read(names, _ALIASES).items():
-        if fields[name] is None and name not in mapping:
+    for name, value in _read(names, _ALIASES, guests).items():
+        if name not in mapping and (fields[name] is None or (name in _OWNERS and _is_guest(fields[name], guests))):
             fields[name] = value
     return fields
 
 
-def _with_lines(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> list[JsonObject]:
+def _with_lines(raw: Fields, names: JsonObject, mapping: Mapping[str, Path], guests: frozenset[str]) -> list[JsonObject]:
     """Return an event for each product of ``raw``; one event if it names its item or has none."""
-    fields = _fields(raw, names, mapping)
+    fields = _fields(raw, names, mapping, guests)
     if fields["item_id"] is None and "item_id" not in mapping:
         for first, *rest in _LINES:
             lines = _below(names.get(first), rest)
@@ -221,13 +225,22 @@ def _unwrapped(value: object) -> object:
     return value
 
 
-def _read(names: JsonObject, aliases: Mapping[str, Sequence[_Alias]]) -> JsonObject:
+def _is_guest(value: object, guests: frozenset[str]) -> bool:
+    """Whether an id means that the user or session is unknown."""
+    if type(value) is int and abs(value) < 10:
+        value = str(value)
+    return isinstance(value, str) and value.strip().lower() in guests
+
+
+def _read(names: JsonObject, aliases: Mapping[str, Sequence[_Alias]], guests: frozenset[str] = frozenset()) -> JsonObject:
     """Return the value of each field that has an alias among the names, a text or a number."""
     fields: JsonObject = {}
     ranks: dict[str, int] = {}
     for name, value in names.items():
         for field, rank, rest in aliases.get(name, ()):
             found = _below(value, rest) if rest else value
+            if field in _OWNERS and _is_guest(found, guests):
+                rank += _LAST  # noqa: PLW2901  the rank of this value
             if isinstance(found, str | int | float) and type(found) is not bool and rank < ranks.get(field, rank + 1):
                 fields[field], ranks[field] = found, rank
     return fields

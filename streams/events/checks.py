@@ -50,10 +50,13 @@ class Unchecked(Protocol):
 class Checks:
     """Turns unchecked fields into an `Event`. The parameters are those of `EventDecoder`."""
 
-    def __init__(self, types: EventTypes, guests: Sequence[str], times: TimeRule, max_ahead_ms: int) -> None:
+    def __init__(
+        self, types: EventTypes, guests: Sequence[str], times: TimeRule, max_ahead_ms: int, alone: Sequence[str] = ()
+    ) -> None:
         self._types, self._times, self._max_ahead_ms = types, times, max_ahead_ms
-        self._guests = frozenset(guest.strip().lower() for guest in guests)
-        self._longest = max(map(len, self._guests), default=-1) + 2
+        self.guests = frozenset(guest.strip().lower() for guest in guests)
+        self._longest = max(map(len, self.guests), default=-1) + 2
+        self._alone = frozenset(alone)
 
     def event(self, fields: Unchecked, place: str, kafka_time: int, notes: list[Note]) -> Event | None:
         """Return the event, or ``None`` if events of its type are ignored. Adds to ``notes``.
@@ -72,7 +75,10 @@ class Checks:
         user_id = self._owner("user_id", fields.user_id, notes)
         session_id = self._session(fields.session_id, user_id, notes)
         if user_id is None and session_id is None:
-            raise BadRecord("missing_field", "user_id or session_id")
+            user_id = self._of_guest(fields.user_id)
+            session_id = None if user_id else self._of_guest(fields.session_id)
+            if user_id is None and session_id is None:
+                raise BadRecord("missing_field", "user_id or session_id")
         moment = self._moment(fields.timestamp, kafka_time)
         if moment.form != "ms":
             notes.append(_TIMES[moment.form])
@@ -121,10 +127,15 @@ class Checks:
         if value is None:
             return None
         written = value if isinstance(value, str) else str(value) if type(value) is int and abs(value) < 10 else None
-        if written is not None and len(written) <= self._longest and written.strip().lower() in self._guests:
+        if written is not None and len(written) <= self._longest and written.strip().lower() in self.guests:
             notes.append(_GUESTS[name])
             return None
         return check_owner(name, value)
+
+    def _of_guest(self, value: object) -> str | None:
+        """Return the id of a guest that counts if there is no other id, or ``None``."""
+        text = str(value) if isinstance(value, str | int) else ""
+        return text if text in self._alone else None
 
 
 def _add_optional(event: Event, fields: Unchecked, notes: list[Note]) -> None:

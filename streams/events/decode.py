@@ -84,12 +84,13 @@ class EventDecoder:
     ``mapping`` maps fields of `Event` to dotted paths in the user's events; a mapped field is read
     from its path only. ``hook`` replaces JSON decoding. A value of more than ``max_bytes`` is
     rejected, and so is an event whose time is more than ``max_ahead_ms`` after its record's Kafka
-    time. ``types`` resolves the names of event types, ``guests`` are ids that mean no user, and
-    ``times`` says how to read times. ``only`` has the wanted values at dotted paths; other records
-    are ignored. If ``tombstones`` is false, so are null values, unless Ouzel's own tools wrote
-    them. A record of more than ``max_events`` events is rejected. ``report`` is called with a
-    message for each mapped path that the first 1000 events lack. Raises ``ValueError`` if the
-    mapping names a field that `Event` does not have.
+    time. ``types`` resolves the names of event types. ``guests`` are ids that mean no user; those
+    of ``alone`` count nevertheless if there is no other id. ``times`` says how to read times.
+    ``only`` has the wanted values at dotted paths; other records are ignored. If ``tombstones`` is
+    false, so are null values, unless Ouzel's own tools wrote them. A record of more than
+    ``max_events`` events is rejected. ``report`` is called with a message for each mapped path that
+    the first 1000 events lack. Raises ``ValueError`` if the mapping names a field that `Event` does
+    not have.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class EventDecoder:
         max_ahead_ms: int = 300_000,
         types: EventTypes | None = None,
         guests: Sequence[str] = (),
+        alone: Sequence[str] = (),
         times: TimeRule = BY_SIZE,
         only: Mapping[str, Sequence[object]] | None = None,
         tombstones: bool = True,
@@ -113,7 +115,7 @@ class EventDecoder:
             raise ValueError(f"field_mapping: {unknown[0]} is not a field of an event; the fields are {', '.join(FIELDS)}")
         self._hook = None if hook is None else UserDecoder(hook)
         self._max_bytes, self._max_events = max_bytes, max_events
-        self._checks = Checks(types or EventTypes(), guests, times, max_ahead_ms)
+        self._checks = Checks(types or EventTypes(), guests, times, max_ahead_ms, alone)
         self._canonical = Checks(EventTypes(), (), IN_MS, max_ahead_ms)
         self.mapped = MappedFields(mapping or {}, report)
         self._only, self._tombstones = filter_of(only or {}, parts), tombstones
@@ -189,7 +191,7 @@ class EventDecoder:
         several: list[JsonObject] = []
         notes: list[Note] = []
         for raw in raws:
-            found = canonical(raw, mapping)
+            found = canonical(raw, mapping, checks.guests)
             several += found
             if len(several) > self._max_events:
                 raise BadRecord("out_of_bounds", f"the record holds more than {self._max_events} events")

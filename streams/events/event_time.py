@@ -37,7 +37,7 @@ PER_UNIT: dict[str, tuple[int, int]] = {
 }  # fmt: skip
 """For each unit that can be named, the numerator and denominator of its milliseconds."""
 _SECONDS_BELOW, _MILLISECONDS_BELOW, _MICROSECONDS_BELOW = 10**11, 10**15, 10**17
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _CALENDAR = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{6})?")
 _ISO = re.compile(r"[0-9]{4}-?(?:[0-9]{2}|W)")
 _YEAR_FIRST = re.compile(r"([0-9]{4})([/.])([0-9]{1,2})\2([0-9]{1,2})(?![0-9])")

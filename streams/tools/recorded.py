@@ -24,6 +24,8 @@ from streams.tools.text import FileError, opened
 SUFFIXES = (".txt", ".tsv", ".csv", ".dat", ".data", ".inter", ".json", ".jsonl", ".ndjson")
 COMPRESSED = (".gz", ".zst")
 EXAMPLES = 5
+ZERO = "0"
+"""The first id in files that number users or sessions. Live events have it for unknown users."""
 NUMBERS = frozenset({"s", "ms", "us", "ns", "days"})
 """Forms of times whose unit was told by size."""
 
@@ -57,6 +59,8 @@ class Report:
     """A message for each path of the mapping at which no line has a value."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Optional fields that could not be read, with the number of events that lack them."""
+    of_zero: int = 0
+    """Events of the user or session `ZERO`."""
 
     def leave_out(self, path: Path, number: int, problem: BadRecord) -> None:
         """Count a line that is not an event."""
@@ -113,6 +117,7 @@ def read(paths: Sequence[Path], reader: Reader, report: Report) -> list[Line]:
     """
     lines = [line for n, path in enumerate(paths) for line in _lines(n, path, reader, report)]
     report.events, report.unmapped = len(lines), reader.decoder.mapped.unseen
+    report.of_zero = sum(line.key == ZERO.encode() for line in lines)
     return sorted(lines, key=lambda line: line[:3])
 
 
