@@ -17,7 +17,7 @@ from streams.errors import Refused
 from streams.events.event_time import AUTO, PER_UNIT
 from streams.rules import event_decoder
 from streams.settings import Settings
-from streams.tools.recorded import Reader, Report, find_files
+from streams.tools.recorded import ZERO, Reader, Report, find_files
 from streams.tools.tables import WORDS, Layout
 
 Files = Annotated[
@@ -49,6 +49,8 @@ TimeFormat = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="EVENTS", help="Use only the first EVENTS events.")]
 
+MAX_EVENTS_OF_A_LINE = 100_000
+"""Maximum number of events in one line of a file, such as a whole session of OTTO."""
 ADVICE = {
     "missing_field": ". Name the columns with --columns item_id=...,timestamp=...,user_id=...",
     "not_utf8": ". Name the encoding with --encoding, such as latin-1",
@@ -80,7 +82,9 @@ class Reading(msgspec.Struct, frozen=True):
         mapped = settings.model_copy(update={"field_mapping": settings.field_mapping | columns})
         layout = Layout(columns, self.separator or None, not self.no_header, self.encoding)
         named = unit != AUTO or form is not None
-        return Reader(event_decoder(mapped, _ignore), event_decoder(settings, _ignore), layout, named)
+        alone = () if "guests" in settings.model_fields_set else (ZERO,)
+        decoder, rows = (event_decoder(one, _ignore, max_events=MAX_EVENTS_OF_A_LINE, alone=alone) for one in (mapped, settings))
+        return Reader(decoder, rows, layout, named)
 
 
 def files_at(paths: Sequence[Path]) -> list[Path]:
@@ -122,6 +126,9 @@ def tell(report: Report) -> None:
         typer.echo(f"left out {example}", err=True)
     for problem in report.unmapped:
         typer.echo(problem, err=True)
+    if report.of_zero:
+        advice = f"if {ZERO} means that they are unknown, set OUZEL_GUESTS='[\"{ZERO}\"]'"
+        typer.echo(f"{report.of_zero} events are of user or session {ZERO}: {advice}", err=True)
 
 
 def _ignore(problem: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
 
+from streams.events.bounds import MAX_EVENTS
 from streams.events.decode import EventDecoder
 from streams.events.event_time import time_rule
 from streams.events.event_types import EventTypes
@@ -61,13 +62,18 @@ def _log_unmapped(problem: str) -> None:
 
 
 def event_decoder(
-    settings: Settings, report: Callable[[str], None] = _log_unmapped, event_type: str | None = None
+    settings: Settings,
+    report: Callable[[str], None] = _log_unmapped,
+    event_type: str | None = None,
+    max_events: int = MAX_EVENTS,
+    alone: Sequence[str] = (),
 ) -> EventDecoder:
     """Build the decoder of events.
 
     ``report`` is called with a message for each mapped path that none of the first events has.
-    ``event_type`` is the type of all events; ``None`` reads it from each event. Raises
-    `SettingsError` if the mapping, the form of times or the hook is invalid.
+    ``event_type`` is the type of all events; ``None`` reads it from each event. A record of more
+    than ``max_events`` events is rejected. The guests of ``alone`` are users or sessions if there
+    is no other id. Raises `SettingsError` if the mapping, the form of times or the hook is invalid.
     """
     try:
         hook = load_decoder(settings.decoder) if settings.decoder else None
@@ -78,9 +84,11 @@ def event_decoder(
             max_ahead_ms=int(settings.max_ahead_s * 1000),
             types=EventTypes(settings.event_types, event_type),
             guests=settings.guests,
+            alone=alone,
             times=time_rule(settings.time_unit, settings.time_format),
             only=settings.field_filter,
             tombstones=settings.tombstones == "delete",
+            max_events=max_events,
             report=report,
         )
     except ValueError as error:

@@ -249,7 +249,8 @@ def _reason(output: str, code: int) -> str:
 
 def _tell(answer: Mapping[str, Any]) -> None:
     """Print what became of the lines, and the first of those that were left out."""
-    tell(Report(answer["lines"], answer["events"], Counter(answer["left_out"]), answer["examples"], answer["unmapped"]))
+    left_out, dropped = Counter(answer["left_out"]), Counter(answer["dropped"])
+    tell(Report(answer["lines"], answer["events"], left_out, answer["examples"], answer["unmapped"], dropped, answer["of_zero"]))
 
 
 def _print_table(result: Mapping[str, Any], k: int, console: Console) -> None:

@@ -11,6 +11,7 @@ import typer
 from serving.demo.stopping import stop_signals
 from serving.options import Broker, settings_with
 from streams.errors import Refused
+from streams.events.decode import CANONICAL
 from streams.kafka.producing import Sender
 from streams.kafka.topics import require_topics
 from streams.tools.pace import Pace
@@ -58,7 +59,8 @@ def simulate(
                     continue
                 if stop.wait(pace.wait(happening["timestamp"])):
                     break
-                sender.send(settings.topic("events"), happening["user_id"].encode(), json.dumps(happening).encode())
+                value = json.dumps(happening).encode()
+                sender.send(settings.topic("events"), happening["user_id"].encode(), value, headers=[CANONICAL])
                 sent += 1
         finally:
             sender.flush()

@@ -64,6 +64,8 @@ class Evaluation(TypedDict):
     left_out: dict[str, int]
     examples: list[str]
     unmapped: list[str]
+    dropped: dict[str, int]
+    of_zero: int
     result: dict[str, Any]
 
 
@@ -110,6 +112,8 @@ def evaluate(order: Order) -> Evaluation:
         "items": len(stream.items()),
         "lines": report.lines,
         "unmapped": list(report.unmapped),
+        "dropped": dict(report.dropped),
+        "of_zero": report.of_zero,
         "left_out": dict(report.left_out),
         "examples": report.examples,
         "result": result,

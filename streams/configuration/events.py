@@ -36,7 +36,8 @@ class EventSettings(BaseSettings):
         EVENTS, READERS, ROLLING,
     )  # fmt: skip
     guests: list[str] = setting(
-        ["", "0", "null", "none", "nil", "undefined", "nan", "na", "n/a", "(not set)"],
+        ["", "0", "-1", "null", "(null)", "<null>", "\\N", "none", "nil", "undefined", "nan", "na", "n/a", "-", "(not set)",
+         "(none)", "unknown", "anonymous", "guest", "00000000-0000-0000-0000-000000000000"],
         "Ids of users and sessions that mean: unknown. Upper and lower case make no difference.",
         EVENTS, READERS, ROLLING, "JSON list of texts",
     )  # fmt: skip

@@ -21,8 +21,10 @@ from streams.events.bounds import LONG_INTEGER, MAX_EVENTS, JsonObject
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "event_id": ("messageId", "insertId"),
-    "user_id": ("userInfo.userId", "visitorId", "anonymousId", "user_pseudo_id", "userInfo.visitorId"),
-    "session_id": ("session", "user_session"),
+    "user_id": (
+        "userInfo.userId", "visitorId", "anonymousId", "user_pseudo_id", "userInfo.visitorId", "domain_userid",
+    ),
+    "session_id": ("session", "user_session", "domain_sessionid"),
     "item_id": (
         "product_id",
         "aid",
@@ -34,6 +36,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "timestamp": (
         "event_timestamp", "event_time", "originalTimestamp", "sent_at", "occurred_at", "created_at", "ts", "time", "datetime",
+        "derived_tstamp", "collector_tstamp", "date",
     ),
     "event_type": ("event_name", "event", "event.name", "event.type", "behavior_type", "behavior", "action", "type"),
     "event_value": ("value", "properties.value", "properties.revenue", "purchaseTransaction.revenue"),
@@ -54,6 +57,10 @@ LINE_ALIASES: dict[str, tuple[str, ...]] = {
 }
 EVENT_LISTS = ("eventList", "events")
 """Lists of the events of one user or session: Personalize's PutEvents and OTTO's sessions."""
+WRAPPERS = frozenset({"string", "int", "long", "float", "double", "boolean"}) | {
+    "$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$uuid",
+}  # fmt: skip
+"""The only name of an object that stands for its value: a union of Avro, or a type of MongoDB."""
 EACH = "*"
 """In a mapped path, every position of a list: each becomes an event."""
 
@@ -70,30 +77,34 @@ def parts(path: str) -> Path:
     return tuple(int(part) if _POSITION.fullmatch(part) else part for part in path.split("."))
 
 
-def canonical(raw: Fields, mapping: Mapping[str, Path]) -> list[JsonObject]:
+def canonical(
+    raw: Fields, mapping: Mapping[str, Path], guests: frozenset[str] = frozenset(), most: int = MAX_EVENTS
+) -> list[JsonObject]:
     """Return the fields, under Ouzel's names, of each event that this one holds; usually one.
 
-    Of a record of more than `MAX_EVENTS`, it returns one more than that: a megabyte of ones and
-    commas would make half a million.
     A field in ``mapping`` is read from its path only. Other fields are read by Ouzel's own name,
     then by the aliases in order. An alias counts only if its value is a text or a number: the same
-    name may mean something else in a user's own format.
+    name may mean something else in a user's own format. An id of a user or session that is one of
+    ``guests``, in lower case, counts only if no other name has one.
+
+    Of a record of more than ``most`` events, it returns one more than that: a megabyte of ones and
+    commas would make half a million.
     """
-    return list(islice(_events(raw, mapping), MAX_EVENTS + 1))
+    return list(islice(_events(raw, mapping, guests), most + 1))
 
 
-def _events(raw: Fields, mapping: Mapping[str, Path]) -> Iterator[JsonObject]:
+def _events(raw: Fields, mapping: Mapping[str, Path], guests: frozenset[str]) -> Iterator[JsonObject]:
     """Yield what `canonical` returns."""
     names = _by_plain_name(raw)
     if any(EACH in path for path in mapping.values()):
-        yield from (_fields(raw, names, mapped) for mapped in _each(raw, mapping))
+        yield from (_fields(raw, names, mapped, guests) for mapped in _each(raw, mapping))
         return
     among: Iterable[Fields] = () if "item_id" in mapping else _events_of(raw, names)
     one = None
     for one in among:
-        yield from _with_lines(one, _by_plain_name(one), mapping)
+        yield from _with_lines(one, _by_plain_name(one), mapping, guests)
     if one is None:
-        yield from _with_lines(raw, names, mapping)
+        yield from _with_lines(raw, names, mapping, guests)
 
 
 def at_path(raw: object, path: Path) -> object:
@@ -145,22 +156,27 @@ _LINE_ALIASES = _by_first_name(LINE_ALIASES)
 _ID_ALIASES = _by_first_name({"event_id": ("event_id", *ALIASES["event_id"])})
 _LINES = tuple(map(_alias_path, LINES))
 _EVENT_LISTS = tuple(map(_plain_name, EVENT_LISTS))
-_OURS = (*ALIASES, "context", "properties")
+_OBJECTS = ("context", "properties")
+_OWNERS = ("user_id", "session_id")
+_LAST = 1000
+"""Added to the rank of a guest's id: every other name takes precedence."""
 
 
-def _fields(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> JsonObject:
-    fields = {name: raw.get(name) for name in _OURS}
+def _fields(raw: Fields, names: JsonObject, mapping: Mapping[str, Path], guests: frozenset[str]) -> JsonObject:
+    fields = {name: _unwrapped(raw.get(name)) for name in ALIASES}
+    fields |= {name: raw.get(name) for name in _OBJECTS}
     for name, path in mapping.items():
-        fields[name] = at_path(raw, path)
-    for name, value in _read(names, _ALIASES).items():
-        if fields[name] is None and name not in mapping:
+        found = at_path(raw, path)
+        fields[name] = found if name in _OBJECTS else _unwrapped(found)
+    for name, value in _read(names, _ALIASES, guests).items():
+        if name not in mapping and (fields[name] is None or (name in _OWNERS and _is_guest(fields[name], guests))):
             fields[name] = value
     return fields
 
 
-def _with_lines(raw: Fields, names: JsonObject, mapping: Mapping[str, Path]) -> Iterator[JsonObject]:
+def _with_lines(raw: Fields, names: JsonObject, mapping: Mapping[str, Path], guests: frozenset[str]) -> Iterator[JsonObject]:
     """Yield an event for each product of ``raw``; one event if it names its item or has none."""
-    fields = _fields(raw, names, mapping)
+    fields = _fields(raw, names, mapping, guests)
     if fields["item_id"] is None and "item_id" not in mapping:
         for first, *rest in _LINES:
             lines = _below(names.get(first), rest)
@@ -212,17 +228,38 @@ def _by_plain_name(raw: Fields) -> JsonObject:
     names: JsonObject = {}
     for name, value in raw.items():
         if value is not None and isinstance(name, str):
-            names.setdefault(_plain_name(name), value)
+            names.setdefault(_plain_name(name), _unwrapped(value))
     return names
 
 
-def _read(names: JsonObject, aliases: Mapping[str, Sequence[_Alias]]) -> JsonObject:
+def _unwrapped(value: object) -> object:
+    """Return the value that an object of `WRAPPERS` stands for; at most two are nested."""
+    for _ in range(2):
+        if not isinstance(value, Mapping) or len(value) != 1:
+            break
+        ((name, inner),) = value.items()
+        if name not in WRAPPERS:
+            break
+        value = inner
+    return value
+
+
+def _is_guest(value: object, guests: frozenset[str]) -> bool:
+    """Whether an id means that the user or session is unknown."""
+    if type(value) is int and abs(value) < 10:
+        value = str(value)
+    return isinstance(value, str) and value.strip().lower() in guests
+
+
+def _read(names: JsonObject, aliases: Mapping[str, Sequence[_Alias]], guests: frozenset[str] = frozenset()) -> JsonObject:
     """Return the value of each field that has an alias among the names, a text or a number."""
     fields: JsonObject = {}
     ranks: dict[str, int] = {}
     for name, value in names.items():
         for field, rank, rest in aliases.get(name, ()):
             found = _below(value, rest) if rest else value
+            if field in _OWNERS and _is_guest(found, guests):
+                rank += _LAST  # noqa: PLW2901  the rank of this value
             if isinstance(found, str | int | float) and type(found) is not bool and rank < ranks.get(field, rank + 1):
                 fields[field], ranks[field] = found, rank
     return fields

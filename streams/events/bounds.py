@@ -22,6 +22,8 @@ RESERVED_ID = "__popular__"
 """The key on `recommendations` of the ranking for new users. No user or session may use this id."""
 MAX_CURRENCY_LENGTH = 8
 MAX_NUMBER = 1e15
+WHOLE_BELOW = 2.0**53
+"""Floats below this are exact. Programs write whole numbers as 7.0 if others in a column lack."""
 MAX_EVENTS = 256
 """Maximum number of events in one record."""
 MAX_OFFSET = 2**53
@@ -83,10 +85,12 @@ def kind_of(value: object) -> str:
 def check_id(name: str, value: object) -> str:
     """Return the identifier: 1 to 256 characters without control characters.
 
-    An integer is read as text. Raises `BadRecord` for anything else.
+    An integer is read as text, also if it is written as 7.0. Raises `BadRecord` for anything else.
     """
     if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and value.isascii() and value.isprintable():
         return value
+    if type(value) is float and value.is_integer() and abs(value) < WHOLE_BELOW:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= LONG_INTEGER:
             raise BadRecord("out_of_bounds", f"{name} is an integer of {value.bit_length()} bits")

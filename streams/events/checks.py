@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from streams.events.bounds import MAX_CURRENCY_LENGTH, BadRecord, check_id, check_owner, check_text
-from streams.events.event_time import FORMS, TimeRule, moment_of, suspicious
+from streams.events.event_time import FORMS, Moment, TimeRule, UnknownForm, moment_of, suspicious
 from streams.events.event_types import EventTypes
 from streams.events.notes import Kind, Note
 from streams.events.readings import read_number, read_object
@@ -19,6 +19,14 @@ OPTIONAL = (
     "event_id", "session_id", "event_value", "quantity", "price", "currency", "recommendation_id", "context", "properties",
 )  # fmt: skip
 """Fields without which an event can be used."""
+
+
+_NO_ITEM = ("null", "none", "nil", "undefined", "nan", "(null)", "<null>", "(not set)", "\\n")
+NO_ITEM = frozenset(form for name in _NO_ITEM for form in (name, name.upper(), name.capitalize())) | {"NaN"}
+"""Ids of items that are the lack of one, as programs write it by mistake.
+
+An item of this id would be popular with everybody.
+"""
 
 
 class Unchecked(Protocol):
@@ -42,10 +50,13 @@ class Unchecked(Protocol):
 class Checks:
     """Turns unchecked fields into an `Event`. The parameters are those of `EventDecoder`."""
 
-    def __init__(self, types: EventTypes, guests: Sequence[str], times: TimeRule, max_ahead_ms: int) -> None:
+    def __init__(
+        self, types: EventTypes, guests: Sequence[str], times: TimeRule, max_ahead_ms: int, alone: Sequence[str] = ()
+    ) -> None:
         self._types, self._times, self._max_ahead_ms = types, times, max_ahead_ms
-        self._guests = frozenset(guest.strip().lower() for guest in guests)
-        self._longest = max(map(len, self._guests), default=-1) + 2
+        self.guests = frozenset(guest.strip().lower() for guest in guests)
+        self._longest = max(map(len, self.guests), default=-1) + 2
+        self._alone = frozenset(alone)
 
     def event(self, fields: Unchecked, place: str, kafka_time: int, notes: list[Note]) -> Event | None:
         """Return the event, or ``None`` if events of its type are ignored. Adds to ``notes``.
@@ -59,11 +70,16 @@ class Checks:
             return None
         if fields.item_id is None:
             raise BadRecord("missing_field", "item_id")
+        if type(fields.item_id) is str and fields.item_id in NO_ITEM:
+            raise BadRecord("missing_field", f"item_id is {fields.item_id!r}, which means that there is none")
         user_id = self._owner("user_id", fields.user_id, notes)
         session_id = self._session(fields.session_id, user_id, notes)
         if user_id is None and session_id is None:
-            raise BadRecord("missing_field", "user_id or session_id")
-        moment = moment_of(fields.timestamp, kafka_time, self._times)
+            user_id = self._of_guest(fields.user_id)
+            session_id = None if user_id else self._of_guest(fields.session_id)
+            if user_id is None and session_id is None:
+                raise BadRecord("missing_field", "user_id or session_id")
+        moment = self._moment(fields.timestamp, kafka_time)
         if moment.form != "ms":
             notes.append(_TIMES[moment.form])
         if suspicious(moment.ms):
@@ -91,6 +107,13 @@ class Checks:
             return "view"
         return self._types.resolve(fields.event_type, with_item=fields.item_id is not None)
 
+    def _moment(self, value: object, kafka_time: int) -> Moment:
+        try:
+            return moment_of(value, kafka_time, self._times)
+        except UnknownForm as bad:
+            advice = "correct" if self._times.format else "name its form with"
+            raise BadRecord(bad.reason, f"{bad.detail}: {advice} OUZEL_TIME_FORMAT") from None
+
     def _session(self, value: object, user_id: str | None, notes: list[Note]) -> str | None:
         """Return the session id. With a known user, one that cannot be read is dropped."""
         if value is None:
@@ -104,10 +127,15 @@ class Checks:
         if value is None:
             return None
         written = value if isinstance(value, str) else str(value) if type(value) is int and abs(value) < 10 else None
-        if written is not None and len(written) <= self._longest and written.strip().lower() in self._guests:
+        if written is not None and len(written) <= self._longest and written.strip().lower() in self.guests:
             notes.append(_GUESTS[name])
             return None
         return check_owner(name, value)
+
+    def _of_guest(self, value: object) -> str | None:
+        """Return the id of a guest that counts if there is no other id, or ``None``."""
+        text = str(value) if isinstance(value, str | int) else ""
+        return text if text in self._alone else None
 
 
 def _add_optional(event: Event, fields: Unchecked, notes: list[Note]) -> None:

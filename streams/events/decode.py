@@ -13,7 +13,7 @@ import msgspec
 from streams.events.aliases import Fields, Path, canonical, parts
 from streams.events.bounds import MAX_EVENTS, REASONS, BadRecord, JsonObject, check_owner
 from streams.events.checks import Checks
-from streams.events.event_time import BY_SIZE, TimeRule
+from streams.events.event_time import BY_SIZE, IN_MS, TimeRule
 from streams.events.event_types import EventTypes
 from streams.events.hook import Context, Hook, UserDecoder, describe
 from streams.events.json_bytes import json_object
@@ -26,7 +26,11 @@ __all__ = ["REASONS", "BadRecord", "Decoded", "Deletion", "EventDecoder", "event
 
 FIELDS = Event.__struct_fields__
 CANONICAL = ("ouzel-event", b"1")
-"""A header of records that Ouzel's own tools write: their fields have Ouzel's names already."""
+"""A header of records that Ouzel's own tools write.
+
+Their fields have Ouzel's names already, their types are Ouzel's own, and their times are in epoch
+ms, however small. No setting for the user's own events applies to them.
+"""
 
 
 class Deletion(msgspec.Struct, frozen=True):
@@ -80,11 +84,13 @@ class EventDecoder:
     ``mapping`` maps fields of `Event` to dotted paths in the user's events; a mapped field is read
     from its path only. ``hook`` replaces JSON decoding. A value of more than ``max_bytes`` is
     rejected, and so is an event whose time is more than ``max_ahead_ms`` after its record's Kafka
-    time. ``types`` resolves the names of event types, ``guests`` are ids that mean no user, and
-    ``times`` says how to read times. ``only`` has the wanted values at dotted paths; other records
-    are ignored. If ``tombstones`` is false, so are null values, unless Ouzel's own tools wrote
-    them. ``report`` is called with a message for each mapped path that the first 1000 events lack.
-    Raises ``ValueError`` if the mapping names a field that `Event` does not have.
+    time. ``types`` resolves the names of event types. ``guests`` are ids that mean no user; those
+    of ``alone`` count nevertheless if there is no other id. ``times`` says how to read times.
+    ``only`` has the wanted values at dotted paths; other records are ignored. If ``tombstones`` is
+    false, so are null values, unless Ouzel's own tools wrote them. A record of more than
+    ``max_events`` events is rejected. ``report`` is called with a message for each mapped path that
+    the first 1000 events lack. Raises ``ValueError`` if the mapping names a field that `Event` does
+    not have.
     """
 
     def __init__(
@@ -96,9 +102,11 @@ class EventDecoder:
         max_ahead_ms: int = 300_000,
         types: EventTypes | None = None,
         guests: Sequence[str] = (),
+        alone: Sequence[str] = (),
         times: TimeRule = BY_SIZE,
         only: Mapping[str, Sequence[object]] | None = None,
         tombstones: bool = True,
+        max_events: int = MAX_EVENTS,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.mapping = {name: parts(path) for name, path in (mapping or {}).items()}
@@ -106,8 +114,9 @@ class EventDecoder:
         if unknown:
             raise ValueError(f"field_mapping: {unknown[0]} is not a field of an event; the fields are {', '.join(FIELDS)}")
         self._hook = None if hook is None else UserDecoder(hook)
-        self._max_bytes = max_bytes
-        self._checks = Checks(types or EventTypes(), guests, times, max_ahead_ms)
+        self._max_bytes, self._max_events = max_bytes, max_events
+        self._checks = Checks(types or EventTypes(), guests, times, max_ahead_ms, alone)
+        self._canonical = Checks(EventTypes(), (), IN_MS, max_ahead_ms)
         self.mapped = MappedFields(mapping or {}, report)
         self._only, self._tombstones = filter_of(only or {}, parts), tombstones
         self._plain = hook is None and not self.mapping and not self._only
@@ -137,7 +146,9 @@ class EventDecoder:
         if len(value) > self._max_bytes:
             raise BadRecord("too_large", f"{len(value)} bytes, at most {self._max_bytes}")
         place = event_id or f"{topic}-{partition}-{offset}"
-        ours = self._plain or CANONICAL in headers
+        canonical_record = CANONICAL in headers
+        checks = self._canonical if canonical_record else self._checks
+        ours = self._plain or canonical_record
         if ours:
             try:
                 one = _fast(value)
@@ -146,14 +157,14 @@ class EventDecoder:
             else:
                 if one.item_id is not None:
                     notes: list[Note] = []
-                    event = self._checks.event(one, place, timestamp_ms, notes)
+                    event = checks.event(one, place, timestamp_ms, notes)
                     return Decoded(() if event is None else (event,), None, notes)
         context = Context(key, topic, partition, offset, timestamp_ms)
         raws = [json_object(value)] if ours or self._hook is None else self._hook(value, headers, context)
         if ours:
-            return self._several(raws, {}, place, timestamp_ms)
+            return self._several(raws, {}, place, timestamp_ms, checks)
         try:
-            return self._several([raw for raw in raws if passes(raw, self._only)], self.mapping, place, timestamp_ms)
+            return self._several([raw for raw in raws if passes(raw, self._only)], self.mapping, place, timestamp_ms, checks)
         except BadRecord:
             raise
         except Exception as error:  # a hook may return objects whose methods raise any error
@@ -179,23 +190,25 @@ class EventDecoder:
 
         ``place`` is the id of an event without one. Raises `BadRecord`.
         """
-        return self._several([raw], {}, place, -1)
+        return self._several([raw], {}, place, -1, self._checks)
 
-    def _several(self, raws: Sequence[Fields], mapping: Mapping[str, Path], place: str, kafka_time: int) -> Decoded:
+    def _several(
+        self, raws: Sequence[Fields], mapping: Mapping[str, Path], place: str, kafka_time: int, checks: Checks
+    ) -> Decoded:
         several: list[JsonObject] = []
         notes: list[Note] = []
         for raw in raws:
-            found = canonical(raw, mapping)
+            found = canonical(raw, mapping, checks.guests, self._max_events)
             several += found
-            if len(several) > MAX_EVENTS:
-                raise BadRecord("out_of_bounds", f"the record holds more than {MAX_EVENTS} events")
+            if len(several) > self._max_events:
+                raise BadRecord("out_of_bounds", f"the record holds more than {self._max_events} events")
             if mapping:
                 notes += self.mapped.look(raw, found)
         events: list[Event] = []
         bad: BadRecord | None = None
         for n, fields in enumerate(several):
             try:
-                event = self._checks.event(_Canonical(**fields), f"{place}.{n}" if n else place, kafka_time, notes)
+                event = checks.event(_Canonical(**fields), f"{place}.{n}" if n else place, kafka_time, notes)
             except BadRecord as problem:
                 if len(several) == 1:
                     raise self.mapped.explained(problem, notes) from problem.__cause__

@@ -37,12 +37,18 @@ PER_UNIT: dict[str, tuple[int, int]] = {
 }  # fmt: skip
 """For each unit that can be named, the numerator and denominator of its milliseconds."""
 _SECONDS_BELOW, _MILLISECONDS_BELOW, _MICROSECONDS_BELOW = 10**11, 10**15, 10**17
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _CALENDAR = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{6})?")
-_ISO = re.compile(r"[0-9]{4}-?[0-9]{2}")
+_ISO = re.compile(r"[0-9]{4}-?(?:[0-9]{2}|W)")
+_YEAR_FIRST = re.compile(r"([0-9]{4})([/.])([0-9]{1,2})\2([0-9]{1,2})(?![0-9])")
+"""A date such as 2026/11/30 or 2026.11.3. Its order is clear, because the year comes first."""
 _RFC_2822 = re.compile(r"(?:[A-Za-z]{3},\s*)?[0-9]{1,2} [A-Za-z]{3} [0-9]{4} [0-9]{2}:[0-9]{2}")
 _UTC = re.compile(r"\s*(?:UTC|GMT|Z)$", re.IGNORECASE)
 _OFFSET = re.compile(r"\s*([+-][0-9]{2}:?[0-9]{2})(?:\s+[A-Z]{2,5})?$")
+
+
+class UnknownForm(BadRecord):
+    """A text is not a time of the form that was expected, or of any known form."""
 
 
 class TimeRule(NamedTuple):
@@ -75,7 +81,7 @@ class Moment(NamedTuple):
 
 FORMS = ("days", "s", "ms", "us", "ns", "date", "text", "kafka")
 """``date`` is a number of calendar digits; ``kafka`` is the record's own time, for lack of one."""
-BY_SIZE = TimeRule()
+BY_SIZE, IN_MS = TimeRule(), TimeRule("ms")
 
 
 def event_time(value: object, kafka_time: int) -> int:
@@ -151,11 +157,14 @@ def _of_text(text: str, rule: TimeRule) -> Moment:
         return _parsed(text, lambda: datetime.strptime(text, rule.format or ""), f"of the form {rule.format}")
     if _NUMBER.fullmatch(text):
         return _of_number(float(text) if "." in text else int(text), rule)
+    if date := _YEAR_FIRST.match(text):
+        iso = f"{date[1]}-{date[3]:0>2}-{date[4]:0>2}{text[date.end() :]}"
+        return _parsed(text, lambda: datetime.fromisoformat(_iso(iso)), "a valid time")
     if _ISO.match(text):
         return _parsed(text, lambda: datetime.fromisoformat(_iso(text)), "a valid time")
     if _RFC_2822.match(text):
         return _parsed(text, lambda: parsedate_to_datetime(text), "a valid time")
-    raise BadRecord("wrong_type", f"timestamp is {text!r}, which is neither an epoch time, ISO 8601 nor RFC 2822")
+    raise UnknownForm("wrong_type", f"timestamp is {text!r}, which is neither an epoch time, ISO 8601 nor RFC 2822")
 
 
 def _iso(text: str) -> str:
@@ -171,7 +180,7 @@ def _parsed(text: str, parse: Callable[[], datetime], right: str) -> Moment:
     try:
         return _of_datetime(parse())
     except (ValueError, TypeError, IndexError, OverflowError):
-        raise BadRecord("out_of_bounds", f"timestamp is {text!r}, which is not {right}") from None
+        raise UnknownForm("out_of_bounds", f"timestamp is {text!r}, which is not {right}") from None
 
 
 def _of_datetime(moment: datetime) -> Moment:

@@ -11,23 +11,48 @@ from streams.events.records import EVENT_TYPES
 NAMES: dict[str, tuple[str, ...]] = {
     "view": (
         "view item", "page view", "detail page view", "product viewed", "product view", "item view", "pv", "viewed", "watch",
+        "detail view", "viewed product", "item viewed", "view content", "view product", "view details", "product detail view",
+        "commerce product views", "media play",
     ),
-    "click": ("clicks", "select item", "product clicked", "select content"),
-    "like": ("add to wishlist", "product added to wishlist", "fav", "favorite", "favourite", "wishlist", "save"),
-    "add_to_cart": ("cart", "carts", "add to cart", "product added", "add to basket", "basket"),
+    "click": ("clicks", "select item", "product clicked", "select content", "product click", "item click"),
+    "like": (
+        "add to wishlist", "product added to wishlist", "fav", "favorite", "favourite", "wishlist", "save", "bookmark", "likes",
+        "added to wishlist", "liked",
+    ),
+    "add_to_cart": (
+        "cart", "carts", "add to cart", "product added", "add to basket", "basket", "added to cart", "product added to cart",
+        "cart addition", "add cart", "wishlist product added to cart", "commerce product list adds",
+    ),
     "purchase": (
-        "order", "orders", "purchase complete", "order completed", "purchased", "buy", "transaction", "ecommerce purchase",
+        "order", "orders", "purchase complete", "order completed", "purchased", "purchases", "buy", "buys", "bought",
+        "transaction", "ecommerce purchase", "placed order", "ordered product", "complete payment", "checkout completed",
+        "commerce purchases",
     ),
-    "remove_from_cart": ("remove from cart", "product removed"),
+    "remove_from_cart": (
+        "remove from cart", "product removed", "removed from cart", "product removed from cart", "delete from cart",
+        "remove from basket", "commerce product list removals",
+    ),
     "dislike": (),
-    "impression": ("view item list", "product list viewed", "impressions", "product impression"),
+    "impression": (
+        "view item list", "product list viewed", "impressions", "product impression", "product list view",
+    ),
 }  # fmt: skip
-"""The names that RetailRocket, Taobao, REES46, Personalize, OTTO, GA4, Google and Segment use."""
+"""The names of RetailRocket, Taobao, REES46, Personalize, OTTO, GA4, Google, Segment and shops.
+
+Names of Shopify, Klaviyo, Adobe, Recombee, Snowplow and Meta's pixel are among them.
+"""
 IGNORED = (
     "identify", "group", "alias", "page", "screen", "cart viewed", "product shared", "cart shared",
-    "products searched", "checkout started", "checkout step viewed", "checkout step completed", "payment info entered",
+    "products searched", "checkout step viewed", "checkout step completed", "payment info entered",
     "session start", "first visit", "user engagement", "scroll", "view search results", "search", "login", "sign up",
-    "begin checkout", "view cart", "add payment info", "add shipping info",
+    "begin checkout", "view cart", "add payment info", "add shipping info", "initiate checkout", "checkout started",
+    "view promotion", "select promotion", "promotion viewed", "promotion clicked", "file download", "video start",
+    "video progress", "video complete", "form start", "form submit", "screen view", "app open", "refund",
+    "coupon entered", "coupon applied", "coupon denied", "coupon removed", "order updated", "order refunded",
+    "order cancelled", "product list filtered", "product removed from wishlist", "product reviewed", "page ping",
+    "application opened", "application installed", "application updated", "application backgrounded",
+    "page viewed", "collection viewed", "search submitted", "payment info submitted", "checkout address info submitted",
+    "checkout contact info submitted", "checkout shipping info submitted",
     "home page view", "category page view", "shopping cart page view", "search page view",
 )  # fmt: skip
 """Standard events of the same systems that are not about one item."""

@@ -4,18 +4,20 @@ Upper and lower case, hyphens and underscores make no difference: ``IsHidden`` i
 Ouzel's own names take precedence, then the aliases in order, then the same names within
 ``properties``, an object or its JSON text. An alias counts only if its value has a type that the
 field can have: the same name may mean something else in a user's own format. Only ``is_hidden``
-counts in every case, because it must not be missed. Pure.
+counts in every case, because it must not be missed. If an item says nothing about ``is_hidden``,
+such flags as ``active`` and ``deleted`` do. Pure.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
 from streams.events.bounds import BadRecord, JsonObject
-from streams.events.readings import read_object
+from streams.events.readings import read_flag, read_object
 from streams.events.records import Item
 
 ITEM_ALIASES: dict[str, tuple[str, ...]] = {
@@ -27,9 +29,9 @@ ITEM_ALIASES: dict[str, tuple[str, ...]] = {
     "currency": ("currency_code", "priceInfo.currencyCode"),
     "is_hidden": ("hidden",),
     "available": ("is_available", "availability", "in_stock", "stock_status"),
-    "stock": ("available_quantity", "stock_quantity"),
+    "stock": ("available_quantity", "stock_quantity", "inventory_quantity", "stock_level"),
     "available_from": ("available_time", "availability_date"),
-    "expires_at": ("expire_time", "expiration_date", "valid_until"),
+    "expires_at": ("expire_time", "expiration_date", "valid_until", "expires", "expiry_date", "valid_to"),
     "created_at": ("creation_timestamp", "publish_time", "timestamp"),
     "labels": (),
 }
@@ -40,6 +42,13 @@ FURTHER_CATEGORIES: dict[str, tuple[str, ...]] = {
     "category_l1": ("category_l2", "category_l3"),
 }
 """Names that are read with a name of ``categories``: each has one more category."""
+
+SHOWN_IF_TRUE = ("active", "is_active", "enabled", "is_enabled", "visible", "is_visible", "published", "is_published")
+HIDDEN_IF_TRUE = ("deleted", "is_deleted", "archived", "is_archived", "disabled", "is_disabled")
+"""Flags of shops that hide an item. They count if they are flags; a ``published`` may be a date."""
+STATUS = ("status", "visibility", "catalog_visibility")
+HIDDEN_STATUS = frozenset({"hidden", "draft", "archived", "inactive", "disabled", "deleted", "unpublished", "private"})
+"""The names of a shop's word for the state of an item, and the words that hide it."""
 
 PROPERTIES = "properties"
 MAX_ALIAS_LENGTH = 32
@@ -75,6 +84,7 @@ _PATHS: dict[str, tuple[_Path, ...]] = {
     name: tuple(tuple(map(_plain, path.split("."))) for path in (name, *ITEM_ALIASES[name])) for name in Item.__struct_fields__
 }
 _FURTHER = {_plain(name): tuple(map(_plain, more)) for name, more in FURTHER_CATEGORIES.items()}
+_HIDING = tuple((_plain(name), names is HIDDEN_IF_TRUE) for names in (SHOWN_IF_TRUE, HIDDEN_IF_TRUE) for name in names)
 _SINGULAR = frozenset(_plain(name) for name in ("category", "item_category", "category_l1", "category_id"))
 
 
@@ -94,7 +104,21 @@ def named_fields(raw: Mapping[str, object]) -> NamedFields:
                 value = _first(named, name, paths)
                 if value is not None:
                     fields[name] = value
+        if "is_hidden" not in fields and _is_hidden(named):
+            fields["is_hidden"] = True
     return NamedFields(fields, bad)
+
+
+def _is_hidden(named: Mapping[str, object]) -> bool:
+    """Tell whether one of the flags of shops, or its status, hides the item."""
+    if any(str(named.get(_plain(name))).strip().lower() in HIDDEN_STATUS for name in STATUS):
+        return True
+    for name, hides in _HIDING:
+        if name in named:
+            with suppress(BadRecord):
+                if read_flag(name, named[name]) is hides:
+                    return True
+    return False
 
 
 def _first(named: Mapping[str, object], field: str, paths: tuple[_Path, ...]) -> object:

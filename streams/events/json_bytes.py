@@ -6,12 +6,24 @@ import msgspec
 
 from streams.events.bounds import MAX_DEPTH, BadRecord, JsonObject, check_tree, kind_of
 
+BOM = b"\xef\xbb\xbf"
+FRAME = 5
+"""Length of what a schema registry's serializer writes before the value."""
 _decode = msgspec.json.Decoder().decode
 
 
 def json_object(value: bytes) -> JsonObject:
-    """Decode a JSON object of at most `MAX_DEPTH` + 1 levels. Raises `BadRecord`."""
-    decoded = json_value(value)
+    """Decode a JSON object of at most `MAX_DEPTH` + 1 levels. Raises `BadRecord`.
+
+    Before it, there may be a byte order mark, or the zero byte and the four bytes of a schema's id
+    that serializers of a schema registry write. The object may be in a JSON text: some producers
+    encode twice.
+    """
+    if value[:1] == b"\0" and value[FRAME : FRAME + 1] == b"{":
+        value = value[FRAME:]
+    decoded = json_value(value.removeprefix(BOM))
+    if isinstance(decoded, str) and decoded.startswith("{"):
+        decoded = json_value(decoded.encode())
     if not isinstance(decoded, dict):
         raise BadRecord("not_an_object", f"the record is {kind_of(decoded)}: write an object")
     return decoded

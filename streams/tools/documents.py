@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +15,7 @@ from streams.tools.text import FileError
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_NOT_BLANK = re.compile(r"[^ \t\r\n]")
 _any = msgspec.json.Decoder().decode
 
 
@@ -25,7 +29,7 @@ def is_json(suffix: str, stream: TextIO) -> bool:
 
 
 def documents(path: Path, stream: TextIO) -> Iterator[tuple[int, bytes]]:
-    """Yield each document with its number from 1: that of its line, or its place in the array.
+    """Yield each document with its number from 1: that of its line, or its place in the file.
 
     A document may be invalid; its decoder reports that. Raises `FileError` for an array that is not
     JSON.
@@ -44,8 +48,13 @@ def documents(path: Path, stream: TextIO) -> Iterator[tuple[int, bytes]]:
                 if _whole(first + rest):
                     yield number, (first + rest).encode()
                     return
+                several = list(_one_after_the_other(first + rest))
+                if several:
+                    yield from enumerate(several, start=1)
+                    return
                 yield number, first.encode()
-                yield from ((number + n, text.encode()) for n, text in enumerate(rest.split("\n"), start=1) if text.strip())
+                lines = io.StringIO(rest, newline="")  # other characters than these end no line of JSON
+                yield from ((number + n, text.encode()) for n, text in enumerate(lines, start=1) if text.strip())
                 return
         yield number, line.encode()
 
@@ -56,6 +65,21 @@ def _elements(path: Path, text: str) -> Iterator[tuple[int, bytes]]:
     except (msgspec.DecodeError, RecursionError) as error:
         raise FileError(f"{path.name}: the array is not JSON: {error}") from None
     yield from ((number, bytes(element)) for number, element in enumerate(elements, start=1))
+
+
+def _one_after_the_other(text: str) -> Iterator[bytes]:
+    """Yield the documents of a text, as `jq` writes them; none if it holds anything else."""
+    at, ends = 0, list[tuple[int, int]]()
+    scan = json.JSONDecoder().raw_decode
+    try:
+        while at < len(text):
+            end = scan(text, at)[1]
+            ends.append((at, end))
+            following = _NOT_BLANK.search(text, end)
+            at = following.start() if following else len(text)
+    except (ValueError, RecursionError):
+        return
+    yield from (text[begin:end].encode() for begin, end in ends)
 
 
 def _whole(text: str) -> bool:

@@ -24,6 +24,8 @@ from streams.tools.text import FileError, opened
 SUFFIXES = (".txt", ".tsv", ".csv", ".dat", ".data", ".inter", ".json", ".jsonl", ".ndjson")
 COMPRESSED = (".gz", ".zst")
 EXAMPLES = 5
+ZERO = "0"
+"""The first id in files that number users or sessions. Live events have it for unknown users."""
 NUMBERS = frozenset({"s", "ms", "us", "ns", "days"})
 """Forms of times whose unit was told by size."""
 
@@ -55,6 +57,10 @@ class Report:
     examples: list[str] = field(default_factory=list)
     unmapped: Sequence[str] = ()
     """A message for each path of the mapping at which no line has a value."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Optional fields that could not be read, with the number of events that lack them."""
+    of_zero: int = 0
+    """Events of the user or session `ZERO`."""
 
     def leave_out(self, path: Path, number: int, problem: BadRecord) -> None:
         """Count a line that is not an event."""
@@ -65,7 +71,9 @@ class Report:
     def __str__(self) -> str:
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.left_out.most_common())
         left_out = f"; left out {self.left_out.total()}: {reasons}" if reasons else ""
-        return f"read {self.lines} lines: {self.events} events{left_out}"
+        fields = ", ".join(f"{count} {name}" for name, count in self.dropped.most_common())
+        dropped = f"; fields that cannot be read: {fields}" if fields else ""
+        return f"read {self.lines} lines: {self.events} events{left_out}{dropped}"
 
 
 class Reader(NamedTuple):
@@ -109,6 +117,7 @@ def read(paths: Sequence[Path], reader: Reader, report: Report) -> list[Line]:
     """
     lines = [line for n, path in enumerate(paths) for line in _lines(n, path, reader, report)]
     report.events, report.unmapped = len(lines), reader.decoder.mapped.unseen
+    report.of_zero = sum(line.key == ZERO.encode() for line in lines)
     return sorted(lines, key=lambda line: line[:3])
 
 
@@ -129,6 +138,7 @@ def _lines(n: int, path: Path, reader: Reader, report: Report) -> Iterator[Line]
     for number, decoded in _decoded(path, reader, report):
         if not reader.named_unit:
             _check_times(path, number, decoded, units)
+        report.dropped.update(name for kind, name in decoded.notes if kind is Kind.DROPPED)
         if decoded.bad is not None:
             report.leave_out(path, number, decoded.bad)
         elif not decoded.events:
@@ -192,6 +202,9 @@ def _check_columns(path: Path, rows: Table) -> None:
             f"{path.name}: no column for {', '.join(missing)}; its first line is {rows.first}. Name the columns with --columns "
             "item_id=...,timestamp=...,user_id=..., by position from 0 if the file has no header"
         )
+    for name in rows.repeated:
+        if any(value is not None for value in canonical({name: "x"}, {})[0].values()):
+            raise FileError(f"{path.name}: several columns are named {name}: name the columns by position from 0 with --columns")
 
 
 def _plain_suffix(path: Path) -> str:

@@ -14,7 +14,16 @@ import cramjam
 
 from streams.errors import Refused
 
-GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+OTHERS = {
+    b"PK\x03\x04": "a zip archive: unpack it, or save a sheet of Excel as CSV",
+    b"BZh": "compressed with bzip2: unpack it",
+    b"\xfd7zXZ": "compressed with xz: unpack it",
+    b"PAR1": "Parquet: write it as CSV or JSON lines",
+    b"Obj\x01": "Avro: write it as CSV or JSON lines",
+    b"SQLite format 3\0": "a database of SQLite: write a table of it as CSV",
+}
+"""What a file is that begins with these bytes, and what to do."""
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 PEEKED = 4096
 _WIDE = re.compile("16|32")
@@ -36,6 +45,8 @@ def opened(path: Path, encoding: str) -> Iterator[TextIO]:
         with path.open("rb") as raw:
             data = _uncompressed(path, raw)
             start = data.peek(PEEKED)[:PEEKED]
+            if other := next((text for magic, text in OTHERS.items() if start.startswith(magic)), ""):
+                raise FileError(f"{path.name}: it is {other}")
             found = next((name for bom, name in BOMS.items() if start.startswith(bom)), encoding)
             if b"\0" in start and not _WIDE.search(found):
                 raise FileError(f"{path.name}: it has zero bytes, so it is not {encoding}. Name its encoding with --encoding")
@@ -56,6 +67,4 @@ def _uncompressed(path: Path, raw: IO[bytes]) -> io.BufferedReader:
         return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=buffered)))
     if start == ZSTD:
         return io.BufferedReader(cast(io.RawIOBase, io.BytesIO(bytes(cramjam.zstd.decompress(buffered.read())))))
-    if start == ZIP:
-        raise FileError(f"{path.name}: it is a zip archive: unpack it")
     return buffered

@@ -162,6 +162,102 @@ def test_event_types_are_mapped_ignored_and_numbered_by_a_setting() -> None:
         EventTypes({"watched": "look"})
 
 
+@pytest.mark.parametrize(
+    ("event_type", "names"),
+    [
+        (
+            "view",
+            "ViewContent view_product productView detailView commerce.productViews media-play Viewed-Product product:viewed",
+        ),
+        ("click", "clicks select_item ProductClicked item-click"),
+        ("like", "AddToWishlist bookmark favourite product_added_to_wishlist"),
+        ("add_to_cart", "cartAddition Added_To_Cart product_added_to_cart addToBasket commerce.productListAdds"),
+        ("purchase", "buys PURCHASED PlacedOrder checkout_completed CompletePayment commerce.purchases order_completed"),
+        ("remove_from_cart", "product_removed_from_cart RemoveFromCart commerce.productListRemovals"),
+    ],
+)
+def test_the_event_types_of_shops_and_pixels_are_known(event_type: str, names: str) -> None:
+    for name in names.split():
+        assert seen({"user_id": "u", "item_id": "i", "event_type": name})[0][3] == event_type, name
+
+
+@pytest.mark.parametrize(
+    "name", ["view_promotion", "Promotion Viewed", "InitiateCheckout", "page_viewed", "Order Refunded", "scroll", "page_ping"]
+)
+def test_standard_events_that_are_not_about_one_item_are_ignored(name: str) -> None:
+    assert seen({"user_id": "u", "item_id": "i", "event_type": name}) == []
+
+
+def test_rudderstack_and_snowplow() -> None:
+    rudder = {
+        "type": "track", "event": "Product Added", "messageId": "m", "anonymousId": "a", "userId": "",
+        "originalTimestamp": AT_TEXT, "sentAt": "2019-10-01T00:08:21Z", "channel": "web", "context": {"sessionId": 7},
+        "properties": {"product_id": "p", "price": "18.99", "quantity": "2"},
+    }  # fmt: skip
+    assert seen(rudder) == [("a", None, "p", "add_to_cart", AT)]
+    snowplow = {
+        "event_id": "e", "event_name": "add_to_cart", "user_id": None, "domain_userid": "d", "domain_sessionid": "s",
+        "collector_tstamp": "2019-10-01 00:08:25.000", "derived_tstamp": "2019-10-01 00:08:20.000", "sku": "p",
+    }  # fmt: skip
+    assert seen(snowplow) == [("d", "s", "p", "add_to_cart", AT)]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"user_id": {"string": "u"}, "item_id": {"long": 7}, "timestamp": {"long": AT}, "event_type": {"string": "buy"}},
+        {"userId": {"string": "u"}, "aid": {"int": 7}, "ts": {"double": AT / 1000}, "event": {"string": "purchase"}},
+        {"user_id": "u", "item_id": {"$numberLong": "7"}, "timestamp": {"$date": AT_TEXT}, "type": "order"},
+        {"user_id": {"$oid": "u"}, "item_id": 7, "created_at": {"$date": {"$numberLong": str(AT)}}, "type": "order"},
+        {"user_id": "u", "item_id": 7.0, "timestamp": AT / 1000, "type": "order", "price": {"string": "free"}},
+    ],
+)
+def test_unions_of_avro_and_types_of_mongodb_stand_for_their_values(raw: dict[str, Any]) -> None:
+    assert seen(raw) == [("u", None, "7", "purchase", AT)]
+
+
+def test_an_object_of_several_names_or_of_another_name_is_no_union() -> None:
+    for wrong in ({"string": "u", "long": 7}, {"id": "u"}, {"string": {"string": {"string": "u"}}}, {}):
+        with pytest.raises(BadRecord, match="user_id is an object: write text or a whole number"):
+            events({"user_id": wrong, "item_id": "i"})
+    assert events({"user_id": "u", "item_id": "i", "properties": {"string": "x"}})[0].properties == {"string": "x"}
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\0\0\0\0\x07"], ids=["byte order mark", "id of a schema"])
+def test_what_a_producer_writes_before_the_json_is_skipped(before: bytes) -> None:
+    place: Any = {"topic": "t", "partition": 0, "offset": 3, "timestamp_ms": NOW}
+    text = json.dumps({"user_id": "u", "item_id": "i", "timestamp": AT})
+    for value in (before + text.encode(), json.dumps(text).encode(), before[:3].replace(b"\0", b"") + json.dumps(text).encode()):
+        (event,) = event_decoder(Settings()).decode(b"k", value, **place).events
+        assert (event.user_id, event.item_id, event.timestamp) == ("u", "i", AT)
+
+
+@pytest.mark.parametrize("item", ["undefined", "null", "NaN", "None", "NULL", "(not set)", "\\N", "nil"])
+def test_an_item_that_is_the_lack_of_one_is_not_learned(item: str) -> None:
+    with pytest.raises(BadRecord, match=r"missing_field: item_id is .* which means that there is none"):
+        events({"user_id": "u", "item_id": item})
+    order = decoded({"user_id": "u", "products": [{"product_id": "p"}, {"product_id": item}]})
+    assert [one.item_id for one in order.events] == ["p"]
+    assert order.bad is not None
+
+
+@pytest.mark.parametrize(
+    "guest", ["-1", -1, "\\N", "(null)", "anonymous", "Guest", "unknown", "-", "0" * 8 + "-0000" * 3 + "-" + "0" * 12]
+)
+def test_the_guests_of_shops_and_databases_are_no_users(guest: object) -> None:
+    assert seen({"user_id": guest, "session_id": "s", "item_id": "i", "timestamp": AT}) == [(None, "s", "i", "view", AT)]
+
+
+@pytest.mark.parametrize("guest", ["", "0", 0, "null", "undefined", None])
+def test_a_guest_with_the_id_of_a_browser_is_the_browser(guest: object) -> None:
+    for raw in (
+        {"userId": guest, "anonymousId": "b"},
+        {"user_id": guest, "user_pseudo_id": "b"},
+        {"anonymousId": "b", "USER_ID": guest},
+    ):
+        assert seen(raw | {"item_id": "i", "timestamp": AT}) == [("b", None, "i", "view", AT)]
+
+
 @pytest.mark.parametrize("guest", ["0", 0, "null", "NULL", "undefined", "NaN", "(not set)", "", " ", "None", "n/a"])
 def test_a_guest_is_no_user(guest: object) -> None:
     result = decoded({"user_id": guest, "session_id": "s", "item_id": "i"})

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from streams.events.bounds import BadRecord
-from streams.events.item_aliases import FURTHER_CATEGORIES, ITEM_ALIASES
+from streams.events.item_aliases import (
+    FURTHER_CATEGORIES,
+    HIDDEN_IF_TRUE,
+    HIDDEN_STATUS,
+    ITEM_ALIASES,
+    SHOWN_IF_TRUE,
+    STATUS,
+)
 from streams.events.items import MAX_LABELS, decode_item, item_of, read_item
 from streams.events.records import Item
 
@@ -139,6 +146,22 @@ def test_an_item_is_hidden_if_it_is_unreadable_whether_it_is(name: str, value: o
 
 
 @pytest.mark.parametrize(
+    ("fields", "hidden"),
+    [
+        ({"active": False}, True), ({"isActive": "0"}, True), ({"enabled": "no"}, True), ({"Visible": 0}, True),
+        ({"is_published": False}, True), ({"published": "2024-01-01"}, False), ({"deleted": True}, True),
+        ({"is_archived": "yes"}, True), ({"disabled": 1}, True), ({"active": True, "deleted": 0}, False),
+        ({"properties": {"active": False}}, True), ({"status": "draft"}, True), ({"status": "ARCHIVED"}, True),
+        ({"status": "active"}, False), ({"catalog_visibility": "hidden"}, True), ({"status": 1}, False),
+        ({"active": False, "is_hidden": False}, False), ({"active": "perhaps"}, False),
+    ],
+)  # fmt: skip
+def test_the_flags_of_shops_hide_an_item_that_says_nothing_about_is_hidden(fields: dict[str, Any], hidden: bool) -> None:
+    item, dropped = read_item({"item_id": "a"} | fields)
+    assert (item.is_hidden, dropped) == (hidden, {})
+
+
+@pytest.mark.parametrize(
     "value", [False, 0, "0", "false", "no", "OUT_OF_STOCK", "out of stock", "sold-out", "https://schema.org/OutOfStock"]
 )
 def test_an_item_is_not_available_in_every_spelling(value: object) -> None:
@@ -209,5 +232,10 @@ def test_the_strict_form_names_the_field() -> None:
 def test_the_page_about_items_lists_every_field_and_every_other_name() -> None:
     page = (Path(__file__).parents[3] / "docs" / "items.md").read_text()
     ranges = {"item_category2", "item_category3", "item_category4", "category_l2"}
-    names = {*Item.__struct_fields__, *(name for more in (*ITEM_ALIASES.values(), *FURTHER_CATEGORIES.values()) for name in more)}
+    flags = (*SHOWN_IF_TRUE, *HIDDEN_IF_TRUE, *STATUS, *HIDDEN_STATUS)
+    names = {
+        *Item.__struct_fields__,
+        *flags,
+        *(name for more in (*ITEM_ALIASES.values(), *FURTHER_CATEGORIES.values()) for name in more),
+    }
     assert [name for name in sorted(names - ranges) if f"`{name}`" not in page] == []

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from support.decoding import NOW, decode, event, events
 
 from streams.events.bounds import BadRecord
 from streams.events.decode import CANONICAL, Deletion, EventDecoder
+from streams.events.event_time import TimeRule
 from streams.events.event_types import EventTypes
 from streams.events.mapped import FIRST
 from streams.events.notes import Kind, Note
+from streams.events.records import Event
 
 DEBEZIUM = {
     "user_id": "payload.after.customer_id",
@@ -114,3 +117,27 @@ def test_a_filter_leaves_plain_events_to_the_general_path() -> None:
     decoder = EventDecoder(only={"channel": ["web"]})
     assert events(decoder, item_id="a", user_id="u") == []
     assert event(decoder, item_id="a", user_id="u", channel="web").item_id == "a"
+
+
+@pytest.mark.parametrize("at", [0, 35_000, 449_000, NOW, 1_569_888_500, 20_191_001])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {},
+        {"times": TimeRule("us")},
+        {"times": TimeRule("days")},
+        {"times": TimeRule(format="%d.%m.%Y")},
+        {"types": EventTypes({"view": "click", "click": None})},
+        {"types": EventTypes(every="purchase")},
+        {"guests": ["0"]},
+        {"mapping": DEBEZIUM, "only": {"op": ["c"]}},
+        {"hook": lambda value, headers: None},
+    ],
+    ids=" ".join,
+)
+def test_ouzels_own_records_are_read_by_its_own_rules_whatever_the_settings_are(at: int, rules: dict[str, Any]) -> None:
+    sent = Event(event_id="e", item_id="a", user_id="0", timestamp=at, event_type="click")
+    value = msgspec.json.encode(sent)
+    for written in (value, value[:-1] + b',"more":1}'):
+        place: Any = {"topic": "t", "partition": 0, "offset": 0, "timestamp_ms": NOW}
+        assert EventDecoder(**rules).decode(b"k", written, headers=[CANONICAL], **place).events[0] == sent

@@ -9,28 +9,13 @@ from pathlib import Path
 
 import cramjam
 import pytest
+from support.recorded_files import lines_of, shown, written
 
-from serving.recorded import Reading
 from streams.settings import Settings
-from streams.tools.recorded import Line, Report, find_files, read
+from streams.tools.recorded import Report, find_files
 from streams.tools.text import FileError
 
 SECONDS = 1_569_888_500
-
-
-def lines_of(*paths: Path, report: Report | None = None, settings: Settings | None = None, **options: object) -> list[Line]:
-    reader = Reading(**options).reader(settings or Settings())  # type: ignore[arg-type]
-    return read(find_files(paths), reader, report if report is not None else Report())
-
-
-def written(folder: Path, name: str, text: str | bytes) -> Path:
-    path = folder / name
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return path
-
-
-def shown(line: Line) -> tuple[str | None, str, int]:
-    return line.event.user_id or line.event.session_id, line.event.item_id, line.at
 
 
 def test_tables_are_merged_by_event_time_and_event_ids_come_from_the_contents(tmp_path: Path) -> None:
