@@ -1,4 +1,4 @@
-"""The layout of a batch of version 2, which Kafka 0.11 introduced, and of its records. Pure."""
+"""The layout of a batch of version 2, which Kafka 0.11 introduced, and of its records."""
 
 from __future__ import annotations
 
