@@ -10,6 +10,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# The tests start hundreds of Python processes. Without bytecode files each compiles all of Ouzel first.
+unexport PYTHONDONTWRITEBYTECODE
+
 DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json "$(JSON)") \
        $(if $(filter no,$(BROWSER)),--no-browser) \
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
