@@ -1,5 +1,5 @@
 # `make demo` sets everything up and runs the main job; `make test` sets everything up and passes the tests;
-# `make check` is what to run before every commit: lint, and every test that needs nothing beside Python.
+# `make check` is what to run before every commit: lint, and (`make quick`) every test that needs nothing beside Python.
 
 # The newest interpreter that CI tests, and the untested 3.14 only where there is no other. Each is tried:
 # pyenv puts a python3.13 on the PATH that refuses to run unless that version is active.
@@ -10,12 +10,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# The tests start hundreds of Python processes. Without bytecode files each compiles all of Ouzel first.
+unexport PYTHONDONTWRITEBYTECODE
+
 DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json "$(JSON)") \
        $(if $(filter no,$(BROWSER)),--no-browser) \
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules metrics settings schemas test check lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules metrics settings schemas test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak clean
 
 setup: $(READY)
 
@@ -53,7 +56,9 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 test: $(READY)
 	$(PYTEST) --durations 25
 
-check: lint
+check: lint quick
+
+quick: $(READY)
 	$(PYTEST) -m "not (broker or browser or prometheus or data or slow)"
 
 lint: $(READY)

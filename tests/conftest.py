@@ -22,6 +22,9 @@ from serving.demo.brokers import ApacheBroker, EmbeddedBroker
 hypothesis.settings.register_profile("ouzel", deadline=None)
 hypothesis.settings.load_profile("ouzel")
 
+# A broker of the tests lives for minutes. Java's second compiler would cost more than it saves.
+os.environ.setdefault("KAFKA_OPTS", "-XX:TieredStopAtLevel=1")
+
 LANES = {
     "broker": {"broker", "embedded", "kafka", "kafka_home"},
     "browser": {"browser"},

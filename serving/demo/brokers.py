@@ -7,6 +7,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,15 @@ from serving.errors import CliError
 from streams.kafka.connection import in_one_line
 
 READY_WITHIN_S = 60.0
+
+
+def new_cluster_id() -> str:
+    """Return a random id for a cluster, as `kafka-storage.sh random-uuid` prints it.
+
+    It never begins with a dash, which would make it an option of the next command.
+    """
+    first, *rest = uuid.uuid4().bytes
+    return urlsafe_b64encode(bytes([first & 0x7F, *rest])).decode().rstrip("=")
 
 
 class BrokerError(CliError):
@@ -134,8 +145,7 @@ class ApacheBroker(Broker):
         config = self.folder / "server.properties"
         config.write_text("".join(f"{name}={value}\n" for name, value in self.properties().items()))
         environment = {"KAFKA_HEAP_OPTS": os.environ.get("KAFKA_HEAP_OPTS", "-Xmx512m"), "LOG_DIR": str(self.folder)}
-        cluster_id = self._run([str(storage), "random-uuid"], environment).strip()
-        self._run([str(storage), "format", "-t", cluster_id, "-c", str(config), "--standalone"], environment)
+        self._run([str(storage), "format", "-t", new_cluster_id(), "-c", str(config), "--standalone"], environment)
         return [str(start), str(config)], environment
 
     def kill(self) -> None:
@@ -173,11 +183,10 @@ class ApacheBroker(Broker):
             **self._overrides,
         }
 
-    def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> str:
+    def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         try:
-            done = subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
+            subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
         except subprocess.CalledProcessError as error:
             raise BrokerError(f"the storage of Apache Kafka could not be formatted: {error.stderr or error.stdout}") from error
         except OSError as error:
             raise BrokerError(f"the storage of Apache Kafka could not be formatted: {error}") from error
-        return done.stdout

@@ -21,7 +21,7 @@ from streams.engine.lease import Lease
 from streams.engine.records import read_raw
 from streams.engine.upstream import Reading
 from streams.kafka.membership import FENCED_INSTANCE_ID, NO_MEMBER, InstanceTaken
-from streams.kafka.reading import pass_damage
+from streams.kafka.reading import prepare
 from streams.kafka.retry import TEMPORARY, patiently
 
 if TYPE_CHECKING:  # the app imports this module
@@ -73,11 +73,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Whether the group has accepted this worker since it last had no member id."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
-        """Set our fetch wait and isolation level, and pass batches that cannot be read.
+        """Set our fetch wait and isolation level, pass damaged batches, and stop without Kafka.
 
         Upstream hard-codes a wait of 1500 ms, and reads aborted transactions.
         """
-        consumer = pass_damage(super()._create_worker_consumer(transport))
+        consumer = prepare(super()._create_worker_consumer(transport))
         upstream.set_fetching(consumer, self.app.fetch_max_wait_ms, self.app.isolation_level)
         return consumer
 

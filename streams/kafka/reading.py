@@ -15,7 +15,7 @@ from kafka import KafkaConsumer
 from kafka.record.memory_records import MemoryRecords
 
 from streams.kafka.connection import consumer_config
-from streams.kafka.upstream import check_fetches, check_polls
+from streams.kafka.upstream import check_fetches, check_polls, end_fetches_first
 from streams.settings import Settings
 from streams.wire.batches import Batch, Parse, check, parse_by_aiokafka, stand_in
 
@@ -58,6 +58,15 @@ def pass_damage(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
     return consumer
 
 
+def prepare(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+    """Return the consumer, which is not started yet, after it was made to do two things better.
+
+    It passes damaged batches, and it stops while Kafka is away, too.
+    """
+    end_fetches_first(consumer)
+    return pass_damage(consumer)
+
+
 async def _wait_for_repair(topic: str, partition: int, offset: int) -> None:
     """Wait before the next fetch: the broker cannot read its own log at this offset.
 
@@ -69,7 +78,7 @@ async def _wait_for_repair(topic: str, partition: int, offset: int) -> None:
 
 def aiokafka_consumer(*topics: str, **config: Any) -> AIOKafkaConsumer:
     """Make a consumer of aiokafka, which is not started. ``config`` are its keyword arguments."""
-    return pass_damage(AIOKafkaConsumer(*topics, **config, enable_auto_commit=False, check_crcs=False))
+    return prepare(AIOKafkaConsumer(*topics, **config, enable_auto_commit=False, check_crcs=False))
 
 
 def kafka_consumer(settings: Settings, *topics: str, **config: Any) -> KafkaConsumer:

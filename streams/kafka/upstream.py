@@ -5,7 +5,8 @@ It is for `streams.kafka` what `streams.engine.upstream` is for the engine, with
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
@@ -15,12 +16,16 @@ from kafka import KafkaConsumer
 
 RELIED_ON = (
     ("aiokafka.client.AIOKafkaClient", "send"),
-    ("aiokafka.consumer.consumer.AIOKafkaConsumer", "__init__"),
-    ("aiokafka.consumer.fetcher.Fetcher", "_proc_fetch_request"),
+    ("aiokafka.consumer.consumer.AIOKafkaConsumer", "__init__ stop"),
+    ("aiokafka.consumer.fetcher.Fetcher", "__init__ _fetch_requests_routine _proc_fetch_request close"),
     ("aiokafka.protocol.fetch.FetchRequest", "topics"),
     ("kafka.consumer.fetcher.Fetcher", "_parse_fetched_data"),
     ("kafka.consumer.group.KafkaConsumer", "__init__"),
 )
+
+
+SWALLOWED_S = 0.1
+"""A task that has not ended this long after its cancellation is cancelled again."""
 
 
 class Check(Protocol):
@@ -59,6 +64,35 @@ def check_fetches(consumer: AIOKafkaConsumer, check: Check, unreadable: Callable
         return answer
 
     client.send = checked
+
+
+def end_fetches_first(consumer: AIOKafkaConsumer) -> None:
+    """Have a consumer end its fetches before it stops: wraps `AIOKafkaConsumer.stop`.
+
+    After a failed fetch, `Fetcher._proc_fetch_request` pauses, and passes on a cancellation in that
+    pause. `Fetcher.close` would raise it, so that the caller of ``stop`` seems to be cancelled and
+    the connections stay open.
+
+    `AIOKafkaConsumer._fetcher`, `Fetcher._fetch_task` and `Fetcher._pending_tasks`.
+    """
+    stop = consumer.stop
+
+    async def stop_whole() -> None:
+        if (fetcher := consumer._fetcher) is not None:
+            await _cancelled([fetcher._fetch_task])
+            await _cancelled(fetcher._pending_tasks)
+            fetcher._pending_tasks.clear()
+        await stop()
+
+    consumer.stop = stop_whole
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks until they have ended; `Fetcher._fetch_requests_routine` may swallow one."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=SWALLOWED_S)
 
 
 def _bytes(check: Check, topic: str, fields: tuple[Any, ...], position: int) -> bytes:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from serving.demo.brokers import ApacheBroker
+from serving.demo.brokers import ApacheBroker, new_cluster_id
 from serving.demo.processes import free_ports
 
 SIZE = 3
@@ -63,7 +61,7 @@ class Cluster:
     def __init__(self, home: Path) -> None:
         ports = free_ports(2 * SIZE)
         voters = ",".join(f"{n + 1}@127.0.0.1:{ports[2 * n + 1]}" for n in range(SIZE))
-        identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        identity = new_cluster_id()
         self.members = [Member(home, n + 1, identity, voters, (ports[2 * n], ports[2 * n + 1])) for n in range(SIZE)]
         self.bootstrap = ",".join(member.bootstrap for member in self.members)
 

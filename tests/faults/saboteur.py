@@ -35,9 +35,6 @@ from typing import Any
 
 from aiokafka.producer.sender import Sender
 
-from models.hybrid import Hybrid
-from models.net import net
-from models.transition import Transitions
 from serving.cli import main
 from streams.delivery.exactly_once import ExactlyOnceDelivery
 from streams.delivery.leased import LeasedDelivery
@@ -135,6 +132,10 @@ def block_commits(ms: float) -> None:
 
 def spoil(how: str, at: int) -> None:
     """Make training diverge at a learning step, once."""
+    from models.hybrid import Hybrid  # numba and torch take seconds to import
+    from models.net import net
+    from models.transition import Transitions
+
     original, learn_rows = Hybrid.learn, net.adagrad
     step = 0
 

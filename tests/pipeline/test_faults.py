@@ -33,7 +33,7 @@ def test_nothing_is_lost_and_nothing_applied_twice(kafka_home: Path, tmp_path: P
 
 def test_the_oracle_detects_what_a_stock_faust_app_loses_or_applies_twice(kafka_home: Path, tmp_path: Path) -> None:
     """Proves that the check of the card can fail."""
-    rig = Rig(kafka_home, tmp_path, SCALE, workers=0, rate=300.0, model="null")
+    rig = Rig(kafka_home, tmp_path, SCALE, workers=0, rate=100.0, model="null", session_timeout_s=2.0)
     with rig:
         env = environment(rig.settings)
         command = [
@@ -59,8 +59,8 @@ def test_the_oracle_detects_what_a_stock_faust_app_loses_or_applies_twice(kafka_
             try:
                 events = rig.finish(STUCK_AFTER_S)
             finally:
-                process.terminate()
-                process.wait(30)
+                process.kill()
+                process.wait()
         result = verdict("control", "stock", rig.settings, [], events, [], may_repeat=True)
     assert not result["ok"]
     assert result["double_applied"] + result["missing"] > 0, result

@@ -11,9 +11,12 @@ from support.processes.serve_process import ServeProcess
 from streams.kafka.topics import create_topics
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(embedded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
-    """`ouzel serve` without keys, ready, with tight limits."""
+    """`ouzel serve` without keys, ready, with tight limits.
+
+    It does not outlive its module: it polls the embedded broker forty times a second.
+    """
     folder = tmp_path_factory.mktemp("serve")
     settings = fresh_settings(embedded, folder)
     create_topics(settings)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from support.processes.running import fresh_settings, wait_until
 
-from serving.demo.brokers import ApacheBroker, BrokerError, EmbeddedBroker
+from serving.demo.brokers import ApacheBroker, BrokerError, EmbeddedBroker, new_cluster_id
 from streams.kafka.topic_checks import check_topics
 from streams.kafka.topics import create_topics
 
@@ -68,6 +70,12 @@ def test_the_broker_dies_with_a_killed_parent() -> None:
         parent.send_signal(signal.SIGKILL)
 
     wait_until(lambda: not _runs(child), "the broker has ended", 15)
+
+
+def test_the_id_of_a_cluster_has_kafkas_form_and_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    for random in (b"\xfb" * 16, b"\xff" * 16):
+        monkeypatch.setattr("serving.demo.brokers.uuid.uuid4", lambda made=random: uuid.UUID(bytes=made))
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}", new_cluster_id())
 
 
 def test_a_wrong_kafka_home_is_an_error_that_names_it() -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 from structlog.testing import capture_logs
 from support.damage.raw_batches import RECORDS_AT, Raw, batch, flipped
 
 from streams.kafka import reading
-from streams.kafka.reading import PassingDamage, pass_damage
+from streams.kafka.reading import PassingDamage, pass_damage, prepare
+from streams.kafka.upstream import _cancelled
 from streams.wire.unreadable import Unreadable, unreadable
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +57,7 @@ class FakeClient:
         self._loop, self._metadata_max_age_ms = asyncio.get_running_loop(), 1000
         self.cluster = SimpleNamespace(leader_for_partition=lambda _: 0)
         self.fetches = 0
+        self.closed = False
 
     def force_metadata_update(self) -> asyncio.Future[bool]:
         return self._loop.create_future()
@@ -113,6 +116,61 @@ async def test_a_log_that_the_broker_cannot_read_is_asked_for_again_after_a_paus
         assert len(await fetched(client, 20)) == 20
     damage = [line for line in lines if line["event"] == "broker_cannot_read_its_log"]
     assert [(line["topic"], line["partition"], line["offset"]) for line in damage] == [("events", 3, 0)] * 3
+
+
+class Away(FakeClient):
+    """A broker's side that closes the connection during each fetch."""
+
+    async def send(self, node: int, request: Any, **_: Any) -> Any:
+        self.fetches += 1
+        raise KafkaConnectionError("closed")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def stopped_after_a_failed_fetch(prepared: Callable[[AIOKafkaConsumer], object]) -> bool:
+    """Stop a consumer while its fetcher pauses after an error; whether that closed its client."""
+    client, subscriptions = Away([]), SubscriptionState()
+    subscriptions.assign_from_user([TP])
+    subscriptions.seek(TP, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
+    prepared(consumer)
+    consumer._client, consumer._fetcher = client, Fetcher(client, subscriptions, retry_backoff_ms=60_000)
+    async with asyncio.timeout(20):
+        while not client.fetches:
+            await asyncio.sleep(0)
+        stopping = asyncio.ensure_future(consumer.stop())
+        await asyncio.wait({stopping})
+    return not stopping.cancelled() and client.closed
+
+
+async def test_a_consumer_stops_while_it_pauses_after_a_failed_fetch() -> None:
+    assert await stopped_after_a_failed_fetch(prepare)
+
+
+async def test_without_our_order_aiokafka_reports_a_cancellation_of_its_caller() -> None:
+    assert not await stopped_after_a_failed_fetch(lambda _: None)
+
+
+async def test_a_cancellation_that_the_fetcher_swallows_is_repeated() -> None:
+    swallowed = 0
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed == 2:
+                    return
+
+    task = asyncio.ensure_future(stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await _cancelled([task])
+    assert task.done()
 
 
 def consumers_made(path: Path) -> Iterator[str]:

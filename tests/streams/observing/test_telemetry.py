@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 from support.processes.running import samples
 
 from models.baselines.null import NullRecommender
@@ -34,6 +35,19 @@ COUNTED = {
 
 def scrape(telemetry: Telemetry) -> dict[str, float]:
     return samples(generate_latest(telemetry.registry).decode())
+
+
+def test_the_quick_parser_of_the_tests_reads_what_that_of_prometheus_client_does() -> None:
+    telemetry = Telemetry()
+    odd = Counter("odd", "Has every character.", ["b", "a"], registry=telemetry.registry)
+    odd.labels('a "quoted" \\ path\\n', 'two\nlines, {x="y"} \u2028 # 1').inc(2)
+    odd.labels("", "é").inc(float("inf"))
+    text = generate_latest(telemetry.registry).decode()
+    parsed = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    expected = {s.name + "".join(f"|{k}={v}" for k, v in sorted(s.labels.items())): s.value for s in parsed}
+    assert samples(text) == expected
+    assert len(expected) > 300
+    assert expected['odd_total|a=two\nlines, {x="y"} \u2028 # 1|b=a "quoted" \\ path\\n'] == 2
 
 
 @pytest.mark.parametrize("method", COUNTED)

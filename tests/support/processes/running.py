@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,10 +17,13 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaProducer
-from prometheus_client.parser import text_string_to_metric_families
 
 from serving.demo.processes import free_ports
 from streams.settings import Settings
+
+SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+ESCAPE = re.compile(r"\\(.)")
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0, every_s: float = 0.05) -> None:
@@ -83,9 +87,22 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def samples(text: str) -> dict[str, float]:
-    """The samples of a scrape. A sample's name is followed by its labels: ``name|label=value``."""
-    parsed = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-    return {s.name + "".join(f"|{k}={v}" for k, v in sorted(s.labels.items())): s.value for s in parsed}
+    """The samples of a scrape. A sample's name is followed by its labels: ``name|label=value``.
+
+    The parser of prometheus-client takes ten times as long, and tests scrape twenty times a second.
+    """
+    found = {}
+    for line in text.split("\n"):
+        if line and not line.startswith("#"):
+            matched = SAMPLE.fullmatch(line)
+            assert matched, line
+            labels = sorted((name, ESCAPE.sub(_unescaped, value)) for name, value in LABEL.findall(matched[2] or ""))
+            found[matched[1] + "".join(f"|{name}={value}" for name, value in labels)] = float(matched[3])
+    return found
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return "\n" if escape[1] == "n" else escape[1]
 
 
 class WorkerProcess:
