@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from faults.rig import DONE_WITHIN_S, Rig
+from faults.rig import DONE_WITHIN_S, FRESH_WITHIN_S, Rig
 from faults.source_verdict import Rule, required, way
 from faults.traffic import Load, Sent
-from kafka import KafkaConsumer, TopicPartition
 from support.oracle import records_of
-from support.processes.intake_process import IntakeProcess, committed, create_source, shop_event, shop_sources
+from support.processes.intake_process import IntakeProcess, Offsets, create_source, positions, shop_event, shop_sources
 from support.processes.intake_process import Sent as SourceRecord
 from support.processes.intake_process import send as send_to_source
 from support.processes.running import WorkerProcess, wait_until
@@ -113,14 +112,20 @@ class IntakeRig(Rig):
     def _is_stable(self) -> bool:
         return super().ends("read_committed") == super().ends("read_uncommitted")
 
+    def _positions(self) -> tuple[Offsets, Offsets]:
+        return positions(self.settings, f"{self.settings.app_id}-intake", [self.source(name) for name in PARTITIONS])
+
+    def fresh_since(self, began: float) -> float:
+        """Wait also until each source partition is read as far as it is filled now."""
+        _, ends = self._positions()
+        super().fresh_since(began)
+        wait_until(lambda: _reach(self._positions()[0], ends), "every source read", FRESH_WITHIN_S, every_s=0.2)
+        self.recoveries[-1] = took = time.monotonic() - began
+        return took
+
     def _all_read(self) -> bool:
         self.keep_alive()
-        topics = [self.source(name) for name in PARTITIONS]
-        consumer = KafkaConsumer(bootstrap_servers=self.settings.broker)
-        partitions = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
-        total = sum(consumer.end_offsets(partitions).values())
-        consumer.close()
-        return committed(self.settings, f"{self.settings.app_id}-intake", topics) >= total
+        return _reach(*self._positions())
 
     def finish(self, stuck_after_s: float = math.inf) -> int:
         """End the load, stop the intakes once they have read all of it, then do as `Rig.finish`."""
@@ -159,3 +164,7 @@ class IntakeRig(Rig):
             and not (lost or found.doubled or found.unranked or found.disordered)
             and (may_repeat or not found.written_again),
         }
+
+
+def _reach(offsets: Offsets, ends: Offsets) -> bool:
+    return all(offsets[tp] >= end for tp, end in ends.items())

@@ -97,13 +97,23 @@ def shop_sources(prefix: str) -> list[dict[str, Any]]:
     ]
 
 
-def committed(settings: Settings, group: str, topics: Sequence[str]) -> int:
-    """The sum of the offsets that a group has committed."""
+Offsets = dict[TopicPartition, int]
+"""Offsets by source partition."""
+
+
+def positions(settings: Settings, group: str, topics: Sequence[str]) -> tuple[Offsets, Offsets]:
+    """By partition, the offsets that a group has committed, and the ends of the logs."""
     consumer = KafkaConsumer(bootstrap_servers=settings.broker, group_id=group, enable_auto_commit=False)
     partitions = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
-    total = sum(consumer.committed(tp) or 0 for tp in partitions)
+    done = {tp: consumer.committed(tp) or 0 for tp in partitions}
+    ends: Offsets = consumer.end_offsets(partitions)
     consumer.close()
-    return total
+    return done, ends
+
+
+def committed(settings: Settings, group: str, topics: Sequence[str]) -> int:
+    """The sum of the offsets that a group has committed."""
+    return sum(positions(settings, group, topics)[0].values())
 
 
 def wait_committed(settings: Settings, group: str, topics: Sequence[str], records: int, timeout_s: float = 60.0) -> None:
