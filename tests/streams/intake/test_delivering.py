@@ -1,4 +1,4 @@
-"""Delivery of the intake: outputs before offsets, and nothing from an intake that lost its place."""
+"""The intake writes its outputs before its offsets, and nothing once it has lost its place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ class Kafka:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **refuses: Exception) -> None:
         self.did: list[str] = []
-        self._refuses = refuses
 
         def step(name: str) -> Any:
             async def do(*_: object) -> Any:
