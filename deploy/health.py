@@ -1,4 +1,4 @@
-"""The health check of a container: exits with 0 if its worker or serve is ready, otherwise with 1.
+"""The health check of a container: exits with 0 if its process is ready, otherwise with 1.
 
 It is a separate program because it runs every few seconds, and importing `ouzel` takes a second.
 """
@@ -10,6 +10,8 @@ import sys
 import urllib.request
 
 WITHIN_S = 3.0
+READY = (b"\nouzel_ready 1.0\n", b"\nouzel_intake_ready 1.0\n")
+"""The line that a ready worker or a ready intake has among its metrics."""
 
 
 def ask(variable: str, default: str, path: str) -> bytes | None:
@@ -26,11 +28,12 @@ def ask(variable: str, default: str, path: str) -> bytes | None:
 def ready() -> bool:
     """Tell whether the process of this container is ready.
 
-    If a worker's metrics port answers, the container runs a worker, and serve's port is not tried.
+    If the metrics port answers, the container runs a worker or an intake, and serve's port is not
+    tried.
     """
     metrics = ask("OUZEL_METRICS_PORT", "9464", "/metrics")
     if metrics is not None:
-        return b"\nouzel_ready 1.0\n" in metrics
+        return any(line in metrics for line in READY)
     return ask("OUZEL_SERVE_PORT", "8080", "/health/ready") is not None
 
 

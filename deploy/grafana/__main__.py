@@ -8,13 +8,14 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from deploy.grafana.intake import intake
 from deploy.grafana.model import model
 from deploy.grafana.overview import overview
 from deploy.grafana.pipeline import pipeline
 from deploy.grafana.serving import serving
 
 FOLDER = Path(__file__).parent / "dashboards"
-BOARDS = (overview, pipeline, model, serving)
+BOARDS = (overview, pipeline, model, serving, intake)
 
 
 def text(board: Dashboard) -> str:

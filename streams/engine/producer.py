@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import MessageBatch
@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 
 from streams.engine import upstream
+from streams.engine.lease import Lease
 from streams.engine.transactions import FencedSender
 from streams.errors import Abandoned
 from streams.kafka.retry import TEMPORARY, patiently, until_kafka_answers
@@ -24,6 +25,27 @@ RETRY_S = 0.25
 CLOSE_WITHIN_S = 2.0
 
 
+class Member(Protocol):
+    """The member of a group for whose partitions a `LeasedSender` writes.
+
+    The sender asks it before each request, on the event loop of the producer.
+    """
+
+    @property
+    def lease(self) -> Lease:
+        """When the group last confirmed the membership."""
+        ...
+
+    @property
+    def consumer_generation_id(self) -> int:
+        """The present generation of the group, as far as this member knows."""
+        ...
+
+    def holds(self, generation: int) -> bool:
+        """Return whether the partitions of this generation may still be ours."""
+        ...
+
+
 class LeasedSender(Sender):  # type: ignore[misc]
     """Checks the lease before each request.
 
@@ -32,7 +54,7 @@ class LeasedSender(Sender):  # type: ignore[misc]
     it still gets, fail as `Abandoned`.
     """
 
-    app: App
+    member: Member
     on_lost: Callable[[], None]
     lost = False
 
@@ -58,8 +80,8 @@ class LeasedSender(Sender):  # type: ignore[misc]
 
         A fresh lease is enough during a rebalance, too: the partitions are ours until we rejoin.
         """
-        app, generation = self.app, self.app.consumer_generation_id
-        return not self.lost and await app.lease.wait(lambda: not self.lost and app.holds(generation)) and not self.lost
+        member, generation = self.member, self.member.consumer_generation_id
+        return not self.lost and await member.lease.wait(lambda: not self.lost and member.holds(generation)) and not self.lost
 
 
 class IdempotentProducer(driver.Producer):
@@ -93,7 +115,7 @@ class IdempotentProducer(driver.Producer):
         """Give the new producer our sender and count its retries."""
         producer = self._counted(super()._new_producer(transactional_id))
         sender = upstream.become(producer, LeasedSender)
-        sender.app = self.app
+        sender.member = self.app
         sender.on_lost = self._on_lost
         return producer
 

@@ -44,6 +44,25 @@ def note_answer(lease: Lease, sent_at: float, error_code: int) -> None:
         lease.reset()
 
 
+def renew_by_answers(coordinator: GroupCoordinator, lease: Lease) -> None:
+    """Have the group's answers to heartbeats and joins renew the lease, or end it.
+
+    The lease counts from the time when the confirmed request was *sent*.
+    """
+
+    def renewing(send: upstream.Send) -> upstream.Send:
+        async def send_request(request: Request) -> Response:
+            sent_at = lease.clock()
+            response = await send(request)
+            if isinstance(request, HeartbeatRequest | SyncGroupRequest):
+                note_answer(lease, sent_at, response.error_code)
+            return response
+
+        return send_request
+
+    upstream.wrap_requests(coordinator, renewing)
+
+
 async def leave_group(coordinator: GroupCoordinator, within_s: float) -> None:
     """Close aiokafka's coordinator, which leaves the group unless this is a static member.
 
@@ -131,24 +150,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Also make slim records, and renew the lease by the group's answers.
 
-        The lease counts from the time when the confirmed request was *sent*. While Kafka is away,
-        this waits; upstream would end the process.
+        While Kafka is away, this waits; upstream would end the process.
         """
         try:
             await super().on_start()
         except TEMPORARY:
             await patiently(self._ensure_consumer().start, "the consumer")
-        consumer, lease = self._ensure_consumer(), self.app.lease
+        consumer = self._ensure_consumer()
         read_raw(upstream.fetcher_of(consumer), self._is_read_by_us)
 
-        def renewing(send: upstream.Send) -> upstream.Send:
+        def refusing(send: upstream.Send) -> upstream.Send:
             async def send_request(request: Request) -> Response:
                 if isinstance(request, JoinGroupRequest):
                     await self._refuse_if_taken()
-                sent_at = lease.clock()
                 response = await send(request)
                 if isinstance(request, HeartbeatRequest | SyncGroupRequest):
-                    note_answer(lease, sent_at, response.error_code)
                     self._joined |= response.error_code == 0
                 if getattr(response, "error_code", 0) == FENCED_INSTANCE_ID:
                     self._fail_taken()
@@ -156,7 +172,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
             return send_request
 
-        upstream.wrap_requests(upstream.coordinator_of(consumer), renewing)
+        renew_by_answers(upstream.coordinator_of(consumer), self.app.lease)
+        upstream.wrap_requests(upstream.coordinator_of(consumer), refusing)
 
     async def _refuse_if_taken(self) -> None:
         """End the process if another one has taken our place as a static member.

@@ -6,7 +6,7 @@ No other error is raised, whatever the bytes are. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -39,17 +39,22 @@ class Deletion(msgspec.Struct, frozen=True):
     key: str
 
 
+Ignored = Literal["tombstone", "no_event"]
+"""Why a valid record holds nothing: a null value that means nothing, or no event that is wanted."""
+
+
 class Decoded(NamedTuple):
     """What a record holds: its events in order, or a deletion.
 
     ``notes`` are what is to be counted. ``bad`` is the problem of the first event that cannot be
-    used although others can.
+    used although others can. If there is neither, ``ignored`` says why.
     """
 
     events: Sequence[Event] = ()
     deletion: Deletion | None = None
     notes: Sequence[Note] = NO_NOTES
     bad: BadRecord | None = None
+    ignored: Ignored = "no_event"
 
 
 class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
@@ -140,7 +145,7 @@ class EventDecoder:
         be ignored, or the hook may return none.
         """
         if value is None:
-            return Decoded(deletion=_deletion(key)) if self._tombstones or CANONICAL in headers else Decoded()
+            return Decoded(deletion=_deletion(key)) if self._tombstones or CANONICAL in headers else Decoded(ignored="tombstone")
         if not value:
             raise BadRecord("empty")
         if len(value) > self._max_bytes:

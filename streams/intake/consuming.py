@@ -9,8 +9,9 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from streams.engine.lease import Lease
 from streams.engine.records import read_raw
-from streams.engine.thread import REBALANCED_WITHIN_S, leave_group
+from streams.engine.thread import REBALANCED_WITHIN_S, leave_group, renew_by_answers
 from streams.engine.transactions import Membership
 from streams.engine.upstream import coordinator_of, fetcher_of, has_started, reading
 from streams.intake.merging import Merge
@@ -39,7 +40,8 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     ``busy`` is held while a unit is in flight: a rebalance waits for it. ``turn`` changes with
     each rebalance; records that were polled in an earlier turn must not be used, as they are read
-    again. ``on_removed`` gets the topic and the number of records that were removed unread.
+    again. ``lease`` says when the group last confirmed the membership. ``on_removed`` gets the
+    topic and the number of records that were removed unread.
     """
 
     def __init__(self, settings: Settings, topics: Sequence[str], on_removed: Callable[[str, int], None]) -> None:
@@ -60,6 +62,8 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
         self.consumer.subscribe(topics, listener=self)
         self.busy = asyncio.Lock()
         self.turn = 0
+        self.lease = Lease(settings.session_timeout_s)
+        self._rebalancing = False
         self._most = settings.max_poll_records
         self._knows_ends = settings.idempotent  # the embedded broker reports wrong ends of logs
         self._on_removed = on_removed
@@ -74,12 +78,14 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Wait for the unit in flight: after this, the partitions may be another member's."""
         self.turn += 1
+        self._rebalancing = True
         async with self.busy:
             pass
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Forget what was polled before."""
         self.turn += 1
+        self._rebalancing = False
         self._merge.assign([_where(tp) for tp in assigned])
         log.info("assigned", partitions=[f"{topic}-{partition}" for topic, partition in sorted(assigned)])
 
@@ -89,11 +95,23 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
         coordinator = coordinator_of(self.consumer)
         return Membership(coordinator.generation, str(coordinator.member_id), None)
 
+    @property
+    def consumer_generation_id(self) -> int:
+        """The present generation of the group; see `streams.engine.producer.Member`."""
+        return self.membership.generation
+
+    def holds(self, generation: int) -> bool:
+        """Return whether the partitions of this generation may still be ours."""
+        return generation == self.consumer_generation_id and not self._rebalancing
+
     # Positions
 
     async def start(self) -> None:
         """Join the group. Returns when partitions are assigned."""
+        began = self.lease.clock()
         await self.consumer.start()
+        self.lease.beat(began)  # the join that has just ended was sent later
+        renew_by_answers(coordinator_of(self.consumer), self.lease)
         read_raw(fetcher_of(self.consumer), lambda _: True)
 
     async def stop(self) -> None:

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.delivery.publisher import send, send_filled
-from streams.engine.producer import close_unflushed
+from streams.engine.producer import LeasedSender, Member, close_unflushed
 from streams.engine.transactions import FencedSender, Membership, commit_as
 from streams.engine.upstream import batch_append, become, close_batch
 from streams.errors import Abandoned
@@ -58,19 +58,40 @@ class Delivery(Protocol):
 
 
 class AtLeastOnce:
-    """`Delivery` by an idempotent producer: after a crash, the outputs of a unit come again."""
+    """`Delivery` by an idempotent producer: after a crash, the outputs of a unit come again.
 
-    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer) -> None:
-        self._consumer = consumer
-        self._producer = AIOKafkaProducer(**_config(settings), enable_idempotence=settings.idempotent)
+    The producer sends nothing unless the group has recently confirmed ``member``. An intake that
+    was frozen would otherwise write its unit again after another one has written it, and after so
+    many other events that the worker does not recognise the repeat.
+    """
+
+    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer, member: Member) -> None:
+        self._settings, self._consumer, self._member = settings, consumer, member
+        self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
         """Connect; see `Delivery`."""
-        await patiently(self._producer.start, "the producer")
+        self._producer = await patiently(self._started, "the producer")
+
+    async def _started(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(**_config(self._settings), enable_idempotence=self._settings.idempotent)
+        sender = become(producer, LeasedSender)
+        sender.member, sender.on_lost = self._member, _nothing
+        await _start(producer)
+        return producer
 
     async def deliver(self, unit: Unit, membership: Membership) -> None:
         """Write, then commit; see `Delivery`."""
-        await patiently(partial(_send, self._producer, unit), "the outputs")
+        producer: AIOKafkaProducer = self._producer  # `start` has set it
+        try:
+            await patiently(partial(_send, producer, unit), "the outputs")
+        except Abandoned:  # the lease was lost, and its producer cannot continue
+            await close_unflushed(producer)
+            await self.start()
+            raise
+        await self._commit(unit)
+
+    async def _commit(self, unit: Unit) -> None:
         try:
             await self._consumer.commit(_offsets(unit))
         except (CommitFailedError, IllegalStateError) as error:  # the group has given the partitions to another member
@@ -78,7 +99,8 @@ class AtLeastOnce:
 
     async def stop(self) -> None:
         """Disconnect; see `Delivery`."""
-        await self._producer.stop()
+        if self._producer is not None:
+            await self._producer.stop()
 
 
 class ExactlyOnce:
@@ -102,14 +124,11 @@ class ExactlyOnce:
         )
         become(producer, FencedSender)
         try:
-            await producer.start()
-        except BaseException as error:
-            await close_unflushed(producer)
-            if isinstance(error, TransactionalIdAuthorizationFailed):
-                raise NotAllowed(
-                    f"transactional id {self._name}: this user may not WRITE; docs/operations.md lists what it needs"
-                ) from error
-            raise
+            await _start(producer)
+        except TransactionalIdAuthorizationFailed as error:
+            raise NotAllowed(
+                f"transactional id {self._name}: this user may not WRITE; docs/operations.md lists what it needs"
+            ) from error
         return producer
 
     async def deliver(self, unit: Unit, membership: Membership) -> None:
@@ -131,6 +150,19 @@ class ExactlyOnce:
         """Disconnect; see `Delivery`."""
         if self._producer is not None:
             await self._producer.stop()
+
+
+def _nothing() -> None:
+    """Do nothing when the partitions are lost: `AtLeastOnce.deliver` gets `Abandoned`."""
+
+
+async def _start(producer: AIOKafkaProducer) -> None:
+    """Start a producer, or close it if that fails."""
+    try:
+        await producer.start()
+    except BaseException:
+        await close_unflushed(producer)
+        raise
 
 
 def _config(settings: Settings) -> dict[str, object]:

@@ -19,10 +19,11 @@ from aiokafka.partitioner import murmur2
 from streams.engine.pulse import guard_loop
 from streams.engine.transactions import Membership
 from streams.errors import OK, Abandoned, KafkaAway, Refused
+from streams.events.decode import EventDecoder
 from streams.intake.checks import describe, problems
 from streams.intake.consuming import SourceReader
 from streams.intake.delivering import AtLeastOnce, Delivery, ExactlyOnce
-from streams.intake.rekeying import Rekeying, Source, Target, Unit, murmur_partitions
+from streams.intake.rekeying import Rekeying, Target, Unit, murmur_partitions
 from streams.intake.telemetry import IntakeTelemetry
 from streams.kafka.partitions import watch_partitions
 from streams.kafka.permissions import NotAllowed
@@ -39,7 +40,6 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 8.0
 LOOK_EVERY_S = 0.5
-NO_LIMIT = 1 << 30
 DENIED = (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -49,9 +49,9 @@ T = TypeVar("T")
 
 
 class Intake:
-    """One intake process. `run` is its life, in order. ``sources`` are by topic."""
+    """One intake process. `run` is its life, in order. ``sources`` are the decoders by topic."""
 
-    def __init__(self, settings: Settings, sources: Mapping[str, Source]) -> None:
+    def __init__(self, settings: Settings, sources: Mapping[str, EventDecoder]) -> None:
         self._settings, self._sources = settings, sources
         self.telemetry = IntakeTelemetry(settings.domain, settings.delivery)
         self._stop = asyncio.Event()
@@ -116,7 +116,7 @@ class Intake:
     def _delivery(self, reader: SourceReader) -> Delivery:
         settings = self._settings
         if settings.delivery != "exactly_once":
-            return AtLeastOnce(settings, reader.consumer)
+            return AtLeastOnce(settings, reader.consumer, reader)
         return ExactlyOnce(settings, reader.group, f"{reader.group}-{settings.instance_id or uuid.uuid4().hex}")
 
     async def _join(self, reader: SourceReader, delivery: Delivery) -> None:
@@ -173,7 +173,7 @@ class Intake:
 
     def _unit(self) -> Unit:
         """Return an empty unit. Transactions are never repeated, so their units are not limited."""
-        return Unit(NO_LIMIT) if self._settings.delivery == "exactly_once" else Unit()
+        return Unit(repeatable=self._settings.delivery != "exactly_once")
 
     async def _watch(self, reader: SourceReader) -> None:
         while True:
@@ -196,7 +196,7 @@ def _denied(error: BaseException) -> NotAllowed | None:
     return NotAllowed(f"Kafka: {error!r}; docs/operations.md lists the permissions that the intake needs")
 
 
-def run_intake(settings: Settings, sources: Mapping[str, Source]) -> int:
+def run_intake(settings: Settings, sources: Mapping[str, EventDecoder]) -> int:
     """Run the intake in this process, and return its exit code.
 
     Raises `SettingsError`, `KafkaAway` and `TopicsError` if it cannot start; the command prints

@@ -18,15 +18,11 @@ from streams.events.decode import CANONICAL, Decoded, EventDecoder, event_key
 from streams.events.notes import Note
 from streams.events.records import Event
 from streams.kafka.outbox import Headers, Outbox
-from streams.sessions.step import RECENT_EVENT_IDS
+from streams.sessions.step import OPEN_SESSIONS, RECENT_EVENT_IDS
 from streams.wire.record import KafkaRecord
 
 MOST_OF_ONE_USER = RECENT_EVENT_IDS // 2
-"""Events of one user after which a unit ends.
-
-After a crash the unit is written again. The worker recognises the repeated events as long as the
-session remembers their ids, so a unit has fewer than a session remembers.
-"""
+"""Events of one user after which a repeatable unit ends; see `Unit`."""
 KNOWN_KEYS = 100_000
 """Keys whose partitions are remembered, because the hash is in Python and costs microseconds."""
 _encode = msgspec.json.Encoder().encode
@@ -34,13 +30,6 @@ Dated = tuple[bytes, bytes | None, Headers, int]
 """A record to send: key, value, headers, and its Kafka time in epoch ms."""
 Where = tuple[str, int]
 """A topic and a partition."""
-
-
-class Source(NamedTuple):
-    """How to read a source topic. ``deletes``: a record without a value deletes the key's user."""
-
-    decoder: EventDecoder
-    deletes: bool = False
 
 
 class Target(NamedTuple):
@@ -63,10 +52,15 @@ class Unit:
     """The outputs of the records between two commits, and what is counted of them.
 
     ``offsets`` has the next offset to read by source topic and partition. ``times`` are the Kafka
-    times of the written events. ``most`` is the number of events of one user that fill the unit.
+    times of the written events.
+
+    A ``repeatable`` unit may be written again after a crash. The worker must then recognise its
+    events by what their sessions remember: the latest ids of each of a few open sessions, and
+    nothing from before a deletion. So such a unit becomes ``full`` before a session would forget,
+    and a deletion is its last record.
     """
 
-    def __init__(self, most: int = MOST_OF_ONE_USER) -> None:
+    def __init__(self, *, repeatable: bool = True) -> None:
         self.events: dict[Where, list[Dated]] = {}
         self.letters = Outbox()
         self.offsets: dict[Where, int] = {}
@@ -78,21 +72,29 @@ class Unit:
         self.notes = Counter[Note]()
         self.times: list[int] = []
         self._of_user = Counter[bytes]()
-        self._most = most
+        self._sessions: dict[bytes, set[str | None]] = {}
+        self._repeatable = repeatable
         self.full = False
 
-    def write(self, where: Where, key: bytes, value: bytes | None, headers: Headers, at: int) -> None:
-        """Add a record for `events`."""
+    def write(self, where: Where, key: bytes, value: bytes, headers: Headers, at: int, session: str | None) -> None:
+        """Add an event of this session for `events`."""
         self.events.setdefault(where, []).append((key, value, headers, at))
-        self._of_user[key] += 1
-        if self._of_user[key] >= self._most:
-            self.full = True
+        if self._repeatable:
+            self._of_user[key] += 1
+            sessions = self._sessions.setdefault(key, set())
+            sessions.add(session)
+            self.full |= self._of_user[key] >= MOST_OF_ONE_USER or len(sessions) >= OPEN_SESSIONS
+
+    def delete(self, where: Where, key: bytes, headers: Headers, at: int) -> None:
+        """Add a deletion for `events`."""
+        self.events.setdefault(where, []).append((key, None, headers, at))
+        self.full |= self._repeatable
 
 
 class Rekeying:
-    """Makes outputs of the records of the sources, which are given by topic."""
+    """Makes outputs of the records of the sources. ``sources`` are their decoders by topic."""
 
-    def __init__(self, sources: Mapping[str, Source], target: Target) -> None:
+    def __init__(self, sources: Mapping[str, EventDecoder], target: Target) -> None:
         self._sources, self._target = sources, target
 
     def add(self, unit: Unit, polled: KafkaRecord, now_ms: int) -> None:
@@ -104,13 +106,9 @@ class Rekeying:
         unit.read[topic] += 1
         unit.offsets[topic, polled.partition] = polled.offset + 1
         record, first_id = as_first(polled)
-        source = self._sources[topic]
         try:
             check_readable(record)
-            if record.value is None and not source.deletes:
-                unit.ignored[topic, "tombstone"] += 1
-                return
-            decoded = source.decoder.decode_record(record, first_id)
+            decoded = self._sources[topic].decode_record(record, first_id)
         except BadRecord as bad:
             unit.notes.update(bad.notes)
             self._reject(unit, record, bad, first_id)
@@ -123,13 +121,13 @@ class Rekeying:
         if (problem := decoded.bad or bad_event) is not None:
             self._reject(unit, record, problem, first_id)
         elif not (decoded.events or decoded.deletion):
-            unit.ignored[topic, "no_event"] += 1
+            unit.ignored[topic, decoded.ignored] += 1
 
     def _write(self, unit: Unit, decoded: Decoded, topic: str, at: int, headers: Headers) -> BadRecord | None:
         """Write the events, or the deletion. Returns the problem of an event that is too large."""
         if decoded.deletion is not None:
             key = decoded.deletion.key.encode()
-            unit.write(self._place(key), key, None, [CANONICAL, *headers], at)
+            unit.delete(self._place(key), key, [CANONICAL, *headers], at)
             unit.deleted[topic] += 1
         bad, canonical = None, [CANONICAL, *headers]
         for event in decoded.events:
@@ -137,7 +135,7 @@ class Rekeying:
             if len(value) > self._target.max_bytes:
                 bad = _too_large(event, value, self._target.max_bytes)
                 continue
-            unit.write(self._place(key), key, value, canonical, at)
+            unit.write(self._place(key), key, value, canonical, at, event.session_id)
             unit.written[topic] += 1
         return bad
 

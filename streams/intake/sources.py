@@ -8,13 +8,13 @@ from functools import partial
 import structlog
 
 from streams.configuration.intake import OPTIONS, SourceSettings, parse_sources
-from streams.intake.rekeying import Source
+from streams.events.decode import EventDecoder
 from streams.kafka.topics import topic_specs
 from streams.rules import event_decoder
 from streams.settings import Settings, SettingsError
 
-NOT_SETTINGS = ("topic", "event_type", "tombstones")
-"""Options of a source that no setting gives a default."""
+NOT_SETTINGS = ("topic", "event_type")
+"""Options of a source that are no settings."""
 log = structlog.get_logger(__name__)
 
 
@@ -32,21 +32,20 @@ def source_names(settings: Settings) -> list[str]:
     return names
 
 
-def sources_of(settings: Settings) -> Mapping[str, Source]:
-    """Return the sources by topic. Raises `SettingsError` if an option is wrong."""
+def sources_of(settings: Settings) -> Mapping[str, EventDecoder]:
+    """Return the decoders of the sources by topic. Raises `SettingsError` if an option is wrong."""
     names = source_names(settings)
     return {name: _source(settings, source) for name, source in zip(names, parse_sources(settings.intake), strict=True)}
 
 
-def _source(settings: Settings, source: SourceSettings) -> Source:
-    given = [name for name in OPTIONS if name in source.model_fields_set and name not in NOT_SETTINGS]
-    # The decoder need not decide whether a null value deletes: `Source` says so.
-    own = settings.model_copy(update={name: getattr(source, name) for name in given} | {"tombstones": "delete"})
+def _source(settings: Settings, source: SourceSettings) -> EventDecoder:
+    # `tombstones` of the events topic is no default: the keys of other topics are rarely users
+    own = {name for name in OPTIONS if name in source.model_fields_set and name not in NOT_SETTINGS} | {"tombstones"}
+    changed = settings.model_copy(update={name: getattr(source, name) for name in own})
     try:
-        decoder = event_decoder(own, partial(_log_unmapped, source.topic), source.event_type)
+        return event_decoder(changed, partial(_log_unmapped, source.topic), source.event_type)
     except SettingsError as error:
         raise SettingsError(f"OUZEL_INTAKE: topic {source.topic}: {error}") from error
-    return Source(decoder, source.tombstones == "delete")
 
 
 def _log_unmapped(topic: str, problem: str) -> None:

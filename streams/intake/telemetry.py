@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,6 +18,7 @@ from prometheus_client import (
 )
 
 from streams.events.bounds import REASONS
+from streams.events.decode import Ignored
 from streams.events.notes import Kind
 from streams.intake.rekeying import Unit
 from streams.observing.histogram import BulkHistogram
@@ -25,7 +27,7 @@ LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
 WORST_LATENCY_S = 3600.0
 LABELS: Mapping[str, Sequence[str] | str] = {
     "topic": "source topic",
-    "cause": ("tombstone", "no_event"),
+    "cause": get_args(Ignored),
     "reason": REASONS,
     "kind": tuple(Kind),
     "value": "the field, or the form of the time",
@@ -47,7 +49,7 @@ class IntakeTelemetry:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        build = Info("ouzel_intake_build", "The version and the delivery of this intake.", registry=registry)
+        build = Info("ouzel_build", "The version, the domain and the delivery of this intake.", registry=registry)
         build.info({"version": version("ouzel"), "domain": domain, "delivery": delivery})
         self.ready = Gauge("ouzel_intake_ready", "Whether this intake reads its topics.", registry=registry)
         self.records = Counter("ouzel_intake_records", "Records read.", ["topic"], registry=registry)

@@ -14,17 +14,15 @@ import os
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
+from bench.latency import Sent, latency
 from bench.pipeline import SAMPLE_EVERY_S, UNIT, cpu_seconds, per_event
-from kafka import KafkaConsumer, KafkaProducer
 from support.processes.intake_process import IntakeProcess, create_source, send, shop, shop_sources
 from support.processes.running import fresh_settings
 
 from serving.demo.brokers import ApacheBroker
-from streams.kafka.connection import consumer_config
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 
@@ -59,6 +57,12 @@ def cpu(broker: str, folder: Path, delivery: str) -> float:
     return per_event(samples, EVENTS // 5)
 
 
+def click(number: int) -> Sent:
+    """A click without a key."""
+    event = {"event_id": f"e{number}", "user_id": f"u{number % 500}", "item_id": f"i{number % 200}"}
+    return f"e{number}", None, json.dumps(event).encode()
+
+
 def added(broker: str, folder: Path, delivery: str) -> tuple[float, float]:
     """p50 and p99 in ms from sending a record to reading its event. The first second is no part."""
     settings, prefix = fresh(broker, folder, delivery)
@@ -67,30 +71,16 @@ def added(broker: str, folder: Path, delivery: str) -> tuple[float, float]:
     intake = IntakeProcess(settings, folder / "intake.log", [{"topic": topic}])
     intake.start()
     intake.wait_ready()
-    consumer = KafkaConsumer(
-        settings.topic("events"), **consumer_config(settings), auto_offset_reset="earliest", fetch_max_wait_ms=5
+    measured = latency(
+        settings,
+        [click(number) for number in range(RATE * SECONDS)],
+        rate=RATE,
+        to=topic,
+        made=settings.topic("events"),
+        id_field="event_id",
     )
-    sent, took, total = dict[str, float](), list[float](), RATE * SECONDS
-
-    def consume() -> None:
-        for record in consumer:
-            took.append((time.time() - sent[json.loads(record.value)["event_id"]]) * 1000)
-            if len(took) >= total:
-                return
-
-    reader = threading.Thread(target=consume, daemon=True)
-    reader.start()
-    producer = KafkaProducer(bootstrap_servers=broker, linger_ms=0)
-    began = time.monotonic()
-    for number in range(total):
-        time.sleep(max(began + number / RATE - time.monotonic(), 0))
-        sent[f"e{number}"] = time.time()
-        event = {"event_id": f"e{number}", "user_id": f"u{number % 500}", "item_id": f"i{number % 200}"}
-        producer.send(topic, value=json.dumps(event).encode())
-    reader.join(30)
     intake.stop()
-    ordered = sorted(took[RATE:])
-    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+    return measured
 
 
 def main() -> None:

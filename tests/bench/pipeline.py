@@ -17,17 +17,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from pathlib import Path
 
-from kafka import KafkaConsumer, KafkaProducer
+from bench.latency import latency
 from support.journey import clicks
 from support.processes.running import WorkerProcess, fresh_settings, produce
 
 from serving.demo.brokers import ApacheBroker
-from streams.kafka.connection import consumer_config
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 
@@ -35,7 +33,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "5"))
 EVENTS = int(os.environ.get("EVENTS", "200000"))
 WARM = EVENTS // 5
 IDIOMATIC_EVENTS = 6000
-UNIT = 1024
+UNIT, SEED = 1024, 7
 SAMPLE_EVERY_S = 0.5
 """A long interval, because each sample is a scrape, which costs the worker 3 ms."""
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -106,33 +104,13 @@ def freshness(broker: str, folder: Path, delivery: str, rate: int = 100, seconds
     create_topics(settings)
     worker = WorkerProcess(settings, folder / "freshness.log").start()
     worker.wait_ready()
-    consumer = KafkaConsumer(
-        settings.topic("recommendations"), **consumer_config(settings), auto_offset_reset="earliest", fetch_max_wait_ms=5
-    )
-    sent: dict[str, float] = {}
-    took: list[float] = []
-    total = rate * seconds
-
-    def consume() -> None:
-        for record in consumer:
-            at, trigger = time.time(), json.loads(record.value)["trigger_event_id"]
-            if trigger in sent:
-                took.append((at - sent[trigger]) * 1000)
-            if len(took) >= total:
-                return
-
-    reader = threading.Thread(target=consume, daemon=True)
-    reader.start()
-    producer = KafkaProducer(bootstrap_servers=broker, linger_ms=0)
-    began = time.monotonic()
-    for number, (key, value) in enumerate(clicks(total, users=500, seed=7)):
-        time.sleep(max(began + number / rate - time.monotonic(), 0))
-        sent[f"e7-{number}"] = time.time()
-        producer.send(settings.topic("events"), key=key, value=value)
-    reader.join(30)
+    records = [
+        (f"e{SEED}-{number}", key, value) for number, (key, value) in enumerate(clicks(rate * seconds, users=500, seed=SEED))
+    ]
+    events, made = settings.topic("events"), settings.topic("recommendations")
+    measured = latency(settings, records, rate=rate, to=events, made=made, id_field="trigger_event_id")
     worker.stop()
-    ordered = sorted(took[rate:])
-    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+    return measured
 
 
 def main() -> None:

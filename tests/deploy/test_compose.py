@@ -43,7 +43,7 @@ def test_docker_compose_accepts_it() -> None:
     plugin = shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
     if not plugin or plugin.returncode:
         pytest.skip("docker compose is not installed")
-    command = ["docker", "compose", "-f", COMPOSE, "--profile", "simulate", "--profile", "replay", "config", "--quiet"]
+    command = ["docker", "compose", "-f", COMPOSE, "--profile", "*", "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -74,7 +74,7 @@ def test_each_service_waits_for_the_services_it_needs(compose: dict[str, Any]) -
             assert not healthy or "test" in own or (of_image and not own.get("disable")), (name, needed)
     waits = {name: set(service.get("depends_on", ())) for name, service in services.items()}
     assert waits["topics"] == {"kafka"}
-    assert waits["worker-1"] == waits["worker-2"] == {"topics"}
+    assert waits["worker-1"] == waits["worker-2"] == waits["intake"] == {"topics"}
     assert waits["simulate"] == waits["replay"] == {"worker-1", "worker-2"}
 
 
@@ -93,6 +93,13 @@ def test_each_worker_has_its_own_volume(compose: dict[str, Any]) -> None:
     assert {"worker-1", "worker-2"} <= compose["volumes"].keys()
 
 
+def test_the_intake_is_off_unless_its_profile_is_on_and_gets_its_topics_from_outside(compose: dict[str, Any]) -> None:
+    intake = compose["services"]["intake"]
+    assert intake["profiles"] == ["intake"]
+    assert intake["environment"]["OUZEL_INTAKE"] == "${OUZEL_INTAKE:-}"
+    assert "ports" not in intake, "copies of it could not share a port"
+
+
 def test_every_mounted_path_exists(compose: dict[str, Any]) -> None:
     mounts = [mount for service in compose["services"].values() for mount in service.get("volumes", ()) if isinstance(mount, str)]
     paths = [mount.partition(":")[0] for mount in mounts if mount.startswith(".")]
@@ -109,7 +116,7 @@ def test_prometheus_scrapes_existing_services(compose: dict[str, Any]) -> None:
         for alias in service.get("networks", {}).get("default", {}).get("aliases", ())
     }
     scraped = {job["job_name"]: job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job}
-    assert scraped.keys() == {"ouzel-worker", "ouzel-serve"}
+    assert scraped.keys() == {"ouzel-worker", "ouzel-serve", "ouzel-intake"}
     for names in scraped.values():
         assert set(names) <= aliases | compose["services"].keys()
 

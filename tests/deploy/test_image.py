@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import start_http_server
 
+from streams.intake.telemetry import IntakeTelemetry
 from streams.observing.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
@@ -132,6 +133,19 @@ def test_a_worker_is_healthy_when_it_is_ready(worker: tuple[Telemetry, int]) -> 
     assert not healthy(metrics_port=port)
     telemetry.process.ready.set(1)
     assert healthy(metrics_port=port)
+
+
+def test_an_intake_is_healthy_when_it_is_ready() -> None:
+    telemetry = IntakeTelemetry()
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=telemetry.registry)
+    try:
+        assert not healthy(metrics_port=server.server_port)
+        telemetry.ready.set(1)
+        assert healthy(metrics_port=server.server_port)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_serve_is_healthy_when_it_answers_that_it_is_ready(serve: Callable[[int], int]) -> None:

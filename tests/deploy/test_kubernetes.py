@@ -5,6 +5,7 @@ They are also checked as kustomize renders them, if it is installed.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ import yaml
 from support.deployed import DEPLOY, VARIABLE, documents, resolve, settings, templates
 
 from deploy.kubernetes.rules import MADE, SOURCES, prometheus_rule
+from streams.configuration.intake import parse_sources
 
 KUBERNETES = DEPLOY / "kubernetes"
 EXAMPLE = KUBERNETES / "overlays" / "example"
@@ -115,7 +117,7 @@ def test_the_jobs_have_the_names_that_the_rules_use() -> None:
     jobs = {
         relabeling["replacement"] for one in endpoints for relabeling in one["relabelings"] if relabeling["targetLabel"] == "job"
     }
-    assert jobs == {"ouzel-worker", "ouzel-serve"}
+    assert jobs == {"ouzel-worker", "ouzel-serve", "ouzel-intake"}
     rules = MADE.read_text()
     assert all(job in rules for job in jobs)
 
@@ -126,7 +128,7 @@ def workloads(manifests: Iterable[Manifest]) -> list[Manifest]:
 
 def test_every_pod_is_unprivileged_and_has_limits(example: list[Manifest]) -> None:
     pods = [template for manifest in workloads(example) for template in templates(manifest)]
-    assert len(pods) == 3
+    assert len(pods) == 4
     for pod in pods:
         assert pod["automountServiceAccountToken"] is pod["enableServiceLinks"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -148,9 +150,13 @@ def test_every_container_runs_an_existing_command_with_existing_settings(example
             for container in template["containers"]:
                 resolved[manifest["metadata"]["name"]] = resolve(container["args"])
                 assert {variable["name"] for variable in container.get("env", ())} <= settings()
-    assert resolved == {"ouzel-topics": "ouzel topics create", "ouzel-worker": "ouzel worker", "ouzel-serve": "ouzel serve"}
+    assert resolved == {
+        "ouzel-topics": "ouzel topics create", "ouzel-worker": "ouzel worker", "ouzel-serve": "ouzel serve",
+        "ouzel-intake": "ouzel intake",
+    }  # fmt: skip
     (config,) = of_kind(example, "ConfigMap")
     assert config["data"].keys() <= settings()
+    assert parse_sources(json.loads(config["data"]["OUZEL_INTAKE"]))
     assert VARIABLE.findall((EXAMPLE / "secrets.env.example").read_text())
 
 
@@ -167,6 +173,26 @@ def test_every_reference_has_a_target(example: list[Manifest]) -> None:
         selector = spec.get("podSelector", spec.get("selector", {}))
         wanted = selector.get("matchLabels", selector).items()
         assert any(wanted <= pod.items() for pod in labels), manifest["metadata"]["name"]
+
+
+def test_intakes_are_added_by_their_component_only() -> None:
+    base = rendered(KUBERNETES / "base")
+    assert {manifest["metadata"]["name"] for manifest in workloads(base)} == {"ouzel-topics", "ouzel-worker", "ouzel-serve"}
+
+
+def test_an_intake_has_its_name_its_probes_and_time_to_stop(example: list[Manifest]) -> None:
+    (intake,) = [one for one in of_kind(example, "Deployment") if one["metadata"]["name"] == "ouzel-intake"]
+    (pod,) = templates(intake)
+    (container,) = pod["containers"]
+    names = {variable["name"]: variable for variable in container["env"]}
+    assert names["OUZEL_INSTANCE_ID"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+    assert pod["terminationGracePeriodSeconds"] > 8
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
+    labels = intake["spec"]["template"]["metadata"]["labels"].items()
+    policies = [one for one in of_kind(example, "NetworkPolicy") if one["spec"]["podSelector"]["matchLabels"].items() <= labels]
+    assert sorted(policy["metadata"]["name"] for policy in policies) == ["ouzel", "ouzel-intake"]
+    budgets = [one for one in of_kind(example, "PodDisruptionBudget") if one["spec"]["selector"]["matchLabels"].items() <= labels]
+    assert len(budgets) == 1
 
 
 def test_a_worker_has_its_name_its_volume_and_time_to_stop(example: list[Manifest]) -> None:

@@ -32,7 +32,7 @@ def test_every_command_in_compose_exists() -> None:
     resolved = {name: resolve(service["command"]) for name, service in ours.items() if "entrypoint" not in service}
     assert resolved == {
         "topics": "ouzel topics create", "worker-1": "ouzel worker", "worker-2": "ouzel worker", "serve": "ouzel serve",
-        "simulate": "ouzel simulate", "replay": "ouzel replay",
+        "simulate": "ouzel simulate", "replay": "ouzel replay", "intake": "ouzel intake",
     }  # fmt: skip
     (by_shell,) = ours["keys"]["command"]
     words = by_shell.partition("ouzel ")[2].split()

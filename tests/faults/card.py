@@ -19,6 +19,10 @@ SHORT = (
     ("events-made-anew", "leased"),
     ("kill-one", "exactly_once"),
     ("sigstop-before-commit", "exactly_once"),
+    ("intake-kill-before-offsets", "leased"),
+    ("intake-kill", "exactly_once"),
+    ("intake-sigstop-before-outputs", "leased"),
+    ("intake-bad-records", "leased"),
 )
 """The rows, with their deliveries, that the test suite runs."""
 
@@ -33,7 +37,7 @@ class Row:
       uninterrupted run.
     - ``after``: what must be true once the workers have stopped and the verdict is known.
     - ``deliveries``: the deliveries that the fault applies to.
-    - ``options``: the arguments of the rig.
+    - ``rig``: the kind of rig that it happens to, and ``options``: its arguments.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Row:
     rolled_back: bool = False
     after: Callable[[Rig], bool] | None = None
     deliveries: tuple[str, ...] = DELIVERIES
+    rig: type[Rig] = Rig
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -54,12 +59,12 @@ CARD: list[Row] = []
 
 def row(
     name: str, *, may_repeat: bool = True, rolled_back: bool = False, after: Callable[[Rig], bool] | None = None,
-    deliveries: tuple[str, ...] = DELIVERIES, **options: Any,
+    deliveries: tuple[str, ...] = DELIVERIES, rig: type[Rig] = Rig, **options: Any,
 ) -> Callable[[Fault], Fault]:  # fmt: skip
     """Decorate a function that makes a fault happen, to put it on the card; see `Row`."""
 
     def add(fault: Fault) -> Fault:
-        CARD.append(Row(name, fault, may_repeat, rolled_back, after, deliveries, options))
+        CARD.append(Row(name, fault, may_repeat, rolled_back, after, deliveries, rig, options))
         return fault
 
     return add

@@ -7,7 +7,7 @@ import time
 
 from faults.card import DELIVERIES, SESSION_TIMEOUT_S, row
 from faults.rig import Rig, send, stopped
-from support.processes.running import wait_until
+from support.processes.running import WorkerProcess, wait_until
 
 POINTS = {
     "before-step": DELIVERIES,
@@ -23,8 +23,11 @@ POINTS = {
 
 
 def _freeze(rig: Rig) -> None:
+    freeze(rig, rig.workers[0])
+
+
+def freeze(rig: Rig, frozen: WorkerProcess) -> None:
     """Wait until the saboteur has stopped itself; continue it after its session has timed out."""
-    frozen = rig.workers[0]
     wait_until(lambda: stopped(frozen), "frozen", 60)
     began = time.monotonic()
     rig.fresh_since(began)

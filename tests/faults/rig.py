@@ -16,6 +16,7 @@ from typing import Any
 from faults.cluster import Cluster
 from faults.proxy import ProxiedBroker, Proxy
 from faults.traffic import Load, Tail
+from faults.verdict import verdict
 from kafka import KafkaConsumer, TopicPartition
 from support.damage.hostile import Sent
 from support.damage.hostile import send as send_foreign
@@ -54,6 +55,7 @@ class Rig:
         self._count, self._sabotage, self._changes = workers, sabotage, changes
         self.recoveries: list[float] = []
         self.foreign: frozenset[Place] = frozenset()
+        self.source_letters: frozenset[tuple[str, int, int]] = frozenset()
         self.notes: list[str] = []
         self._beside_load = 0
         self.workers: list[WorkerProcess] = []
@@ -75,15 +77,24 @@ class Rig:
         self.tail = Tail(self.settings)
         self.tail.start()
         self.tail.started.wait(30)
-        self.load = Load(self.settings, self.rate)
+        self.load = self._new_load()
         self.load.start()
         return self
 
+    def _new_load(self) -> Load:
+        """The load, not started. All else runs when this is called."""
+        return Load(self.settings, self.rate)
+
+    @property
+    def processes(self) -> Sequence[WorkerProcess]:
+        """All processes that must be kept alive."""
+        return self.workers
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for worker in self.workers:
-            if worker.alive:
-                send(worker, signal.SIGCONT)
-                worker.kill()
+        for process in self.processes:
+            if process.alive:
+                send(process, signal.SIGCONT)
+                process.kill()
         if self.proxy is not None and self.proxy.is_alive():
             self.proxy.stop()
         if self.cluster is not None:
@@ -142,26 +153,26 @@ class Rig:
         """Write records to Ouzel's own topics; the verdict leaves them out."""
         self.foreign |= send_foreign(self.settings, records)
 
-    def restart(self, worker: WorkerProcess) -> None:
-        """Start a worker that has ended, as a supervisor would."""
-        assert not worker.alive, "the worker to restart still runs"
-        worker.start()
+    def restart(self, process: WorkerProcess) -> None:
+        """Start a process that has ended, as a supervisor would."""
+        assert not process.alive, "the process to restart still runs"
+        process.start()
 
     def keep_alive(self) -> None:
-        """Restart every worker that has ended."""
-        for worker in self.workers:
-            if not worker.alive:
-                self.restart(worker)
+        """Restart every process that has ended."""
+        for process in self.processes:
+            if not process.alive:
+                self.restart(process)
 
     def ready(self) -> None:
-        """Wait until every worker processes events; restart those that end meanwhile."""
-        for worker in self.workers:
-            wait_until(partial(self._revived, worker), "worker ready", 120, every_s=0.2)
+        """Wait until every process works; restart those that end meanwhile."""
+        for process in self.processes:
+            wait_until(partial(self._revived, process), "process ready", 120, every_s=0.2)
 
-    def _revived(self, worker: WorkerProcess) -> bool:
-        if not worker.alive:
-            self.restart(worker)
-        return worker.metrics().get("ouzel_ready") == 1
+    def _revived(self, process: WorkerProcess) -> bool:
+        if not process.alive:
+            self.restart(process)
+        return process.ready
 
     def wipe(self, worker: WorkerProcess) -> None:
         """Delete a worker's data directory."""
@@ -176,9 +187,9 @@ class Rig:
         finally:
             consumer.close()
 
-    def ends(self) -> dict[int, int]:
+    def ends(self, isolation_level: str = "read_uncommitted") -> dict[int, int]:
         """The end of the log, for each partition of the events."""
-        consumer = KafkaConsumer(bootstrap_servers=self.settings.broker)
+        consumer = KafkaConsumer(bootstrap_servers=self.settings.broker, isolation_level=isolation_level)
         try:
             topic = self.settings.topic("events")
             ends = consumer.end_offsets([TopicPartition(topic, n) for n in range(self.settings.partitions)])
@@ -209,6 +220,14 @@ class Rig:
         self.tail.stop()
         return events
 
+    def judge(self, fault: str, events: int, *, may_repeat: bool, rolled_back: bool = False) -> dict[str, Any]:
+        """The verdict, once `finish` has returned the number of ``events``; see `verdict`."""
+        folders = [worker.settings.data_dir for worker in self.workers]
+        return verdict(
+            fault, self.delivery, self.settings, folders, events, self.recoveries, may_repeat=may_repeat,
+            rolled_back=rolled_back, foreign=self.foreign, source_letters=self.source_letters,
+        )  # fmt: skip
+
 
 def stopped(worker: WorkerProcess) -> bool:
     """Whether SIGSTOP has stopped the worker."""
@@ -229,5 +248,5 @@ def send(worker: WorkerProcess, number: signal.Signals) -> None:
     os.kill(worker.process.pid, number)
 
 
-Fault = Callable[[Rig], None]
-"""A function that makes a fault happen to a rig and waits until the rig has recovered from it."""
+Fault = Callable[[Any], None]
+"""A function that makes a fault happen to its kind of `Rig`, and waits until that has recovered."""

@@ -16,14 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from faults import crashes, freezes, learning, load, logs, network
+from faults import crashes, freezes, intakes, learning, load, logs, network
 from faults.card import CARD, DELIVERIES, Row, Skipped
-from faults.rig import Rig
-from faults.verdict import verdict
 from rich.console import Console
 from rich.table import Table
 
-ROWS = (crashes, freezes, network, load, learning, logs)
+ROWS = (crashes, freezes, network, load, learning, logs, intakes)
 """The modules whose import fills the card."""
 COLUMNS = {
     "fault": "fault",
@@ -41,7 +39,7 @@ COLUMNS = {
 
 def run(row: Row, delivery: str, home: Path, folder: Path, scale: float) -> dict[str, Any]:
     """Run one fault, from an empty broker to the verdict."""
-    rig = Rig(home, folder, scale, delivery=delivery, **row.options)
+    rig = row.rig(home, folder, scale, delivery=delivery, **row.options)
     with rig:
         rig.fresh_since(time.monotonic())
         rig.recoveries.clear()
@@ -49,20 +47,8 @@ def run(row: Row, delivery: str, home: Path, folder: Path, scale: float) -> dict
             row.fault(rig)
         except Skipped as reason:
             return {"fault": row.name, "delivery": rig.delivery, "ok": True, "skipped": str(reason)}
-        events = rig.finish()
-        folders = [worker.settings.data_dir for worker in rig.workers]
         may_repeat = row.may_repeat and delivery == "leased"
-        result = verdict(
-            row.name,
-            delivery,
-            rig.settings,
-            folders,
-            events,
-            rig.recoveries,
-            may_repeat=may_repeat,
-            rolled_back=row.rolled_back,
-            foreign=rig.foreign,
-        )
+        result = rig.judge(row.name, rig.finish(), may_repeat=may_repeat, rolled_back=row.rolled_back)
         if row.after is not None and not row.after(rig):
             result["ok"] = False
     return result | {"notes": rig.notes}

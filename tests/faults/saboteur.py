@@ -8,10 +8,13 @@ The points, in the order of the journey:
 - ``before-changelog`` (leased delivery)
 - ``in-request`` (leased delivery): between the check of the lease and the request, which is the
   window that the lease does not cover
-- ``before-offsets`` (exactly once): the records of the unit are sent, its offsets are not
+- ``before-offsets`` (exactly once): the records of the unit are sent, its offsets are not; of an
+  intake with leased delivery, too
 - ``before-commit`` (exactly once)
 - ``before-store``, ``before-ack``
 - ``in-snapshot``: before a random chunk of a snapshot
+
+An intake has ``before-outputs``, ``in-request``, ``before-offsets`` and ``before-commit``, too.
 
 There are three more faults:
 
@@ -41,12 +44,15 @@ from streams.delivery.leased import LeasedDelivery
 from streams.delivery.publisher import Placed, Publisher
 from streams.engine.consumer import PollConsumer
 from streams.engine.transactions import FencedSender
+from streams.intake.delivering import AtLeastOnce, ExactlyOnce
 from streams.kafka.outbox import Outbox
 from streams.learning import model_log
 from streams.learning.ranking import ThreadRanker
 from streams.pipeline import Pipeline
 from streams.settings import load_settings
 
+DELIVERIES = (LeasedDelivery, ExactlyOnceDelivery)
+OF_INTAKES = (AtLeastOnce, ExactlyOnce)
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50
 HOT_STEPS = 60
@@ -170,20 +176,23 @@ def arm(order: str) -> None:
     saboteur = Saboteur(action, int(rest[0]) if rest else AFTER, load_settings().data_dir.parent / f"struck-{point}")
     strike = saboteur.strike
     wrap(Pipeline, "process", before=saboteur.count_unit)
+    for delivery in OF_INTAKES:
+        wrap(delivery, "deliver", before=saboteur.count_unit)
     if point == "before-step":
         wrap(Pipeline, "process", before=strike)
     elif point == "before-rank":
         wrap(ThreadRanker, "rank", before=strike)
     elif point == "before-outputs":
-        for delivery in (LeasedDelivery, ExactlyOnceDelivery):
+        for delivery in (*DELIVERIES, *OF_INTAKES):
             wrap(delivery, "deliver", before=strike)
     elif point == "before-changelog":
         before_publishing("sessions-changelog", strike)
     elif point == "before-store":
-        for delivery in (LeasedDelivery, ExactlyOnceDelivery):
+        for delivery in DELIVERIES:
             wrap(delivery, "deliver", after=strike)
     elif point == "before-offsets":
         wrap(FencedSender, "_do_txn_offset_commit", before=strike)
+        wrap(AtLeastOnce, "_commit", before=strike)
     elif point == "before-commit":
         wrap(FencedSender, "_do_txn_commit", before=strike)
     elif point == "before-ack":

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from faults.rig import Rig, send
-from faults.verdict import verdict
 from support.processes.running import WorkerProcess
 
 RATE = 200.0
@@ -119,8 +118,7 @@ def main() -> None:
                 done.append(fault.__name__)
                 print(f"{fault.__name__}: fresh again after {took:.1f} s; {samples[-1] if samples else ''}", flush=True)
             events = rig.finish()
-            folders = [worker.settings.data_dir for worker in rig.workers]
-            result = verdict("soak", rig.delivery, rig.settings, folders, events, rig.recoveries, may_repeat=True)
+            result = rig.judge("soak", events, may_repeat=True)
     result["faults"] = {name: done.count(name) for name in sorted(set(done))}
     result["flat"] = {name: flat([float(getattr(taken, name)) for taken in samples]) for name in Usage._fields}
     result["last"] = samples[-1]._asdict() if samples else {}

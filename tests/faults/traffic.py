@@ -16,11 +16,15 @@ from streams.kafka.connection import client_config, consumer_config
 from streams.settings import Settings
 
 USERS = 500
-MOST_EVENTS = 2_000_000
+MOST_EVENTS, BATCH = 2_000_000, 20_000
+
+
+Sent = tuple[str, bytes | None, bytes]
+"""A record to send: the full name of its topic, its key and its value."""
 
 
 class Load(threading.Thread):
-    """Produces clicks at ``rate`` per second until `finish`.
+    """Produces clicks to the events at ``rate`` per second until `finish`.
 
     ``sent[n]`` is when event n was passed to the producer, on the monotonic clock. ``error`` is
     what the thread failed with, if it did.
@@ -29,6 +33,7 @@ class Load(threading.Thread):
     def __init__(self, settings: Settings, rate: float, seed: int = 0) -> None:
         super().__init__(daemon=True)
         self._settings, self.rate, self._seed = settings, rate, seed
+        self._clicks: list[tuple[bytes, bytes]] = []
         self._stopping = threading.Event()
         self.sent: list[float] = []
         self.error: BaseException | None = None
@@ -46,25 +51,32 @@ class Load(threading.Thread):
             delivery_timeout_ms=600_000, request_timeout_ms=20_000, max_block_ms=600_000,
         )  # fmt: skip
         futures: list[Any] = []
-        topic, due, batch = self._settings.topic("events"), time.monotonic(), 20_000
+        due = time.monotonic()
         for number in range(MOST_EVENTS):
-            if number % batch == 0:
-                records = clicks(batch, USERS, seed=self._seed + number // batch)
+            record = self._record(number)
             if self._stopping.is_set():
                 break
             due += 1 / self.rate
             ahead = due - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
-            key, value = records[number % batch]
-            fields = msgspec.json.decode(value)
-            fields |= {"event_id": f"n{number}", "timestamp": 1_700_000_000_000 + number * 1000}
+            topic, key, value = record
             self.sent.append(time.monotonic())
-            futures.append(producer.send(topic, key=key, value=msgspec.json.encode(fields)))
+            futures.append(producer.send(topic, key=key, value=value))
         producer.flush(timeout=600)
         for future in futures:
             future.get(timeout=600)
         producer.close()
+
+    def _record(self, number: int) -> Sent:
+        """Event ``number``; its id is "n" and the number."""
+        place = number % BATCH
+        if place == 0:
+            self._clicks = clicks(BATCH, USERS, seed=self._seed + number // BATCH)
+        key, value = self._clicks[place]
+        fields = msgspec.json.decode(value)
+        fields |= {"event_id": f"n{number}", "timestamp": 1_700_000_000_000 + number * 1000}
+        return self._settings.topic("events"), key, msgspec.json.encode(fields)
 
     def finish(self) -> int:
         """Stop, wait for all confirmations, and return the number of events. Raises ``error``."""

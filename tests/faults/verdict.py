@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ def count(expected: Account, sent: Outputs) -> tuple[int, int, int]:
         (expected.transitions, sent.transitions),
         (expected.recommendations, sent.recommendations),
         (expected.dead_letters, sent.dead_letters),
+        (expected.source_letters, sent.source_letters),
     ]
     missing = sum(len(required - set(actual)) for required, actual in pairs)
     repeated = sum(actual.total() - len(actual) for _, actual in pairs)
@@ -75,14 +76,17 @@ def count(expected: Account, sent: Outputs) -> tuple[int, int, int]:
 def verdict(
     fault: str, delivery: str, settings: Settings, folders: Iterable[Path], events: int, recoveries: list[float], *,
     may_repeat: bool, rolled_back: bool = False, foreign: frozenset[Place] = frozenset(),
+    source_letters: Collection[tuple[str, int, int]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """One row of the card, once the workers have stopped.
 
     ``folders`` are the workers' data directories, ``events`` is how many were sent, ``recoveries``
     are in seconds. ``may_repeat`` and ``rolled_back``: see `faults.card.Row`. The records at
-    ``foreign`` are left out.
+    ``foreign`` are left out. ``source_letters`` are the dead letters that the intake has to write.
     """
-    expected = account(settings, read_topic(settings, "events"))
+    records = read_topic(settings, "events")
+    expected = account(settings, records)
+    expected.source_letters.update(source_letters)
     in_log, in_store = in_changelog(settings, foreign), newest_rocksdb(folders, settings.partitions)
     lost = twice = 0
     for states, watermarks in (in_log, in_store):
@@ -92,7 +96,7 @@ def verdict(
             lost = max(lost, 1)
     missing, repeated, unexpected = count(expected, outputs(settings, foreign))
     learned = settings.model == "null" or (sound(settings) if rolled_back else bit_equal(settings))
-    in_topic = sum(mark + 1 for mark in expected.watermarks.values())
+    in_topic = len(records)
     complete = in_topic == events
     return {
         "fault": fault,

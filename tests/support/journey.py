@@ -64,6 +64,7 @@ def assert_in_kafka(settings: Settings, *, repeats: bool = False, without: froze
     assert set(sent.transitions) == expected.transitions
     assert set(sent.recommendations) == expected.recommendations
     assert set(sent.dead_letters) == expected.dead_letters
+    assert set(sent.source_letters) == expected.source_letters
     if not repeats:
         for counted in (sent.transitions, sent.recommendations, sent.dead_letters):
             assert set(counted.values()) <= {1}

@@ -40,13 +40,18 @@ def read_topic(settings: Settings, name: str) -> list[Any]:
     return sorted(records_of(settings, name), key=lambda record: (record.partition, record.offset))
 
 
-def records_of(settings: Settings, name: str, stuck_after_s: float = 120.0) -> Iterator[Any]:
-    """The records in the topic as a plain consumer polls them, for topics too large for memory.
+def records_of(settings: Settings, name: str) -> Iterator[Any]:
+    """The records in one of Ouzel's topics as a plain consumer polls them; see `records_in`."""
+    return records_in(settings, settings.topic(name))
 
-    Fails if the consumer gets nothing for ``stuck_after_s`` before the end of the topic.
+
+def records_in(settings: Settings, topic: str, stuck_after_s: float = 120.0) -> Iterator[Any]:
+    """The records in a topic of this full name as a plain consumer polls them.
+
+    For topics too large for memory. Fails if the consumer gets nothing for ``stuck_after_s`` before
+    the end of the topic.
     """
     consumer = kafka_consumer(settings, auto_offset_reset="earliest")
-    topic = settings.topic(name)
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
@@ -68,8 +73,8 @@ class Account:
 
     Packed states are by partition and key, and watermarks by partition. Transitions and dead
     letters are named by the partition and offset of their record, transitions by the number of the
-    event in it, too, and recommendations by their id.
-    ``outcomes`` counts the events by their outcome.
+    event in it, too, and recommendations by their id. Dead letters of the intake have the topic of
+    their record, too: ``source_letters``. ``outcomes`` counts the events by their outcome.
     """
 
     states: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
@@ -77,6 +82,7 @@ class Account:
     transitions: set[tuple[int, int, int]] = field(default_factory=set)
     recommendations: set[str] = field(default_factory=set)
     dead_letters: set[tuple[int, int]] = field(default_factory=set)
+    source_letters: set[tuple[str, int, int]] = field(default_factory=set)
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
@@ -181,6 +187,7 @@ class Outputs:
     transitions: Counter[tuple[int, int, int]]
     recommendations: Counter[str]
     dead_letters: Counter[tuple[int, int]]
+    source_letters: Counter[tuple[str, int, int]]
 
 
 def outputs(settings: Settings, without: frozenset[Place] = frozenset()) -> Outputs:
@@ -188,9 +195,12 @@ def outputs(settings: Settings, without: frozenset[Place] = frozenset()) -> Outp
     transitions = (msgspec.json.decode(record.value) for record in _ours(settings, "transitions", without))
     of_owners = (r for r in _ours(settings, "recommendations", without) if r.key != POPULAR_KEY)
     published = (record for record in of_owners if record.value is not None)
-    letters = (dict(record.headers) for record in _ours(settings, "dead-letters", without))
+    headers = [dict(record.headers) for record in _ours(settings, "dead-letters", without)]
+    letters = [(of["topic"].decode(), int(of["partition"]), int(of["offset"])) for of in headers]
+    events = settings.topic("events")
     return Outputs(
         Counter((t["source_partition"], t["source_offset"], t.get("source_number", 0)) for t in transitions),
         Counter(msgspec.json.decode(record.value)["recommendation_id"] for record in published),
-        Counter((int(headers["partition"]), int(headers["offset"])) for headers in letters),
+        Counter((partition, offset) for topic, partition, offset in letters if topic == events),
+        Counter(letter for letter in letters if letter[0] != events),
     )

@@ -1,6 +1,7 @@
 """A complete Ouzel watched by Prometheus.
 
-It has Apache Kafka, two workers, serve, a replay of real clicks, and a client that shops by HTTP.
+It has Apache Kafka, two workers, serve, a replay of real clicks, an intake with a topic of another
+system, and a client that shops by HTTP.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from kafka import KafkaProducer
+from support.processes.intake_process import IntakeProcess, create_source
 from support.processes.running import WorkerProcess, environment, fresh_settings, wait_until
 from support.processes.serve_process import ServeProcess
 from support.shopping import Shopper
@@ -24,12 +28,35 @@ from deploy.prometheus.server import RULES, PrometheusServer
 from serving.demo.brokers import ApacheBroker
 from serving.demo.processes import Child
 from streams.kafka.topics import create_topics
+from streams.settings import Settings
 
 FASTER = 30
 """The windows of the rules are divided by this."""
 EVERY_S = 2
 RATE = 200
 """Clicks per second."""
+
+
+class OtherSystem(threading.Thread):
+    """Produces a few clicks a second to a topic of its own, until `stop`."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        super().__init__(daemon=True)
+        self._settings, self._topic, self._stopping = settings, topic, threading.Event()
+
+    def run(self) -> None:
+        producer = KafkaProducer(bootstrap_servers=self._settings.broker, max_block_ms=60_000)
+        number = 0
+        while not self._stopping.wait(0.2):
+            number += 1
+            event = {"user_id": f"other-{number % 20}", "item_id": f"{number % 50}", "event_type": "view"}
+            producer.send(self._topic, value=json.dumps(event).encode())
+        producer.close(5)
+
+    def stop(self) -> None:
+        """Stop producing, and wait for the thread to end."""
+        self._stopping.set()
+        self.join(30)
 
 
 class Site:
@@ -53,11 +80,17 @@ class Site:
             self.serve.start()
             stack.callback(self.serve.kill)
             rules = [shortened(path, FASTER, self._folder) for path in sorted(RULES.glob("*.yml"))]
-            targets = {"ouzel-worker": metrics, "ouzel-serve": [f"127.0.0.1:{self.serve.port}"]}
+            self.intake = self._intake()
+            targets = {
+                "ouzel-worker": metrics,
+                "ouzel-serve": [f"127.0.0.1:{self.serve.port}"],
+                "ouzel-intake": [f"127.0.0.1:{self.intake.port}"],
+            }
             self.prometheus = stack.enter_context(PrometheusServer(self._folder, targets, rules, every_s=EVERY_S))
             for worker in self.workers:
                 worker.wait_ready(120.0)
             self.serve.wait_ready()
+            self.intake.wait_ready()
             self.replay = stack.enter_context(self._replay())
             shopper = Shopper(self.serve.port, self.settings.topic("events"))
             shopper.start()
@@ -70,7 +103,7 @@ class Site:
 
     def check(self) -> None:
         """Fail, with the end of its log, if a process has ended that should still run."""
-        for process in (*self.workers, self.serve):
+        for process in (*self.workers, self.serve, self.intake):
             assert process.alive, process.tail()
         assert self.replay.returncode is None, self.replay.tail()
 
@@ -116,6 +149,17 @@ class Site:
         worker = WorkerProcess(settings, self._folder / f"worker-{number}.log").start()
         self._stack.callback(worker.kill)
         return worker
+
+    def _intake(self) -> IntakeProcess:
+        topic = f"shop-{self.settings.topic_prefix}clicks"
+        create_source(self.settings, topic, 2)
+        intake = IntakeProcess(self.settings, self._folder / "intake.log", [{"topic": topic}])
+        intake.start()
+        self._stack.callback(intake.kill)
+        other = OtherSystem(self.settings, topic)
+        other.start()
+        self._stack.callback(other.stop)
+        return intake
 
     def _replay(self) -> Child:
         command = [sys.executable, "-m", "serving.cli", "replay", "--rate", str(RATE), str(self._clicks)]

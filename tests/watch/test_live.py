@@ -26,6 +26,11 @@ EMPTY_IN_HEALTH = {
     "pipeline / Rare events / items refused": "every item is valid",
     "model / Items refused / {{reason}}": "every item is valid",
     "model / Fields of items dropped / {{field}}": "every field of an item can be read",
+    "intake / Without an event / {{topic}}, {{cause}}": "every record holds an event",
+    "intake / Without an event / {{topic}}, deletion": "nobody is deleted",
+    "intake / Dead letters / {{topic}}, {{reason}}": "every record is a valid event",
+    "intake / Removed before they were read / {{topic}}": "the topic keeps its records",
+    "intake / Notes / {{kind}} {{value}}": "every event is as expected",
     "serving / Fields of items dropped / {{field}}": "every field of an item can be read",
     "serving / Failed writes / {{reason}}": "Kafka is available",
     "serving / Refused keys / {{reason}}": "no keys are set",
@@ -121,7 +126,7 @@ def every_variable_has_values(site: Site) -> None:
     for variable in json.loads(BOARDS[0].read_text())["templating"]["list"][1:]:
         of = with_variables(variable["definition"]).removeprefix("label_values(").rsplit(",", 1)[0]
         values = site.prometheus.ask(f"label/{variable['name']}/values", **{"match[]": of})
-        wanted = {"domain": 1, "job": 2, "instance": 3}[variable["name"]]
+        wanted = {"domain": 1, "job": 3, "instance": 4}[variable["name"]]
         assert len(values) == wanted, f"{variable['name']}: {values}"
 
 

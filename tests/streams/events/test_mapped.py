@@ -107,7 +107,7 @@ def test_the_filter_sees_what_the_hook_returns() -> None:
 
 def test_a_tombstone_that_means_nothing_deletes_nobody() -> None:
     decoder = EventDecoder(tombstones=False)
-    assert decode(None, decoder) == decode(None, decoder, key=None) == ((), None, (), None)
+    assert decode(None, decoder) == decode(None, decoder, key=None) == ((), None, (), None, "tombstone")
     ours = decoder.decode(b"ann", None, topic="t", partition=0, offset=0, timestamp_ms=NOW, headers=[CANONICAL])
     assert ours.deletion == Deletion("ann")
     assert decode(None, key=b"ann").deletion == Deletion("ann")

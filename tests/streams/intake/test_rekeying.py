@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner, murmur2
+from support.oracle import account
 
 from streams.events.dead_letter import REDRIVEN_TIMESTAMP, as_first, read_letter, redriven_headers
 from streams.events.decode import CANONICAL, EventDecoder
 from streams.events.event_types import EventTypes
 from streams.events.records import Event
-from streams.intake.rekeying import MOST_OF_ONE_USER, Rekeying, Source, Target, Unit, murmur_partitions
-from streams.sessions.step import RECENT_EVENT_IDS
+from streams.intake.rekeying import MOST_OF_ONE_USER, Rekeying, Target, Unit, murmur_partitions
+from streams.sessions.step import OPEN_SESSIONS, RECENT_EVENT_IDS
+from streams.settings import Settings
 from streams.wire.record import Record
 from streams.wire.unreadable import Unreadable
 
@@ -34,8 +37,9 @@ def record(
     return Record(topic, partition, offset, timestamp, key, data, headers)
 
 
-def unit_of(*records: Record, now_ms: int = NOW, to: Target | None = None, **sources: Source) -> Unit:
-    unit, rekeying = Unit(), Rekeying({"clicks": Source(EventDecoder())} | sources, to or target())
+def unit_of(*records: Record, now_ms: int = NOW, to: Target | None = None, **sources: EventDecoder) -> Unit:
+    decoders = {"clicks": EventDecoder(tombstones=False)} | sources
+    unit, rekeying = Unit(), Rekeying(decoders, to or target())
     for one in records:
         rekeying.add(unit, one, now_ms)
     return unit
@@ -78,8 +82,8 @@ def test_ids_are_those_of_the_events_or_of_their_first_place() -> None:
 
 def test_each_source_has_its_own_mapping_types_and_type_of_all_events() -> None:
     sources = {
-        "orders": Source(EventDecoder({"item_id": "sku"}, types=EventTypes(every="purchase"))),
-        "carts": Source(EventDecoder(types=EventTypes({"put": "add_to_cart", "look": None}))),
+        "orders": EventDecoder({"item_id": "sku"}, types=EventTypes(every="purchase")),
+        "carts": EventDecoder(types=EventTypes({"put": "add_to_cart", "look": None})),
     }
     unit = unit_of(
         record({"user_id": "ann", "sku": "mug", "event_type": "online order"}, topic="orders"),
@@ -120,7 +124,7 @@ def test_a_batch_that_cannot_be_read_is_a_dead_letter() -> None:
 def test_a_null_value_deletes_a_user_only_where_the_keys_are_users() -> None:
     ignored = unit_of(record(None, b"ann"))
     assert (ignored.events, ignored.letters, ignored.ignored) == ({}, {}, {("clicks", "tombstone"): 1})
-    unit = unit_of(record(None, b"ann", topic="users"), users=Source(EventDecoder(), deletes=True))
+    unit = unit_of(record(None, b"ann", topic="users"), users=EventDecoder())
     assert unit.events == {("ouzel.events", partition_of(b"ann")): [(b"ann", None, [CANONICAL], NOW)]}
     assert unit.deleted == {"users": 1}
 
@@ -150,14 +154,59 @@ def test_an_event_that_the_topic_would_refuse_is_a_dead_letter() -> None:
     assert unit.rejected == {("clicks", "too_large"): 1}
 
 
+def fills(*several: tuple[object, bytes | None], repeatable: bool = True) -> int:
+    """How many of these values and keys fill a unit; 0 if all of them do not."""
+    unit, rekeying = Unit(repeatable=repeatable), Rekeying({"clicks": EventDecoder()}, target())
+    for number, (value, key) in enumerate(several, 1):
+        rekeying.add(unit, record(value, key, offset=number), NOW)
+        if unit.full:
+            return number
+    return 0
+
+
+def of(user: str, session: str | None = None) -> tuple[object, bytes | None]:
+    return {"user_id": user, "item_id": "mug"} | ({} if session is None else {"session_id": session}), None
+
+
 def test_a_unit_ends_before_a_session_would_forget_its_first_event() -> None:
-    unit, rekeying = Unit(), Rekeying({"clicks": Source(EventDecoder())}, target())
-    for number in range(MOST_OF_ONE_USER):
-        assert not unit.full
-        rekeying.add(unit, record({"user_id": "ann", "item_id": "mug"}, offset=2 * number), NOW)
-        rekeying.add(unit, record({"user_id": f"u{number}", "item_id": "mug"}, offset=2 * number + 1), NOW)
-    assert unit.full
+    two_users = [of(user) for number in range(MOST_OF_ONE_USER) for user in ("ann", f"u{number}")]
+    assert fills(*two_users) == 2 * MOST_OF_ONE_USER - 1
     assert MOST_OF_ONE_USER < RECENT_EVENT_IDS
+
+
+def test_a_unit_ends_before_a_user_would_lose_a_session_of_it() -> None:
+    assert fills(*(of("ann", f"s{number}") for number in range(OPEN_SESSIONS + 1))) == OPEN_SESSIONS
+
+
+def test_a_deletion_ends_its_unit_because_the_worker_then_forgets_the_ids_of_later_events() -> None:
+    assert fills(of("ann"), (None, b"ann"), of("ann")) == 2
+
+
+def test_a_unit_that_is_never_repeated_is_not_limited() -> None:
+    sessions = (of("ann", f"s{number}") for number in range(3 * MOST_OF_ONE_USER))
+    assert fills(*sessions, (None, b"ann"), of("ann"), repeatable=False) == 0
+
+
+def test_the_worker_recognises_each_event_of_a_unit_that_is_written_again() -> None:
+    """Whatever its users, sessions and deletions are: nothing is stepped twice."""
+    rng = random.Random(1)
+    for _ in range(300):
+        unit, rekeying = Unit(), Rekeying({"clicks": EventDecoder()}, target())
+        for offset in range(60):
+            ago = rng.choice((0, 0, 1000, 4_000_000))
+            value = {"user_id": rng.choice("ab"), "item_id": rng.choice("xyz"), "timestamp": NOW + offset * 1000 - ago}
+            if session := rng.choice(("", "", *"12345")):
+                value["session_id"] = session
+            deletes = rng.random() < 0.03
+            rekeying.add(
+                unit, record(None if deletes else value, b"a", offset=offset, timestamp=NOW + offset * 1000), NOW + 60_000
+            )
+            if unit.full:
+                break
+        once = [(key, value, headers, at) for several in unit.events.values() for key, value, headers, at in several]
+        sent = [Record("ouzel.events", 0, n, at, k, v, tuple(h)) for n, (k, v, h, at) in enumerate(once + once)]
+        done = account(Settings(topic_prefix="ouzel."), sent)
+        assert done.transitions == {place for place in done.transitions if place[1] < len(once)}
 
 
 def test_partitions_are_those_of_kafkas_partitioner() -> None:

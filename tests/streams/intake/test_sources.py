@@ -75,17 +75,27 @@ def test_an_option_that_is_left_out_is_as_in_its_setting_and_one_that_is_given_i
     sources = sources_of(settings)
     value = b'{"user_id": "ann", "item_id": "mug", "sku": "cup", "event_type": "put"}'
     read = {
-        topic: source.decoder.decode(None, value, topic=topic, partition=0, offset=0, timestamp_ms=1_790_000_000_000).events[0]
-        for topic, source in sources.items()
+        topic: decoder.decode(None, value, topic=topic, partition=0, offset=0, timestamp_ms=1_790_000_000_000).events[0]
+        for topic, decoder in sources.items()
     }
     assert [(event.item_id, event.event_type) for event in read.values()] == [("cup", "add_to_cart"), ("mug", "like")]
 
 
 def test_a_source_may_be_plain_json_although_the_events_topic_is_not() -> None:
     settings = Settings(decoder="support.header_decoder:decode", intake=[{"topic": "a", "decoder": None}])
-    decode = sources_of(settings)["a"].decoder.decode
+    decode = sources_of(settings)["a"].decode
     value = b'{"user_id": "ann", "item_id": "mug"}'
     assert decode(None, value, topic="a", partition=0, offset=0, timestamp_ms=1_790_000_000_000).events[0].item_id == "mug"
+
+
+def test_the_keys_of_a_source_are_users_only_where_it_says_so_whatever_the_events_topic_says() -> None:
+    sources = sources_of(Settings(tombstones="delete", intake=[{"topic": "a"}, {"topic": "b", "tombstones": "delete"}]))
+    read = {
+        topic: decoder.decode(b"ann", None, topic=topic, partition=0, offset=0, timestamp_ms=1_790_000_000_000)
+        for topic, decoder in sources.items()
+    }
+    assert (read["a"].deletion, read["a"].ignored) == (None, "tombstone")
+    assert read["b"].deletion is not None
 
 
 def test_the_setting_is_a_table_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

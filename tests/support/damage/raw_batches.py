@@ -15,8 +15,6 @@ from aiokafka.errors import for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c
 
-from streams.settings import Settings
-
 HEADER = struct.Struct(">qiibIhiqqqhii")
 CRC_AT, ATTRIBUTES_AT, RECORDS_AT, DELTA_AT = 17, 21, 61, 23
 NOW = 1_790_000_000_000
@@ -67,15 +65,17 @@ def bomb(size: int) -> bytes:
     return bytes(cramjam.zstd.compress(bytes(size)))
 
 
-def produce_batch(settings: Settings, topic: str, data: bytes, partition: int = 0) -> str:
-    """Send a batch as it is. Returns the name of the broker's answer; ``NoError`` if it took it."""
+def produce_batch(broker: str, topic: str, data: bytes, partition: int = 0) -> str:
+    """Send a batch as it is to a topic of this full name.
+
+    Returns the name of the broker's answer; ``NoError`` if it took it.
+    """
 
     async def send() -> str:
-        async with AIOKafkaProducer(bootstrap_servers=settings.broker) as producer:
-            name = settings.topic(topic)
-            await producer.partitions_for(name)
-            request = ProduceRequest(None, -1, 10_000, [(name, [(partition, data)])])
-            leader = producer.client.cluster.leader_for_partition(TopicPartition(name, partition))
+        async with AIOKafkaProducer(bootstrap_servers=broker) as producer:
+            await producer.partitions_for(topic)
+            request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, data)])])
+            leader = producer.client.cluster.leader_for_partition(TopicPartition(topic, partition))
             answer = await producer.client.send(leader, request)
             ((_, ((_, code, *_),)),) = answer.topics
             return str(for_code(code).__name__)

@@ -8,7 +8,7 @@ from support.inputs.records import NOW
 from support.inputs.worker_readers import Reader
 
 from streams.events.decode import EventDecoder
-from streams.intake.rekeying import Rekeying, Source, Target, Unit
+from streams.intake.rekeying import Rekeying, Target, Unit
 from streams.wire.record import Record
 
 
@@ -17,7 +17,7 @@ class Intake(Reader):
 
     def __init__(self) -> None:
         target = Target("ouzel.events", "ouzel.dead-letters", 4, lambda key: len(key) % 4, retention_ms=86_400_000)
-        self._rekeying, self._unit = Rekeying({"events": Source(EventDecoder(), deletes=True)}, target), Unit()
+        self._rekeying, self._unit = Rekeying({"events": EventDecoder()}, target), Unit()
 
     async def take(self, record: Record) -> None:
         self._rekeying.add(self._unit, record, NOW)

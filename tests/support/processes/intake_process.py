@@ -19,12 +19,11 @@ from streams.settings import Settings
 class IntakeProcess(WorkerProcess):
     """`ouzel intake` as a process. ``sources`` is the value of OUZEL_INTAKE."""
 
+    READY = "ouzel_intake_ready"
+
     def __init__(self, settings: Settings, log: Path, sources: Sequence[Mapping[str, Any]], **extra: str) -> None:
         super().__init__(settings, log, OUZEL_INTAKE=json.dumps(sources), **extra)
         self._command[-1] = "intake"
-
-    def _ready_or_dead(self) -> bool:
-        return not self.alive or self.metrics().get("ouzel_intake_ready") == 1
 
     def errors(self) -> list[str]:
         """The errors in its log, and the line of its command if it could not start."""
@@ -44,7 +43,7 @@ def create_source(settings: Settings, name: str, partitions: int) -> None:
     client.close()
 
 
-Sent = tuple[bytes | None, bytes, int]
+Sent = tuple[bytes | None, bytes | None, int]
 """A record of a source: key, value and Kafka time in epoch ms."""
 NAMES = ("clicks", "carts", "orders")
 """The topics of `shop`, without their prefix."""
@@ -61,24 +60,31 @@ def send(broker: str, topic: str, records: Iterable[Sent]) -> int:
     return len(futures)
 
 
-def shop(events: int, users: int, prefix: str, seed: int = 1) -> dict[str, list[Sent]]:
-    """Records of three topics, by topic, one a second up to now. No event has an id.
+def shop_event(rng: random.Random, users: int, number: int, at: int) -> tuple[str, bytes | None, dict[str, Any]]:
+    """A random event at ``at``: the topic, and the key and the fields of its record.
 
-    Clicks have no keys, carts are keyed by item, and orders by the session of another system.
+    Clicks have no keys, carts are keyed by item, and orders by the session of another system. No
+    event has an id.
     """
+    item = f"item-{rng.randrange(200)}"
+    event = {"user_id": f"user-{rng.randrange(users)}", "timestamp": at}
+    match rng.randrange(10):
+        case 0:
+            return "orders", f"visit-{number}".encode(), event | {"article": item}
+        case 1 | 2:
+            return "carts", item.encode(), event | {"item_id": item, "what": "put"}
+        case _:
+            return "clicks", None, event | {"item_id": item}
+
+
+def shop(events: int, users: int, prefix: str, seed: int = 1) -> dict[str, list[Sent]]:
+    """Records of three topics, by topic, one a second up to now; see `shop_event`."""
     rng, made = random.Random(seed), {f"{prefix}{name}": list[Sent]() for name in NAMES}
     begin = int(time.time() * 1000) - events * 1000
     for number in range(events):
-        at, item = begin + number * 1000, f"item-{rng.randrange(200)}"
-        event = {"user_id": f"user-{rng.randrange(users)}", "timestamp": at}
-        match rng.randrange(10):
-            case 0:
-                name, key, fields = "orders", f"visit-{number}".encode(), {"article": item}
-            case 1 | 2:
-                name, key, fields = "carts", item.encode(), {"item_id": item, "what": "put"}
-            case _:
-                name, key, fields = "clicks", None, {"item_id": item}
-        made[f"{prefix}{name}"].append((key, json.dumps(event | fields).encode(), at))
+        at = begin + number * 1000
+        name, key, fields = shop_event(rng, users, number, at)
+        made[f"{prefix}{name}"].append((key, json.dumps(fields).encode(), at))
     return made
 
 
@@ -91,13 +97,23 @@ def shop_sources(prefix: str) -> list[dict[str, Any]]:
     ]
 
 
-def committed(settings: Settings, group: str, topics: Sequence[str]) -> int:
-    """The sum of the offsets that a group has committed."""
+Offsets = dict[TopicPartition, int]
+"""Offsets by source partition."""
+
+
+def positions(settings: Settings, group: str, topics: Sequence[str]) -> tuple[Offsets, Offsets]:
+    """By partition, the offsets that a group has committed, and the ends of the logs."""
     consumer = KafkaConsumer(bootstrap_servers=settings.broker, group_id=group, enable_auto_commit=False)
     partitions = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
-    total = sum(consumer.committed(tp) or 0 for tp in partitions)
+    done = {tp: consumer.committed(tp) or 0 for tp in partitions}
+    ends: Offsets = consumer.end_offsets(partitions)
     consumer.close()
-    return total
+    return done, ends
+
+
+def committed(settings: Settings, group: str, topics: Sequence[str]) -> int:
+    """The sum of the offsets that a group has committed."""
+    return sum(positions(settings, group, topics)[0].values())
 
 
 def wait_committed(settings: Settings, group: str, topics: Sequence[str], records: int, timeout_s: float = 60.0) -> None:

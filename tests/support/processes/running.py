@@ -112,6 +112,9 @@ class WorkerProcess:
     ``log``. ``module`` is the Python module to run.
     """
 
+    READY = "ouzel_ready"
+    """The metric that is 1 while it works."""
+
     def __init__(
         self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli", **extra: str
     ) -> None:
@@ -170,7 +173,12 @@ class WorkerProcess:
         assert self.alive, self.tail()
 
     def _ready_or_dead(self) -> bool:
-        return not self.alive or self.metrics().get("ouzel_ready") == 1
+        return not self.alive or self.ready
+
+    @property
+    def ready(self) -> bool:
+        """Whether it says that it works."""
+        return self.metrics().get(self.READY) == 1
 
     @property
     def alive(self) -> bool:
