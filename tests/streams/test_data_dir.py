@@ -160,7 +160,7 @@ def test_a_damaged_database_is_one_line_that_says_how_to_go_on(damage: str, tmp_
     database.flush()
     database.close()
     damaged(tmp_path, damage)
-    with pytest.raises(Exception, match="Corruption|No such file") as caught:
+    with pytest.raises(Exception, match=r"Corruption|No such file") as caught:
         list(Rdict(str(tmp_path), Options(raw_mode=True)).items())
     failure = disk_failure(caught.value, tmp_path)
     assert failure is not None
