@@ -163,6 +163,7 @@ async def test_no_answer_has_a_line_break_of_a_published_ranking(bench: Bench, b
     assert ranking is not None
     plain = await bench.of("ann")
     ranking.value = ranking.value.replace(b'"items":[', b'"items":[' + blank)
+    assert first_items(ranking.value, 1) is None
     assert await bench.of("ann") == plain
 
 
