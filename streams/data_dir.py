@@ -33,8 +33,17 @@ ADVICE = {
 """What to do about an error of the disk."""
 
 
+DAMAGE = ("Corruption: ", "IO error: No such file or directory")
+"""What RocksDB's errors begin with if its files are damaged or missing."""
+SHOWN = 160
+"""Characters that are shown of an error about damage."""
+
+
 class DiskFailed(Refused):
-    """The disk of the data directory takes no writes. The message is one line."""
+    """The disk of the data directory takes no writes, or its files are damaged.
+
+    The message is one line.
+    """
 
 
 def lock(folder: Path) -> BinaryIO:
@@ -104,7 +113,7 @@ def _unusable(folder: Path, error: OSError) -> SettingsError:
 
 
 def disk_failure(error: BaseException, folder: Path) -> DiskFailed | None:
-    """Return the error in words if RocksDB reports that the disk fails; otherwise ``None``.
+    """Return the error in words if RocksDB reports that the disk has failed, or ``None``.
 
     RocksDB's errors have no class of their own, only the text of the operating system.
     """
@@ -119,4 +128,9 @@ def disk_failure(error: BaseException, folder: Path) -> DiskFailed | None:
                 f"OUZEL_DATA_DIR: {folder} takes no writes: {reason}. {advice}, then start the worker again: nothing is lost, it "
                 "reads the same events once more"
             )
+    if str(error).startswith(DAMAGE):
+        return DiskFailed(
+            f"OUZEL_DATA_DIR: the files in {folder} are damaged: {' '.join(str(error).split())[:SHOWN]}. Delete the folder, then "
+            "start the worker again: nothing is lost, it restores its sessions from Kafka"
+        )
     return None

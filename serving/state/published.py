@@ -19,8 +19,10 @@ def first_items(value: bytes, k: int) -> bytes | None:
     """Return the fields of a published ranking up to its ``k`` th item.
 
     The user and the closing brackets are left out. Returns ``None`` if the ranking has fewer items
-    or another layout.
+    or another layout. So does one with a line break, which would end a line of a stream.
     """
+    if b"\n" in value or b"\r" in value:
+        return None
     user = value.find(_USER)
     session, last = value.find(_SESSION, user), value.find(b',"rank":%d,' % k)
     if user < 0 or session < 0 or last < 0 or not value.startswith(_BEGIN):

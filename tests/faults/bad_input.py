@@ -92,7 +92,7 @@ CARD = [
     Bad("null key", (None, event(event_id="nokey")), ACCEPTED),
     Bad("another's key", (b"somebody", event(event_id="otherkey")), ACCEPTED),
     Bad("the reserved key", (b"__popular__", event(event_id="reserved")), ACCEPTED),
-    Bad("a key of a megabyte", (b"k" * 1_048_000, event(event_id="longkey")), ACCEPTED),
+    Bad("a key of a megabyte", (b"k" * 1_040_000, event(event_id="longkey")), ACCEPTED),
     Bad("400,000 products", (KEY, b'{"user_id": "bad", "items": [' + b"1," * 400_000 + b"1]}"), "out_of_bounds"),
     Bad("100,000 events", (KEY, b'{"user_id": "bad", "events": [' + b"{}," * 100_000 + b"{}]}"), "out_of_bounds"),
     Bad("a day late", (KEY, event(timestamp=int(time.time() * 1000) - 86_400_000, event_id="late")), ACCEPTED),

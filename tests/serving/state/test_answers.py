@@ -155,6 +155,18 @@ async def test_other_layouts_are_decoded(bench: Bench) -> None:
     assert await bench.of("ann") == plain
 
 
+@pytest.mark.parametrize("blank", [b"\n\n", b"\r"])
+async def test_no_answer_has_a_line_break_of_a_published_ranking(bench: Bench, blank: bytes) -> None:
+    """It would end the event of a stream, and the rest would be the next one."""
+    bench.publish("ann")
+    ranking = bench.cache.get("ann")
+    assert ranking is not None
+    plain = await bench.of("ann")
+    ranking.value = ranking.value.replace(b'"items":[', b'"items":[' + blank)
+    assert first_items(ranking.value, 1) is None
+    assert await bench.of("ann") == plain
+
+
 async def test_items_of_the_prefix_can_be_left_out(bench: Bench) -> None:
     bench.publish("ann")
     answer = await bench.of("ann", None, 3, seen=False)
