@@ -207,9 +207,10 @@ def test_a_batch_of_personalize_and_a_single_event_with_properties_as_text_are_l
     result = processed(
         {"trackingId": "t", "userId": "u", "sessionId": "s1", "eventList": [seen]},
         {"userId": "u", "sessionId": "s2"} | click,
+        {"userId": "u", "sessionId": "s1"} | click,
     )
-    assert result.learned == [("7", "view", NOW), ("8", "click", yesterday)]
-    assert result.letters == []
+    assert result.learned == [("7", "view", NOW), ("8", "click", yesterday), ("8", "click", yesterday)]
+    assert (result.letters, result.sessions) == ([], {"u": [["8", "7"], ["8"]]})
 
 
 def test_the_lines_of_an_order_may_share_an_event_id() -> None:
