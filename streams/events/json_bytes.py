@@ -5,7 +5,7 @@ Also takes objects out of what producers put around them. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -77,17 +77,20 @@ def json_value(value: bytes) -> object:
 def _objects(value: bytes) -> list[JsonObject]:
     """Decode a JSON object as `json_object` does, or an array of them. Raises `BadRecord`."""
     decoded = _unframed(value)
-    several = decoded if isinstance(decoded, list) and decoded else [decoded]
+    several: list[object] = decoded if isinstance(decoded, list) and decoded else [decoded]
+    objects: list[JsonObject] = []
     for one in several:
         if not isinstance(one, dict):
             where = "the record is" if one is decoded else "the record is a list with"
             raise BadRecord("not_an_object", f"{where} {kind_of(one)}: write an object")
-    return several
+        objects.append(one)
+    return objects
 
 
 def _unwrapped(raw: JsonObject) -> JsonObject:
-    if raw.keys() == CONNECT and isinstance(raw["payload"], Mapping):
-        return raw["payload"]
-    if raw.keys() >= CLOUD_EVENT and isinstance(raw["data"], Mapping):
-        return {ours: raw[name] for name, ours in CLOUD_NAMES.items() if name in raw} | raw["data"]
+    payload, data = raw.get("payload"), raw.get("data")
+    if isinstance(payload, dict) and raw.keys() == CONNECT:
+        return payload
+    if isinstance(data, dict) and raw.keys() >= CLOUD_EVENT:
+        return {ours: raw[name] for name, ours in CLOUD_NAMES.items() if name in raw} | data
     return raw
