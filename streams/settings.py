@@ -77,7 +77,8 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
         RANKINGS, WORKER + TOOLS, ROLLING, gt=0, le=LONGEST_S,
     )  # fmt: skip
     session_early_s: float = setting(
-        1800.0, "An event at most this much earlier than the first event of its session belongs to the session, too.",
+        1800.0, "An event at most this much earlier than the first event of its session belongs to the session, too. "
+        "An event that names its session belongs to it in any case.",
         RANKINGS, WORKER + TOOLS, ROLLING, ge=0, le=LONGEST_S,
     )  # fmt: skip
     session_ttl_s: float = setting(

@@ -157,14 +157,17 @@ _ID_ALIASES = _by_first_name({"event_id": ("event_id", *ALIASES["event_id"])})
 _LINES = tuple(map(_alias_path, LINES))
 _EVENT_LISTS = tuple(map(_plain_name, EVENT_LISTS))
 _OBJECTS = ("context", "properties")
+_OURS = (*ALIASES, *_OBJECTS)
 _OWNERS = ("user_id", "session_id")
 _LAST = 1000
 """Added to the rank of a guest's id: every other name takes precedence."""
 
 
 def _fields(raw: Fields, names: JsonObject, mapping: Mapping[str, Path], guests: frozenset[str]) -> JsonObject:
-    fields = {name: _unwrapped(raw.get(name)) for name in ALIASES}
-    fields |= {name: raw.get(name) for name in _OBJECTS}
+    fields = {name: raw.get(name) for name in _OURS}
+    for name, value in fields.items():
+        if isinstance(value, dict) and name not in _OBJECTS:
+            fields[name] = _unwrapped(value)
     for name, path in mapping.items():
         found = at_path(raw, path)
         fields[name] = found if name in _OBJECTS else _unwrapped(found)
@@ -228,14 +231,14 @@ def _by_plain_name(raw: Fields) -> JsonObject:
     names: JsonObject = {}
     for name, value in raw.items():
         if value is not None and isinstance(name, str):
-            names.setdefault(_plain_name(name), _unwrapped(value))
+            names.setdefault(_plain_name(name), _unwrapped(value) if isinstance(value, dict) else value)
     return names
 
 
 def _unwrapped(value: object) -> object:
     """Return the value that an object of `WRAPPERS` stands for; at most two are nested."""
     for _ in range(2):
-        if not isinstance(value, Mapping) or len(value) != 1:
+        if not isinstance(value, dict) or len(value) != 1:
             break
         ((name, inner),) = value.items()
         if name not in WRAPPERS:

@@ -16,7 +16,7 @@ from streams.events.checks import Checks
 from streams.events.event_time import BY_SIZE, IN_MS, TimeRule
 from streams.events.event_types import EventTypes
 from streams.events.hook import Context, Hook, UserDecoder, describe
-from streams.events.json_bytes import json_object
+from streams.events.json_bytes import events_in
 from streams.events.mapped import MappedFields, filter_of, passes
 from streams.events.notes import NO_NOTES, Note
 from streams.events.records import Event
@@ -165,7 +165,7 @@ class EventDecoder:
                     event = checks.event(one, place, timestamp_ms, notes)
                     return Decoded(() if event is None else (event,), None, notes)
         context = Context(key, topic, partition, offset, timestamp_ms)
-        raws = [json_object(value)] if ours or self._hook is None else self._hook(value, headers, context)
+        raws = events_in(value, unwrap=ours) if ours or self._hook is None else self._hook(value, headers, context)
         if ours:
             return self._several(raws, {}, place, timestamp_ms, checks)
         try:

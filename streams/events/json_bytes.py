@@ -1,6 +1,11 @@
-"""Decodes JSON from bytes within the bounds, or raises `BadRecord` with the reason. Pure."""
+"""Decodes JSON from bytes within the bounds, or raises `BadRecord` with the reason.
+
+Also takes objects out of what producers put around them. Pure.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -9,7 +14,22 @@ from streams.events.bounds import MAX_DEPTH, BadRecord, JsonObject, check_tree, 
 BOM = b"\xef\xbb\xbf"
 FRAME = 5
 """Length of what a schema registry's serializer writes before the value."""
+CONNECT = frozenset({"schema", "payload"})
+"""All names of a record that the JSON converter of Kafka Connect writes with a schema."""
+CLOUD_EVENT = frozenset({"specversion", "data"})
+"""Names that each CloudEvent with data has in its structured form."""
+CLOUD_NAMES = {"id": "event_id", "time": "timestamp", "type": "type"}
+"""Names of a CloudEvent's envelope and what they mean, if its data do not say it."""
 _decode = msgspec.json.Decoder().decode
+
+
+def events_in(value: bytes, *, unwrap: bool) -> Sequence[JsonObject]:
+    """Decode a record. Raises `BadRecord`, also for an array of anything but objects.
+
+    Without ``unwrap``, envelopes stay: the user's mapping has the paths through them.
+    """
+    several = _objects(value)
+    return [_unwrapped(one) for one in several] if unwrap else several
 
 
 def json_object(value: bytes) -> JsonObject:
@@ -19,13 +39,18 @@ def json_object(value: bytes) -> JsonObject:
     that serializers of a schema registry write. The object may be in a JSON text: some producers
     encode twice.
     """
-    if value[:1] == b"\0" and value[FRAME : FRAME + 1] == b"{":
-        value = value[FRAME:]
-    decoded = json_value(value.removeprefix(BOM))
-    if isinstance(decoded, str) and decoded.startswith("{"):
-        decoded = json_value(decoded.encode())
+    decoded = _unframed(value)
     if not isinstance(decoded, dict):
         raise BadRecord("not_an_object", f"the record is {kind_of(decoded)}: write an object")
+    return decoded
+
+
+def _unframed(value: bytes) -> object:
+    if value[:1] == b"\0" and value[FRAME : FRAME + 1] in (b"{", b"["):
+        value = value[FRAME:]
+    decoded = json_value(value.removeprefix(BOM))
+    if isinstance(decoded, str) and decoded.startswith(("{", "[")):
+        decoded = json_value(decoded.encode())
     return decoded
 
 
@@ -47,3 +72,25 @@ def json_value(value: bytes) -> object:
     if isinstance(decoded, dict | list) and value.count(b"{") + value.count(b"[") > MAX_DEPTH:
         check_tree("the record", decoded, MAX_DEPTH + 1)
     return decoded
+
+
+def _objects(value: bytes) -> list[JsonObject]:
+    """Decode a JSON object as `json_object` does, or an array of them. Raises `BadRecord`."""
+    decoded = _unframed(value)
+    several: list[object] = decoded if isinstance(decoded, list) and decoded else [decoded]
+    objects: list[JsonObject] = []
+    for one in several:
+        if not isinstance(one, dict):
+            where = "the record is" if one is decoded else "the record is a list with"
+            raise BadRecord("not_an_object", f"{where} {kind_of(one)}: write an object")
+        objects.append(one)
+    return objects
+
+
+def _unwrapped(raw: JsonObject) -> JsonObject:
+    payload, data = raw.get("payload"), raw.get("data")
+    if isinstance(payload, dict) and raw.keys() == CONNECT:
+        return payload
+    if isinstance(data, dict) and raw.keys() >= CLOUD_EVENT:
+        return {ours: raw[name] for name, ours in CLOUD_NAMES.items() if name in raw} | data
+    return raw

@@ -150,8 +150,8 @@ class Source(NamedTuple):
 class Limits(NamedTuple):
     """Where sessions end, in ms of event time.
 
-    A gap of more than ``gap_ms`` starts a new session, unless the event names its session. An event
-    at most ``early_ms`` before the first one of its session belongs to it.
+    A gap of more than ``gap_ms`` starts a new session. An event at most ``early_ms`` before the
+    first one of its session belongs to it. Neither limits a session that the events name.
     """
 
     gap_ms: int
@@ -173,7 +173,7 @@ def step(state: State, event: Event, source: Source, limits: Limits) -> Step:
         _open(state, session)
     elif digest in session.recent_event_ids:
         return Step(Outcome.DUPLICATE)
-    elif event.timestamp < session.started_at - limits.early_ms:
+    elif event.session_id is None and event.timestamp < session.started_at - limits.early_ms:
         return Step(Outcome.BEFORE_SESSION)
     elif session is not state.sessions[0]:
         state.sessions.remove(session)

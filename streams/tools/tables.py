@@ -80,7 +80,8 @@ def table(path: Path, stream: TextIO, layout: Layout) -> Table:
     fields = _fields(layout.columns, names)
     if missing := sorted(set(fields.values()) - set(names)):
         raise FileError(
-            f"{path.name}: no column {missing[0]}; it has {', '.join(names)}. Name them with --columns item_id=...,..."
+            f"{path.name}: no column {missing[0]}; it has {', '.join(names)}. Name them with --columns item_id=...,..., "
+            "and the separator with --separator if the line is not split right"
         )
     places = {ours: names.index(theirs) for ours, theirs in fields.items()}
     rows = _rows(lines, places, len(names) if header else None)

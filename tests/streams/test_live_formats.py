@@ -120,6 +120,8 @@ def test_history_of_rees46_sent_today_keeps_its_times_and_sessions() -> None:
         ({"eventTimestamp": NOW - 5}, "view", NOW - 5),
         ({"Timestamp": NOW - 5}, "view", NOW - 5),
         ({"sentAt": (NOW - 5000) / 1000}, "view", NOW - 5000),
+        ({"time": 3.2}, "view", 3200),
+        ({"ts": 12}, "view", 12_000),
     ],
 )
 def test_time_and_type_under_other_names_are_read(fields: Raw, kind: str, at: int) -> None:
@@ -200,6 +202,13 @@ def test_the_changes_of_a_table_are_events_only_where_rows_are_new() -> None:
     assert result.outcomes == ["accepted", "accepted", "ignored", "accepted", "ignored", "ignored"]
 
 
+@pytest.mark.parametrize(("unit", "at"), [("auto", 20_775_000), ("days", 20_775 * DAY)])
+def test_a_date_in_days_is_read_if_its_unit_is_named(unit: str, at: int) -> None:
+    """Without the unit it is early, which is counted and logged."""
+    result = processed({"user_id": "u", "item_id": "D2", "timestamp": 20_775, "event_type": "view"}, time_unit=unit)
+    assert result.learned == [("D2", "view", at)]
+
+
 def test_a_batch_of_personalize_and_a_single_event_with_properties_as_text_are_learned() -> None:
     yesterday = NOW - DAY
     seen = {"eventType": "View", "itemId": "7", "sentAt": NOW / 1000}
@@ -207,9 +216,10 @@ def test_a_batch_of_personalize_and_a_single_event_with_properties_as_text_are_l
     result = processed(
         {"trackingId": "t", "userId": "u", "sessionId": "s1", "eventList": [seen]},
         {"userId": "u", "sessionId": "s2"} | click,
+        {"userId": "u", "sessionId": "s1"} | click,
     )
-    assert result.learned == [("7", "view", NOW), ("8", "click", yesterday)]
-    assert result.letters == []
+    assert result.learned == [("7", "view", NOW), ("8", "click", yesterday), ("8", "click", yesterday)]
+    assert (result.letters, result.sessions) == ([], {"u": [["8", "7"], ["8"]]})
 
 
 def test_the_lines_of_an_order_may_share_an_event_id() -> None:

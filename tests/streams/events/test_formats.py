@@ -202,36 +202,6 @@ def test_rudderstack_and_snowplow() -> None:
     assert seen(snowplow) == [("d", "s", "p", "add_to_cart", AT)]
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {"user_id": {"string": "u"}, "item_id": {"long": 7}, "timestamp": {"long": AT}, "event_type": {"string": "buy"}},
-        {"userId": {"string": "u"}, "aid": {"int": 7}, "ts": {"double": AT / 1000}, "event": {"string": "purchase"}},
-        {"user_id": "u", "item_id": {"$numberLong": "7"}, "timestamp": {"$date": AT_TEXT}, "type": "order"},
-        {"user_id": {"$oid": "u"}, "item_id": 7, "created_at": {"$date": {"$numberLong": str(AT)}}, "type": "order"},
-        {"user_id": "u", "item_id": 7.0, "timestamp": AT / 1000, "type": "order", "price": {"string": "free"}},
-    ],
-)
-def test_unions_of_avro_and_types_of_mongodb_stand_for_their_values(raw: dict[str, Any]) -> None:
-    assert seen(raw) == [("u", None, "7", "purchase", AT)]
-
-
-def test_an_object_of_several_names_or_of_another_name_is_no_union() -> None:
-    for wrong in ({"string": "u", "long": 7}, {"id": "u"}, {"string": {"string": {"string": "u"}}}, {}):
-        with pytest.raises(BadRecord, match="user_id is an object: write text or a whole number"):
-            events({"user_id": wrong, "item_id": "i"})
-    assert events({"user_id": "u", "item_id": "i", "properties": {"string": "x"}})[0].properties == {"string": "x"}
-
-
-@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\0\0\0\0\x07"], ids=["byte order mark", "id of a schema"])
-def test_what_a_producer_writes_before_the_json_is_skipped(before: bytes) -> None:
-    place: Any = {"topic": "t", "partition": 0, "offset": 3, "timestamp_ms": NOW}
-    text = json.dumps({"user_id": "u", "item_id": "i", "timestamp": AT})
-    for value in (before + text.encode(), json.dumps(text).encode(), before[:3].replace(b"\0", b"") + json.dumps(text).encode()):
-        (event,) = event_decoder(Settings()).decode(b"k", value, **place).events
-        assert (event.user_id, event.item_id, event.timestamp) == ("u", "i", AT)
-
-
 @pytest.mark.parametrize("item", ["undefined", "null", "NaN", "None", "NULL", "(not set)", "\\N", "nil"])
 def test_an_item_that_is_the_lack_of_one_is_not_learned(item: str) -> None:
     with pytest.raises(BadRecord, match=r"missing_field: item_id is .* which means that there is none"):

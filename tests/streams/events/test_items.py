@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from streams.events.bounds import BadRecord
+from streams.events.hiding import is_hidden_at
 from streams.events.item_aliases import (
     FURTHER_CATEGORIES,
     HIDDEN_IF_TRUE,
@@ -17,7 +18,8 @@ from streams.events.item_aliases import (
     SHOWN_IF_TRUE,
     STATUS,
 )
-from streams.events.items import MAX_LABELS, decode_item, item_of, read_item
+from streams.events.item_keys import id_of_key
+from streams.events.items import MAX_LABELS, decode_item, item_of, json_item, read_item
 from streams.events.records import Item
 
 
@@ -89,6 +91,40 @@ def test_products_of_segment_and_ga4_are_read() -> None:
 def test_items_of_retailrocket_are_read() -> None:
     sample = {"itemid": 460429, "categoryid": 1338, "available": "0"}
     assert item_of(sample) == Item(item_id="460429", categories=["1338"], available=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "fields", "expected", "dropped"),
+    [
+        (b"A1", {"item_id": "A1", "item_name": "Mug", "categories": ["kitchen"]},
+         Item(item_id="A1", item_name="Mug", categories=["kitchen"]), []),
+        (b'"A2"', {"item_id": "A2", "is_hidden": True}, Item(item_id="A2", is_hidden=True), []),
+        (b'"A2"', {"is_hidden": True}, Item(item_id="A2", is_hidden=True), []),
+        (b"A3", {"item_id": "A3", "categories": "Books|Fiction", "is_hidden": True},
+         Item(item_id="A3", categories=["Books", "Fiction"], is_hidden=True), []),
+        (b"A4", {"item_id": "A4", "is_hidden": 1}, Item(item_id="A4", is_hidden=True), []),
+        (b"A5", {"item_id": "A5", "is_hidden": "true"}, Item(item_id="A5", is_hidden=True), []),
+        (b"A6", {"item_id": "A6", "price": "9.99", "is_hidden": True}, Item(item_id="A6", price=9.99, is_hidden=True), []),
+        (b"A7", {"ItemId": "A7", "IsHidden": True, "Categories": ["x"], "Labels": ["a", "b"], "Timestamp": "2024-01-01"},
+         Item(item_id="A7", categories=["x"], is_hidden=True, labels={"a": "", "b": ""}, created_at=1_704_067_200_000), []),
+        (b"A8", {"id": "A8", "title": "Shoe", "categories": ["Apparel > Shoes"], "availability": "OUT_OF_STOCK"},
+         Item(item_id="A8", item_name="Shoe", categories=["Apparel > Shoes"], available=False), []),
+        (b"A9", {"item_id": "A9", "labels": ["a", "b"], "is_hidden": True},
+         Item(item_id="A9", labels={"a": "", "b": ""}, is_hidden=True), []),
+        (b"\0\0\0\x0a", {"item_id": 10, "is_hidden": True}, Item(item_id="10", is_hidden=True), []),
+        (b"\0\0\0\x0a", {"is_hidden": True}, Item(item_id="10", is_hidden=True), []),
+        (b"13", {"item_id": "13", "categories": [["a", "b"], "c"], "is_hidden": True},
+         Item(item_id="13", categories=["a", "b", "c"], is_hidden=True), []),
+        (b"15", {"item_id": "15", "created_at": "01/02/2024", "is_hidden": True}, Item(item_id="15", is_hidden=True),
+         ["created_at"]),
+    ],
+)  # fmt: skip
+def test_items_that_were_refused_whole_are_taken_and_hidden(
+    key: bytes, fields: dict[str, Any], expected: Item, dropped: list[str]
+) -> None:
+    item, problems = read_item(json_item(json.dumps(fields).encode()), id_of_key(key))
+    assert (item, list(problems)) == (expected, dropped)
+    assert is_hidden_at(item, 1_800_000_000_000) == (item.item_id != "A1")
 
 
 def test_own_names_take_precedence_and_a_null_or_empty_field_is_absent() -> None:

@@ -56,6 +56,13 @@ def test_a_gap_of_event_time_starts_a_new_session() -> None:
     assert len(state.sessions) == 1
 
 
+def test_an_event_that_names_its_session_belongs_to_it_however_early_it_is() -> None:
+    state = State()
+    first, early = run(state, event("a", 100 * GAP, session="s"), event("b", 5, session="s"))
+    assert (first.outcome, early.outcome) == (Outcome.ACCEPTED, Outcome.LATE)
+    assert items(state) == ["b", "a"]
+
+
 def test_an_explicit_session_id_wins_over_the_gap() -> None:
     state = State()
     run(state, event("a", 0, session="s"), event("b", 10 * GAP, session="s"), event("c", 10 * GAP + 1, session="t"))

@@ -54,6 +54,13 @@ def test_a_table_is_read_however_it_is_written(tmp_path: Path, text: str, option
         assert [shown(line) for line in lines_of(written(tmp_path, name, data), **options)] == [("16", "i", AT)]
 
 
+def test_a_separator_that_is_not_found_is_asked_for(tmp_path: Path) -> None:
+    path, columns = written(tmp_path, "s.dat", "16 i 1569888500\n"), "user_id=0,item_id=1,timestamp=2"
+    with pytest.raises(FileError, match=r"^s\.dat: no column 1; it has 0\. .*--separator"):
+        lines_of(path, columns=columns)
+    assert [shown(line) for line in lines_of(path, columns=columns, separator="space")] == [("16", "i", AT)]
+
+
 def test_the_compression_is_told_by_the_contents(tmp_path: Path) -> None:
     text = f"{NAMES}\n{ROW}\n".encode()
     half = len(text) // 2
