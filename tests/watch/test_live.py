@@ -30,7 +30,6 @@ EMPTY_IN_HEALTH = {
     "intake / Without an event / {{topic}}, deletion": "nobody is deleted",
     "intake / Dead letters / {{topic}}, {{reason}}": "every record is a valid event",
     "intake / Removed before they were read / {{topic}}": "the topic keeps its records",
-    "intake / Notes / {{kind}} {{value}}": "every event is as expected",
     "serving / Fields of items dropped / {{field}}": "every field of an item can be read",
     "serving / Failed writes / {{reason}}": "Kafka is available",
     "serving / Refused keys / {{reason}}": "no keys are set",
