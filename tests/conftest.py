@@ -34,13 +34,31 @@ LANES = {
 """For each marker, the fixtures that put a test into its lane."""
 
 
+LONGEST = ("test_faults", "test_kill", "test_model_log", "test_learner", "test_hostile_input", "test_bad_input_card")
+"""The modules of `tests/pipeline` whose tests take up to a minute each."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the lanes of its fixtures."""
+    """Mark each test with the lanes of its fixtures.
+
+    If processes of pytest-xdist share the tests, the longest begin: at the end, a process without
+    tests would wait for them.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         for lane, of_lane in LANES.items():
             if fixtures & of_lane:
                 item.add_marker(lane)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: _turn(item.path))
+
+
+def _turn(path: Path) -> int:
+    """When the tests of a module begin: the pipeline's long ones, its others, then all others."""
+    of_pipeline = path.is_relative_to(Path(__file__).parent / "pipeline")
+    if of_pipeline and path.stem in LONGEST:
+        return LONGEST.index(path.stem)
+    return len(LONGEST) if of_pipeline else len(LONGEST) + 1
 
 
 @pytest.fixture

@@ -37,9 +37,9 @@ COLUMNS = {
 """The columns of the printed card: key of a verdict, title."""
 
 
-def run(row: Row, delivery: str, home: Path, folder: Path, scale: float) -> dict[str, Any]:
-    """Run one fault, from an empty broker to the verdict."""
-    rig = row.rig(home, folder, scale, delivery=delivery, **row.options)
+def run(row: Row, delivery: str, home: Path, folder: Path, scale: float, **options: Any) -> dict[str, Any]:
+    """Run one fault, from an empty broker to the verdict. ``options`` go to the rig, too."""
+    rig = row.rig(home, folder, scale, delivery=delivery, **options | row.options)
     with rig:
         rig.fresh_since(time.monotonic())
         rig.recoveries.clear()

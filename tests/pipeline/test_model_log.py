@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,8 @@ from support.journey import clicks, wait_done
 from support.model_oracle import snapshots, uninterrupted, write_snapshot
 from support.models_streams import ring, steps
 from support.oracle import account, outputs, read_topic
-from support.processes.running import WorkerProcess, environment, fresh_settings, produce, wait_until
+from support.processes.in_this_process import ouzel
+from support.processes.running import WorkerProcess, fresh_settings, produce, wait_until
 
 from models.snapshot import take
 from streams.kafka.topics import create_topics
@@ -42,13 +41,6 @@ def newest(settings: Settings) -> int:
 
 def _newer(settings: Settings, than: int) -> bool:
     return newest(settings) > than
-
-
-def ouzel(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of `ouzel`."""
-    command = [sys.executable, "-m", "serving.cli", *arguments]
-    env = {**environment(settings), "COLUMNS": "200"}
-    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_after_kills_and_with_every_disk_deleted_the_model_is_bit_equal_to_an_uninterrupted_one(

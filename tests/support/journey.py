@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from pathlib import Path
 
-from support.oracle import Account, Place, account, in_changelog, in_rocksdb, outputs, read_topic
-from support.processes.running import wait_until
+from support.oracle import (
+    Account,
+    Place,
+    account,
+    from_beginning,
+    in_changelog,
+    in_rocksdb,
+    outputs,
+    read_topic,
+    source_offset,
+)
 
+from streams.sessions.store import WATERMARK
 from streams.settings import Settings
 
 
@@ -34,13 +45,17 @@ def clicks(count: int, users: int, seed: int = 0) -> list[tuple[bytes, bytes]]:
 def wait_done(settings: Settings, total: int, timeout_s: float = 60.0, without: frozenset[Place] = frozenset()) -> None:
     """Wait until the watermarks in the changelog say that all ``total`` events are done.
 
-    The records at ``without`` are foreign, and left out.
+    The records at ``without`` are foreign, and left out. The changelog is read once, as it grows.
     """
-
-    def done() -> bool:
-        return sum(offset + 1 for offset in in_changelog(settings, without)[1].values()) >= total
-
-    wait_until(done, f"{total} events done", timeout_s, every_s=0.3)
+    consumer, _ = from_beginning(settings, settings.topic("sessions-changelog"))
+    until, marks = time.monotonic() + timeout_s, dict[int, int]()
+    while sum(offset + 1 for offset in marks.values()) < total:
+        assert time.monotonic() < until, f"not within {timeout_s} s: {total} events done, but {marks}"
+        for records in consumer.poll(timeout_ms=200).values():
+            for record in records:
+                if record.key == WATERMARK and ("sessions-changelog", record.partition, record.offset) not in without:
+                    marks[record.partition] = max(marks.get(record.partition, -1), source_offset(record))
+    consumer.close()
 
 
 def assert_accounted(settings: Settings, *, repeats: bool = False) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
 from streams.events.dead_letter import as_first
@@ -51,10 +51,7 @@ def records_in(settings: Settings, topic: str, stuck_after_s: float = 120.0) -> 
     For topics too large for memory. Fails if the consumer gets nothing for ``stuck_after_s`` before
     the end of the topic.
     """
-    consumer = kafka_consumer(settings, auto_offset_reset="earliest")
-    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
+    consumer, partitions = from_beginning(settings, topic)
     ends, until = consumer.end_offsets(partitions), time.monotonic() + stuck_after_s
     quiet = 0 if settings.idempotent else -EMBEDDED_QUIET_POLLS
     while quiet < 0 or any(consumer.position(tp) < ends[tp] for tp in partitions):
@@ -65,6 +62,15 @@ def records_in(settings: Settings, topic: str, stuck_after_s: float = 120.0) -> 
             until = time.monotonic() + stuck_after_s
             yield from records
     consumer.close()
+
+
+def from_beginning(settings: Settings, topic: str) -> tuple[KafkaConsumer, list[TopicPartition]]:
+    """A consumer at the beginning of each partition of a topic, and these partitions."""
+    consumer = kafka_consumer(settings, auto_offset_reset="earliest")
+    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    return consumer, partitions
 
 
 @dataclass
@@ -161,9 +167,7 @@ def in_changelog(
     """
     newest: dict[tuple[int, bytes], tuple[int, bytes | None]] = {}
     for record in _ours(settings, "sessions-changelog", without):
-        headers = dict(record.headers or ())
-        offset = int(headers["offset"]) if record.value is None else int.from_bytes(record.value[:8], "big")
-        name = (record.partition, record.key)
+        offset, name = source_offset(record), (record.partition, record.key)
         if offset >= newest.get(name, (-1, None))[0]:
             newest[name] = (offset, record.value)
     states: dict[int, dict[bytes, bytes]] = {}
@@ -174,6 +178,11 @@ def in_changelog(
         elif value is not None:
             states.setdefault(partition, {})[key] = value
     return states, watermarks
+
+
+def source_offset(record: Any) -> int:
+    """The offset of the event that made a record of the changelog."""
+    return int(dict(record.headers or ())["offset"]) if record.value is None else int.from_bytes(record.value[:8], "big")
 
 
 def _ours(settings: Settings, topic: str, without: frozenset[Place]) -> Iterator[Any]:
