@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from serving.evaluation.data import located
-from streams.errors import Refused
+from streams.errors import NothingRead, Refused
 from streams.events.event_time import AUTO, PER_UNIT
 from streams.rules import event_decoder
 from streams.settings import Settings
@@ -110,13 +110,13 @@ def parse_columns(text: str) -> dict[str, str]:
 
 
 def require_events(report: Report) -> None:
-    """Raise `Refused` with the first problems, and what to do, if no line was an event."""
+    """Raise `NothingRead` with the first problems, and what to do, if no line was an event."""
     if report.events:
         return
     first = (*report.examples, *report.unmapped)
     problems = f"; the first problems: {'; '.join(first)}" if first else ""
     advice = next((ADVICE[reason] for reason, _ in report.left_out.most_common(1) if reason in ADVICE), "")
-    raise Refused(f"0 of {report.lines} lines were events{problems}{advice}")
+    raise NothingRead(f"0 of {report.lines} lines were events{problems}{advice}")
 
 
 def tell(report: Report) -> None:

@@ -5,6 +5,7 @@
     OuzelError            1                           70
     ├── Refused           2                           2
     │   └── SettingsError 2                           70
+    ├── NothingRead       1                           70
     ├── KafkaAway         1                           70
     ├── BadData           1                           70
     └── Abandoned         1                           70
@@ -41,6 +42,10 @@ class Refused(OuzelError):
 
     exit_code = 2
     exit_code_at_work = 2
+
+
+class NothingRead(OuzelError):
+    """The input of a command has nothing that it can use: no event, or a model without items."""
 
 
 class KafkaAway(OuzelError):

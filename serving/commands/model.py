@@ -20,7 +20,7 @@ from serving.model_file import not_a_model, read_model, write_whole
 from serving.options import Broker, Json, settings_with
 from serving.outputs import print_json, require_writable
 from serving.tables import print_table
-from streams.errors import BadData, Refused
+from streams.errors import BadData, NothingRead, Refused
 from streams.kafka.connection import aiokafka_config, connecting
 from streams.kafka.follower import bounds
 from streams.kafka.producing import Sender
@@ -97,7 +97,8 @@ def import_(
     refuse_while_live(settings)
     if problem := _fewer_items(file, model.vocabulary_size, _items_in_service(settings)):
         if not force:
-            raise Refused(f"{problem}; use --force to import it nevertheless")
+            error = Refused if model.vocabulary_size else NothingRead
+            raise error(f"{problem}; use --force to import it nevertheless")
         typer.echo(problem, err=True)
     end, position = learned_until(settings)
     updates = asyncio.run(bounds(settings.topic("model-updates"), aiokafka_config(settings), 0))

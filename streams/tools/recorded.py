@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.errors import NothingRead
 from streams.events.aliases import canonical
 from streams.events.bounds import BadRecord
 from streams.events.decode import Decoded, EventDecoder, event_key
@@ -177,7 +178,7 @@ def _decoded(path: Path, reader: Reader, report: Report) -> Iterator[tuple[int, 
                 except BadRecord as problem:
                     report.leave_out(path, number, problem)
             if report.lines == before:
-                raise FileError(f"{path.name}: it is empty")
+                raise NothingRead(f"{path.name}: it is empty")
             return
         rows = table(path, stream, reader.layout)
         _check_columns(path, rows)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from streams.errors import NothingRead
 from streams.events.bounds import BadRecord
 from streams.tools.text import FileError
 
@@ -53,7 +54,10 @@ class Table(NamedTuple):
 
 
 def table(path: Path, stream: TextIO, layout: Layout) -> Table:
-    """Read a table. Raises `FileError` if it is empty, or has no column of a name in the layout."""
+    """Read a table.
+
+    Raises `NothingRead` if it is empty, and `FileError` if it lacks a column of the layout.
+    """
     begin = list[str]()  # blank lines, so that lines keep their numbers, and the first other one
     first = _next(stream, begin)
     named = layout.separator
@@ -62,7 +66,7 @@ def table(path: Path, stream: TextIO, layout: Layout) -> Table:
         begin[-1] = "\n"
         first = _next(stream, begin)
     if not first.strip():
-        raise FileError(f"{path.name}: it is empty")
+        raise NothingRead(f"{path.name}: it is empty")
     shown = first.strip()[:SHOWN]
     separator = WORDS.get(named or "", named) or _separator(first)
     by_position = bool(layout.columns) and all(column.isdigit() for column in layout.columns.values())

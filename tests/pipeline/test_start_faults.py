@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -99,3 +100,27 @@ def test_a_worker_whose_disk_is_full_says_so_and_goes_on_once_there_is_room(
         wait_done(small, produced)
         assert again.stop() == 0, again.tail()
         assert_accounted(small, repeats=True)
+
+
+def test_a_damaged_data_directory_is_refused_and_without_it_the_sessions_are_restored(
+    settings: Settings, worker: MakeWorker
+) -> None:
+    produce(settings, clicks(300, users=10))
+    first = worker(settings)
+    first.wait_ready()
+    wait_done(settings, 300)
+    assert first.stop() == 0, first.tail()
+    for manifest in settings.data_dir.rglob("MANIFEST*"):
+        manifest.write_bytes(manifest.read_bytes()[:20])
+    damaged = worker(settings)
+    wait_until(lambda: not damaged.alive, "the worker ended", 60)
+    assert damaged.process is not None
+    assert damaged.process.returncode == 2, damaged.tail()
+    assert f"OUZEL_DATA_DIR: the files in {settings.data_dir} are damaged: Corruption: " in damaged.log.read_text()
+    shutil.rmtree(settings.data_dir)
+    again = worker(settings)
+    again.wait_ready()
+    produce(settings, clicks(100, users=10, seed=2))
+    wait_done(settings, 400)
+    assert again.stop() == 0, again.tail()
+    assert_accounted(settings)

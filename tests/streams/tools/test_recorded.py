@@ -11,6 +11,7 @@ import cramjam
 import pytest
 from support.recorded_files import lines_of, shown, written
 
+from streams.errors import NothingRead
 from streams.settings import Settings
 from streams.tools.recorded import Report, find_files
 from streams.tools.text import FileError
@@ -160,20 +161,26 @@ def test_the_mapping_and_the_event_types_of_the_settings_apply(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("empty.csv", b"", "it is empty"),
         ("a.json", b"[1,", "the array is not JSON"),
         ("cut.csv.gz", gzip.compress(b"user_id,item_id,timestamp\n" * 500)[:60], "cannot be decompressed"),
         ("cut.csv.zst", b"\x28\xb5\x2f\xfdnonsense", "cannot be decompressed"),
         ("z.csv", b"PK\x03\x04...", "zip archive"),
         ("n.csv", b"a\0b", "zero bytes"),
     ],
-    ids=["empty", "array", "gzip", "zstd", "zip", "binary"],
+    ids=["array", "gzip", "zstd", "zip", "binary"],
 )
 def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     with pytest.raises(FileError, match=message) as refused:
         lines_of(written(tmp_path, name, content))
     assert "\n" not in str(refused.value)
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.jsonl"])
+def test_an_empty_file_has_nothing_to_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NothingRead, match=f"^{name}: it is empty$") as error:
+        lines_of(written(tmp_path, name, b""))
+    assert error.value.exit_code == 1
 
 
 def test_no_files_is_an_error(tmp_path: Path) -> None:
