@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import time
+from functools import cache
 from typing import Any
 
 from faults.bad_input import ACCEPTED, CARD, event
 from faults.card import DELIVERIES, row
 from faults.freezes import freeze
 from faults.intake_rig import PARTITIONS, IntakeRig
-from support.damage.raw_batches import Raw, batch, produce_batch
+from support.damage.raw_batches import COMPRESS, Raw, batch, packed, produce_batch
 from support.processes.running import wait_until
+
+from streams.wire.codecs import MOST_BYTES
 
 AWAY_S = 20.0
 EVERYWHERE = (b"", b"null", b"{", b"[1]", b"\xff\xfe")
@@ -97,15 +100,21 @@ def intake_bad_records(rig: IntakeRig) -> None:
     rig.events(20_000)
 
 
+@cache
+def _expanding() -> bytes:
+    """One record in some kilobytes of zstd, which expands to more than Ouzel accepts."""
+    return COMPRESS["zstd"](packed([Raw(b"k", bytes(MOST_BYTES))]))
+
+
 def _send_damaged(rig: IntakeRig) -> None:
     """Send batches as no client makes them, which the broker accepts, to every source partition."""
     now = int(time.time() * 1000)
-    unreadable = [Raw(b"k", event(), [(b"\xff", b"1")]), Raw(b"k", event())]
-    nothing = [Raw(None, None)]
+    too_large = batch([Raw(b"k", event())], codec="zstd", compressed=_expanding(), time=now)
+    nothing = batch([Raw(None, None)], time=now)
     for name, partitions in PARTITIONS.items():
         for partition in range(partitions):
-            for records in (unreadable, nothing):
-                answer = produce_batch(rig.settings.broker, rig.source(name), batch(records, time=now), partition)
+            for data in (too_large, nothing):
+                answer = produce_batch(rig.settings.broker, rig.source(name), data, partition)
                 assert answer == "NoError", answer
                 rig.count_batch()
 

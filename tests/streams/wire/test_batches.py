@@ -52,9 +52,9 @@ def test_a_log_of_any_codec_is_read_as_it_was_written(codec: str, client: str) -
 
 DAMAGED: dict[str, tuple[bytes, str]] = {
     "checksum": (flipped(GOOD, RECORDS_AT + 5), "checksum is wrong"),
-    "compressed": (batch(RECORDS, base=BASE, codec="zstd", packed=b"no zstd at all"), "cannot be decompressed"),
-    "cut": (batch(RECORDS, base=BASE, codec="lz4", packed=ZSTD[RECORDS_AT:]), "cannot be decompressed"),
-    "bomb": (batch(RECORDS, base=BASE, codec="zstd", packed=bomb(200_000_000)), "expands to more than"),
+    "compressed": (batch(RECORDS, base=BASE, codec="zstd", compressed=b"no zstd at all"), "cannot be decompressed"),
+    "cut": (batch(RECORDS, base=BASE, codec="lz4", compressed=ZSTD[RECORDS_AT:]), "cannot be decompressed"),
+    "bomb": (batch(RECORDS, base=BASE, codec="zstd", compressed=bomb(200_000_000)), "expands to more than"),
     "codec": (sealed(GOOD[:22] + b"\x06" + GOOD[23:]), "unknown number 6"),
     "too many": (batch(RECORDS, base=BASE, count=9), "cannot be read"),
     "too few": (batch(RECORDS, base=BASE, count=1), "cannot be read"),

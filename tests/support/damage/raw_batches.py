@@ -38,16 +38,20 @@ class Raw(NamedTuple):
 
 
 def batch(
-    records: Sequence[Raw], *, base: int = 0, codec: str = "none", last: int | None = None, packed: bytes | None = None,
+    records: Sequence[Raw], *, base: int = 0, codec: str = "none", last: int | None = None, compressed: bytes | None = None,
     attributes: int = 0, count: int | None = None, time: int = NOW,
 ) -> bytes:  # fmt: skip
-    """Return a batch of version 2. ``packed`` replaces its compressed records."""
-    body = b"".join(_record(raw, place) for place, raw in enumerate(records))
-    packed = COMPRESS[codec](body) if packed is None else packed
+    """Return a batch of version 2. ``compressed`` replaces its compressed records."""
+    compressed = COMPRESS[codec](packed(records)) if compressed is None else compressed
     last = len(records) - 1 if last is None else last
     count = len(records) if count is None else count
     fields = [0, CODECS[codec] | attributes, last, time, time, -1, -1, -1, count]
-    return sealed(HEADER.pack(base, HEADER.size - 12 + len(packed), 0, 2, *fields) + packed)
+    return sealed(HEADER.pack(base, HEADER.size - 12 + len(compressed), 0, 2, *fields) + compressed)
+
+
+def packed(records: Sequence[Raw]) -> bytes:
+    """Return the records of a batch without compression."""
+    return b"".join(_record(raw, place) for place, raw in enumerate(records))
 
 
 def sealed(data: bytes) -> bytes:
