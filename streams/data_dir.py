@@ -31,8 +31,6 @@ ADVICE = {
     errno.EIO: "Replace its disk",
 }
 """What to do about an error of the disk."""
-
-
 DAMAGE = ("Corruption: ", "IO error: No such file or directory")
 """What RocksDB's errors begin with if its files are damaged or missing."""
 SHOWN = 160

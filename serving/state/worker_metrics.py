@@ -11,6 +11,8 @@ from http.client import HTTPException
 from prometheus_client.parser import text_string_to_metric_families
 
 REPLAYED = "replayed"
+NOT_A_WORKER = (OSError, ValueError, LookupError, ArithmeticError, TypeError, HTTPException)
+"""What a scrape may raise: whatever listens at an address need not be a worker."""
 
 
 @dataclass(frozen=True)
@@ -75,5 +77,5 @@ def scrape(port: int, timeout_s: float = 2.0) -> WorkerMetrics | None:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=timeout_s) as answer:
             text = answer.read().decode()
         return parse(text)
-    except (OSError, ValueError, LookupError, ArithmeticError, HTTPException):
+    except NOT_A_WORKER:
         return None

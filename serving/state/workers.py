@@ -10,7 +10,6 @@ import math
 import urllib.request
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from http.client import HTTPException
 from typing import Annotated
 
 import msgspec
@@ -18,6 +17,7 @@ from msgspec import Meta
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.state.worker_health import WorkerHealth
+from serving.state.worker_metrics import NOT_A_WORKER
 from streams.settings import Settings
 
 EVERY_S = 1.0
@@ -113,8 +113,8 @@ def fetch(address: str) -> Samples | None:
         for family in text_string_to_metric_families("\n".join(line for line in lines if line.startswith(READ)) + "\n"):
             for sample in family.samples:
                 samples[sample.name].append((sample.labels, sample.value))
-    except (OSError, ValueError, LookupError, ArithmeticError, TypeError, HTTPException):
-        return None  # whatever listens there need not be a worker
+    except NOT_A_WORKER:
+        return None
     return samples
 
 

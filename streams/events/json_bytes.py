@@ -39,9 +39,12 @@ def json_object(value: bytes) -> JsonObject:
     that serializers of a schema registry write. The object may be in a JSON text: some producers
     encode twice.
     """
-    decoded = _unframed(value)
+    return _object(_unframed(value), "the record is")
+
+
+def _object(decoded: object, what: str) -> JsonObject:
     if not isinstance(decoded, dict):
-        raise BadRecord("not_an_object", f"the record is {kind_of(decoded)}: write an object")
+        raise BadRecord("not_an_object", f"{what} {kind_of(decoded)}: write an object")
     return decoded
 
 
@@ -77,14 +80,9 @@ def json_value(value: bytes) -> object:
 def _objects(value: bytes) -> list[JsonObject]:
     """Decode a JSON object as `json_object` does, or an array of them. Raises `BadRecord`."""
     decoded = _unframed(value)
-    several: list[object] = decoded if isinstance(decoded, list) and decoded else [decoded]
-    objects: list[JsonObject] = []
-    for one in several:
-        if not isinstance(one, dict):
-            where = "the record is" if one is decoded else "the record is a list with"
-            raise BadRecord("not_an_object", f"{where} {kind_of(one)}: write an object")
-        objects.append(one)
-    return objects
+    if isinstance(decoded, list) and decoded:
+        return [_object(one, "the record is a list with") for one in decoded]
+    return [_object(decoded, "the record is")]
 
 
 def _unwrapped(raw: JsonObject) -> JsonObject:

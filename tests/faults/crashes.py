@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from faults.card import Skipped, row
 from faults.rig import Rig
-from support.processes.running import wait_until
+from support.processes.running import WorkerProcess, wait_until
 
 
 @row("none", may_repeat=False)
@@ -18,16 +18,20 @@ def none(rig: Rig) -> None:
     rig.events(20_000)
 
 
+def kill(rig: Rig, victim: WorkerProcess) -> None:
+    """kill -9 a process, restart it, and wait until the outputs are fresh and it is ready."""
+    began = time.monotonic()
+    victim.kill()
+    rig.restart(victim)
+    rig.fresh_since(began)
+    rig.ready()
+
+
 @row("kill-one")
 def kill_one(rig: Rig) -> None:
     """kill -9 one of two workers, 20 times in 200,000 events."""
     for number in rig.times(20):
-        victim = rig.workers[number % 2]
-        began = time.monotonic()
-        victim.kill()
-        rig.restart(victim)
-        rig.fresh_since(began)
-        rig.ready()
+        kill(rig, rig.workers[number % 2])
     rig.events(200_000)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from faults.bad_input import ACCEPTED, CARD, event
 from faults.card import DELIVERIES, row
+from faults.crashes import kill
 from faults.freezes import freeze
 from faults.intake_rig import PARTITIONS, IntakeRig
 from support.damage.raw_batches import COMPRESS, Raw, batch, packed, produce_batch
@@ -32,12 +33,7 @@ def intake_kill(rig: IntakeRig) -> None:
     rng = random.Random(2)
     for number in range(max(3, len(rig.times(20)))):
         rig.wait(rng.uniform(0.2, 1.5))
-        victim = rig.intakes[number % 2]
-        began = time.monotonic()
-        victim.kill()
-        rig.restart(victim)
-        rig.fresh_since(began)
-        rig.ready()
+        kill(rig, rig.intakes[number % 2])
     rig.events(60_000)
 
 
@@ -92,11 +88,7 @@ def intake_bad_records(rig: IntakeRig) -> None:
             rig.send(name, [(b"user-1", None, int(time.time() * 1000)), (b"\xff", None, int(time.time() * 1000))])
         _send_damaged(rig)
         _leave(rig, number)
-        victim, began = rig.intakes[number % 2], time.monotonic()
-        victim.kill()
-        rig.restart(victim)
-        rig.fresh_since(began)
-        rig.ready()
+        kill(rig, rig.intakes[number % 2])
     rig.events(20_000)
 
 
