@@ -13,12 +13,16 @@ import uvicorn
 import uvloop
 
 from serving.app import create_app
-from serving.http.protocol import bounded
+from serving.http.problems import TYPES_AT
 from serving.state.keys import Keys
 from serving.state.service import Service
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import FAILED, OK, exit_code_at_work
 from streams.events.decode import EventDecoder
+from streams.http.listener import connections_allowed
+from streams.http.places import Places
+from streams.http.protocol import Bounds, bounded
+from streams.http.security import SECURITY_HEADERS
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -60,13 +64,14 @@ async def _serve(
     service = Service(settings, keys, decoder, telemetry, fail)
     config = uvicorn.Config(
         create_app(service),
-        http=bounded(settings, telemetry),
+        http=bounded(_bounds(settings, telemetry)),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=SECURITY_HEADERS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
@@ -78,3 +83,17 @@ async def _serve(
         with suppress(TimeoutError):
             await asyncio.wait_for(service.stop(), STOP_WITHIN_S)
     return exit_code_at_work(failures[0]) if failures else OK
+
+
+def _bounds(settings: Settings, telemetry: ServingTelemetry) -> Bounds:
+    wanted = settings.serve_max_connections
+    most = connections_allowed(wanted)
+    if most < wanted:
+        log.warning("fewer_connections", wanted=wanted, most=most, reason="the limit of open files (ulimit -n)")
+    return Bounds(
+        Places(most),
+        settings.serve_max_head_bytes,
+        settings.serve_client_timeout_s,
+        lambda reason: telemetry.cut.labels(reason).inc(),
+        TYPES_AT,
+    )

@@ -40,6 +40,7 @@ from streams.learning.snapshots import Restored, model_name, position_to_start, 
 from streams.learning.updates import Updates
 from streams.leaving import log_end, stop_within
 from streams.life import WorkerState
+from streams.observing.endpoint import serve_metrics
 from streams.observing.items import ItemReader
 from streams.observing.telemetry import Telemetry
 from streams.rules import event_decoder, hash_secret
@@ -135,7 +136,7 @@ class Worker:
                 log.error("not_allowed", problem=problem)
             return None
         if settings.metrics_port:
-            self.telemetry.serve(settings.metrics_host, settings.metrics_port)
+            serve_metrics(self.telemetry.registry, settings.metrics_host, settings.metrics_port)
         if settings.delivery == "exactly_once":
             await patiently(partial(end_left_open, settings), "the last transaction")
         return topics

@@ -11,6 +11,7 @@ from serving.options import Broker, settings_with
 from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import Refused
+from streams.http.listener import listen
 from streams.kafka.permissions import read_only
 from streams.kafka.topic_checks import topic_problems
 from streams.kafka.topics import MissingTopics, as_described, describe_topics
@@ -46,7 +47,7 @@ def serve(broker: Broker = None) -> None:
     from serving.server import run_server  # noqa: PLC0415  numba takes seconds to import
     from streams.observing.logs import set_up  # noqa: PLC0415
 
-    listener = bind(settings.serve_host, settings.serve_port)
+    listener = _listen(settings)
     set_up(settings)
     shown = f"[{settings.serve_host}]" if ":" in settings.serve_host else settings.serve_host
     typer.echo(f"http://{shown}:{settings.serve_port}", err=True)
@@ -55,24 +56,15 @@ def serve(broker: Broker = None) -> None:
     raise typer.Exit(run_server(settings, keys, decoder, telemetry, listener))
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on this address. Raises `Refused`.
-
-    It listens at once: of two sockets that are only bound, the second would fail later.
-    """
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.serve_host, settings.serve_port
     try:
-        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen()
-    except (OSError, UnicodeError) as error:  # a host name may be too long to look up
-        reason = error.strerror if isinstance(error, OSError) else error
+        return listen(host, port)
+    except OSError as error:
         raise Refused(
-            f"OUZEL_SERVE_PORT: cannot listen on {host}:{port}: {reason}; set OUZEL_SERVE_HOST and OUZEL_SERVE_PORT to another "
-            "address"
+            f"OUZEL_SERVE_PORT: cannot listen on {host}:{port}: {error.strerror}; set OUZEL_SERVE_HOST and OUZEL_SERVE_PORT to "
+            "another address"
         ) from error
-    return listener
 
 
 def _with_topics(settings: Settings) -> Settings:

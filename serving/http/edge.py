@@ -12,11 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.loopback import is_loopback
-from serving.http.operations import ROUTE, STREAMED
+from serving.http.operations import ROUTE
 from serving.http.problems import Problem
 from serving.state.telemetry import ServingTelemetry
 from serving.state.writer import NotConfirmed, TooManyPending
 from streams.errors import OuzelError
+from streams.http.protocol import STREAMED
 
 log = structlog.get_logger(__name__)
 

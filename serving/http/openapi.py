@@ -12,10 +12,11 @@ from serving.http.bodies import MOST_RECORDS
 from serving.http.documents import EVENT_STREAM, JSON, NDJSON
 from serving.http.operations import Operation
 from serving.http.parameters import Id, NoQuery
-from serving.http.problems import KINDS, PROBLEM_JSON, ProblemDetails
+from serving.http.problems import KINDS, ProblemDetails
 from streams.events.bounds import RESERVED_ID
 from streams.events.records import Event, Item
 from streams.events.schemas import sent_schema
+from streams.http.refusals import PROBLEM_JSON
 
 REF = "#/components/schemas/{name}"
 SENT = {Event: "event", Item: "item"}

@@ -17,11 +17,10 @@ from serving.http.parameters import NoQuery, path_parameter, read_query
 from serving.http.problems import Problem
 from serving.state.keys import KeyScope
 from serving.state.service import Service
+from streams.http.protocol import STREAMED
 
 ROUTE = "ouzel.route"
 """The key in an ASGI scope for the template of the route, which the metrics use as a label."""
-STREAMED = "ouzel.streamed"
-"""The key in an ASGI scope that marks a stream, whose duration is not a latency."""
 
 
 @dataclass(slots=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
 from serving.state.record_errors import RecordError
+from streams.http.refusals import CONNECTION_KINDS, PROBLEM_JSON, Kind
 
-PROBLEM_JSON = "application/problem+json"
-TYPES_AT = "/reference#"
+TYPES_AT = "/reference"
 _UNREADABLE = ("empty", "invalid_json", "not_utf8", "too_deep")
 """Reasons of a rejection that mean that the record is not JSON."""
 
@@ -28,34 +28,25 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
     errors: Annotated[list[RecordError], Meta(description="Why each record of the request was rejected.")] = []
 
 
-class Kind(NamedTuple):
-    """A kind of problem: its status and its title."""
-
-    status: int
-    title: str
-
-
-KINDS = {
-    "malformed": Kind(400, "The request is malformed"),
+_KINDS = {
+    **CONNECTION_KINDS,
     "unauthorized": Kind(401, "An API key is required"),
     "forbidden": Kind(403, "The API key lacks the scope"),
     "foreign-host": Kind(403, "Without API keys, the Host header must name this machine's loopback"),
     "not-found": Kind(404, "Not found"),
     "method-not-allowed": Kind(405, "The method is not allowed here"),
     "not-acceptable": Kind(406, "The Accept header excludes the media type of the answer"),
-    "too-slow": Kind(408, "The request did not arrive in time"),
     "too-large": Kind(413, "The body is too large"),
     "uri-too-long": Kind(414, "The path or the query is too long"),
     "unsupported-media-type": Kind(415, "The media type or the encoding of the body is not supported"),
     "invalid-parameter": Kind(422, "A parameter is invalid"),
     "invalid-record": Kind(422, "Every record of the body was rejected"),
     "too-many": Kind(429, "Too many streams of one user, or too many records waiting for Kafka"),
-    "head-too-large": Kind(431, "The request line and the headers are too large"),
     "internal": Kind(500, "Internal error"),
     "not-ready": Kind(503, "The server has not caught up with Kafka yet"),
     "kafka-away": Kind(503, "Kafka did not confirm the write"),
-    "busy": Kind(503, "The server has reached its limit of connections or streams"),
 }
+KINDS = dict(sorted(_KINDS.items(), key=lambda named: named[1].status))
 """Every kind of problem, by the anchor in its type."""
 
 
@@ -72,7 +63,12 @@ class Problem(Exception):
         super().__init__(detail or KINDS[kind].title)
         self.status, self.headers = KINDS[kind].status, dict(headers or {})
         self.details = ProblemDetails(
-            type=TYPES_AT + kind, title=KINDS[kind].title, status=self.status, detail=detail, field=field, errors=list(errors)
+            type=f"{TYPES_AT}#{kind}",
+            title=KINDS[kind].title,
+            status=self.status,
+            detail=detail,
+            field=field,
+            errors=list(errors),
         )
 
     def body(self) -> bytes:

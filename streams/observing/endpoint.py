@@ -1,22 +1,72 @@
-"""The endpoint from which Prometheus scrapes a process."""
+"""The endpoint from which Prometheus scrapes a process, with the bounds of `ouzel serve`."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, start_http_server
+import asyncio
+import socket
+import threading
 
+import uvicorn
+from prometheus_client import CollectorRegistry
+from prometheus_client.asgi import make_asgi_app
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from streams.http.listener import listen
+from streams.http.places import Places
+from streams.http.protocol import Bounds, bounded
+from streams.http.security import SECURITY_HEADERS
 from streams.settings import SettingsError
+
+MOST_CONNECTIONS = 32
+MAX_HEAD_BYTES = 16_384
+TIMEOUT_S = 10.0
+_USED = frozenset({b"accept", b"accept-encoding"})
+KEEP_ALIVE_S = 120
+"""Longer than the usual interval of scrapes, so that Prometheus keeps its connection."""
 
 
 def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> None:
     """Answer scrapes on ``http://host:port/metrics``, in a thread of its own.
 
-    Raises `SettingsError` if the address cannot be used.
+    The thread answers while the event loop of the process is busy. Raises `SettingsError` if the
+    address cannot be used.
     """
     try:
-        start_http_server(port, addr=host, registry=registry)
-    except (OSError, UnicodeError) as error:  # a host name may be too long to look up
-        reason = error.strerror if isinstance(error, OSError) else error
+        listener = listen(host, port)
+    except OSError as error:
         raise SettingsError(
-            f"OUZEL_METRICS_PORT: cannot listen on {host}:{port}: {reason}. Set OUZEL_METRICS_PORT to a free port, or to 0 "
-            "for no metrics, and OUZEL_METRICS_HOST to an address of this machine"
+            f"OUZEL_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}. Set OUZEL_METRICS_PORT to a free port, or "
+            "to 0 for no metrics, and OUZEL_METRICS_HOST to an address of this machine"
         ) from error
+    threading.Thread(target=_serve, args=(registry, listener), name="metrics", daemon=True).start()
+
+
+def _serve(registry: CollectorRegistry, listener: socket.socket) -> None:
+    bounds = Bounds(Places(MOST_CONNECTIONS), MAX_HEAD_BYTES, TIMEOUT_S)
+    config = uvicorn.Config(
+        _scrapes(registry),
+        http=bounded(bounds),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        headers=SECURITY_HEADERS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+    # asyncio's own loop: a daemon thread must be able to end at any point in Python code.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(uvicorn.Server(config).serve(sockets=[listener]))
+
+
+def _scrapes(registry: CollectorRegistry) -> ASGIApp:
+    """Return the app. It answers every path, as prometheus-client's own server does."""
+    app = make_asgi_app(registry)
+
+    async def scrape(scope: Scope, receive: Receive, send: Send) -> None:
+        # prometheus-client decodes every header as UTF-8, and fails on other bytes.
+        headers = [header for header in scope["headers"] if header[0] in _USED and header[1].isascii()]
+        await app(dict(scope, headers=headers), receive, send)
+
+    return scrape

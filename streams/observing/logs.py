@@ -18,7 +18,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from streams.settings import Settings
 
-LIBRARIES = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+LIBRARIES = ("faust", "mode", "aiokafka", "kafka", "asyncio", "uvicorn")
 """Loggers of libraries: only their warnings and errors are logged, and repeated ones seldom."""
 CLOSING = "kafka.net.transport"
 """A logger that is silenced, because it logs an error for every connection that closes normally.

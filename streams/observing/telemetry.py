@@ -1,4 +1,4 @@
-"""The worker's telemetry: its metrics, how each unit changes them, and the endpoint for Prometheus.
+"""The worker's telemetry: its metrics, and how each unit changes them.
 
 Counters rise when a unit is done, so they agree with the contents of the topics.
 """
@@ -19,7 +19,6 @@ from models.recommender import Recommender
 from streams.counts import Counts
 from streams.errors import Abandoned
 from streams.events.notes import Kind
-from streams.observing.endpoint import serve_metrics
 from streams.observing.items import ItemMetrics
 from streams.observing.metrics import (
     LABELS,
@@ -204,10 +203,3 @@ class Telemetry:
         """Count one recovery of an assignment's sessions, and set the time that it took."""
         self.group.recoveries.inc()
         self.group.recovery_seconds.set(seconds)
-
-    def serve(self, host: str, port: int) -> None:
-        """Answer scrapes on ``http://host:port/metrics``.
-
-        Raises `SettingsError` if the address cannot be used.
-        """
-        serve_metrics(self.registry, host, port)

@@ -76,8 +76,7 @@ class _Encoded(msgspec.Struct, kw_only=True):
 async def post_events(call: Call) -> Response:
     service, began = call.service, time.perf_counter()
     media = media_type(call.request, MEDIA)
-    limit, within_s = service.settings.serve_max_body_bytes, service.settings.serve_client_timeout_s
-    body = split(await read_body(call.request, limit, within_s), media)
+    body = split(await read_body(call.request, service.settings.serve_max_body_bytes), media)
     accepted, errors = await service.ingest.accept(body.records)
     if not accepted:
         raise all_rejected(errors, one=body.one)

@@ -124,8 +124,7 @@ async def post_items(call: Call) -> Response:
 
 
 async def _body(call: Call) -> bytes:
-    settings = call.service.settings
-    return await read_body(call.request, settings.serve_max_body_bytes, settings.serve_client_timeout_s)
+    return await read_body(call.request, call.service.settings.serve_max_body_bytes)
 
 
 def _record(call: Call, item_id: str, value: bytes | None) -> NewRecord:
