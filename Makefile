@@ -18,7 +18,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules metrics settings schemas test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules metrics settings schemas test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak soak-edge clean
 
 setup: $(READY)
 
@@ -87,6 +87,9 @@ faults: $(READY)
 
 soak: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m faults.soak
+
+soak-edge: $(READY)
+	PYTHONPATH=tests:. $(BIN)/python -m faults.edge
 
 bad-input: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m faults.bad_input

@@ -30,7 +30,8 @@ LABELS = {
     "route": "template of the route; `none` if no route matches",
     "method": "`GET`, `HEAD`, `POST`, `PUT`, `DELETE`, or `other`",
     "status": "HTTP status",
-    "reason": "of closed connections: `full`, `head`, `malformed`, `slow_head`, `slow_reader`; of rejected requests: `missing`, "
+    "reason": "of closed connections: `behind_stream`, `full`, `head`, `idle`, `malformed`, `queue`, `slow_body`, `slow_head`, "
+    "`slow_reader`; of rejected requests: `missing`, "
     "`scheme`, `unknown`, `scope`, `host`; of failed writes: `full`, `away`, `timeout`, `error`, `denied`; of rejected events: "
     "as in the worker's dead letters",
     "topic": ("recommendations", "items", "transitions", "events", "model"),
@@ -77,7 +78,7 @@ class ServingTelemetry:
         self.requests = RequestTally("ouzel_serve", REQUEST_BUCKETS, r)
         self.in_flight = Gauge("ouzel_serve_requests_in_flight", "Requests being answered now, including streams.", registry=r)
         self.cut = Counter(
-            "ouzel_serve_connections_cut", "Connections that `ouzel serve` closed, by reason.", ["reason"], registry=r
+            "ouzel_serve_connections_cut", "Connections that `ouzel serve` closed early, by reason.", ["reason"], registry=r
         )
         self.auth_refusals = Counter(
             "ouzel_serve_auth_refusals", "Requests rejected because of their key or host.", ["reason"], registry=r

@@ -40,7 +40,14 @@ class HttpSettings(BaseSettings):
         HTTP, SERVE, ROLLING, "rankings", ge=1,
     )  # fmt: skip
     serve_max_connections: int = setting(
-        1000, "Maximum number of open connections. Further ones get status 503.", HTTP, SERVE, ROLLING, "connections", ge=1
+        1000,
+        "Maximum number of open connections. Further ones replace idle ones, or get status 503. Health checks and scrapes have "
+        "16 more.",
+        HTTP,
+        SERVE,
+        ROLLING,
+        "connections",
+        ge=1,
     )
     serve_max_streams: int = setting(
         500, "Maximum number of open streams of server-sent events. Further ones get status 503.",
@@ -51,12 +58,12 @@ class HttpSettings(BaseSettings):
         HTTP, SERVE, ROLLING, ge=1000, le=50_000_000,
     )  # fmt: skip
     serve_max_head_bytes: int = setting(
-        16_384, "Maximum length of a request head. A longer one gets status 431, and the connection is closed.",
+        16_384, "Maximum length of a request's head, chunk lines and trailers together. A longer one gets status 431.",
         HTTP, SERVE, ROLLING, ge=1024, le=1_000_000,
     )  # fmt: skip
     serve_client_timeout_s: float = setting(
         10.0,
-        "How long a client may take to send a head, to send a body, or to read the answer.",
+        "How long a client may take to send a request, from its first byte to its last, and to read an answer.",
         HTTP,
         SERVE,
         ROLLING,

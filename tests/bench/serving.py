@@ -50,12 +50,12 @@ request = function() return wrk.format("GET", "/v1/recommendations/user-" .. mat
 """
 
 
-def publish_rankings(settings: Settings) -> None:
+def publish_rankings(settings: Settings, users: int) -> None:
     """Publish a ranking of 50 items for each user, as a worker would."""
     rng = random.Random(0)
     producer = KafkaProducer(bootstrap_servers=settings.broker, linger_ms=20, batch_size=1 << 18)
     now = int(time.time() * 1000)
-    for number in range(USERS):
+    for number in range(users):
         user, partition = f"user-{number}", number % settings.partitions
         items = [
             RankedItem(f"p{rng.randrange(50_000):05d}", rng.random() * 9, rank, "cooccurrence", f"p{rng.randrange(50_000):05d}")
@@ -177,7 +177,7 @@ def main() -> None:
         folder = Path(name)
         settings = fresh_settings(broker.bootstrap, folder)
         create_topics(settings)
-        publish_rankings(settings)
+        publish_rankings(settings, USERS)
         serve = ServeProcess(settings, folder / "serve.log", OUZEL_SERVE_RANKINGS=str(USERS))
         began = time.monotonic()
         serve.start()

@@ -14,6 +14,7 @@ from serving.http.documents import JSON, NO_STORE, Document
 from serving.http.operations import Call, Operation
 from serving.http.parameters import MAX_K, Id
 from serving.http.problems import Problem, all_rejected
+from serving.state.ingest import let_others_run
 from serving.state.record_errors import RecordError, record_error
 from serving.state.writer import NewRecord, Written
 from streams.events.decode import BadRecord
@@ -109,6 +110,7 @@ async def post_items(call: Call) -> Response:
     body = split(await _body(call), media)
     records, errors = dict[int, NewRecord](), list[RecordError]()
     for position, value in enumerate(body.records):
+        await let_others_run(position)
         try:
             item = decode_item(value)
             records[position] = _record(call, item.item_id, _value(item))

@@ -192,6 +192,15 @@ def test_the_pages_are_strict(served: ServeProcess) -> None:
     assert served.call("GET", "/openapi.json").body["openapi"] == "3.1.0"
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/reference", "/openapi.json", "/page/reference.css", "/v1/popular", "/v1/nothing", "/health/live", "/metrics"]
+)
+def test_no_answer_can_be_embedded_or_read_as_another_type(served: ServeProcess, path: str) -> None:
+    headers = served.call("GET", path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
 def test_promtool_accepts_the_metrics(served: ServeProcess, promtool: Path) -> None:
     served.call("GET", "/v1/recommendations/x")
     metrics = served.call("GET", "/metrics").body
@@ -249,6 +258,7 @@ def test_keys_their_scopes_and_cors_over_http(embedded: str, tmp_path: Path) -> 
             (reader | {"host": "shop.example"}, "GET", "/v1/popular", None, 200),
         ]:
             assert server.call(method, path, body, headers).status == status, (method, path, status)
+        _only_a_header_is_a_key(server, sender["authorization"].encode())
         origin = {"origin": "https://shop.example"}
         preflight = server.call("OPTIONS", "/v1/events", None, origin | {"access-control-request-method": "POST"})
         assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
@@ -263,6 +273,18 @@ def test_keys_their_scopes_and_cors_over_http(embedded: str, tmp_path: Path) -> 
         _stream_ends_with_the_process(server, reader["authorization"])
     finally:
         server.kill()
+
+
+def _only_a_header_is_a_key(server: ServeProcess, key: bytes) -> None:
+    """A trailer is none, and of two headers none is chosen."""
+    event = b"2a\r\n" + b'{"user_id": "trailer", "item_id": "mug"}  ' + b"\r\n"
+    head = b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n"
+    trailers = b"0\r\nauthorization: " + key + b"\r\n\r\n"
+    twice = head + (b"authorization: " + key + b"\r\n") * 2
+    for sent, status in ((head + b"\r\n" + event + trailers, b"401"), (twice + b"\r\n" + event + b"0\r\n\r\n", b"400")):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(sent)
+            assert connection.recv(4096).split()[1] == status
 
 
 def _stream_ends_with_the_process(server: ServeProcess, authorization: str) -> None:

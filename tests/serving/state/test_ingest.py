@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import tracemalloc
 from collections.abc import Sequence
 from typing import cast
 
@@ -122,7 +124,7 @@ def test_the_field_of_an_error(reason: str, detail: str, field: str | None) -> N
 def test_bodies_are_split_without_decoding_the_records() -> None:
     assert split(b' {"a": 1} ', JSON) == ([b' {"a": 1} '], True)
     assert split(b'[{"a": 1}, 7]', JSON) == ([b'{"a": 1}', b"7"], False)
-    assert split(b'{"a": 1}\n\n {"b"\r\n', NDJSON) == ([b'{"a": 1}', b' {"b"\r'], False)
+    assert split(b'{"a": 1}\n\n {"b"\r\n', NDJSON) == ([b'{"a": 1}', b'{"b"\r'], False)
     assert len(split(b"[" + b"{}," * (MOST_RECORDS - 1) + b"{}]", JSON).records) == MOST_RECORDS
 
 
@@ -144,6 +146,43 @@ def test_bad_bodies(body: bytes, media: str, status: int) -> None:
     with pytest.raises(Problem) as caught:
         split(body, media)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("body", "media"),
+    [
+        (b"[" + b"1," * 499_998 + b"1]", JSON),
+        (b"[" + b"{}," * 333_331 + b"{}]", JSON),
+        (b"\n" * 999_999, NDJSON),
+        (b"1\n" * 499_999, NDJSON),
+    ],
+    ids=["numbers", "objects", "blank lines", "lines"],
+)
+def test_a_megabyte_of_tiny_records_makes_no_more_objects_than_a_body_may_have(body: bytes, media: str) -> None:
+    """Half a million objects stall the other requests for 100 ms."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(Problem):
+            split(body, media)
+        assert tracemalloc.get_traced_memory()[1] < 300_000 + len(body)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("value", [b"null", event(event_id="e")], ids=["bad", "good"])
+async def test_other_requests_run_during_a_large_one(value: bytes) -> None:
+    ran = 0
+
+    async def others() -> None:
+        nonlocal ran
+        while True:
+            ran += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.ensure_future(others())
+    await ingest_to(Log()).accept([value] * MOST_RECORDS)
+    other.cancel()
+    assert ran >= 20
 
 
 def test_a_body_of_one_record_that_is_not_json_is_malformed() -> None:
