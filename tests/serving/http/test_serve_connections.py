@@ -79,3 +79,10 @@ def test_a_connection_above_the_limit_gets_503_and_health_checks_an_answer(serve
         for connection in busy:
             connection.close()
     wait_until(lambda: served.call("GET", "/v1/popular").status == 200, "free connections")
+
+
+def test_malformed_requests_are_logged_seldom(served: ServeProcess) -> None:
+    for _ in range(50):
+        raw(served, b"nonsense\r\n\r\n")
+    assert 1 <= served.log.read_text().count("malformed_request") <= 3
+    assert served.metrics()["ouzel_serve_connections_cut_total|reason=malformed"] >= 50
