@@ -26,7 +26,7 @@ def say(*lines: str, err: bool = False) -> None:
     A newline inside a line is escaped, because it comes from a value.
     """
     for line in lines:
-        typer.echo(printable(line), err=err)
+        print(printable(line), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def confirm(question: str) -> None:

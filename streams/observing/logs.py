@@ -172,7 +172,7 @@ class PrintableFormatter(logging.Formatter):
 
 
 def _write_traceback(out: TextIO, error: ExcInfo) -> None:
-    """Write a traceback below a log line. It is indented, so no text in it looks like a log line."""
+    """Write a traceback below a log line, indented so that no text in it looks like a log line."""
     text = io.StringIO()
     structlog.dev.plain_traceback(text, error)
     out.write(textwrap.indent(printable_lines(text.getvalue()), "  "))
