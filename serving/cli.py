@@ -77,9 +77,9 @@ def main(arguments: list[str] | None = None) -> None:
     except typer.TyperException as error:
         line = usage_line(error)
         code, message = error.exit_code, [] if line is HELP_SHOWN else [line]
-    except Exception as error:
-        say_traceback(error)
-        sys.exit(1)
+    except Exception:  # a bug: its traceback may quote values
+        sys.excepthook = say_traceback
+        raise
     if message:
         first, *others = message
         say(f"{NAME}: {first}", *others, err=True)

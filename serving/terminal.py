@@ -12,6 +12,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterable
+from types import TracebackType
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -63,15 +64,14 @@ def escape_everywhere() -> None:
     warnings.formatwarning = _warning
 
 
-def say_traceback(error: BaseException | None) -> None:
-    """Print the traceback of a bug to standard error. Messages of errors may quote values."""
-    if error is not None:
-        sys.stderr.write(printable_lines("".join(traceback.format_exception(error))))
+def say_traceback(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """Print the traceback of a bug to standard error, as a hook of Python's."""
+    sys.stderr.write(printable_lines("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _say_thread_failed(failed: threading.ExceptHookArgs) -> None:
     if failed.exc_type is not SystemExit:
-        say_traceback(failed.exc_value)
+        say_traceback(failed.exc_type, failed.exc_value, failed.exc_traceback)
 
 
 def _warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
