@@ -22,7 +22,7 @@ import pytest
 import structlog
 from kafka.errors import KafkaError
 from rich.text import Text
-from support.pty_output import ENCODABLE, POISON, Screen, on_a_terminal
+from support.processes.pty_output import ENCODABLE, POISON, Screen, on_a_terminal
 
 from serving.cli import main
 from serving.commands import dead_letters, model, topics, watch

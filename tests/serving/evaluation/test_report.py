@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from support.evaluation_result import measures, result
+from support.inputs.evaluation_result import measures, result
 
 from serving.evaluation.charts import LABEL_APART, Series, lines
 from serving.evaluation.report import render

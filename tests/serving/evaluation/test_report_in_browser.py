@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.browser import chromium
 from support.browser.chromium import Page
-from support.evaluation_result import measures, result
+from support.inputs.evaluation_result import measures, result
 
 from serving.evaluation.report import render
 
