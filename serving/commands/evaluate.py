@@ -221,7 +221,7 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
     ):
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdin.write(msgspec.json.encode(order))
+        child.stdin.write(to_json(msgspec.to_builtins(order), indent=None).encode())
         child.stdin.close()
         answer: dict[str, Any] = {}
         for line in child.stdout:

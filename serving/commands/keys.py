@@ -38,6 +38,8 @@ def create(
     unknown = [one for one in scope if one not in SCOPES]
     if unknown:
         raise Refused(f"--scope: {unknown[0]!r} is not a scope; the scopes are {', '.join(SCOPES)}")
+    if name.encode(errors="ignore").decode() != name:
+        raise Refused(f"--name: {name!r} has bytes that are not UTF-8; use a name in UTF-8")
     path = _path()
     kept = read_keys(path) if path.exists() else []
     text, key = new_key(name, [one for one in SCOPES if one in scope], int(time.time() * 1000))

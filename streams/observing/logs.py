@@ -32,6 +32,8 @@ Errors that matter are raised, too.
 USERS = ("user_id", "session_id")
 """Fields that identify a user."""
 WITHHELD = "withheld"
+LAYOUT = ("stack", "exception")
+"""Fields that are written below a line, in several lines."""
 HASH_BYTES = 8
 REPEAT_AFTER_S = 10.0
 MAX_MESSAGES = 1000
@@ -155,7 +157,7 @@ def escape_values(logger: WrappedLogger, method: str, event: EventDict) -> Event
     """Escape the fields of a log line, whose colours are added later. JSON escapes by itself."""
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = printable(value)
+            event[name] = printable_lines(value) if name in LAYOUT else printable(value)
         elif name != "exc_info" and (shown := printable(repr(value))) != repr(value):
             event[name] = shown
     return event

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ from rich.text import Text
 from support.processes.pty_output import ENCODABLE, POISON, Screen, on_a_terminal
 
 from serving.cli import main
-from serving.commands import dead_letters, model, topics, watch
+from serving.commands import dead_letters, evaluate, model, topics, watch
 from serving.demo import view
 from serving.progress import progress_bar
 from serving.tables import print_table
@@ -131,7 +132,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(topics, "grow_topics", lambda *_: {ENCODABLE: 3})
     key = {"id": ENCODABLE, "hash": "", "scopes": ["read"], "name": ENCODABLE, "created_at": 1}
     (folder / "keys.json").write_text(json.dumps({"version": 1, "keys": [key]}))
-    (folder / ENCODABLE.replace("/", "")).write_text("nonsense")
+    (folder / FILE).write_text("nonsense")
     (folder / "rows.jsonl").write_text(
         json.dumps({ENCODABLE: ENCODABLE, "item_id": {ENCODABLE: 1}, "event_type": ENCODABLE}) + "\n"
     )
@@ -140,14 +141,14 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("OUZEL_DATA_DIR", f"data{POISON}")
 
 
-FILE = ENCODABLE.replace("/", "")
+FILE = POISON.replace("/", "")
 COMMANDS: list[list[str]] = [
     ["dead-letters", "list"],
     ["dead-letters", "list", "--json"],
     ["dead-letters", "show", "0:7"],
     ["dead-letters", "show", "0:7", "--json"],
-    ["dead-letters", "show", ENCODABLE],
-    ["dead-letters", "redrive", "--letter", ENCODABLE],
+    ["dead-letters", "show", POISON],
+    ["dead-letters", "redrive", "--letter", POISON],
     ["dead-letters", "redrive", "--yes"],
     ["watch", "--count", "1"],
     ["watch", "--count", "1", "--json"],
@@ -164,27 +165,30 @@ COMMANDS: list[list[str]] = [
     ["topics", "grow", "--partitions", "9", "--yes"],
     ["keys", "list"],
     ["keys", "list", "--json"],
-    ["keys", "revoke", ENCODABLE],
+    ["keys", "revoke", POISON],
     ["keys", "revoke", "other"],
-    ["keys", "create", "--scope", ENCODABLE],
+    ["keys", "create", "--scope", POISON],
+    ["keys", "create", "--scope", "read", "--name", POISON],
     ["config"],
     ["config", "--json"],
     ["replay", FILE],
     ["replay", "rows.jsonl"],
     ["replay", "types.csv"],
-    ["train", "rows.jsonl", "--columns", ENCODABLE],
-    ["replay", "rows.jsonl", "--separator", ENCODABLE],
-    ["replay", "rows.jsonl", "--encoding", ENCODABLE],
-    ["replay", "rows.jsonl", "--speed", ENCODABLE],
-    ["replay", "rows.jsonl", "--time-format", ENCODABLE],
-    ["evaluate", "rows.jsonl", "--method", ENCODABLE],
-    ["evaluate", "rows.jsonl", "--drift", ENCODABLE],
-    ["demo", "--data", ENCODABLE],
-    ["demo", "--broker", ENCODABLE],
-    ["reset", "--broker", ENCODABLE],
-    ["simulate", "--rate", ENCODABLE],
-    ["simulate", f"--{ENCODABLE}"],
-    [ENCODABLE],
+    ["train", "rows.jsonl", "--columns", POISON],
+    ["replay", "rows.jsonl", "--separator", POISON],
+    ["replay", "rows.jsonl", "--encoding", POISON],
+    ["replay", "rows.jsonl", "--speed", POISON],
+    ["replay", "rows.jsonl", "--time-format", POISON],
+    ["evaluate", "rows.jsonl", "--method", POISON],
+    ["evaluate", "rows.jsonl", "--drift", POISON],
+    ["evaluate", POISON],
+    ["watch", POISON, "--broker", POISON],
+    ["demo", "--data", POISON],
+    ["demo", "--broker", POISON],
+    ["reset", "--broker", POISON],
+    ["simulate", "--rate", POISON],
+    ["simulate", f"--{POISON}"],
+    [POISON],
 ]
 
 
@@ -369,6 +373,22 @@ def test_a_process_in_the_locale_c_prints_what_its_terminal_lacks_as_escapes(fol
     )
     assert done.returncode == 2
     assert done.stderr == rb"ouzel: no file caf\udce9\u5546\x1b]0;x\x07.csv, and no folder of that name" + b"\n"
+
+
+@pytest.mark.slow
+def test_a_file_whose_name_is_not_utf_8_is_evaluated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name goes to the process of the method, to the terminal, to JSON and to HTML."""
+    monkeypatch.setattr(evaluate, "gigaflops", lambda: 50.0)
+    rows = "".join(f"{n // 2}\t{1_700_000_000 + n}\t{'ab'[n % 2]}\n" for n in range(8))
+    (folder / f"{FILE}.txt").write_text(f"session_id\ttimestamp\titem_id\n{rows}")
+    code, screen = run("evaluate", f"{FILE}.txt", "--method", "popularity", "--json", "out.json", "--report", "report")
+    screen.assert_harmless()
+    assert code == 0, screen.text
+    assert r"\udce9\r\n\touzel:forged.txt:8events" in "".join(screen.text.split()), "the title may be wrapped"
+    assert json.loads((folder / "out.json").read_text())["dataset"] == f"{FILE}.txt"
+    report = (folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert 'title="Invisible character U+DCE9"' in report
+    assert not re.search("[\x1b\x07\x9b\u202e]", report)
 
 
 PRINTERS = {
