@@ -14,6 +14,7 @@ from pathlib import Path
 from deploy.prometheus.server import RULES, PrometheusError, PrometheusServer
 from serving.cli import main
 from serving.demo.processes import free_ports
+from serving.terminal import say
 
 PORT = 9090
 EVERY_S = 2
@@ -43,8 +44,7 @@ def watch(arguments: list[str]) -> None:
         targets = {"ouzel-worker": [f"127.0.0.1:{worker}"], "ouzel-serve": [f"127.0.0.1:{page}"]}
         rules = sorted(RULES.glob("*.yml"))
         with PrometheusServer(Path(folder), targets, rules, every_s=EVERY_S, port=_usual_port()) as prometheus:
-            print(f"Prometheus: {prometheus.url} (alerts: {prometheus.url}/alerts)")
-            print(f"Graphs: {graphs(prometheus.url)}\n", flush=True)
+            say(f"Prometheus: {prometheus.url} (alerts: {prometheus.url}/alerts)", f"Graphs: {graphs(prometheus.url)}", "")
             main(["demo", "--metrics-port", str(worker), "--page-port", str(page), *arguments])
 
 
@@ -63,6 +63,7 @@ if __name__ == "__main__":
     try:
         watch(sys.argv[1:])
     except PrometheusError as error:
-        sys.exit(f"make watch: {error}")
+        say(f"make watch: {error}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

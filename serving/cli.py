@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import io
 import signal
 import sys
 from importlib.metadata import version
 from types import FrameType
 from typing import Annotated
 
-import structlog
 import typer
 from aiokafka.errors import KafkaError as AiokafkaError
 from kafka.errors import KafkaError
 
+from serving.terminal import escape_everywhere, say, say_traceback
 from serving.usage import HELP_SHOWN, usage_line
 from streams.errors import KafkaAway, OuzelError
 from streams.kafka.connection import in_one_line
+from streams.observing.logs import log_to_stderr
 
 NAME = "ouzel"
 COMMANDS = (
@@ -63,30 +63,32 @@ def main(arguments: list[str] | None = None) -> None:
     SIGTERM interrupts a command as Ctrl-C does, unless the command handles SIGTERM itself.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal may not have every letter of a name
-            stream.reconfigure(errors="backslashreplace")
-    # stdout is for what the command prints
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    escape_everywhere()
+    log_to_stderr()
     try:
         ended = build()(arguments, prog_name=NAME, standalone_mode=False)
         sys.exit(ended if isinstance(ended, int) else 0)  # a command that has nothing to say returns None
     except OuzelError as error:
-        code, message = error.exit_code, str(error)
+        code, message = error.exit_code, error.lines
     except (KafkaError, AiokafkaError) as error:
-        code, message = KafkaAway.exit_code, f"Kafka: {in_one_line(error)}"
+        code, message = KafkaAway.exit_code, [f"Kafka: {in_one_line(error)}"]
     except typer.Abort:
-        code, message = 1, "not confirmed, so nothing was done"
+        code, message = 1, ["not confirmed, so nothing was done"]
     except typer.TyperException as error:
-        code, message = error.exit_code, usage_line(error)
-    if message is not HELP_SHOWN:
-        sys.stderr.write(f"{NAME}: {message}\n")
+        line = usage_line(error)
+        code, message = error.exit_code, [] if line is HELP_SHOWN else [line]
+    except Exception:  # a bug: its traceback may quote values
+        sys.excepthook = say_traceback
+        raise
+    if message:
+        first, *others = message
+        say(f"{NAME}: {first}", *others, err=True)
     sys.exit(code)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"{NAME} {version(NAME)}")
+        say(f"{NAME} {version(NAME)}")
         raise typer.Exit
 
 

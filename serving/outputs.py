@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import typer
 from typer.core import TyperCommand
 
+from serving.terminal import say
 from streams.errors import Refused
 
 STDOUT = Path("-")
@@ -36,14 +36,18 @@ class JsonToFile(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def to_json(document: Any) -> str:
-    """Return a JSON document for people and programs. A number that is not finite is null."""
-    return json.dumps(_finite(document), indent=1)
+def to_json(document: Any, indent: int | None = 1) -> str:
+    """Return a JSON document for people and programs; without an indent, it is one line.
+
+    A number that is not finite is null. Every character is of ASCII and none is a control, so any
+    terminal shows it and none obeys it.
+    """
+    return json.dumps(_finite(document), indent=indent)
 
 
 def print_json(document: Any) -> None:
     """Print one JSON document to standard output."""
-    typer.echo(to_json(document))
+    say(*to_json(document).split("\n"))
 
 
 def _finite(value: Any) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.progress import Progress, ProgressColumn
+
+from serving.terminal import terminal
 
 
 def progress_bar(*columns: ProgressColumn | str, transient: bool = False) -> Progress:
@@ -11,5 +12,5 @@ def progress_bar(*columns: ProgressColumn | str, transient: bool = False) -> Pro
 
     Without a terminal it prints nothing. Rich alone would print an empty line.
     """
-    console = Console(stderr=True)
+    console = terminal(err=True)
     return Progress(*columns, console=console, transient=transient, disable=not console.is_terminal)

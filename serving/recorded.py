@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from serving.evaluation.data import located
+from serving.terminal import say
 from streams.errors import NothingRead, Refused
 from streams.events.event_time import AUTO, PER_UNIT
 from streams.rules import event_decoder
@@ -121,14 +122,14 @@ def require_events(report: Report) -> None:
 
 def tell(report: Report) -> None:
     """Print what became of the lines, and the first of those that were left out."""
-    typer.echo(str(report), err=True)
+    say(str(report), err=True)
     for example in report.examples:
-        typer.echo(f"left out {example}", err=True)
+        say(f"left out {example}", err=True)
     for problem in report.unmapped:
-        typer.echo(problem, err=True)
+        say(problem, err=True)
     if report.of_zero:
         advice = f"if {ZERO} means that they are unknown, set OUZEL_GUESTS='[\"{ZERO}\"]'"
-        typer.echo(f"{report.of_zero} events are of user or session {ZERO}: {advice}", err=True)
+        say(f"{report.of_zero} events are of user or session {ZERO}: {advice}", err=True)
 
 
 def _ignore(problem: str) -> None:

@@ -9,7 +9,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-Rows = Sequence[Sequence[str]]
+from serving.terminal import PrintableConsole, terminal
+from streams.printable import printable
+
+Cell = str | list[str]
+"""The text of a cell; a list has several lines."""
+Rows = Sequence[Sequence[Cell]]
 
 
 def print_table(
@@ -21,27 +26,34 @@ def print_table(
     A pipe or a file gets each row on one line. A terminal that is too narrow for the words of a row
     gets each cell on a line of its own.
     """
-    console = console or Console()
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    console = console or terminal()
+    title, caption = title and printable(title), caption and printable(caption)
+    lines = [[list(map(printable, [cell] if isinstance(cell, str) else cell)) for cell in row] for row in rows]
+    above, under = title and Text(title, "table.title"), caption and Text(caption, "table.caption")
+    table = Table(title=above, caption=under, title_justify="left", caption_justify="left")
     for name in columns:
-        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in numbers)
-    for row in rows:
-        table.add_row(*map(Text, row))  # as text: brackets in a plain string are markup of rich
+        table.add_column(Text(name), justify="right" if name in numbers else "left", no_wrap=name in numbers)
+    for row in lines:
+        table.add_row(*(Text("\n".join(cell)) for cell in row))
     needed = Measurement.get(console, console.options.update(width=10_000), table)
     if not console.is_terminal:
-        Console(file=console.file, width=max(needed.maximum, 1)).print(table, crop=False)
+        wide = PrintableConsole(file=console.file, width=max(needed.maximum, 1), markup=False, emoji=False)
+        wide.print(table, crop=False)
     elif needed.minimum <= console.width:
         console.print(table)
     else:
-        _print_cells(console, columns, rows, title, caption)
+        _print_cells(console, columns, lines, title, caption)
 
 
-def _print_cells(console: Console, columns: Sequence[str], rows: Rows, title: str | None, caption: str | None) -> None:
+def _print_cells(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[list[str]]], title: str | None, caption: str | None
+) -> None:
     widest = max(map(len, columns))
+    below = "\n" + " " * (widest + 2)
     lines = [f"{title}\n"] if title else []
     for row in rows:
-        cells = zip(columns, row, strict=True)
-        lines += [f"{name:{widest}}  {cell.replace(chr(10), chr(10) + ' ' * (widest + 2))}".rstrip() for name, cell in cells]
+        for name, cell in zip(columns, row, strict=True):
+            lines.append(f"{name:{widest}}  {below.join(cell)}".rstrip())
         lines.append("")
     if caption:
         lines.append(caption)

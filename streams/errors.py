@@ -26,12 +26,24 @@ DETAIL_CHARACTERS = 200
 
 
 class OuzelError(Exception):
-    """Base of all errors. The message is one line for the person who runs Ouzel."""
+    """Base of all errors. The message is one line for the person who runs Ouzel.
+
+    A message of several lines, such as the end of a log, has an argument for each line: a newline
+    inside an argument comes from a value, and is escaped when it is printed.
+    """
 
     exit_code = 1
     """Exit code of a command, or of a worker or server that has not begun its work."""
     exit_code_at_work = FAILED
     """Exit code of a worker or server that has begun."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the message."""
+        return [str(line) for line in self.args]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class Refused(OuzelError):

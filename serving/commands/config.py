@@ -8,14 +8,15 @@ from typing import Any
 
 import typer
 from pydantic import SecretStr
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from serving.options import Json
 from serving.outputs import print_json
 from serving.settings_reference import by_subject, written
+from serving.terminal import say, terminal
 from streams.configuration.fields import CONFIG_VARIABLE
+from streams.printable import printable
 from streams.settings import Settings, load_settings, sources
 
 WIDE = 120
@@ -42,8 +43,8 @@ def config(json: Json = False) -> None:
         print_json({name: {"value": values[name], "source": came_from[name]} for name in values})
         return
     if path := os.environ.get(CONFIG_VARIABLE):
-        typer.echo(f"file: {path}")
-    console = Console()
+        say(f"file: {path}")
+    console = terminal()
     console.print((_wide if console.width >= WIDE else _narrow)(settings, came_from))
 
 
@@ -62,7 +63,8 @@ def _wide(settings: Settings, came_from: Mapping[str, str]) -> Table:
         table.add_row()
         table.add_row(Text(subject, "bold"))
         for name, field in fields.items():
-            table.add_row(name, Text(written(getattr(settings, name))), came_from[name], Text(str(field.description)))
+            value = printable(written(getattr(settings, name)))
+            table.add_row(name, Text(value), printable(came_from[name]), Text(str(field.description)))
     return table
 
 
@@ -73,6 +75,6 @@ def _narrow(settings: Settings, came_from: Mapping[str, str]) -> Table:
         table.add_row()
         table.add_row(Text(subject, "bold"))
         for name, field in fields.items():
-            value = f"{written(getattr(settings, name))} ({came_from[name]})"
+            value = printable(f"{written(getattr(settings, name))} ({came_from[name]})")
             table.add_row(name, Text.assemble(value, "\n", (str(field.description), "dim")))
     return table

@@ -16,6 +16,7 @@ from serving.outputs import print_json
 from serving.sent_letters import SentLetters
 from serving.source_letters import Again, SourceLetters
 from serving.tables import print_table
+from serving.terminal import confirm, say
 from streams.events.bounds import MAX_OFFSET, REASONS
 from streams.events.dead_letter import read_letter
 from streams.kafka.connection import connecting
@@ -58,7 +59,7 @@ def list_(
         return
     print_letters(last, sent)
     reasons = Counter(headers(record).get("reason", "?") for record in found)
-    typer.echo(f"{len(found)} dead letters" + "".join(f", {name} {count}" for name, count in reasons.most_common()))
+    say(f"{len(found)} dead letters" + "".join(f", {name} {count}" for name, count in reasons.most_common()))
 
 
 def print_letters(letters: Iterable[KafkaRecord], sent: Container[object]) -> None:
@@ -106,8 +107,8 @@ def show(
         print_json({"letter": letter, "headers": headers(record), "key": key, "value": value})
         return
     for name, header in headers(record).items():
-        typer.echo(f"{name}: {header}")
-    typer.echo(f"key: {key}\n{value}")
+        say(f"{name}: {header}")
+    say(f"key: {key}", value)
 
 
 @letters.command()
@@ -134,26 +135,26 @@ def redrive(
     chosen = [r for r in records if _matches(r, reason) and (not letter or _place(r) in letter)]
     whole = [r for r in chosen if read_letter(r).whole and NOT_A_RECORD not in headers(r) and (r.key or r.value)]
     if len(whole) < len(chosen):
-        typer.echo(
+        say(
             f"{len(chosen) - len(whole)} cannot be sent again: they were cut for their size, are batches that could not be read, "
             "or have neither key nor value",
             err=True,
         )
     if not whole:
-        typer.echo("nothing to send")
+        say("nothing to send")
         return
     unsent = _by_first(r for r in whole if read_letter(r).name not in sent)
     before, sources = len(whole) - sum(map(len, unsent)), SourceLetters(settings)
     new = [(of_one, again) for of_one in unsent if (again := sources.again(of_one[-1])) is not None]
     for line in sources.problems():
-        typer.echo(line, err=True)
+        say(line, err=True)
     if new:
         require_topics(settings, "events")
         sent.prepare()
         if not yes:
-            typer.confirm(f"Send {len(new)} dead letters to {settings.topic('events')} again?", abort=True)
+            confirm(f"Send {len(new)} dead letters to {settings.topic('events')} again?")
         _send(settings, new, sent)
-    typer.echo(f"sent {len(new)}" + (f"; {before} were sent before, says {sent.path}" if before else ""))
+    say(f"sent {len(new)}" + (f"; {before} were sent before, says {sent.path}" if before else ""))
 
 
 def _by_first(letters: Iterable[KafkaRecord]) -> list[list[KafkaRecord]]:

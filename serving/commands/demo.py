@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from serving.evaluation.data import located
 from serving.options import checked_broker
 from serving.outputs import STDOUT, JsonToFile
+from serving.terminal import terminal
 from streams.errors import Refused
 
 
@@ -65,5 +65,5 @@ def demo(
         raise Refused("--broker and --kafka-home exclude each other: use a running Kafka, or start one")
     run_demo(
         DemoOptions(events, paths, rate, json, broker, kafka_home, metrics_port, page_port, browser),
-        Console(stderr=json == STDOUT),
+        terminal(err=json == STDOUT),
     )

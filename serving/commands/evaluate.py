@@ -42,6 +42,7 @@ from serving.recorded import (
     tell,
 )
 from serving.tables import print_table
+from serving.terminal import say, terminal
 from streams.configuration.fields import LONGEST_S, MAX_SEED
 from streams.errors import Refused
 from streams.tools.history import Drift
@@ -142,20 +143,20 @@ def evaluate(
         "command": shlex.join(["ouzel", *(Path(word).name if Path(word).exists() else word for word in sys.argv[1:])]),
         "yardstick_gflops": gigaflops(),
     }
-    _print_table(result, k, Console(stderr=json == STDOUT))
+    _print_table(result, k, terminal(err=json == STDOUT))
     if json == STDOUT:
         print_json(result)
     elif json is not None:
         _write(json, to_json(result) + "\n")
     if report is not None:
         _write(report / PAGE, render(result))
-        typer.echo(f"The report is at {report / PAGE}", err=json == STDOUT)
+        say(f"The report is at {report / PAGE}", err=json == STDOUT)
 
 
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise CliError(f"{path}: {error.strerror}") from error
 
@@ -220,7 +221,7 @@ def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
     ):
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdin.write(msgspec.json.encode(order))
+        child.stdin.write(to_json(msgspec.to_builtins(order), indent=None).encode())
         child.stdin.close()
         answer: dict[str, Any] = {}
         for line in child.stdout:

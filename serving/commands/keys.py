@@ -14,6 +14,7 @@ from serving.options import Json
 from serving.outputs import print_json
 from serving.state.keys import SCOPES, Key, KeysError, new_key, read_keys, write_keys
 from serving.tables import print_table
+from serving.terminal import say
 from streams.errors import Refused
 from streams.settings import load_settings
 
@@ -37,12 +38,14 @@ def create(
     unknown = [one for one in scope if one not in SCOPES]
     if unknown:
         raise Refused(f"--scope: {unknown[0]!r} is not a scope; the scopes are {', '.join(SCOPES)}")
+    if name.encode(errors="ignore").decode() != name:
+        raise Refused(f"--name: {name!r} has bytes that are not UTF-8; use a name in UTF-8")
     path = _path()
     kept = read_keys(path) if path.exists() else []
     text, key = new_key(name, [one for one in SCOPES if one in scope], int(time.time() * 1000))
     _write(path, [*kept, key])
-    typer.echo(f"{path}: key {key.id} for {', '.join(key.scopes)}. Copy the key now: it will not be printed again", err=True)
-    typer.echo(text)
+    say(f"{path}: key {key.id} for {', '.join(key.scopes)}. Copy the key now: it will not be printed again", err=True)
+    say(text)
 
 
 @keys.command("list")
@@ -64,7 +67,7 @@ def revoke(id_: Annotated[str, typer.Argument(metavar="ID", help="The key's id, 
     if len(left) == len(kept):
         raise Refused(f"{path}: there is no key {id_}; `ouzel keys list` prints the ids")
     _write(path, left)
-    typer.echo(f"{path}: key {id_} is revoked")
+    say(f"{path}: key {id_} is revoked")
 
 
 def _created(key: Key) -> str:

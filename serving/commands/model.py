@@ -20,6 +20,7 @@ from serving.model_file import not_a_model, read_model, write_whole
 from serving.options import Broker, Json, settings_with
 from serving.outputs import print_json, require_writable
 from serving.tables import print_table
+from serving.terminal import say
 from streams.errors import BadData, NothingRead, Refused
 from streams.kafka.connection import aiokafka_config, connecting
 from streams.kafka.follower import bounds
@@ -64,13 +65,13 @@ def export(
             data = stored.load()
             restore(data)
         except SnapshotRefused as error:
-            typer.echo(f"skipped snapshot {stored.manifest.snapshot}: {error.detail}", err=True)
+            say(f"skipped snapshot {stored.manifest.snapshot}: {error.detail}", err=True)
             continue
         try:
             write_whole(file, data)
         except OSError as error:
             raise CliError(f"{file}: {error.strerror}") from error
-        typer.echo(f"{file}: {_line(stored)}")
+        say(f"{file}: {_line(stored)}")
         return
     raise CliError(
         f"topic {settings.topic('model')} has no usable snapshot: a worker writes one every OUZEL_SNAPSHOT_EVERY_S "
@@ -99,7 +100,7 @@ def import_(
         if not force:
             error = Refused if model.vocabulary_size else NothingRead
             raise error(f"{problem}; use --force to import it nevertheless")
-        typer.echo(problem, err=True)
+        say(problem, err=True)
     end, position = learned_until(settings)
     updates = asyncio.run(bounds(settings.topic("model-updates"), aiokafka_config(settings), 0))
     model.reposition(position)
@@ -113,7 +114,7 @@ def import_(
         sender.flush()  # the manifest may only follow chunks that are confirmed
         key, value, headers = last
         sender.send(settings.topic("model"), key, value, headers)
-    typer.echo(f"{settings.topic('model')}: {model.vocabulary_size} items, {model.steps} steps; continues at transition {end}")
+    say(f"{settings.topic('model')}: {model.vocabulary_size} items, {model.steps} steps; continues at transition {end}")
 
 
 @models.command()
@@ -165,9 +166,9 @@ def _inspect_file(file: Path, json: bool) -> None:
             | {"position": {str(partition): offset for partition, offset in sorted(model.position.items())}}
         )
         return
-    typer.echo(f"{header.model} {header.config}, version {header.version}, sha256 {header.sha256}")
-    typer.echo(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {len(data):,} bytes")
-    typer.echo("position: " + (", ".join(f"{p}:{o}" for p, o in sorted(model.position.items())) or "none"))
+    say(f"{header.model} {header.config}, version {header.version}, sha256 {header.sha256}")
+    say(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {len(data):,} bytes")
+    say("position: " + (", ".join(f"{p}:{o}" for p, o in sorted(model.position.items())) or "none"))
 
 
 def _items_in_service(settings: Settings) -> int:
@@ -226,7 +227,7 @@ def _snapshots(settings: Settings) -> list[Stored]:
     require_topics(settings, "model")
     snapshots = asyncio.run(read_snapshot_log(settings))
     for record in snapshots.refused:
-        typer.echo(f"skipped offset {record.offset} of {settings.topic('model')}: {record.why}", err=True)
+        say(f"skipped offset {record.offset} of {settings.topic('model')}: {record.why}", err=True)
     return list(snapshots.newest_first())
 
 

@@ -38,6 +38,7 @@ from serving.recorded import (
     require_events,
     tell,
 )
+from serving.terminal import say
 from streams.errors import Refused
 from streams.events.decode import CANONICAL
 from streams.kafka.producing import Sender
@@ -106,7 +107,7 @@ def replay(
     begin = 0 if restart or loop else _sent_before(mark)
     end = len(lines) if limit is None else limit if loop else min(limit, len(lines))
     if begin >= end > 0:
-        typer.echo(f"already done: {begin} of {len(lines)} events were sent before, says {mark}; --restart sends them again")
+        say(f"already done: {begin} of {len(lines)} events were sent before, says {mark}; --restart sends them again")
         return
     total = None if loop and limit is None else end
     shift = int(time.time() * 1000) - lines[0].at if shift_to_now and lines else 0
@@ -134,9 +135,9 @@ def replay(
             if not loop:
                 _save(mark, sent)
     if stop.is_set():
-        typer.echo(f"stopped after {sent} events" + ("" if loop else "; the same command resumes there"), err=True)
+        say(f"stopped after {sent} events" + ("" if loop else "; the same command resumes there"), err=True)
         raise typer.Exit(INTERRUPTED)
-    typer.echo(f"replayed {sent - begin} events")
+    say(f"replayed {sent - begin} events")
     tell(report)
 
 

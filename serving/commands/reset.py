@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from serving.errors import CliError
 from serving.groups import group_states, refuse_while_live
 from serving.options import Broker, settings_with
+from serving.terminal import confirm, say
 from streams.data_dir import clear, lock
 from streams.kafka.connection import in_one_line
 from streams.kafka.topics import TopicsError, admin, create_topics, require_provided
@@ -39,7 +40,7 @@ def reset(
     changelog = settings.topic("sessions-changelog")
     what = f"the data directory {settings.data_dir}, the topic {changelog} and the offsets of group {settings.app_id}"
     if not yes:
-        typer.confirm(f"Delete {what}, and read every event again?", abort=True)
+        confirm(f"Delete {what}, and read every event again?")
     require_provided(settings)
     refuse_while_live(settings)
     if settings.data_dir.is_dir():
@@ -57,9 +58,9 @@ def reset(
         client.close()
     create_topics(settings)
     kept = clear(settings.data_dir) if settings.data_dir.is_dir() else []
-    typer.echo(f"deleted {what}")
+    say(f"deleted {what}")
     if kept:
-        typer.echo(f"kept what is not Ouzel's in {settings.data_dir}: {', '.join(kept[:SHOWN])}{', ...' if kept[SHOWN:] else ''}")
+        say(f"kept what is not Ouzel's in {settings.data_dir}: {', '.join(kept[:SHOWN])}{', ...' if kept[SHOWN:] else ''}")
 
 
 def _wait_deleted(client: KafkaAdminClient, topic: str) -> None:

@@ -10,6 +10,7 @@ from serving.http.loopback import is_loopback
 from serving.options import Broker, settings_with
 from serving.state.keys import Keys, KeysError
 from serving.state.telemetry import ServingTelemetry
+from serving.terminal import say
 from streams.errors import Refused
 from streams.http.listener import listen
 from streams.kafka.permissions import read_only
@@ -50,9 +51,9 @@ def serve(broker: Broker = None) -> None:
     listener = _listen(settings)
     set_up(settings)
     shown = f"[{settings.serve_host}]" if ":" in settings.serve_host else settings.serve_host
-    typer.echo(f"http://{shown}:{settings.serve_port}", err=True)
+    say(f"http://{shown}:{settings.serve_port}", err=True)
     if not keys.required:
-        typer.echo("no keys are set: programs on this machine may use the whole API, and other machines cannot connect", err=True)
+        say("no keys are set: programs on this machine may use the whole API, and other machines cannot connect", err=True)
     raise typer.Exit(run_server(settings, keys, decoder, telemetry, listener))
 
 
@@ -82,5 +83,5 @@ def _with_topics(settings: Settings) -> Settings:
     if problems := [problem for problem in topic_problems(settings, states) if problem.startswith(events)]:
         raise Refused(problems[0])
     for line in read_only(settings, states):
-        typer.echo(line, err=True)
+        say(line, err=True)
     return settings

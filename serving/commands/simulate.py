@@ -10,6 +10,7 @@ import typer
 
 from serving.demo.stopping import stop_signals
 from serving.options import Broker, settings_with
+from serving.terminal import say
 from streams.errors import Refused
 from streams.events.decode import CANONICAL
 from streams.kafka.producing import Sender
@@ -65,9 +66,9 @@ def simulate(
         finally:
             sender.flush()
     if stop.is_set():
-        typer.echo(f"stopped after {sent} events", err=True)
+        say(f"stopped after {sent} events", err=True)
         raise typer.Exit(INTERRUPTED)
-    typer.echo(f"simulated {sent} events")
+    say(f"simulated {sent} events")
 
 
 def _announce(sender: Sender, topic: str, product: Product) -> None:

@@ -9,7 +9,8 @@ import typer
 from serving.groups import refuse_while_live
 from serving.options import Broker, Json, settings_with
 from serving.outputs import print_json
-from serving.tables import print_table
+from serving.tables import Cell, print_table
+from serving.terminal import confirm, say
 from streams.errors import Refused
 from streams.kafka.partitions import grow_topics
 from streams.kafka.topic_checks import compressed, losses, topic_problems, unchecked
@@ -29,7 +30,7 @@ def create(broker: Broker = None) -> None:
     """Create the topics that are missing, then check all of them, as `ouzel topics check` does."""
     settings = settings_with(broker)
     for name in create_topics(settings):
-        typer.echo(f"created {name}")
+        say(f"created {name}")
     check(broker)
 
 
@@ -45,11 +46,11 @@ def check(broker: Broker = None, json: Json = False) -> None:
     if json:
         print_json({"as_needed": not problems, "problems": problems, "notes": notes + advice})
     for note in () if json else notes + advice:
-        typer.echo(note)
+        say(note)
     if problems:
-        raise Refused("\n".join(problems))
+        raise Refused(*problems)
     if not json:
-        typer.echo("all topics are as Ouzel needs them" + (", as far as this broker reports them" if notes else ""))
+        say("all topics are as Ouzel needs them" + (", as far as this broker reports them" if notes else ""))
 
 
 @topics.command()
@@ -62,12 +63,12 @@ def describe(broker: Broker = None, json: Json = False) -> None:
     print_table(("topic", "partitions", "configuration"), [_row(name, state) for name, state in states.items()])
 
 
-def _row(name: str, state: TopicState | None) -> tuple[str, str, str]:
+def _row(name: str, state: TopicState | None) -> tuple[str, str, Cell]:
     if state is None:
         return name, "missing", ""
     config = state.config or {}
-    text = "\n".join(f"{key}={config[key]}" for key in SHOWN if key in config) or "not reported by this broker"
-    return name, str(state.partitions), text
+    options = [f"{key}={config[key]}" for key in SHOWN if key in config]
+    return name, str(state.partitions), options or "not reported by this broker"
 
 
 @topics.command()
@@ -87,11 +88,11 @@ def grow(
     settings = settings_with(broker)
     refuse_while_live(settings)
     if not yes:
-        typer.confirm(f"Raise the topics to {partitions} partitions? Kafka cannot remove partitions.", abort=True)
+        confirm(f"Raise the topics to {partitions} partitions? Kafka cannot remove partitions.")
     grown = grow_topics(settings, partitions)
     for name, before in grown.items():
-        typer.echo(f"{name}: {before} partitions before, {partitions} now")
+        say(f"{name}: {before} partitions before, {partitions} now")
     if not grown:
-        typer.echo(f"the topics have {partitions} partitions already")
+        say(f"the topics have {partitions} partitions already")
     how = "without OUZEL_PARTITIONS" if settings.is_provided("events") else f"with OUZEL_PARTITIONS={partitions}"
-    typer.echo(f"now start every worker, server and tool {how}")
+    say(f"now start every worker, server and tool {how}")

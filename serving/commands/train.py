@@ -26,6 +26,7 @@ from serving.recorded import (
     require_events,
     tell,
 )
+from serving.terminal import say
 from streams.errors import Refused
 from streams.learning.model import new_model
 from streams.rules import limits_of
@@ -70,5 +71,5 @@ def train(
         write_whole(out, take(settings.model, model))
     except OSError as error:
         raise CliError(f"{out}: {error.strerror}") from error
-    typer.echo(f"{out}: {settings.model} of {len(stream)} events, {model.vocabulary_size} items, loss {model.loss:.3f}")
+    say(f"{out}: {settings.model} of {len(stream)} events, {model.vocabulary_size} items, loss {model.loss:.3f}")
     tell(report)

@@ -6,6 +6,7 @@ import time
 
 import typer
 
+from serving.terminal import say
 from streams.settings import load_settings
 
 
@@ -36,4 +37,4 @@ def warmup() -> None:
     with event.install_listener("numba:compile", Listener()):
         new_model(settings).warmup()
     result = f"compiled {len(compiled)} kernels" if compiled else "nothing to compile"
-    typer.echo(f"{settings.model}: {result}, {time.monotonic() - began:.1f} s")
+    say(f"{settings.model}: {result}, {time.monotonic() - began:.1f} s")

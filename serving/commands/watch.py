@@ -9,6 +9,8 @@ import msgspec
 import typer
 
 from serving.options import Broker, Json, settings_with
+from serving.outputs import to_json
+from serving.terminal import say
 from streams.errors import BadData
 from streams.events.catalogue import Catalogue
 from streams.events.records import Recommendation
@@ -20,7 +22,6 @@ from streams.settings import Settings
 
 SHOWN = 5
 ITEMS_WITHIN_S = 3.0
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Recommendation).decode
 
 
@@ -54,7 +55,7 @@ def watch(
             recommendation = _recommendation(record.value)
             if recommendation is None or (user is not None and user not in (recommendation.user_id, recommendation.session_id)):
                 continue
-            typer.echo(_encode(recommendation) if json else in_words(recommendation, catalogue, time.time()))
+            say(*_shown(recommendation, catalogue, json))
             seen += 1
             if seen == count:
                 return
@@ -64,8 +65,15 @@ def watch(
         consumer.close()
 
 
-def in_words(recommendation: Recommendation, catalogue: Catalogue, now: float) -> str:
-    """Return one recommendation as text for people. ``now`` is in epoch seconds."""
+def _shown(recommendation: Recommendation, catalogue: Catalogue, json: bool) -> list[str]:
+    """Return the lines of one recommendation."""
+    if json:
+        return [to_json(msgspec.to_builtins(recommendation), indent=None)]
+    return in_words(recommendation, catalogue, time.time())
+
+
+def in_words(recommendation: Recommendation, catalogue: Catalogue, now: float) -> list[str]:
+    """Return one recommendation as lines for people. ``now`` is in epoch seconds."""
     owner = recommendation.user_id or recommendation.session_id or "a new user"
     path = " > ".join(catalogue.name(item) for item in recommendation.prefix[-3:])
     shown = []
@@ -76,7 +84,7 @@ def in_words(recommendation: Recommendation, catalogue: Catalogue, now: float) -
     head = (
         f"{owner} saw {path or 'nothing yet'}; {recommendation.strategy} model {recommendation.model_version}, {age:.0f} ms ago"
     )
-    return "\n".join([head, *shown])
+    return [head, *shown]
 
 
 def _recommendation(value: bytes | None) -> Recommendation | None:

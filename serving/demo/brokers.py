@@ -90,7 +90,9 @@ class Broker:
         deadline = time.monotonic() + READY_WITHIN_S
         while True:
             if child.returncode is not None:
-                raise BrokerError(f"the broker ended with exit status {child.returncode}. The end of its log:\n{child.tail()}")
+                raise BrokerError(
+                    f"the broker ended with exit status {child.returncode}. The end of its log:", *child.tail().splitlines()
+                )
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                     pass

@@ -107,7 +107,7 @@ class Watch:
         for moment in self._moments():
             if moment.seconds - shown >= LINE_EVERY_S:
                 shown = moment.seconds
-                self._console.print(demo_view.line(moment), soft_wrap=True, markup=False, highlight=False)
+                self._console.print(demo_view.line(moment), soft_wrap=True, highlight=False)
 
     def settle(self) -> None:
         """After Ctrl-C: stop the source, and wait a few seconds for the events that it has sent."""
@@ -145,9 +145,8 @@ class Watch:
                 raise DemoError(f"the topics could not be read: {in_one_line(self._tally.failure)}")
             self._settled = self.finished()
             if not self._settled and self._clock() - self._quiet_since > STALLED_AFTER_S:
-                raise DemoError(
-                    f"no progress for {STALLED_AFTER_S:.0f} s. The end of the worker's log:\n{self._stage.worker.tail()}"
-                )
+                tail = self._stage.worker.tail().splitlines()
+                raise DemoError(f"no progress for {STALLED_AFTER_S:.0f} s. The end of the worker's log:", *tail)
             yield self._moment()
             if self._settled:
                 return

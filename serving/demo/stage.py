@@ -112,7 +112,8 @@ class Stage:
         while not is_ready():
             if time.monotonic() > deadline:
                 raise DemoError(
-                    f"the {child.name} was not ready within {READY_WITHIN_S:.0f} s. The end of its log:\n{child.tail()}"
+                    f"the {child.name} was not ready within {READY_WITHIN_S:.0f} s. The end of its log:",
+                    *child.tail().splitlines(),
                 )
             self._check_started()
             time.sleep(TURN_S)
@@ -191,7 +192,7 @@ def _check(child: Child, *, ended_well: bool) -> None:
     *_, last = child.tail(1).splitlines() or [""]
     if code == Refused.exit_code and last.startswith(SAYS):  # what a person has to change is one line
         raise Refused(last.removeprefix(SAYS))
-    raise DemoError(f"{child.name} ended with exit status {code}. The end of its log:\n{child.tail()}")
+    raise DemoError(f"{child.name} ended with exit status {code}. The end of its log:", *child.tail().splitlines())
 
 
 def _answers(url: str) -> bool:

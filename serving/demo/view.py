@@ -16,6 +16,7 @@ from serving.state.worker_metrics import WorkerMetrics
 from streams.events.catalogue import Catalogue
 from streams.events.records import RankedItem, Recommendation
 from streams.kafka.decoding import decoded
+from streams.printable import printable
 
 SHOWN_ITEMS = 3
 SHOWN_PREFIX = 3
@@ -106,10 +107,10 @@ def in_words(value: bytes | None, catalogue: Catalogue) -> str:
 
 def panel(moment: Moment) -> RenderableType:
     """Draw the live view for a terminal."""
-    latest = Text(moment.latest, overflow="fold")
+    latest = Text(printable(moment.latest), overflow="fold")
     title = f"Ouzel · {moment.source} · Kafka at {moment.broker} · {moment.seconds:.0f} s"
     shown = Group(Figures(moment), Text(), latest)
-    return Panel(shown, title=Text(title), subtitle="Press Ctrl-C to stop", padding=(1, 2))
+    return Panel(shown, title=Text(printable(title)), subtitle="Press Ctrl-C to stop", padding=(1, 2))
 
 
 class Figures:
@@ -147,7 +148,8 @@ def line(moment: Moment) -> str:
     return (
         f"{moment.seconds:.0f} s  events {moment.done}{of}  {moment.events_per_second:.0f}/s  "
         f"freshness p50 {_ms(moment.freshness_p50_ms)} p99 {_ms(moment.freshness_p99_ms)}  "
-        f"Recall@20 model {_share(moment.recall)} popularity {_share(moment.popularity_recall)}  latest: {moment.latest}"
+        f"Recall@20 model {_share(moment.recall)} popularity {_share(moment.popularity_recall)}  "
+        f"latest: {printable(moment.latest)}"
     )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from streams.printable import printable
+
 WIDTH, HEIGHT = 860, 340
 LEFT, RIGHT, TOP, BOTTOM = 52, 170, 14, 40
 LABEL_APART = 15
@@ -72,7 +74,7 @@ def bars(rows: Sequence[tuple[str, float]]) -> str:
     parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="bar chart">']
     for n, (name, value) in enumerate(rows):
         y, width = 4 + 22 * n, value / most * (WIDTH - 290)
-        parts.append(f'<text class="name" x="200" y="{y + 14}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text class="name" x="200" y="{y + 14}" text-anchor="end">{escape(printable(name))}</text>')
         parts.append(f'<rect class="bar" x="210" y="{y + 2}" width="{width:.1f}" height="16" rx="2"/>')
         parts.append(f'<text class="tick" x="{216 + width:.1f}" y="{y + 14}">{100 * value:.1f} %</text>')
     return "".join([*parts, "</svg>"])
@@ -104,5 +106,7 @@ def _names(series: Sequence[Series], ends: Sequence[float]) -> list[str]:
     for n, one in enumerate(series):
         x, weight = WIDTH - RIGHT, ' font-weight="700"' if one.first else ""
         parts.append(f'<line class="lead c{one.colour}" x1="{x}" x2="{x + 14}" y1="{ends[n]:.1f}" y2="{places[n]:.1f}"/>')
-        parts.append(f'<text class="name c{one.colour}" x="{x + 18}" y="{places[n] + 4:.1f}"{weight}>{escape(one.name)}</text>')
+        parts.append(
+            f'<text class="name c{one.colour}" x="{x + 18}" y="{places[n] + 4:.1f}"{weight}>{escape(printable(one.name))}</text>'
+        )
     return parts

@@ -7,6 +7,7 @@ writes one JSON object per line: its progress, and at the end the `Evaluation`.
 from __future__ import annotations
 
 import gc
+import json
 import resource
 import sys
 import time
@@ -19,6 +20,7 @@ import numpy as np
 from models.evaluation.metrics import recovery, summary
 from models.evaluation.prequential import MISS, run
 from models.registry import build
+from serving.outputs import to_json
 from serving.recorded import Reading, require_events
 from streams.errors import OuzelError, Refused
 from streams.rules import limits_of
@@ -126,13 +128,13 @@ def _megabytes() -> float:
 
 
 def _write(message: Progress | Evaluation | dict[str, str]) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
+    sys.stdout.write(to_json(message, indent=None) + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
     try:
-        _write(evaluate(msgspec.json.decode(sys.stdin.buffer.read(), type=Order)))
+        _write(evaluate(msgspec.convert(json.load(sys.stdin), Order)))  # names of files may have lone surrogates
     except Refused as error:
         _write({"refused": str(error)})
         sys.exit(error.exit_code)

@@ -1,13 +1,19 @@
-"""The report of an evaluation: tables and charts in one HTML file without scripts."""
+"""The report of an evaluation: tables and charts in one HTML file without scripts.
+
+Its Content-Security-Policy allows its own style and nothing else: no script, image or connection.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import partial
+from hashlib import sha256
 from html import escape
 from typing import Any
 
 from serving.evaluation.charts import Series, bars, lines
+from streams.printable import code_points, printable
 
 Points = list[tuple[float, float | None]]
 
@@ -23,7 +29,8 @@ CSS = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; background: var(--ground); color: var(--ink);
   font: 16px/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .25rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .25rem; text-align: left; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .25rem; }
 p { max-width: 46rem; } .dim, figcaption, dd { color: var(--dim); }
 pre { background: var(--mark); padding: .6rem .9rem; overflow-x: auto; border-radius: 4px; font-size: .85rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
@@ -32,11 +39,19 @@ th { font-weight: 600; color: var(--dim); vertical-align: bottom; } th:first-chi
 tr.first td { background: var(--mark); } td small { color: var(--dim); }
 figure { margin: .5rem 0 0; } svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--rule); } .tick { fill: var(--dim); } .name { fill: var(--ink); } .bar { fill: var(--c0); }
+.mark { margin: 0 .15em; padding: 0 .3em; border: 1px solid var(--c1); border-radius: 4px; color: var(--c1);
+  font: .72em ui-monospace, monospace; vertical-align: .12em; white-space: nowrap; unicode-bidi: isolate; }
 .line { fill: none; stroke-width: 1.4; opacity: .75; } .line.first { stroke-width: 3; opacity: 1; } .lead { opacity: .6; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .86rem; } dd { margin: 0; }
 """ + "".join(
     f"path.c{n}, line.c{n} {{ stroke: var(--c{n}); }} text.c{n}, circle.c{n} {{ fill: var(--c{n}); }}\n" for n in range(COLOURS)
 )
+POLICY = "; ".join((
+    "default-src 'none'",
+    f"style-src 'sha256-{b64encode(sha256(CSS.encode()).digest()).decode()}'",
+    "base-uri 'none'",
+    "form-action 'none'",
+))  # fmt: skip
 MEANINGS = {
     "recall@k": "share of predictions in which the next item is among the first k",
     "±": "half of a 95 % confidence interval (bootstrap over sessions)",
@@ -61,12 +76,12 @@ def render(result: Mapping[str, Any]) -> str:
     best, measures = order[0], methods[order[0]]
     colours = {name: n % COLOURS for n, name in enumerate(order)}
     sections = [
-        f"<h1>{escape(str(result['dataset']))}</h1>",
+        f'<h1 dir="auto">{marked(str(result["dataset"]))}</h1>',
         f'<p class="dim">{result["events"]:,} events, {result["predictions"]:,} predictions, {result["items"]:,} items; '
-        f"{escape(result['mode'])}, seed {result['seed']}.</p>",
-        f"<p>Highest recall: <b>{escape(best)}</b>. The next item is among its first {k} recommendations in "
+        f"{marked(result['mode'])}, seed {result['seed']}.</p>",
+        f'<p>Highest recall: <b dir="auto">{marked(best)}</b>. The next item is among its first {k} recommendations in '
         f"{100 * measures[f'recall@{k}']:.1f} % of the predictions; the mean reciprocal rank is {measures[f'mrr@{k}']:.3f}.</p>",
-        f"<pre>{escape(result['command'])}</pre>",
+        f"<pre>{marked(result['command'])}</pre>",
         _table(methods, order, k),
         f'<p class="dim">Speed of this machine: {result["yardstick_gflops"]:.0f} GFLOP/s in a float32 matrix product.</p>',
         _charts(result, order, colours, k),
@@ -75,9 +90,23 @@ def render(result: Mapping[str, Any]) -> str:
         *(f"<dt>{escape(name)}</dt><dd>{escape(meaning)}</dd>" for name, meaning in MEANINGS.items()),
         "</dl>",
     ]
-    head = f"<title>Evaluation: {escape(str(result['dataset']))}</title><style>{CSS}</style>"
-    view = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f"<title>Evaluation: {escape(printable(str(result['dataset'])))}</title><style>{CSS}</style>"
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    view = f'<meta charset="utf-8">{policy}<meta name="viewport" content="width=device-width, initial-scale=1">'
     return f'<!doctype html><html lang="en"><head>{view}{head}</head><body>{"".join(sections)}</body></html>\n'
+
+
+def marked(text: str) -> str:
+    """Return a text as HTML, with each invisible character as a small box with its code point.
+
+    An override of the text direction could show a name as another one.
+    """
+    html = list[str]()
+    for part, code in code_points(text):
+        html.append(escape(part))
+        if code:
+            html.append(f'<span class="mark" title="Invisible character {code}">{code}</span>')
+    return "".join(html)
 
 
 def _table(methods: Mapping[str, Any], order: list[str], k: int) -> str:
@@ -98,7 +127,7 @@ def _table(methods: Mapping[str, Any], order: list[str], k: int) -> str:
     html = ['<div class="wide"><table><thead><tr><th>method</th>', *(f"<th>{title}</th>" for title, *_ in columns)]
     html.append("</tr></thead><tbody>")
     for name in order:
-        html.append(f"<tr{' class=first' if name == order[0] else ''}><td>{escape(name)}</td>")
+        html.append(f"<tr{' class=first' if name == order[0] else ''}><td>{marked(name)}</td>")
         for _, key, shown, high in columns:
             value = methods[name].get(key)
             text = "–" if value is None else shown(value)
@@ -139,7 +168,7 @@ def _charts(result: Mapping[str, Any], order: list[str], colours: Mapping[str, i
         if gate := methods[name].get("gate"):
             chart = bars([(feature, share) for feature, share in gate[:BARS]])
             caption = "how much each feature changes the scores of the gate, as a share of all, over its latest stored queries"
-            figure(f"Feature importance in the {escape(name)} model", chart, caption)
+            figure(f"Feature importance in the {marked(name)} model", chart, caption)
     return "".join(parts)
 
 
@@ -156,7 +185,7 @@ def _all_cutoffs(methods: Mapping[str, Any], order: list[str]) -> str:
     html.append("</tr></thead><tbody>")
     for name in order:
         cells = "".join(f"<td>{_share(methods[name][f'{kind}@{cut}'])}</td>" for kind in kinds for cut in cuts)
-        html.append(f"<tr><td>{escape(name)}</td>{cells}</tr>")
+        html.append(f"<tr><td>{marked(name)}</td>{cells}</tr>")
     return "".join([*html, "</tbody></table></div></details>"])
 
 

@@ -9,6 +9,7 @@ import { part } from "/page/element.js";
 import { newEventId, post } from "/page/events.js";
 import { Figures } from "/page/figures.js";
 import { Knows } from "/page/knows.js";
+import { spelled } from "/page/marks.js";
 import { note } from "/page/notes.js";
 import { startOperations } from "/page/operations.js";
 import { Others } from "/page/others.js";
@@ -44,7 +45,7 @@ let current = null;
 let tab = "tab-shop";
 let announcing = 0;
 const outbox = new Outbox(post);
-const pending = new Pending(part("pending"), part("for-you-hint"), (id) => catalogue.nameOf(id), now);
+const pending = new Pending(part("pending"), part("for-you-hint"), (id) => catalogue.shown(id), now);
 
 /** Send what the visitor did with an item, and show the ranking that comes back. */
 async function act(itemId, eventType, recommendationId = undefined) {
@@ -99,7 +100,7 @@ function arrived(ranking) {
   current = ranking;
   const moved = strip.show(ranking);
   knows.show(ranking);
-  part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
+  hint(ranking.prefix.at(-1));
   time(ranking, answered);
   announce(ranking, moved);
   loadNames(ranking);
@@ -116,7 +117,8 @@ function replaces(ranking, shown) {
 
 /** The line beside the heading: it names the click that the ranking answers. */
 function hint(itemId) {
-  return itemId === undefined ? "Popular right now. Click a product to see these change." : `Updated after your click on ${catalogue.nameOf(itemId)}`;
+  const words = itemId === undefined ? ["Popular right now. Click a product to see these change."] : ["Updated after your click on ", catalogue.shown(itemId)];
+  part("for-you-hint").replaceChildren(...words);
 }
 
 /** Load names that the catalogue lacks, and write them into the ranking that is shown. */
@@ -124,7 +126,7 @@ async function loadNames(ranking) {
   const ids = [...ranking.prefix, ...ranking.items.flatMap((item) => [item.item_id, item.because_item_id ?? item.item_id])];
   if ((await catalogue.load(ids).catch(() => false)) && current === ranking) {
     strip.rename(ranking.items);
-    part("for-you-hint").textContent = hint(ranking.prefix.at(-1));
+    hint(ranking.prefix.at(-1));
     knows.show(ranking);
   }
 }
@@ -154,7 +156,7 @@ async function forget() {
     await startOver();
     knows.forgotten.textContent = `The deletion was sent to all ${partitions} partitions. ${current?.prefix.length ? "Your old ranking has not been removed yet." : "Ouzel knows nothing about you now."}`;
   } catch (problem) {
-    knows.forgotten.textContent = `Not deleted: ${problem.message}.`;
+    knows.forgotten.textContent = `Not deleted: ${spelled(problem.message)}.`;
   } finally {
     knows.forget.disabled = false;
   }

@@ -70,7 +70,7 @@ export class Cart {
       "li",
       {},
       html("span", { class: "mini" }, tile(item)),
-      html("span", { class: "line-name" }, name),
+      html("span", { class: "line-name" }, this.catalogue.shown(item.item_id)),
       html("span", { class: "line-price" }, price(item)),
       html("button", { type: "button", class: "quiet", "aria-label": `Remove: ${name}`, click: remove }, "Remove"),
     );

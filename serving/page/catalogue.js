@@ -2,6 +2,7 @@
 // catalogue.
 
 import { ask } from "/page/api.js";
+import { id, spelled, title } from "/page/marks.js";
 
 const BATCH = 40;
 const RETRY_AFTER_MS = 30_000;
@@ -25,8 +26,15 @@ export class Catalogue {
     return this.#items.get(itemId) ?? { item_id: itemId, item_name: null, categories: [], brand: null, price: null, currency: null };
   }
 
+  /** The title of an item, or its id, as text for labels. */
   nameOf(itemId) {
-    return this.get(itemId).item_name ?? `Item ${itemId}`;
+    return this.get(itemId).item_name ?? `Item ${spelled(itemId)}`;
+  }
+
+  /** The same as an element. */
+  shown(itemId) {
+    const name = this.get(itemId).item_name ?? null;
+    return name === null ? id(itemId, "Item ") : title(name);
   }
 
   /** Load the items that the cache lacks. Returns whether any arrived. @param {string[]} ids */

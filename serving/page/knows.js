@@ -3,6 +3,7 @@
 
 import { Chart } from "/page/chart.js";
 import { html } from "/page/element.js";
+import { id as idOf } from "/page/marks.js";
 import { OBJECTIVE_MS, duration, mood, percent, rough, whole } from "/page/numbers.js";
 import { strategyInWords } from "/page/reasons.js";
 import { tile } from "/page/tile.js";
@@ -34,7 +35,7 @@ export class Knows {
     parts.body.replaceChildren(
       html("section", {},
         html("h3", {}, "Your session, as the model sees it"), this.nothing, this.session,
-        html("div", { class: "forget" }, html("p", { class: "hint" }, "You are ", html("code", { id: "visitor" }, visitor)), this.forget),
+        html("div", { class: "forget" }, html("p", { class: "hint" }, "You are ", html("code", { id: "visitor" }, idOf(visitor))), this.forget),
         this.forgotten),
       html("section", {}, html("h3", {}, "Your latest ranking"), this.fresh, this.freshHint, this.split, this.splitWords, this.model),
       html("section", {}, html("h3", {}, "How good are the recommendations?"), this.bars, this.tested),
@@ -70,7 +71,7 @@ export class Knows {
       "li",
       { "data-item": id },
       html("span", { class: "mini" }, tile(this.catalogue.get(id))),
-      html("span", {}, this.catalogue.nameOf(id)),
+      html("span", {}, this.catalogue.shown(id)),
       action === null ? null : html("span", { class: "action" }, action === "in your cart" ? "in cart" : action),
     );
   }

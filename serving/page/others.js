@@ -2,6 +2,7 @@
 // of their ids.
 
 import { html, svg } from "/page/element.js";
+import { id as idOf } from "/page/marks.js";
 import { follow } from "/page/stream.js";
 import { hash, tile } from "/page/tile.js";
 
@@ -50,7 +51,7 @@ export class Others {
   }
 
   #row(sample) {
-    const name = (id) => this.catalogue.nameOf(id);
+    const name = (id) => this.catalogue.shown(id);
     const at = sample.prefix.at(-1);
     const before = sample.prefix.at(-2);
     return html(
@@ -59,9 +60,9 @@ export class Others {
       face(sample.visitor),
       html("div", { class: "visit-text" },
         html("p", {},
-          html("span", { class: "visitor" }, sample.visitor), " ",
+          html("span", { class: "visitor" }, idOf(sample.visitor)), " ",
           at === undefined ? "just arrived" : "views ", at === undefined ? null : html("b", {}, name(at)),
-          before === undefined ? null : html("span", { class: "hint" }, ` after ${name(before)}`)),
+          before === undefined ? null : html("span", { class: "hint" }, " after ", name(before))),
         html("ul", { class: "picks", "aria-label": "Recommended next" },
           ...sample.items.slice(0, CHIPS).map((item) =>
             html("li", {}, html("span", { class: "mini" }, tile(this.catalogue.get(item.item_id))), html("span", { class: "chip-name" }, name(item.item_id)))))),

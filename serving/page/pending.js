@@ -4,6 +4,8 @@ import { duration, mood } from "/page/numbers.js";
 
 const SHOWN_AFTER_MS = 150;
 const EVERY_MS = 100;
+/** Where the name of the item belongs in a sentence. */
+const PLACE = "\0";
 
 /**
  * A click that waits for its ranking: the time in epoch ms, the item, and whether Kafka has it.
@@ -19,11 +21,11 @@ export class Pending {
   /**
    * @param {HTMLElement} row the row
    * @param {HTMLElement} other what is shown while no click waits
-   * @param {(itemId: string) => string} nameOf
+   * @param {(itemId: string) => Node} shown the name of an item
    * @param {() => number} now epoch ms
    */
-  constructor(row, other, nameOf, now) {
-    Object.assign(this, { row, other, nameOf, now });
+  constructor(row, other, shown, now) {
+    Object.assign(this, { row, other, shown, now });
   }
 
   /** A click was made, or is sent again after the page was loaded anew. */
@@ -81,7 +83,8 @@ export class Pending {
     }
     if (this.row.hidden) return;
     this.row.dataset.mood = mood(waited);
-    this.row.textContent = inWords(this.nameOf(latest.itemId), waited, latest.isStored, this.#state);
+    const [before, after] = inWords(PLACE, waited, latest.isStored, this.#state).split(PLACE);
+    this.row.replaceChildren(before, this.shown(latest.itemId), after);
   }
 }
 

@@ -1,6 +1,8 @@
 // Reasons in words. The codes come from models/experts/reasons.py, and from the fallbacks in
 // serving/state/selection.py.
 
+import { spelled } from "/page/marks.js";
+
 const KINDS = {
   __proto__: null,
   markov: "viewed next",
@@ -35,9 +37,9 @@ export function inWords(item, nameOf, actionOf) {
   if (because !== undefined) {
     const again = item.reason === "repeat";
     const before = BECAUSE[actionOf(because) ?? "viewed"][again ? 1 : 0];
-    return { before, name: again ? "" : nameOf(because), kind: KINDS[item.reason] ?? item.reason };
+    return { before, name: again ? "" : nameOf(because), kind: KINDS[item.reason] ?? spelled(item.reason) };
   }
-  const [before, kind] = WITHOUT_ITEM[item.reason] ?? ["recommended by the model", item.reason];
+  const [before, kind] = WITHOUT_ITEM[item.reason] ?? ["recommended by the model", spelled(item.reason)];
   return { before, name: "", kind };
 }
 
@@ -50,5 +52,5 @@ const STRATEGIES = {
 
 /** Which strategy made a ranking, as a sentence without its full stop. */
 export function strategyInWords(strategy) {
-  return STRATEGIES[strategy] ?? `Ranked by ${strategy}`;
+  return STRATEGIES[strategy] ?? `Ranked by ${spelled(strategy)}`;
 }

@@ -4,6 +4,7 @@
 import { ask } from "/page/api.js";
 import { price } from "/page/catalogue.js";
 import { html } from "/page/element.js";
+import { title } from "/page/marks.js";
 import { tile } from "/page/tile.js";
 import { lastAction } from "/page/visitor.js";
 
@@ -140,15 +141,16 @@ export class Shelf {
     const name = this.catalogue.nameOf(item.item_id);
     const mark = html("span", { class: "mark" }, lastAction(item.item_id) ?? "");
     this.#marks.set(item.item_id, mark);
-    const about = [item.categories[0], price(item)].filter(Boolean).join(" · ");
+    const category = item.categories[0] ? title(item.categories[0]) : null;
+    const about = [category, category && price(item) ? " · " : null, price(item)];
     const send = (eventType) => () => this.act(item.item_id, eventType);
     return html(
       "li",
       { class: "product", "data-item": item.item_id, "data-category": item.categories[0] ?? "" },
       html("button", { type: "button", class: "product-view", click: send("view") },
         html("span", { class: "product-art" }, tile(item), mark),
-        html("span", { class: "product-name" }, name),
-        about ? html("span", { class: "product-about" }, about) : null),
+        html("span", { class: "product-name" }, this.catalogue.shown(item.item_id)),
+        about.some(Boolean) ? html("span", { class: "product-about" }, ...about) : null),
       html("div", { class: "product-acts" },
         html("button", { type: "button", "aria-label": `Add to cart: ${name}`, click: send("add_to_cart") }, "Add to cart"),
         html("button", { type: "button", class: "buy", "aria-label": `Buy: ${name}`, click: send("purchase") }, "Buy")),

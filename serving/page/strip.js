@@ -97,14 +97,14 @@ export class Strip {
 
   #write(card, item, moved) {
     const known = this.catalogue.get(item.item_id);
-    const reason = inWords(item, (id) => this.catalogue.nameOf(id), lastAction);
+    const reason = inWords(item, (id) => id, lastAction);
     if (card.drawn !== known) {
       card.art.replaceChildren(tile(known));
       card.drawn = known;
     }
-    card.name.textContent = this.catalogue.nameOf(item.item_id);
+    card.name.replaceChildren(this.catalogue.shown(item.item_id));
     card.before.textContent = reason.before;
-    card.because.textContent = reason.name && ` ${reason.name}`;
+    card.because.replaceChildren(...(reason.name ? [" ", this.catalogue.shown(reason.name)] : []));
     card.kind.textContent = reason.kind;
     card.node.dataset.reason = item.reason;
     if (moved === undefined) return;

@@ -23,6 +23,7 @@ from streams.kafka.connection import faust_credentials, isolation_level
 from streams.kafka.membership import is_member
 from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.topics import BATCH_BYTES
+from streams.printable import printable
 from streams.settings import Settings
 
 EXIT_CODE = 71
@@ -35,7 +36,7 @@ ROCKSDB = {"driver": "rocksdict", "block_cache_size": 32 << 20, "write_buffer_si
 
 def end_process(reason: BaseException) -> None:
     """End the process at once; the default of `App.fail_stop`."""
-    sys.stderr.write(f"stopped: {reason!r}\n")
+    sys.stderr.write(f"stopped: {printable(repr(reason))}\n")
     sys.stderr.flush()
     os._exit(EXIT_CODE)
 

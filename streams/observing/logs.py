@@ -7,15 +7,19 @@ the worker's life.
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from hashlib import blake2b
+from typing import Any, TextIO
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
+from streams.printable import printable, printable_lines
 from streams.settings import Settings
 
 LIBRARIES = ("faust", "mode", "aiokafka", "kafka", "asyncio", "uvicorn")
@@ -28,6 +32,8 @@ Errors that matter are raised, too.
 USERS = ("user_id", "session_id")
 """Fields that identify a user."""
 WITHHELD = "withheld"
+LAYOUT = ("stack", "exception")
+"""Fields that are written below a line, in several lines."""
 HASH_BYTES = 8
 REPEAT_AFTER_S = 10.0
 MAX_MESSAGES = 1000
@@ -62,15 +68,30 @@ class Seldom(logging.Filter):
         return True
 
 
+def log_to_stderr() -> None:
+    """Configure logging for a command: standard output is for what the command prints."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.StackInfoRenderer(),
+            structlog.dev.set_exc_info,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+            escape_values,
+            console_renderer(),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+    if logging.lastResort is not None:  # it prints the warnings of libraries
+        logging.lastResort.setFormatter(PrintableFormatter())
+
+
 def set_up(settings: Settings) -> None:
     """Configure structlog and the standard library's loggers for this process, to log to stderr.
 
     Secrets are ``SecretStr`` in `Settings`, so a log line of settings shows asterisks.
     """
     readable = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
-    # The renderer's own tracebacks show local variables, and one of those may hold a password.
-    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
-    renderer = console if readable else structlog.processors.JSONRenderer()
+    renderers = [escape_values, console_renderer()] if readable else [structlog.processors.JSONRenderer()]
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -91,7 +112,7 @@ def set_up(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, lower_errors],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     handler.addFilter(Seldom())
@@ -122,6 +143,41 @@ def lower_errors(logger: WrappedLogger, method: str, event: EventDict) -> EventD
     if event.get("level") == "error":
         event["level"] = "warning"
     return event
+
+
+def console_renderer() -> structlog.dev.ConsoleRenderer:
+    """Return the renderer of readable lines.
+
+    Its own tracebacks would show local variables, and one of those may hold a password.
+    """
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)
+
+
+def escape_values(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Escape the fields of a log line, whose colours are added later. JSON escapes by itself."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = printable_lines(value) if name in LAYOUT else printable(value)
+        elif name != "exc_info" and (shown := printable(repr(value))) != repr(value):
+            event[name] = shown
+    return event
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats the lines of libraries in a command that does not configure their loggers."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return printable_lines(super().formatException(ei))
+
+
+def _write_traceback(out: TextIO, error: ExcInfo) -> None:
+    """Write a traceback below a log line, indented so that no text in it looks like a log line."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    out.write(textwrap.indent(printable_lines(text.getvalue()), "  "))
 
 
 class Pseudonyms:

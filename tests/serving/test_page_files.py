@@ -12,6 +12,7 @@ from models.encoders.registry import ENCODERS
 from models.experts.reasons import REASONS
 from models.recommender import POPULAR
 from serving.state.selection import CATALOGUE
+from streams.printable import UNSAFE
 
 PAGE = Path(str(resources.files("serving"))) / "page"
 FILES = sorted(PAGE.iterdir())
@@ -45,3 +46,8 @@ def test_every_reason_has_words() -> None:
     text = (PAGE / "reasons.js").read_text()
     for code in (*REASONS, *ENCODERS, POPULAR, CATALOGUE):
         assert re.search(rf"^  {code}: ", text, re.MULTILINE), code
+
+
+def test_the_page_marks_the_same_characters_that_a_terminal_does_not_get() -> None:
+    (listed,) = re.findall(r"UNSAFE = /\[(.*)\]/gu;", (PAGE / "marks.js").read_text())
+    assert re.sub(r"\\u\{(\w+)\}", lambda found: rf"\U{int(found[1], 16):08x}", listed) == UNSAFE

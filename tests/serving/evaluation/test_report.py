@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Any
 
 import pytest
+from support.inputs.evaluation_result import measures, result
 
 from serving.evaluation.charts import LABEL_APART, Series, lines
 from serving.evaluation.report import render
@@ -37,22 +40,6 @@ class Page(HTMLParser):
 
     def of(self, tag: str) -> list[str]:
         return [text for inside, text in self.texts if inside == tag]
-
-
-def measures(recall: float, **more: Any) -> dict[str, Any]:
-    cuts = {f"{kind}@{k}": recall * k / 20 for kind in ("recall", "precision", "f1", "mrr", "ndcg") for k in (1, 20)}
-    shares = {f"{name}@20": 0.25 for name in ("coverage", "long_tail", "repeat")}
-    return {
-        **cuts, **shares, "recall@20_low": recall - 0.01, "recall@20_high": recall + 0.01, "cold_item_predictions": 0,
-        "cold_item_recall@20": None, "cold_session_predictions": 9, "cold_session_recall@20": 0.5, "cpu_seconds": 1.5,
-        "events_per_second": 7000 * recall, "peak_memory_mb": 300.0, "curve": [[50, recall], [100, recall]],
-        "by_position": [["1", 9, recall], ["2", 0, None]], "by_popularity": [["new", 9, 0.0], ["1-9", 5, recall]],
-    } | more  # fmt: skip
-
-
-def result(**methods: dict[str, Any]) -> dict[str, Any]:
-    common = {"dataset": "a<b>.txt", "events": 100, "predictions": 9, "items": 7, "mode": "prequential", "k": 20, "seed": 0}
-    return common | {"command": "ouzel evaluate 'a<b>.txt'", "yardstick_gflops": 90.0, "methods": methods}
 
 
 def test_the_best_comes_first_and_in_bold() -> None:
@@ -100,3 +87,29 @@ def test_the_names_of_lines_that_end_together_do_not_overlap(at: float) -> None:
     assert all(after - before >= LABEL_APART - 0.2 for before, after in pairwise(places))
     assert places[0] > 0
     assert places[-1] <= 340
+
+
+def test_the_policy_allows_the_style_of_the_report_and_nothing_else() -> None:
+    text = render(result(plain=measures(0.4), hybrid=measures(0.5, gate=[["markov", 0.75]])))
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    allowed = b64encode(sha256(style.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
+    assert text.index("Content-Security-Policy") < text.index("<title>") < text.index("<style>")
+    assert re.findall(r"<script|<link|<img|\sstyle=|\son\w+=|javascript:", text) == []
+
+
+def test_invisible_characters_of_names_are_marked() -> None:
+    text = render(
+        result(plain=measures(0.5)) | {"dataset": "\u202egpj.csv\u200b\udce9", "command": "ouzel evaluate '\u202ex\x1b'"}
+    )
+    page = Page(text)
+    assert page.of("span") == ["U+202E", "U+200B", "U+DCE9", "U+202E", "U+001B"]
+    assert page.of("title") == [r"Evaluation: \u202egpj.csv\u200b\udce9"]
+    assert page.of("h1") == ["gpj.csv"]
+    text.encode()
+    assert re.findall("[\u202e\u200b\x1b]", text) == []
+
+
+def test_a_name_in_arabic_is_unchanged_and_isolated() -> None:
+    assert '<h1 dir="auto">شاي.csv</h1>' in render(result(plain=measures(0.5)) | {"dataset": "شاي.csv"})

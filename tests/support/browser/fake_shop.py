@@ -40,6 +40,8 @@ class FakeShop:
         self.down: bool | None = False
         self.freshness_ms = 12.0
         self.events: list[dict[str, Any]] = []
+        self.items: list[dict[str, Any]] = ITEMS
+        self.categories = [{"name": "Mug", "items": 4}]
         self.attempts = 0
 
     def live(self) -> dict[str, Any]:
@@ -49,13 +51,13 @@ class FakeShop:
             "at": int(time.time() * 1000), "events_per_second": 20.0, "lag": 0, "learner_lag": 0, "dead_letters": 0, "loss": 2.0,
             "freshness_ms": {"p50": 8, "p90": 10, "p99": self.freshness_ms, "samples": 100}, "tests": 100, "accuracy": accuracy,
             "workers": {"asked": 1, "answered": ready, "ready": ready}, "workers_down": self.down, "users": 3,
-            "items": len(ITEMS), "kafka_available": True, "newest_ranking_age_ms": 30,
+            "items": len(self.items), "kafka_available": True, "newest_ranking_age_ms": 30,
         }  # fmt: skip
 
     def ranking(self) -> dict[str, Any]:
         """The ranking after the events so far; the popular one if there are none."""
         prefix = [event["item_id"] for event in self.events][-10:]
-        ids = [item["item_id"] for item in ITEMS if item["item_id"] not in prefix]
+        ids = [item["item_id"] for item in self.items if item["item_id"] not in prefix]
         because = {"reason": "markov", "because_item_id": prefix[-1]} if prefix else {"reason": "popularity"}
         items = [{"item_id": item, "score": 1.0, "rank": n + 1, **because} for n, item in enumerate(ids)]
         return {
@@ -91,7 +93,7 @@ def handler(shop: FakeShop, ended: threading.Event) -> type[BaseHTTPRequestHandl
             elif path == "/v1/live":
                 self._json(200, shop.live())
             elif path == "/v1/items":
-                self._json(200, {"items": ITEMS, "total": len(ITEMS), "categories": [{"name": "Mug", "items": 4}]})
+                self._json(200, {"items": shop.items, "total": len(shop.items), "categories": shop.categories})
             else:
                 self._json(200, shop.ranking())
 
