@@ -62,7 +62,7 @@ class Service:
         fail: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         self.settings, self.keys, self.telemetry = settings, keys, telemetry
-        self.cache = LatestRankings(settings.serve_rankings)
+        self.cache = LatestRankings(settings.serve_rankings, settings.serve_cache_bytes)
         self.shelves = Shelves()
         self.arrivals = Arrivals(telemetry.streams_skipped.inc)
         self.writer = Writer(settings, telemetry)
@@ -84,6 +84,7 @@ class Service:
         """The offset of the last item read, by partition."""
         self._tasks = Tasks(fail)
         telemetry.cache_capacity.set(settings.serve_rankings)
+        telemetry.cache_capacity_bytes.set(settings.serve_cache_bytes)
 
     def start(self) -> None:
         """Connect and follow the topics. `ready` turns true when they are read to the end."""
@@ -169,6 +170,7 @@ class Service:
                 telemetry.caught_up.labels(name).set(follower.caught_up.is_set())
             telemetry.cached_users.set(len(self.cache))
             telemetry.cached_rankings.set(self.cache.rankings)
+            telemetry.cached_bytes.set(self.cache.bytes)
             telemetry.cache_evictions.inc(self.cache.evicted - evicted)
             evicted = self.cache.evicted
             telemetry.newest_ranking.set(self.newest_ms / 1000)
@@ -188,5 +190,6 @@ class Service:
             try:
                 if self.keys.reload():
                     log.info("keys_reloaded")
+                    self.arrivals.wake()  # the streams of a revoked key end
             except KeysError as error:  # the keys that were read before stay in force
                 log.error("keys_not_reloaded", reason=str(error))

@@ -90,6 +90,10 @@ class ServingTelemetry:
             "ouzel_serve_cached_rankings", "Rankings in the cache, including those of older sessions.", registry=r
         )
         self.cache_capacity = Gauge("ouzel_serve_cache_capacity", "Maximum number of rankings in the cache.", registry=r)
+        self.cached_bytes = Gauge("ouzel_serve_cached_bytes", "Memory of the rankings in the cache.", registry=r)
+        self.cache_capacity_bytes = Gauge(
+            "ouzel_serve_cache_capacity_bytes", "Maximum memory of the rankings in the cache.", registry=r
+        )
         self.cache_evictions = Counter("ouzel_serve_cache_evictions", "Rankings evicted from the cache.", registry=r)
         self.newest_ranking = Gauge(
             "ouzel_serve_newest_ranking_timestamp_seconds", "Kafka time of the newest ranking in the cache.", registry=r

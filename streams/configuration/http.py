@@ -39,6 +39,10 @@ class HttpSettings(BaseSettings):
         100_000, "Maximum number of rankings in memory, 5 to 8 kB each. The least recently updated are evicted.",
         HTTP, SERVE, ROLLING, "rankings", ge=1,
     )  # fmt: skip
+    serve_cache_bytes: int = setting(
+        800_000_000, "Maximum memory of these rankings. A ranking takes more than usual if its ids are long.",
+        HTTP, SERVE, ROLLING, ge=1_000_000,
+    )  # fmt: skip
     serve_max_connections: int = setting(
         1000, "Maximum number of open connections. Further ones get status 503.", HTTP, SERVE, ROLLING, "connections", ge=1
     )
