@@ -128,7 +128,7 @@ def _applies(problem: str, operation: Operation) -> bool:
         return operation.method != "GET"
     if problem == "invalid-record":
         return operation.body is not None
-    return problem != "forbidden" or operation.scope is not None
+    return problem not in ("forbidden", "keys-unavailable") or operation.scope is not None
 
 
 def _answer(kind: Any) -> dict[str, Any]:

@@ -53,6 +53,7 @@ KINDS = {
     "head-too-large": Kind(431, "The request line and the headers are too large"),
     "internal": Kind(500, "Internal error"),
     "not-ready": Kind(503, "The server has not caught up with Kafka yet"),
+    "keys-unavailable": Kind(503, "The server cannot use its file of API keys, so no key is valid"),
     "kafka-away": Kind(503, "Kafka did not confirm the write"),
     "busy": Kind(503, "The server has reached its limit of connections or streams"),
 }

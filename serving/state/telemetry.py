@@ -31,8 +31,8 @@ LABELS = {
     "method": "`GET`, `HEAD`, `POST`, `PUT`, `DELETE`, or `other`",
     "status": "HTTP status",
     "reason": "of closed connections: `full`, `head`, `malformed`, `slow_head`, `slow_reader`; of rejected requests: `missing`, "
-    "`scheme`, `unknown`, `scope`, `host`; of failed writes: `full`, `away`, `timeout`, `error`, `denied`; of rejected events: "
-    "as in the worker's dead letters",
+    "`scheme`, `unknown`, `scope`, `host`, `key_file`; of failed writes: `full`, `away`, `timeout`, `error`, `denied`; of "
+    "rejected events: as in the worker's dead letters",
     "topic": ("recommendations", "items", "transitions", "events", "model"),
     "outcome": ("fresh", "timeout", "duplicate", "no_ranking"),
     "strategy": "as in the worker's metrics, and `other`",
@@ -72,7 +72,11 @@ class ServingTelemetry:
         ProcessCollector(registry=r)
         PlatformCollector(registry=r)
         GCCollector(registry=r)
-        self.ready = Gauge("ouzel_serve_ready", "1 once this process has caught up with its topics.", registry=r)
+        self.ready = Gauge(
+            "ouzel_serve_ready",
+            "1 once this process has caught up with its topics, while it can use its API keys.",
+            registry=r,
+        )
 
         self.requests = RequestTally("ouzel_serve", REQUEST_BUCKETS, r)
         self.in_flight = Gauge("ouzel_serve_requests_in_flight", "Requests being answered now, including streams.", registry=r)
@@ -81,6 +85,10 @@ class ServingTelemetry:
         )
         self.auth_refusals = Counter(
             "ouzel_serve_auth_refusals", "Requests rejected because of their key or host.", ["reason"], registry=r
+        )
+
+        self.key_file_failures = Counter(
+            "ouzel_serve_key_file_failures", "Times that the file of API keys could not be used.", registry=r
         )
 
         self.cached_users = Gauge(

@@ -18,7 +18,7 @@ from support.processes.serve_process import ServeProcess
 from serving.app import OPERATIONS
 from serving.http.openapi import document
 from serving.http.reference import reference
-from serving.state.keys import SCOPES, new_key, write_keys
+from serving.key_file import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics
 
 CONFIG = """

@@ -14,7 +14,7 @@ from support.oracle import read_topic
 from support.processes.running import fresh_settings, produce, wait_until
 from support.processes.serve_process import ServeProcess
 
-from serving.state.keys import SCOPES, new_key, write_keys
+from serving.key_file import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 
