@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
+from streams.events.aliases import ALIASES, EVENT_LISTS, LINE_ALIASES, LINES, MAX_NAME_LENGTH
 from streams.events.bounds import MAX_ID_BYTES, BadRecord, check_id, check_owner
 from streams.events.catalogue import Catalogue
 from streams.events.decode import CANONICAL, Deletion, EventDecoder
@@ -104,3 +106,31 @@ def test_stored_records_of_earlier_versions_remain_readable() -> None:
         item_id=FORMER, event_type="view", weight=1.0, timestamp=1,
     )  # fmt: skip
     assert transition_of(Record("t", 0, 0, 0, None, msgspec.json.encode(transition), ())) == transition
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        lambda name: {name: 1},
+        lambda name: {"properties": {name: 1}},
+        lambda name: {"userInfo": {name: 1}},
+        lambda name: {"event_params": [{"key": name, "value": {"int_value": 1}}]},
+        lambda name: {"items": [{"id": "a", name: 1}]},
+    ],
+)
+def test_the_names_of_unknown_fields_are_not_kept(fields: Callable[[str], dict[str, object]]) -> None:
+    decoder = EventDecoder()
+    long = [f"{number}".rjust(100_000, "x") for number in range(50)]
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for name in long:
+        decoder.decode_fields({"item_id": "a", "userId": "u", "timestamp": 1_700_000_000_000} | fields(name), "place")
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert kept < 500_000
+
+
+def test_every_alias_is_short_enough_to_be_looked_up() -> None:
+    paths = [path for aliases in (ALIASES, LINE_ALIASES) for paths in aliases.values() for path in paths]
+    names = [name for path in (*paths, *LINES, *EVENT_LISTS) for name in path.split(".")]
+    assert max(map(len, names)) * 1.5 < MAX_NAME_LENGTH, "with separators, too"
