@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,17 +33,8 @@ def create_app(service: Service) -> ASGIApp:
         paths.setdefault(operation.path, []).append(operation)
     routes = [Route(path, Resource(service, operations)) for path, operations in paths.items()]
     app: ASGIApp = Router([*routes, Mount("/page", pages.PageFiles())], redirect_slashes=False, default=_no_route)
-    app = Edge(app, service.telemetry, check_host=not service.keys.required)
-    if service.settings.serve_cors_origins:
-        app = CORSMiddleware(
-            app,
-            allow_origins=service.settings.serve_cors_origins,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["authorization", "content-type", "last-event-id"],
-            expose_headers=["retry-after"],
-            max_age=3600,
-        )
-    return app
+    origins = service.settings.serve_cors_origins
+    return Edge(app, service.telemetry, check_host=not service.keys.required, origins=origins)
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:

@@ -121,7 +121,7 @@ class Pipeline:
         with observer.stage("store"):
             for partition, changes in work.changes.items():
                 self._store.write(partition, changes, changelog[partition])
-            self._states.stored()
+            self._states.stored(work.changes)
         # 8. Test. This is last, so that an abandoned unit is tested only when it is done.
         done_at = self._now()
         with observer.stage("test"):

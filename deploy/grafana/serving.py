@@ -114,6 +114,7 @@ def _writes() -> Sequence[Panel]:
 
 def _followed() -> Sequence[Panel]:
     cached, capacity = series("ouzel_serve_cached_rankings"), series("ouzel_serve_cache_capacity")
+    taken, room = series("ouzel_serve_cached_bytes"), series("ouzel_serve_cache_capacity_bytes")
     return [
         lines("Records waiting, by topic", "Records that are not read yet. Dashed: the limit of the warning.",
               (f"max by (topic) ({series('ouzel_serve_follower_lag')})", "{{topic}}"), width=6, limits=rising(1000, 1000)),
@@ -121,8 +122,10 @@ def _followed() -> Sequence[Panel]:
                (f"min by (instance, topic) ({series('ouzel_serve_follower_caught_up')})", "{{instance}} {{topic}}"), texts=YES_NO,
                width=6),
         lines("Rankings cached",
-              "Share of the cache in use (OUZEL_SERVE_RANKINGS). A full cache evicts the least recently updated rankings.",
-              (f"{cached} / {capacity}", "{{instance}}"), unit="percentunit", high=1, width=6),
+              "Share of the cache in use, of its number of rankings (OUZEL_SERVE_RANKINGS) and of its memory "
+              "(OUZEL_SERVE_CACHE_BYTES). A full cache evicts the least recently updated rankings.",
+              (f"{cached} / {capacity}", "{{instance}} rankings"), (f"{taken} / {room}", "{{instance}} memory"),
+              unit="percentunit", high=1, width=6),
         lines("Users cached", "Users and anonymous sessions with a cached ranking, and evicted rankings per second.",
               (f"max({series('ouzel_serve_cached_users')})", "users"), (rate("ouzel_serve_cache_evictions_total"), "evictions"),
               width=6),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +12,9 @@ from typing import Annotated
 import typer
 
 from serving.errors import CliError
+from serving.key_file import SCOPES, Key, KeysNotWritten, changing_keys, new_key, read_keys
 from serving.options import Json
 from serving.outputs import print_json
-from serving.state.keys import SCOPES, Key, KeysError, new_key, read_keys, write_keys
 from serving.tables import print_table
 from serving.terminal import say
 from streams.errors import Refused
@@ -41,9 +43,9 @@ def create(
     if name.encode(errors="ignore").decode() != name:
         raise Refused(f"--name: {name!r} has bytes that are not UTF-8; use a name in UTF-8")
     path = _path()
-    kept = read_keys(path) if path.exists() else []
     text, key = new_key(name, [one for one in SCOPES if one in scope], int(time.time() * 1000))
-    _write(path, [*kept, key])
+    with _changing(path) as kept:
+        kept.append(key)
     say(f"{path}: key {key.id} for {', '.join(key.scopes)}. Copy the key now: it will not be printed again", err=True)
     say(text)
 
@@ -51,7 +53,9 @@ def create(
 @keys.command("list")
 def list_(json: Json = False) -> None:
     """Print the id, name, scopes and creation time (UTC) of each key."""
-    kept = _read(_path())
+    path = _path()
+    _check_exists(path)
+    kept = read_keys(path)
     if json:
         print_json([{"id": key.id, "name": key.name, "scopes": key.scopes, "created": _created(key)} for key in kept])
         return
@@ -62,11 +66,12 @@ def list_(json: Json = False) -> None:
 def revoke(id_: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `ouzel keys list` prints it.")]) -> None:
     """Revoke a key. Running servers stop accepting it within seconds."""
     path = _path()
-    kept = _read(path)
-    left = [key for key in kept if key.id != id_]
-    if len(left) == len(kept):
-        raise Refused(f"{path}: there is no key {id_}; `ouzel keys list` prints the ids")
-    _write(path, left)
+    _check_exists(path)
+    with _changing(path) as kept:
+        left = [key for key in kept if key.id != id_]
+        if len(left) == len(kept):
+            raise Refused(f"{path}: there is no key {id_}; `ouzel keys list` prints the ids")
+        kept[:] = left
     say(f"{path}: key {id_} is revoked")
 
 
@@ -81,14 +86,15 @@ def _path() -> Path:
     return path
 
 
-def _read(path: Path) -> list[Key]:
+def _check_exists(path: Path) -> None:
     if not path.exists():
         raise Refused(f"OUZEL_SERVE_KEYS: there is no file {path}; `ouzel keys create` creates it")
-    return read_keys(path)
 
 
-def _write(path: Path, kept: list[Key]) -> None:
+@contextmanager
+def _changing(path: Path) -> Iterator[list[Key]]:
     try:
-        write_keys(path, kept)
-    except KeysError as error:
+        with changing_keys(path) as kept:
+            yield kept
+    except KeysNotWritten as error:
         raise CliError(f"OUZEL_SERVE_KEYS: {error}; name a file in an existing folder that you may write to") from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from urllib.parse import urlsplit
 
 import typer
 
 from serving.http.loopback import is_loopback
+from serving.key_file import KeysError
 from serving.options import Broker, settings_with
-from serving.state.keys import Keys, KeysError
+from serving.state.keys import Keys
 from serving.state.telemetry import ServingTelemetry
 from serving.terminal import say
 from streams.errors import Refused
@@ -44,6 +46,12 @@ def serve(broker: Broker = None) -> None:
             f"OUZEL_SERVE_HOST: {settings.serve_host} is not a loopback address, and there are no API keys: create one with "
             "`ouzel keys create`, and name its file in OUZEL_SERVE_KEYS"
         )
+    if not keys.required and (foreign := [origin for origin in settings.serve_cors_origins if not _is_local(origin)]):
+        raise Refused(
+            f"OUZEL_SERVE_CORS_ORIGINS: without API keys, the pages of {foreign[0]} could read and write everything from a "
+            "browser on this machine: create a key with `ouzel keys create`, and name its file in OUZEL_SERVE_KEYS, or allow "
+            "only origins such as http://localhost:3000"
+        )
     settings = _with_topics(settings)
     from serving.server import run_server  # noqa: PLC0415  numba takes seconds to import
     from streams.observing.logs import set_up  # noqa: PLC0415
@@ -55,6 +63,11 @@ def serve(broker: Broker = None) -> None:
     if not keys.required:
         say("no keys are set: programs on this machine may use the whole API, and other machines cannot connect", err=True)
     raise typer.Exit(run_server(settings, keys, decoder, telemetry, listener))
+
+
+def _is_local(origin: str) -> bool:
+    """Tell whether the pages of an origin come from this machine."""
+    return is_loopback(urlsplit(origin).hostname or "")
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from serving.http.problems import Problem
-from serving.state.keys import Keys, KeyScope
+from serving.key_file import KeyScope
+from serving.state.keys import Keys
 from serving.state.telemetry import ServingTelemetry
 
 _BEARER = b"bearer "
@@ -16,11 +17,15 @@ def admit(keys: Keys, authorization: bytes, scope: KeyScope | None, telemetry: S
     """Check that an Authorization header carries a key with this scope.
 
     Does nothing if the operation needs no scope or no keys are in use. Raises `Problem` otherwise:
-    401 with a challenge for a missing or unknown key, 403 for a key without the scope. Each refusal
-    is counted by its reason.
+    401 with a challenge for a missing or unknown key, 403 for a key without the scope, 503 for any
+    key while the file of keys cannot be used: no client can do anything about that. Each refusal is
+    counted by its reason.
     """
     if scope is None or not keys.required:
         return
+    if keys.refused is not None:
+        telemetry.auth_refusals.labels("key_file").inc()
+        raise Problem("keys-unavailable", "retry later; the log of the server has the reason", headers={"retry-after": "5"})
     if not authorization:
         _refuse(telemetry, "missing", "send a key: Authorization: Bearer KEY")
     if authorization[: len(_BEARER)].lower() != _BEARER:

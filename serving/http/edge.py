@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import structlog
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.loopback import is_loopback
@@ -22,7 +23,11 @@ from streams.http.protocol import STREAMED
 log = structlog.get_logger(__name__)
 
 MAX_PATH_BYTES = 2_048
+"""Two ids of 256 bytes, each of them percent-encoded, have room."""
 MAX_QUERY_BYTES = 8_192
+STATUS = "ouzel.status"
+"""The key in an ASGI scope for the status of the answer, once that has begun."""
+_FOREIGN_HOST = "call the server as localhost, 127.0.0.1 or [::1], or let its operator set API keys (OUZEL_SERVE_KEYS)"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 
 PROBLEM_OF: Mapping[type[OuzelError], tuple[str, int]] = {
@@ -39,60 +44,55 @@ class Edge:
 
     Without API keys (``check_host``), a request must name this machine's loopback in its Host
     header. Otherwise a web site could let its own name resolve to loopback, and its pages could
-    call the API.
+    call the API. Pages of the ``origins`` may call the API from a browser. The host is checked
+    before a preflight is answered; every other answer has the headers that let the pages read it.
     """
 
-    def __init__(self, app: ASGIApp, telemetry: ServingTelemetry, *, check_host: bool) -> None:
+    def __init__(self, app: ASGIApp, telemetry: ServingTelemetry, *, check_host: bool, origins: Sequence[str] = ()) -> None:
         self._app, self._telemetry, self._check_host = app, telemetry, check_host
+        self._within: ASGIApp = self._answer if not origins else _with_cors(self._answer, origins)
         self._in_flight = 0
         telemetry.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        began, status = time.perf_counter(), 500
+        began = time.perf_counter()
 
         async def watched(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                scope[STATUS] = message["status"]
             await send(message)
 
         self._in_flight += 1
         try:
-            self._admit(scope)
-            # Routes match the path as it was sent: an id may contain a percent-encoded slash.
-            scope["path"] = scope["raw_path"].decode("ascii")
-            await self._app(scope, receive, watched)
-        except Problem as problem:
-            await problem.response()(scope, receive, watched)
-        except HTTPException as refused:
-            kind = _OF_STARLETTE.get(refused.status_code, "malformed")
-            await Problem(kind, headers=refused.headers).response()(scope, receive, watched)
-        except tuple(PROBLEM_OF) as error:
-            await problem_of(error).response()(scope, receive, watched)
-        except Exception:
-            log.exception("request_failed", route=scope.get(ROUTE, "none"), method=scope["method"])
-            if status != 500:  # the response has begun: only the connection can end
-                raise
-            await Problem("internal", "the log of the server has the cause").response()(scope, receive, watched)
+            if self._check_host and not is_loopback_name(scope["headers"]):
+                self._telemetry.auth_refusals.labels("host").inc()
+                await Problem("foreign-host", _FOREIGN_HOST).response()(scope, receive, watched)
+            else:
+                await self._within(scope, receive, watched)
         finally:
             self._in_flight -= 1
-            self._count(scope, status, time.perf_counter() - began)
+            self._count(scope, scope.get(STATUS, 500), time.perf_counter() - began)
 
-    def _admit(self, scope: Scope) -> None:
-        path, query = len(scope["raw_path"]), len(scope["query_string"])
-        if path > MAX_PATH_BYTES or query > MAX_QUERY_BYTES:
-            raise Problem(
-                "uri-too-long",
-                f"path of {path} bytes, at most {MAX_PATH_BYTES}; query of {query} bytes, at most {MAX_QUERY_BYTES}",
-            )
-        if self._check_host and not is_loopback_name(scope["headers"]):
-            self._telemetry.auth_refusals.labels("host").inc()
-            raise Problem(
-                "foreign-host",
-                "call the server as localhost, 127.0.0.1 or [::1], or let its operator set API keys (OUZEL_SERVE_KEYS)",
-            )
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            _check_length(scope)
+            # Routes match the path as it was sent: an id may contain a percent-encoded slash.
+            scope["path"] = scope["raw_path"].decode("ascii")
+            await self._app(scope, receive, send)
+        except Problem as problem:
+            await problem.response()(scope, receive, send)
+        except HTTPException as refused:
+            kind = _OF_STARLETTE.get(refused.status_code, "malformed")
+            await Problem(kind, headers=refused.headers).response()(scope, receive, send)
+        except tuple(PROBLEM_OF) as error:
+            await problem_of(error).response()(scope, receive, send)
+        except Exception:
+            log.exception("request_failed", route=scope.get(ROUTE, "none"), method=scope["method"])
+            if STATUS in scope:  # the response has begun: only the connection can end
+                raise
+            await Problem("internal", "the log of the server has the cause").response()(scope, receive, send)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"]
@@ -101,6 +101,26 @@ class Edge:
             method if method in METHODS else "other",
             str(status),
             None if STREAMED in scope else seconds,
+        )
+
+
+def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["authorization", "content-type", "last-event-id"],
+        expose_headers=["retry-after"],
+        max_age=3600,
+    )
+
+
+def _check_length(scope: Scope) -> None:
+    path, query = len(scope["raw_path"]), len(scope["query_string"])
+    if path > MAX_PATH_BYTES or query > MAX_QUERY_BYTES:
+        raise Problem(
+            "uri-too-long",
+            f"path of {path} bytes, at most {MAX_PATH_BYTES}; query of {query} bytes, at most {MAX_QUERY_BYTES}",
         )
 
 

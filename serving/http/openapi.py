@@ -13,9 +13,9 @@ from serving.http.documents import EVENT_STREAM, JSON, NDJSON
 from serving.http.operations import Operation
 from serving.http.parameters import Id, NoQuery
 from serving.http.problems import KINDS, ProblemDetails
-from streams.events.bounds import RESERVED_ID
+from streams.events.bounds import MAX_ID_BYTES, RESERVED_ID
 from streams.events.records import Event, Item
-from streams.events.schemas import sent_schema
+from streams.events.schemas import BYTES, sent_schema
 from streams.http.refusals import PROBLEM_JSON
 
 REF = "#/components/schemas/{name}"
@@ -33,10 +33,11 @@ TAGS = {
     "Pages": "For browsers.",
 }
 DESCRIPTION = (
-    "An id is a text of 1 to 256 characters without control characters; percent-encode it in a path. Times are milliseconds "
+    "An id is a text of 1 to 256 bytes of UTF-8 without control characters; percent-encode it in a path. Times are milliseconds "
     "since 1970 (epoch ms) unless a name says otherwise. Errors are problem details (RFC 9457), as `application/problem+json`."
 )
 _IN_PATH = {"user_id": "The id of a user, or of an anonymous session.", "item_id": "The id of an item."}
+_IN_BYTES = {"description": BYTES.format(most=MAX_ID_BYTES)}
 _TEXT = {"type": "string"}
 _RETRY = {"retry-after": {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 0}}}
 _HEADERS = {
@@ -128,7 +129,7 @@ def _applies(problem: str, operation: Operation) -> bool:
         return operation.method != "GET"
     if problem == "invalid-record":
         return operation.body is not None
-    return problem != "forbidden" or operation.scope is not None
+    return problem not in ("forbidden", "keys-unavailable") or operation.scope is not None
 
 
 def _answer(kind: Any) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def _without_id(item: dict[str, Any]) -> dict[str, Any]:
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
-    id_ = msgspec.json.schema(Id)
+    id_ = msgspec.json.schema(Id) | _IN_BYTES
     schemas = {"user_id": id_ | {"not": {"const": RESERVED_ID}}, "item_id": id_}
     return [
         {"name": name, "in": "path", "required": True, "description": _IN_PATH[name], "schema": schemas[name]} for name in names
@@ -184,6 +185,9 @@ def _query_parameters(kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
         parameter = {"name": name, "in": "query", "required": name in described.get("required", ())}
         if description := schema.pop("description", None):
             parameter["description"] = description
+        for one in (schema, schema.get("items", {})):
+            if one.get("type") == "string":
+                one.update(_IN_BYTES)
         parameters.append(parameter | {"schema": schema})
     return parameters
 

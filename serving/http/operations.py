@@ -15,7 +15,7 @@ from serving.http.auth import admit, allows
 from serving.http.documents import EVENT_STREAM, JSON, acceptable
 from serving.http.parameters import NoQuery, path_parameter, read_query
 from serving.http.problems import Problem
-from serving.state.keys import KeyScope
+from serving.key_file import KeyScope
 from serving.state.service import Service
 from streams.http.protocol import STREAMED
 

@@ -11,13 +11,16 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import msgspec
 
 from serving.http.problems import Problem
-from streams.events.bounds import MAX_ID_LENGTH, BadRecord, check_id, check_owner
+from streams.events.bounds import MAX_ID_BYTES, BadRecord, check_encoded, check_id, check_owner
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 MAX_FIELDS = 300
 MAX_K = 200
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-"""An identifier: what `streams.events.bounds.check_id` accepts."""
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+"""An identifier: what `streams.events.bounds.check_id` accepts.
+
+The type counts characters, as JSON Schema does; `path_parameter` and `read_query` count bytes.
+"""
 _AT = re.compile(r" - at `\$\.?(\w*)")
 _OWNERS = frozenset({"user_id"})
 
@@ -64,12 +67,22 @@ def read_query(raw: bytes, kind: type[Q]) -> Q:
         else:
             values[name] = value
     try:
-        return msgspec.convert(values, kind, strict=False)
+        query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         at = _AT.search(str(error))
         if at is None or at[1] not in values:
             raise Problem("invalid-parameter", str(error)) from None
         raise Problem("invalid-parameter", _invalid(kind, at[1], values[at[1]]), field=at[1]) from None
+    for name, value in pairs:
+        _check_length(name, value)
+    return query
+
+
+def _check_length(name: str, value: str) -> None:
+    try:
+        check_encoded(name, value, MAX_ID_BYTES)
+    except BadRecord as bad:
+        raise Problem("invalid-parameter", bad.detail, field=name) from None
 
 
 @lru_cache(maxsize=64)
@@ -103,4 +116,4 @@ def _allowed(schema: Mapping[str, Any]) -> str:
         case "array":
             return f"repeated at most {schema['maxItems']} times, each time {_allowed(schema['items'])}"
         case _:
-            return f"a text of {schema['minLength']} to {schema['maxLength']} characters without control characters"
+            return f"a text of {schema['minLength']} to {schema['maxLength']} bytes of UTF-8 without control characters"

@@ -44,6 +44,7 @@ _KINDS = {
     "too-many": Kind(429, "Too many streams of one user, or too many records waiting for Kafka"),
     "internal": Kind(500, "Internal error"),
     "not-ready": Kind(503, "The server has not caught up with Kafka yet"),
+    "keys-unavailable": Kind(503, "The server cannot use its file of API keys, so no key is valid"),
     "kafka-away": Kind(503, "Kafka did not confirm the write"),
 }
 KINDS = dict(sorted(_KINDS.items(), key=lambda named: named[1].status))

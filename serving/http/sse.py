@@ -28,15 +28,21 @@ async def events(
     """Yield the encoded rankings of a stream, and heartbeats between them.
 
     It ends when the stream ends, when the stream is older than ``serve_stream_s``, or when
-    ``admitted`` returns False because the client's key was revoked. To skip a ranking, ``encode``
-    returns no bytes.
+    ``admitted`` returns False because the client's key was revoked. ``admitted`` is called right
+    before each event, because the key may be revoked during the wait before it. To skip a ranking,
+    ``encode`` returns no bytes.
     """
     yield RETRY
     clock, heartbeat_s = asyncio.get_running_loop().time, settings.serve_heartbeat_s
     until = clock() + settings.serve_stream_s
     while not stream.ended and admitted() and (left := until - clock()) > 0:
         if not await stream.wait(min(heartbeat_s, left)):
+            if not admitted():
+                return
             yield HEARTBEAT
             continue
         for ranking in stream.take():
-            yield await encode(ranking)
+            data = await encode(ranking)
+            if not admitted():
+                return
+            yield data

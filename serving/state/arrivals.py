@@ -15,6 +15,8 @@ from serving.state.cache import CachedRanking
 
 QUEUED = 8
 """Maximum number of rankings that wait for a slow client. Beyond it, the oldest are skipped."""
+QUEUED_BYTES = 65_536
+"""Maximum memory of the rankings that wait for a slow client, unless the newest alone is larger."""
 
 
 class RankingStream:
@@ -28,15 +30,22 @@ class RankingStream:
     def __init__(self, capacity: int, skipped: Callable[[], None]) -> None:
         self._queue: deque[CachedRanking | None] = deque()
         self._capacity, self._skipped = capacity, skipped
+        self._bytes = 0
         self._wakes = asyncio.Event()
         self.ended = False
 
     def put(self, ranking: CachedRanking | None) -> None:
-        """Append a ranking, and skip the oldest one if the queue is full."""
-        if len(self._queue) == self._capacity:
-            self._queue.popleft()
+        """Append a ranking, and skip the oldest ones that the full queue has no room for."""
+        size = _size(ranking)
+        while self._queue and (len(self._queue) == self._capacity or self._bytes + size > QUEUED_BYTES):
+            self._bytes -= _size(self._queue.popleft())
             self._skipped()
         self._queue.append(ranking)
+        self._bytes += size
+        self._wakes.set()
+
+    def wake(self) -> None:
+        """End a `wait` now, so that its caller checks again whether the client is admitted."""
         self._wakes.set()
 
     def end(self) -> None:
@@ -45,7 +54,7 @@ class RankingStream:
         self._wakes.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait until there is something to `take`, the stream ends, or the time is over.
+        """Wait until there is something to `take`, the stream ends or wakes, or the time is over.
 
         Returns whether there is something to take.
         """
@@ -54,12 +63,15 @@ class RankingStream:
                 await self._wakes.wait()
         except TimeoutError:
             return False
+        if not self._queue and not self.ended:
+            self._wakes.clear()
         return bool(self._queue)
 
     def take(self) -> list[CachedRanking | None]:
         """Return and remove what has come since the last call."""
         taken = list(self._queue)
         self._queue.clear()
+        self._bytes = 0
         if not self.ended:
             self._wakes.clear()
         return taken
@@ -68,8 +80,8 @@ class RankingStream:
 class Arrivals:
     """Passes each ranking on to the requests and streams that wait for it.
 
-    The service calls `arrived`, `removed` and `end`; requests call the rest. All of them run on one
-    event loop. ``skipped`` is called for each ranking that a slow stream misses.
+    The service calls `arrived`, `removed`, `wake` and `end`; requests call the rest. All of them
+    run on one event loop. ``skipped`` is called for each ranking that a slow stream misses.
     """
 
     def __init__(self, skipped: Callable[[], None]) -> None:
@@ -144,12 +156,22 @@ class Arrivals:
             if owner is not None and not streams:
                 self._streams.pop(owner, None)
 
+    def wake(self) -> None:
+        """Wake every open stream: the keys have changed, and may no longer admit its client."""
+        for streams in (*self._streams.values(), self._samples):
+            for stream in streams:
+                stream.wake()
+
     def end(self) -> None:
         """End every open stream. A stream that is opened later ends at once."""
         self._ended = True
         for streams in (*self._streams.values(), self._samples):
             for stream in streams:
                 stream.end()
+
+
+def _size(ranking: CachedRanking | None) -> int:
+    return 0 if ranking is None else ranking.size
 
 
 def _ignore() -> None:

@@ -6,7 +6,7 @@ It is bounded: the least recently updated rankings are evicted first. Pure: no K
 from __future__ import annotations
 
 from collections.abc import Mapping
-from sys import intern
+from sys import getsizeof, intern
 
 import msgspec
 
@@ -18,6 +18,8 @@ from streams.wire.record import KafkaRecord
 
 DELETIONS = 10_000
 """Maximum number of deletions that are remembered until the workers have processed them."""
+ENTRY_BYTES = 500
+"""Memory of a ranking's entry besides its texts: the struct, its numbers, its place in the dict."""
 
 
 class CachedRanking(msgspec.Struct, gc=False, eq=False):
@@ -41,6 +43,16 @@ class CachedRanking(msgspec.Struct, gc=False, eq=False):
     """The hidden items with which it was last compared. It contains none of them."""
 
     @property
+    def size(self) -> int:
+        """The memory that it takes, in bytes.
+
+        A text takes up to four times the memory that its UTF-8 needs, so the texts count as Python
+        stores them.
+        """
+        texts = getsizeof(self.owner) + getsizeof(self.session_id) + getsizeof(self.trigger_event_id)
+        return ENTRY_BYTES + texts + getsizeof(self.value)
+
+    @property
     def event_id(self) -> str:
         """Its id in a stream of server-sent events."""
         return f"{self.partition}-{self.offset}"
@@ -54,17 +66,20 @@ class NoRanking(BadData):
 
 
 class LatestRankings:
-    """The rankings of each owner's latest sessions, latest first; at most ``capacity`` in all.
+    """The rankings of each owner's latest sessions, latest first.
+
+    They are at most ``capacity`` in all, and take at most ``most_bytes`` of memory: the number
+    alone would not bound the memory, because the length of a ranking depends on its ids.
 
     The service calls `take` with each record of the recommendations topic; requests call the rest.
     All of them run on one event loop.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: int, most_bytes: int = 1 << 40) -> None:
+        self.capacity, self.most_bytes = capacity, most_bytes
         self.popular: CachedRanking | None = None
         """The ranking for users without history."""
-        self.rankings = self.evicted = 0
+        self.rankings = self.bytes = self.evicted = 0
         self._of: dict[str, tuple[CachedRanking, ...]] = {}
         self._deleted: dict[str, dict[int, int]] = {}
         """By deleted owner and partition: the offset of the deletion among the events."""
@@ -129,12 +144,12 @@ class LatestRankings:
                 ranking = other
         kept = [other for other in before if other.session_id != ranking.session_id]
         kept.insert(sum(_is_newer(other, ranking) for other in kept), ranking)
-        self._of[ranking.owner] = tuple(kept[: min(OPEN_SESSIONS, self.capacity)])
-        self.rankings += len(self._of[ranking.owner]) - len(before)
-        while self.rankings > self.capacity:
-            evicted = len(self._of.pop(next(iter(self._of))))
-            self.rankings -= evicted
-            self.evicted += evicted
+        self._of[ranking.owner] = now = tuple(kept[: min(OPEN_SESSIONS, self.capacity)])
+        self._count(now, before)
+        while self.rankings > self.capacity or self.bytes > self.most_bytes:
+            evicted = self._of.pop(next(iter(self._of)))
+            self._count((), evicted)
+            self.evicted += len(evicted)
         return True
 
     @property
@@ -170,11 +185,16 @@ class LatestRankings:
             self._deleted.pop(owner, None)
 
     def _keep(self, owner: str, kept: tuple[CachedRanking, ...]) -> None:
-        self.rankings -= len(self.all_of(owner)) - len(kept)
+        self._count(kept, self.all_of(owner))
         if kept:
             self._of[owner] = kept
         else:
             self._of.pop(owner, None)
+
+    def _count(self, now: tuple[CachedRanking, ...], before: tuple[CachedRanking, ...]) -> None:
+        """Count the rankings and the memory of an owner whose rankings changed."""
+        self.rankings += len(now) - len(before)
+        self.bytes += sum(ranking.size for ranking in now) - sum(ranking.size for ranking in before)
 
 
 def _is_newer(one: CachedRanking, other: CachedRanking) -> bool:

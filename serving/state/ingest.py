@@ -10,6 +10,7 @@ from typing import NamedTuple
 from serving.state.record_errors import RecordError, record_error
 from serving.state.telemetry import ServingTelemetry
 from serving.state.writer import NewRecord, TooLarge, Writer, Written
+from streams.events.bounds import MAX_ID_BYTES
 from streams.events.decode import BadRecord, EventDecoder, event_key
 from streams.events.notes import Kind
 from streams.events.records import EVENT_TYPES, Event, recommendation_id
@@ -18,6 +19,7 @@ REMEMBERED = 10_000
 """How many event ids are remembered, to recognise an event that is sent again."""
 RECORDS_AT_ONCE = 20
 """How many records of one request are decoded before others run: about one millisecond."""
+IDS = frozenset(name for name in Event.__struct_fields__ if name.endswith("_id"))
 _UNNAMED = "\n"
 """Prefix of the ids that the decoder makes for events without one.
 
@@ -112,7 +114,8 @@ class Ingest:
             raise decoded.bad
         for kind, field in decoded.notes:
             if kind is Kind.DROPPED:
-                raise BadRecord("wrong_type", f"{field} cannot be read: correct it or leave it out")
+                allowed = f" (it may have 1 to {MAX_ID_BYTES} bytes of UTF-8)" if field in IDS else ""
+                raise BadRecord("wrong_type", f"{field} cannot be read{allowed}: correct it or leave it out")
         if not decoded.events:
             settings = "OUZEL_EVENT_TYPES, OUZEL_FIELD_FILTER, OUZEL_DECODER"
             raise BadRecord("unknown_event_type", f"events like this one are ignored ({settings})")

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from serving.key_file import KeysError
 from serving.state.answers import Answers
 from serving.state.arrivals import Arrivals
 from serving.state.cache import LatestRankings
 from serving.state.experts import Experts
 from serving.state.ingest import Ingest
-from serving.state.keys import Keys, KeysError
+from serving.state.keys import Keys
 from serving.state.live import LiveTopics
 from serving.state.shelves import Shelves
 from serving.state.telemetry import ServingTelemetry
@@ -62,7 +63,7 @@ class Service:
         fail: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         self.settings, self.keys, self.telemetry = settings, keys, telemetry
-        self.cache = LatestRankings(settings.serve_rankings)
+        self.cache = LatestRankings(settings.serve_rankings, settings.serve_cache_bytes)
         self.shelves = Shelves()
         self.arrivals = Arrivals(telemetry.streams_skipped.inc)
         self.writer = Writer(settings, telemetry)
@@ -84,6 +85,7 @@ class Service:
         """The offset of the last item read, by partition."""
         self._tasks = Tasks(fail)
         telemetry.cache_capacity.set(settings.serve_rankings)
+        telemetry.cache_capacity_bytes.set(settings.serve_cache_bytes)
 
     def start(self) -> None:
         """Connect and follow the topics. `ready` turns true when they are read to the end."""
@@ -169,24 +171,37 @@ class Service:
                 telemetry.caught_up.labels(name).set(follower.caught_up.is_set())
             telemetry.cached_users.set(len(self.cache))
             telemetry.cached_rankings.set(self.cache.rankings)
+            telemetry.cached_bytes.set(self.cache.bytes)
             telemetry.cache_evictions.inc(self.cache.evicted - evicted)
             evicted = self.cache.evicted
             telemetry.newest_ranking.set(self.newest_ms / 1000)
             telemetry.catalogue_items.set(len(self.shelves))
             if not self.ready and all(follower.caught_up.is_set() for follower in self.followers.values()):
                 self.ready = True
-                telemetry.ready.set(1)
                 gc.collect()
                 gc.freeze()  # the caches live on; reference counts free what requests allocate
                 gc.set_threshold(GC_THRESHOLD, 20, 50)
                 log.info("ready", users=len(self.cache), items=len(self.shelves))
+            telemetry.ready.set(self.ready and self.keys.refused is None)
             await asyncio.sleep(GAUGES_EVERY_S if self.ready else GAUGES_EVERY_S / 10)
 
     async def _reload_keys(self) -> None:
         while self.keys.required:
             await asyncio.sleep(KEYS_EVERY_S)
-            try:
-                if self.keys.reload():
-                    log.info("keys_reloaded")
-            except KeysError as error:  # the keys that were read before stay in force
-                log.error("keys_not_reloaded", reason=str(error))
+            self.reload_keys()
+
+    def reload_keys(self) -> None:
+        """Read the keys again. Streams whose key is no longer valid end."""
+        keys = self.keys
+        refused = keys.refused
+        try:
+            changed = keys.reload()
+        except KeysError as error:
+            self.telemetry.key_file_failures.inc()
+            changed = keys.refused is not None and refused is None
+            log.error("keys_refused" if keys.refused is not None else "keys_not_reloaded", reason=str(error))
+        else:
+            if changed:
+                log.info("keys_reloaded")
+        if changed:
+            self.arrivals.wake()

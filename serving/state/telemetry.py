@@ -31,9 +31,8 @@ LABELS = {
     "method": "`GET`, `HEAD`, `POST`, `PUT`, `DELETE`, or `other`",
     "status": "HTTP status",
     "reason": "of closed connections: `behind_stream`, `full`, `head`, `idle`, `malformed`, `queue`, `slow_body`, `slow_head`, "
-    "`slow_reader`; of rejected requests: `missing`, "
-    "`scheme`, `unknown`, `scope`, `host`; of failed writes: `full`, `away`, `timeout`, `error`, `denied`; of rejected events: "
-    "as in the worker's dead letters",
+    "`slow_reader`; of rejected requests: `missing`, `scheme`, `unknown`, `scope`, `host`, `key_file`; of failed writes: `full`, "
+    "`away`, `timeout`, `error`, `denied`; of rejected events: as in the worker's dead letters",
     "topic": ("recommendations", "items", "transitions", "events", "model"),
     "outcome": ("fresh", "timeout", "duplicate", "no_ranking"),
     "strategy": "as in the worker's metrics, and `other`",
@@ -73,7 +72,11 @@ class ServingTelemetry:
         ProcessCollector(registry=r)
         PlatformCollector(registry=r)
         GCCollector(registry=r)
-        self.ready = Gauge("ouzel_serve_ready", "1 once this process has caught up with its topics.", registry=r)
+        self.ready = Gauge(
+            "ouzel_serve_ready",
+            "1 once this process has caught up with its topics, while it can use its API keys.",
+            registry=r,
+        )
 
         self.requests = RequestTally("ouzel_serve", REQUEST_BUCKETS, r)
         self.in_flight = Gauge("ouzel_serve_requests_in_flight", "Requests being answered now, including streams.", registry=r)
@@ -84,6 +87,10 @@ class ServingTelemetry:
             "ouzel_serve_auth_refusals", "Requests rejected because of their key or host.", ["reason"], registry=r
         )
 
+        self.key_file_failures = Counter(
+            "ouzel_serve_key_file_failures", "Times that the file of API keys could not be used.", registry=r
+        )
+
         self.cached_users = Gauge(
             "ouzel_serve_cached_users", "Users and anonymous sessions that have rankings in the cache.", registry=r
         )
@@ -91,6 +98,10 @@ class ServingTelemetry:
             "ouzel_serve_cached_rankings", "Rankings in the cache, including those of older sessions.", registry=r
         )
         self.cache_capacity = Gauge("ouzel_serve_cache_capacity", "Maximum number of rankings in the cache.", registry=r)
+        self.cached_bytes = Gauge("ouzel_serve_cached_bytes", "Memory of the rankings in the cache.", registry=r)
+        self.cache_capacity_bytes = Gauge(
+            "ouzel_serve_cache_capacity_bytes", "Maximum memory of the rankings in the cache.", registry=r
+        )
         self.cache_evictions = Counter("ouzel_serve_cache_evictions", "Rankings evicted from the cache.", registry=r)
         self.newest_ranking = Gauge(
             "ouzel_serve_newest_ranking_timestamp_seconds", "Kafka time of the newest ranking in the cache.", registry=r

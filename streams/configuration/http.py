@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import field_validator
@@ -9,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from streams.configuration.fields import LONGEST_S, SERVE, TOOLS, Change, Subject, none_if_empty, setting
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 HTTP, ROLLING = Subject.HTTP, Change.ROLLING
 
 
@@ -25,8 +27,8 @@ class HttpSettings(BaseSettings):
         HTTP, SERVE + TOOLS, ROLLING, "path of a file",
     )  # fmt: skip
     serve_cors_origins: list[str] = setting(
-        [], "Origins whose pages may call the API from a browser.",
-        HTTP, SERVE, ROLLING, 'JSON list of origins, such as `["https://shop.example"]`',
+        [], "Origins whose pages may call the API from a browser. Any but those of this machine require API keys.",
+        HTTP, SERVE, ROLLING, 'JSON list of origins, such as `["https://shop.example"]`; `["*"]` for all',
     )  # fmt: skip
     serve_worker_metrics: list[str] | None = setting(
         None, "Prometheus endpoints of the workers; the page shows their metrics. Default: `metrics_port` on this machine.",
@@ -38,6 +40,10 @@ class HttpSettings(BaseSettings):
     serve_rankings: int = setting(
         100_000, "Maximum number of rankings in memory, 5 to 8 kB each. The least recently updated are evicted.",
         HTTP, SERVE, ROLLING, "rankings", ge=1,
+    )  # fmt: skip
+    serve_cache_bytes: int = setting(
+        800_000_000, "Maximum memory of these rankings. A ranking takes more than usual if its ids are long.",
+        HTTP, SERVE, ROLLING, ge=1_000_000,
     )  # fmt: skip
     serve_max_connections: int = setting(
         1000,
@@ -76,5 +82,14 @@ class HttpSettings(BaseSettings):
     serve_stream_s: float = setting(
         3600.0, "A stream ends after this time; its client reconnects.", HTTP, SERVE, ROLLING, gt=0, le=LONGEST_S
     )
+
+    @field_validator("serve_cors_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        """Reject what no browser sends as an origin: it would allow nothing, without notice."""
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin[:100]!r} is no origin: write it as a browser sends it, such as https://shop.example")
+        return value
 
     _optional_file = field_validator("serve_keys", mode="before")(none_if_empty)

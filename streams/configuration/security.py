@@ -21,6 +21,10 @@ BEARER = "OAUTHBEARER"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TLS = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 PEM_FILE = "path of a PEM file"
+EXAMPLE_SECRETS = frozenset({"change-me", "change-me-too", "changeme", "..."})
+"""The secrets in the documentation and in the files of `deploy`. Everybody knows them."""
+HASH_KEY_BYTES = 16
+"""Minimum length of `hash_key`: a shorter key could be guessed from the hash of a known user."""
 
 
 class SecuritySettings(BaseSettings):
@@ -71,10 +75,26 @@ class SecuritySettings(BaseSettings):
     hash_key: SecretStr | None = setting(
         None, "Secret key of the hashes that stand for deleted users, and for users in logs. All processes need the same key. "
         "Without it, `app_id` is the key of deleted users, and logs withhold user ids.",
-        SECURITY, WORKER + SERVE + INTAKE, Change.NEVER,
+        SECURITY, WORKER + SERVE + INTAKE, Change.NEVER, f"secret text of at least {HASH_KEY_BYTES} bytes",
     )  # fmt: skip
 
-    _optional_texts = field_validator("sasl_mechanism", *PASSWORD, *OAUTH, *OAUTH_OPTIONS, *TLS, mode="before")(none_if_empty)
+    _optional_texts = field_validator("sasl_mechanism", *PASSWORD, *OAUTH, *OAUTH_OPTIONS, *TLS, "hash_key", mode="before")(
+        none_if_empty
+    )
+
+    @field_validator("sasl_password", "oauth_client_secret", "hash_key")
+    @classmethod
+    def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and value.get_secret_value().strip().lower() in EXAMPLE_SECRETS:
+            raise ValueError("it is an example from the documentation, which everybody knows")
+        return value
+
+    @field_validator("hash_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (length := len(value.get_secret_value().encode())) < HASH_KEY_BYTES:
+            raise ValueError(f"it has {length} bytes, at least {HASH_KEY_BYTES}; `openssl rand -hex 32` makes one")
+        return value
 
     @field_validator("oauth_token_url")
     @classmethod

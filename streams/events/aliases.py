@@ -125,6 +125,10 @@ def at_path(raw: object, path: Path) -> object:
     return value
 
 
+MAX_NAME_LENGTH = 64
+"""Longer names are no aliases. They are not looked up, because `_plain_name` would keep them."""
+
+
 @lru_cache(4096)
 def _plain_name(name: str) -> str:
     return name.translate(_SEPARATORS).lower()
@@ -230,7 +234,7 @@ def _by_plain_name(raw: Fields) -> JsonObject:
     """Return the values by plain name; of two names with the same plain one, the first counts."""
     names: JsonObject = {}
     for name, value in raw.items():
-        if value is not None and isinstance(name, str):
+        if value is not None and isinstance(name, str) and len(name) <= MAX_NAME_LENGTH:
             names.setdefault(_plain_name(name), _unwrapped(value) if isinstance(value, dict) else value)
     return names
 
@@ -291,4 +295,4 @@ def _parameter(parameters: list[object], name: str) -> object:
 
 
 def _is_named(key: object, name: str) -> bool:
-    return isinstance(key, str) and name in (key, _plain_name(key))
+    return isinstance(key, str) and len(key) <= MAX_NAME_LENGTH and name in (key, _plain_name(key))

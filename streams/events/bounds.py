@@ -15,7 +15,10 @@ JsonObject = dict[str, Any]
 Container = dict[Any, Any] | list[Any]
 """A JSON object or list, or what a user's decoder returns in its place, with keys of any type."""
 
+MAX_ID_BYTES = 256
+"""Maximum length of an id that users send, in bytes of UTF-8."""
 MAX_ID_LENGTH = 256
+"""Maximum length of an id in stored records, in characters: earlier versions accepted as much."""
 LONG_INTEGER = 10**30
 """Integers from here on are no ids. Python refuses to write those of a few thousand digits."""
 RESERVED_ID = "__popular__"
@@ -37,6 +40,8 @@ MAX_DEPTH = 16
 """Maximum nesting of objects and lists in ``context`` and ``properties``; a record has one more."""
 MAX_NODES = 1_000_000
 """Maximum number of objects and lists in a tree. A decoder may make a list that contains itself."""
+MOST_BYTES_OF_ONE = 4
+"""Maximum number of bytes that UTF-8 uses for one character."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 REASONS = (
@@ -83,11 +88,11 @@ def kind_of(value: object) -> str:
 
 
 def check_id(name: str, value: object) -> str:
-    """Return the identifier: 1 to 256 characters without control characters.
+    """Return the identifier: 1 to 256 bytes of UTF-8 without control characters.
 
     An integer is read as text, also if it is written as 7.0. Raises `BadRecord` for anything else.
     """
-    if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and value.isascii() and value.isprintable():
+    if type(value) is str and 0 < len(value) <= MAX_ID_BYTES and value.isascii() and value.isprintable():
         return value
     if type(value) is float and value.is_integer() and abs(value) < WHOLE_BELOW:
         value = int(value)
@@ -97,7 +102,7 @@ def check_id(name: str, value: object) -> str:
         return str(int(value))
     if not isinstance(value, str):
         raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write text or a whole number")
-    text = check_text(name, value, MAX_ID_LENGTH)
+    text = check_encoded(name, value, MAX_ID_BYTES)
     if not text:
         raise BadRecord("out_of_bounds", f"{name} is empty")
     return text
@@ -105,7 +110,21 @@ def check_id(name: str, value: object) -> str:
 
 def check_owner(name: str, value: object) -> str:
     """Return the id of a user or anonymous session. Raises `BadRecord`, also for `RESERVED_ID`."""
-    text = check_id(name, value)
+    return _not_reserved(name, check_id(name, value))
+
+
+def check_stored_owner(name: str, text: str) -> str:
+    """Return the id of a user or session whose state is stored, maybe by an earlier version.
+
+    Earlier versions accepted ids of 256 characters, so their bytes may exceed `MAX_ID_BYTES`.
+    Raises `BadRecord`.
+    """
+    if not check_text(name, text, MAX_ID_LENGTH):
+        raise BadRecord("out_of_bounds", f"{name} is empty")
+    return _not_reserved(name, text)
+
+
+def _not_reserved(name: str, text: str) -> str:
     if text == RESERVED_ID:
         raise BadRecord("out_of_bounds", f"{name} is reserved")
     return text
@@ -120,6 +139,27 @@ def check_text(name: str, value: object, longest: int) -> str:
         raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write text")
     if len(value) > longest:
         raise BadRecord("out_of_bounds", f"{name} has {len(value)} characters, at most {longest}")
+    return _printable(name, value)
+
+
+def check_encoded(name: str, value: object, most: int) -> str:
+    """Return the text: at most ``most`` bytes of UTF-8, no control characters. Raises `BadRecord`.
+
+    Ids and all texts by which items are found have such a bound, because it also bounds the memory
+    that they take and the paths that contain them.
+    """
+    if not isinstance(value, str):
+        raise BadRecord("wrong_type", f"{name} is {kind_of(value)}: write text")
+    if len(value) > most // MOST_BYTES_OF_ONE and (length := _bytes(value)) > most:
+        raise BadRecord("out_of_bounds", f"{name} has {length} bytes of UTF-8, at most {most}")
+    return _printable(name, value)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
+def _printable(name: str, value: str) -> str:
     if _CONTROL.search(value):
         raise BadRecord("out_of_bounds", f"{name} has control characters")
     return str.__str__(value)  # a decoder may return a subclass, which cannot be encoded

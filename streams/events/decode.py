@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from streams.events.aliases import Fields, Path, canonical, parts
-from streams.events.bounds import MAX_EVENTS, REASONS, BadRecord, JsonObject, check_owner
+from streams.events.bounds import MAX_EVENTS, REASONS, BadRecord, JsonObject, check_stored_owner
 from streams.events.checks import Checks
 from streams.events.event_time import BY_SIZE, IN_MS, TimeRule
 from streams.events.event_types import EventTypes
@@ -235,6 +235,6 @@ def _deletion(key: bytes | None) -> Deletion:
     if not key:
         raise BadRecord("null", "the record has neither a key nor a value")
     try:
-        return Deletion(check_owner("key", key.decode()))
+        return Deletion(check_stored_owner("key", key.decode()))
     except UnicodeDecodeError:
         raise BadRecord("not_utf8", "the key of a deletion") from None

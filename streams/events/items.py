@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from streams.events.bounds import (
     MAX_CURRENCY_LENGTH,
-    MAX_ID_LENGTH,
     BadRecord,
+    check_encoded,
     check_id,
     check_number,
     check_text,
@@ -26,8 +26,10 @@ from streams.events.records import Item
 
 MAX_ITEM_BYTES = 100_000
 MAX_NAME_LENGTH = 1024
+"""Maximum number of characters of a name or of a label's value. Nothing is found by these texts."""
 MAX_LABELS = 64
-MAX_LABEL_LENGTH = 256
+MAX_LABEL_BYTES = 256
+"""Maximum length of a category, a brand and the name of a label, in bytes of UTF-8."""
 EARLIEST = 100_000_000_000
 """March 1973. An earlier time in ms would be read as seconds."""
 EARLIEST_EXPIRY = 946_684_800_000
@@ -114,13 +116,13 @@ def _currency(name: str, value: object, dropped: _Dropped) -> str:
 
 
 def _name(name: str, value: object, dropped: _Dropped) -> str:
-    return _text(name, value, MAX_NAME_LENGTH)
+    return _text(name, value, _long)
 
 
 def _brand(name: str, value: object, dropped: _Dropped) -> str | None:
     """Read a brand. Of a list of brands, the first counts."""
-    values = [one for one in (value if isinstance(value, list) else [value]) if one is not None]
-    return _text(name, values[0], MAX_LABEL_LENGTH) if values else None
+    values = [one for one in (value if isinstance(value, list) else [value]) if one is not None and one != ""]
+    return _text(name, values[0], _short) if values else None
 
 
 def _available(name: str, value: object, dropped: _Dropped) -> bool:
@@ -158,7 +160,7 @@ def _categories(name: str, value: object, dropped: _Dropped) -> list[str]:
     values: list[object] = []
     for one in read_list(name, value):
         values += one if isinstance(one, list) else [one]
-    return _texts(name, values, MAX_LABEL_LENGTH, dropped)
+    return _texts(name, values, dropped)
 
 
 def _labels(name: str, value: object, dropped: _Dropped) -> dict[str, str]:
@@ -166,7 +168,7 @@ def _labels(name: str, value: object, dropped: _Dropped) -> dict[str, str]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = read_object(name, value)
     if not isinstance(value, dict):
-        return dict.fromkeys(_texts(name, read_list(name, value), MAX_ID_LENGTH, dropped), "")
+        return dict.fromkeys(_texts(name, read_list(name, value), dropped), "")
     labels: dict[str, str] = {}
     for label, text in value.items():
         if text is not None and _has_room(name, labels, dropped):
@@ -180,17 +182,17 @@ def _labels(name: str, value: object, dropped: _Dropped) -> dict[str, str]:
 def _label(name: str, value: object) -> str:
     """Read the value of a label. ``|`` separates the texts of a list."""
     values = value if isinstance(value, list) else [value]
-    texts = [str(one).lower() if isinstance(one, bool) else _text(name, one, MAX_NAME_LENGTH) for one in values]
-    return check_text(name, "|".join(texts), MAX_NAME_LENGTH)
+    texts = [str(one).lower() if isinstance(one, bool) else _text(name, one, _long) for one in values]
+    return _long(name, "|".join(texts))
 
 
-def _texts(name: str, values: Sequence[object], longest: int, dropped: _Dropped) -> list[str]:
-    """Return the readable texts of a list, without nulls and empty texts."""
+def _texts(name: str, values: Sequence[object], dropped: _Dropped) -> list[str]:
+    """Return the readable short texts of a list, without nulls and empty texts."""
     texts: list[str] = []
     for value in values:
         if value is not None and value != "" and _has_room(name, texts, dropped):
             try:
-                texts.append(_text(name, value, longest))
+                texts.append(_text(name, value, _short))
             except BadRecord as bad:
                 dropped.setdefault(name, bad)
     return texts
@@ -203,14 +205,22 @@ def _has_room(name: str, known: Sized, dropped: _Dropped) -> bool:
     return False
 
 
-def _text(name: str, value: object, longest: int) -> str:
+def _text(name: str, value: object, check: Callable[[str, object], str]) -> str:
     """Return a text. A number, such as the name of a book, is read as text."""
     if type(value) is str:
-        return check_text(name, value, longest)
+        return check(name, value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         number = check_number(name, value)
         return str(value) if isinstance(value, int) else f"{number:.15g}"
-    return check_text(name, value, longest)
+    return check(name, value)
+
+
+def _long(name: str, value: object) -> str:
+    return check_text(name, value, MAX_NAME_LENGTH)
+
+
+def _short(name: str, value: object) -> str:
+    return check_encoded(name, value, MAX_LABEL_BYTES)
 
 
 _READERS: dict[str, Callable[[str, object, _Dropped], object]] = {

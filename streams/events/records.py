@@ -35,6 +35,7 @@ POPULAR_KEY = RESERVED_ID.encode()
 
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+"""An id in a stored record. Its length is in characters, as earlier versions bounded it."""
 Partition = Annotated[int, Meta(ge=0, le=MAX_PARTITION)]
 Offset = Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
 TriggerOffset = Annotated[int, Meta(ge=-1, le=MAX_OFFSET)]

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from streams.events.bounds import MAX_CURRENCY_LENGTH, MAX_ID_LENGTH, MAX_NUMBER, RESERVED_ID, JsonObject
+from streams.events.bounds import MAX_CURRENCY_LENGTH, MAX_ID_BYTES, MAX_NUMBER, RESERVED_ID, JsonObject
 from streams.events.event_time import LATEST
-from streams.events.items import AVAILABLE, EARLIEST, EARLIEST_EXPIRY, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH, UNAVAILABLE
+from streams.events.items import AVAILABLE, EARLIEST, EARLIEST_EXPIRY, MAX_LABEL_BYTES, MAX_LABELS, MAX_NAME_LENGTH, UNAVAILABLE
 from streams.events.readings import FALSE, TRUE
 from streams.events.records import EVENT_TYPES, Event, Item, Recommendation, Transition
 
@@ -38,7 +38,17 @@ def _text(longest: int, shortest: int = 0) -> JsonObject:
     return {"type": "string"} | ({"minLength": shortest} if shortest else {}) | {"maxLength": longest} | _NO_CONTROL
 
 
-_ID = {"anyOf": [_text(MAX_ID_LENGTH, 1), {"type": "integer", "minimum": -_LONG, "maximum": _LONG}]}
+def _short(most: int, shortest: int = 0) -> JsonObject:
+    """Return the schema of a text with a bound in bytes. JSON Schema can only count characters."""
+    return _text(most, shortest) | {"description": BYTES.format(most=most)}
+
+
+BYTES = "At most {most} bytes of UTF-8."
+_IN_BYTES = BYTES.format(most=MAX_ID_BYTES)
+_ID = {
+    "anyOf": [_text(MAX_ID_BYTES, 1), {"type": "integer", "minimum": -_LONG, "maximum": _LONG}],
+    "description": _IN_BYTES,
+}
 _OWNER = _ID | {"not": {"const": RESERVED_ID}}
 _TIME = {
     "anyOf": [
@@ -48,7 +58,7 @@ _TIME = {
     ]
 }
 _NUMBER = {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
-_CURRENCY, _LABEL, _NAME = _text(MAX_CURRENCY_LENGTH), _text(MAX_LABEL_LENGTH), _text(MAX_NAME_LENGTH)
+_CURRENCY, _LABEL, _NAME = _text(MAX_CURRENCY_LENGTH), _short(MAX_LABEL_BYTES), _text(MAX_NAME_LENGTH)
 
 
 def _words(words: Iterable[str]) -> str:
@@ -101,7 +111,7 @@ def _list(entry: JsonObject, longest: int) -> list[JsonObject]:
 
 SENT: dict[str, dict[str, JsonObject]] = {
     "event": {
-        "event_id": _ID | {"description": "Default: topic-partition-offset."},
+        "event_id": _ID | {"description": f"{_IN_BYTES} Default: topic-partition-offset."},
         "item_id": _ID,
         "timestamp": _TIME | {"description": "Event time: epoch ms, s or us, or ISO 8601. Default: the record's Kafka time."},
         "user_id": _OWNER,
@@ -117,7 +127,7 @@ SENT: dict[str, dict[str, JsonObject]] = {
         "item_id": _ID,
         "item_name": {"anyOf": [_NAME, _NUMBER]},
         "categories": {
-            "anyOf": _list({"anyOf": [*_ONE_LABEL["anyOf"], {"type": "array", "items": _ONE_LABEL}]}, MAX_LABEL_LENGTH),
+            "anyOf": _list({"anyOf": [*_ONE_LABEL["anyOf"], {"type": "array", "items": _ONE_LABEL}]}, MAX_LABEL_BYTES),
             "description": "A list, or a text with separators such as `Books|Fiction`. A list within it is a path.",
         },
         "brand": {"anyOf": [_LABEL, _NUMBER, {"type": "array", "items": _ONE_LABEL}], "description": "Of a list, the first."},
@@ -139,13 +149,13 @@ SENT: dict[str, dict[str, JsonObject]] = {
             "anyOf": [
                 {
                     "type": "object",
-                    "propertyNames": _text(MAX_ID_LENGTH, 1),
+                    "propertyNames": _short(MAX_ID_BYTES, 1),
                     "additionalProperties": {
                         "anyOf": [*_TEXT_LIKE, {"type": "array", "items": {"anyOf": _TEXT_LIKE}}, {"type": "null"}]
                     },
                     "maxProperties": MAX_LABELS,
                 },
-                *_list({"anyOf": [_text(MAX_ID_LENGTH), _NUMBER, {"type": "null"}]}, MAX_ID_LENGTH),
+                *_list({"anyOf": [_LABEL, _NUMBER, {"type": "null"}]}, MAX_LABEL_BYTES),
             ],
             "description": "An object of texts. An entry of a list is the name of a label without a value.",
         },

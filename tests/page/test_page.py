@@ -17,7 +17,7 @@ from support.browser.shop_page import BECAUSE, CARD, REASON, act, assert_it_fits
 from support.processes.running import WorkerProcess
 from support.processes.serve_process import ServeProcess
 
-from serving.state.keys import new_key, write_keys
+from serving.key_file import new_key, write_keys
 
 if not (chromium.CHROMIUM and chromium.DRIVER):
     pytest.skip(

@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from models.snapshot import take
 from serving.cli import build, main
+from serving.key_file import new_key, write_keys
 from serving.options import settings_with
 from serving.outputs import STDOUT, JsonToFile, require_result_file, to_json
-from serving.state.keys import new_key, write_keys
 from serving.tables import print_table
 from streams.errors import Refused
 from streams.kafka.topics import TopicState, topic_specs

@@ -17,8 +17,8 @@ from serving import cli
 from serving.demo.brokers import BrokerError
 from serving.demo.stage import DemoError
 from serving.errors import CliError
+from serving.key_file import KeysError, KeysNotWritten
 from serving.state.cache import NoRanking
-from serving.state.keys import KeysError
 from streams.data_dir import DiskFailed
 from streams.delivery.foreign import ChangelogReplaced
 from streams.engine.custody import CustodyBroken
@@ -64,6 +64,7 @@ CODES = [
     (NotAllowed, 2, 2, 2),
     (DiskFailed, 2, 2, 2),
     (KeysError, 2, 2, 2),
+    (KeysNotWritten, 2, 2, 2),
     (FileError, 2, 2, 2),
     (BadRecord, 1, 70, 70),
     (SnapshotRefused, 1, 70, 70),
@@ -91,6 +92,7 @@ TREE = {
         MissingTopics,
     },
     SettingsError: {TokenRefused},
+    KeysError: {KeysNotWritten},
     KafkaAway: {NoBroker, DeliveryError, TokenAway},
     BadData: {BadRecord, SnapshotRefused, UpdateRefused, NoRanking},
     OuzelError: {Refused, KafkaAway, BadData, Abandoned, CliError, TopicsError, CustodyBroken, LogWentBack},

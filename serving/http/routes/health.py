@@ -17,7 +17,7 @@ from serving.http.operations import Call, Operation
 class Health(msgspec.Struct):
     """The state of the server."""
 
-    status: Annotated[str, Meta(description="`alive`, `ready` or `catching up`.")]
+    status: Annotated[str, Meta(description="`alive`, `ready`, `catching up` or `no keys`.")]
     topics: Annotated[dict[str, Followed], Meta(description="How far this server has read each topic.")]
 
 
@@ -33,6 +33,8 @@ async def live(call: Call) -> Response:
 
 
 async def ready(call: Call) -> Response:
+    if call.service.keys.refused is not None:
+        return _health(call, 503, "no keys")
     is_ready = call.service.ready
     return _health(call, 200 if is_ready else 503, "ready" if is_ready else "catching up")
 
@@ -52,7 +54,8 @@ OPERATIONS = [
     ),
     Operation(
         "GET", "/health/ready", ready, "Whether the server has caught up with its topics", "Health",
-        "Until it has, this operation and those under `/v1` answer with 503.", scope=None,
+        "Until it has, this operation and those under `/v1` answer with 503. So they do with the status `no keys`, while the "
+        "server cannot use its file of API keys.", scope=None,
         needs_topics=False, answers={200: Health, 503: Health},
     ),
     Operation(

@@ -10,7 +10,8 @@ from serving.http.auth import admit, allows
 from serving.http.edge import is_loopback_name
 from serving.http.loopback import is_loopback
 from serving.http.problems import Problem
-from serving.state.keys import Keys, KeyScope, digest, new_key, write_keys
+from serving.key_file import KeyScope, digest, new_key, write_keys
+from serving.state.keys import Keys
 from serving.state.telemetry import ServingTelemetry
 
 

@@ -18,7 +18,7 @@ from support.processes.serve_process import ServeProcess
 from serving.app import OPERATIONS
 from serving.http.openapi import document
 from serving.http.reference import reference
-from serving.state.keys import SCOPES, new_key, write_keys
+from serving.key_file import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics
 
 CONFIG = """
@@ -58,7 +58,7 @@ def test_schemathesis_finds_nothing(guarded: tuple[ServeProcess, str], tmp_path:
         "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "8", "--seed", "1", "--workers", "2",
         "--continue-on-failure", "--warnings", "off", "--no-color", "--output-truncate", "false",
     ]  # fmt: skip
-    path = str(Path(__file__).parents[2]) + ":."
+    path = os.pathsep.join(map(str, Path(__file__).parents[2:4]))
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "support.schemathesis_hooks", "PYTHONPATH": path}
     done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path.parent)
     output = done.stdout[-20_000:] + done.stderr[-2000:]

@@ -83,7 +83,7 @@ def test_a_bad_parameter_is_named(query: bytes, field: str) -> None:
     [
         (b"k=201", RankingQuery, "it must be an integer from 1 to 200, not '201'"),
         (b"exclude_seen=perhaps", RankingQuery, "it must be true or false, not 'perhaps'"),
-        (b"category=", RankingQuery, "it must be a text of 1 to 256 characters without control characters, not ''"),
+        (b"category=", RankingQuery, "it must be a text of 1 to 256 bytes of UTF-8 without control characters, not ''"),
         (b"half_life=7", PopularQuery, "it must be one of 500, 2000, 20000, not '7'"),
         (b"k=1&k=2", PopularQuery, "the parameter is repeated: send it once"),
         (b"top=5", PopularQuery, "there is no such parameter; the parameters are k, category, half_life"),

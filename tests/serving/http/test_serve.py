@@ -7,6 +7,8 @@ import re
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from support.oracle import read_topic
 from support.processes.running import fresh_settings, produce, wait_until
 from support.processes.serve_process import ServeProcess
 
-from serving.state.keys import SCOPES, new_key, write_keys
+from serving.key_file import SCOPES, new_key, write_keys
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 
@@ -236,7 +238,8 @@ def test_keys_their_scopes_and_cors_over_http(embedded: str, tmp_path: Path) -> 
     settings = fresh_settings(embedded, tmp_path)
     create_topics(settings)
     made = [new_key(scope, [scope], 0) for scope in SCOPES]
-    write_keys(tmp_path / "keys.json", [kept for _, kept in made])
+    gone, revoked = new_key("gone", ["read"], 0)
+    write_keys(tmp_path / "keys.json", [*(kept for _, kept in made), revoked])
     reader, sender, admin = ({"authorization": f"Bearer {text}"} for text, _ in made)
     keys = {"OUZEL_SERVE_KEYS": str(tmp_path / "keys.json")}
     server = started(settings, tmp_path / "serve.log", OUZEL_SERVE_CORS_ORIGINS='["https://shop.example"]', **keys)
@@ -270,6 +273,11 @@ def test_keys_their_scopes_and_cors_over_http(embedded: str, tmp_path: Path) -> 
         assert answered.headers["access-control-allow-origin"] == "https://shop.example"
         assert server.metrics()["ouzel_serve_auth_refusals_total|reason=unknown"] == 1
         assert "no keys are set" not in server.log.read_text()
+        with _stream(server, f"Bearer {gone}") as connection:
+            write_keys(tmp_path / "keys.json", [kept for _, kept in made])
+            rest = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert b"event:" not in rest, "the stream of a revoked key ends without another event"
+        assert server.call("GET", "/v1/popular", None, {"authorization": f"Bearer {gone}"}).status == 401
         _stream_ends_with_the_process(server, reader["authorization"])
     finally:
         server.kill()
@@ -287,13 +295,21 @@ def _only_a_header_is_a_key(server: ServeProcess, key: bytes) -> None:
             assert connection.recv(4096).split()[1] == status
 
 
-def _stream_ends_with_the_process(server: ServeProcess, authorization: str) -> None:
-    request = f"GET /v1/users/ann/stream HTTP/1.1\r\nhost: localhost\r\nauthorization: {authorization}\r\n\r\n"
+@contextmanager
+def _stream(server: ServeProcess, authorization: str) -> Iterator[socket.socket]:
+    """Open the stream of ann, and read its beginning."""
+    head = f"host: localhost\r\nauthorization: {authorization}\r\nconnection: close\r\n\r\n"
+    request = f"GET /v1/users/ann/stream HTTP/1.1\r\n{head}"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(request.encode())
         got = b""
         while b"retry: 2000" not in got:
             got += connection.recv(4096)
+        yield connection
+
+
+def _stream_ends_with_the_process(server: ServeProcess, authorization: str) -> None:
+    with _stream(server, authorization) as connection:
         assert server.metrics()["ouzel_serve_streams|kind=user"] == 1
         assert server.process is not None
         server.process.send_signal(signal.SIGTERM)

@@ -41,7 +41,7 @@ def taken() -> Iterator[str]:
             "OUZEL_SERVE_HOST: 0.0.0.0 is not a loopback address, and there are no API keys",
         ),
         ({"OUZEL_SERVE_KEYS": "/nowhere/keys.json"}, Refused, 2, "OUZEL_SERVE_KEYS: /nowhere/keys.json: No such file"),
-        ({"OUZEL_SERVE_KEYS": __file__}, Refused, 2, "is not a file of keys"),
+        ({"OUZEL_SERVE_KEYS": "NO_KEYS"}, Refused, 2, "is not a file of keys"),
         ({"OUZEL_PARTITIONS": "3"}, Refused, 2, "4 partitions, the settings say 3; set OUZEL_PARTITIONS=4"),
         ({"OUZEL_TOPIC_PREFIX": "nothing."}, Refused, 2, "ouzel topics create"),
         ({"OUZEL_BROKER": "127.0.0.1:1"}, NoBroker, 1, "no broker answers at 127.0.0.1:1"),
@@ -51,11 +51,14 @@ def taken() -> Iterator[str]:
     ],
 )
 def test_the_reason_is_one_line(
-    settings: Settings, taken: str, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str], error: type[OuzelError],
-    code: int, message: str,
+    settings: Settings, taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str],
+    error: type[OuzelError], code: int, message: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 500)
-    changed = {name: taken if value == "TAKEN" else value for name, value in extra.items()}
+    no_keys = tmp_path / "no-keys.json"
+    no_keys.write_text("text")
+    no_keys.chmod(0o600)
+    changed = {name: {"TAKEN": taken, "NO_KEYS": str(no_keys)}.get(value, value) for name, value in extra.items()}
     for name, value in (environment(settings) | changed).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(error, match=message) as caught:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from serving.state.arrivals import QUEUED, Arrivals
+from serving.state.arrivals import QUEUED, QUEUED_BYTES, Arrivals
 from serving.state.cache import CachedRanking
 
 
-def ranking(owner: str, trigger_offset: int, partition: int = 0) -> CachedRanking:
-    return CachedRanking(owner, None, partition, trigger_offset, trigger_offset, "", 0, "hybrid", b"")
+def ranking(owner: str, trigger_offset: int, partition: int = 0, value: bytes = b"") -> CachedRanking:
+    return CachedRanking(owner, None, partition, trigger_offset, trigger_offset, "", 0, "hybrid", value)
 
 
 async def test_a_wait_ends_with_the_first_ranking_at_or_past_the_offset() -> None:
@@ -65,3 +65,32 @@ async def test_the_end_wakes_every_stream_and_ends_later_ones() -> None:
         assert stream.ended
     with arrivals.stream("bob") as later:
         assert later.ended
+
+
+async def test_what_waits_for_a_slow_stream_is_bounded_in_bytes() -> None:
+    skipped: list[None] = []
+    arrivals = Arrivals(lambda: skipped.append(None))
+    with arrivals.stream("ann") as stream:
+        for offset in range(4):
+            arrivals.arrived(ranking("ann", offset, value=bytes(QUEUED_BYTES // 2 - 1000)))
+        assert [one and one.trigger_offset for one in stream.take()] == [2, 3]
+        arrivals.arrived(ranking("ann", 4))
+        arrivals.arrived(ranking("ann", 5, value=bytes(QUEUED_BYTES)))
+        assert [one and one.trigger_offset for one in stream.take()] == [5], "the newest is never skipped"
+        for offset in range(QUEUED):
+            arrivals.arrived(ranking("ann", offset, value=bytes(6000)))
+        assert len(stream.take()) == QUEUED, "ordinary rankings are bounded by their number"
+    assert len(skipped) == 3
+
+
+async def test_a_stream_that_is_woken_takes_nothing_and_can_wait_again() -> None:
+    arrivals = Arrivals(lambda: None)
+    with arrivals.stream("ann") as stream, arrivals.stream(None) as sample:
+        waits = [asyncio.create_task(one.wait(60.0)) for one in (stream, sample)]
+        await asyncio.sleep(0)
+        arrivals.wake()
+        assert await asyncio.gather(*waits) == [False, False]
+        assert not stream.ended
+        assert not await stream.wait(0.01)
+        arrivals.arrived(ranking("ann", 1))
+        assert await stream.wait(1.0)

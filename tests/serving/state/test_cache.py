@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
@@ -148,3 +149,57 @@ def test_a_record_that_is_not_a_ranking_is_rejected_and_changes_nothing(value: b
     assert cache.get("ann").offset == 1  # type: ignore[union-attr]
     with pytest.raises(NoRanking):
         cache.take(SimpleNamespace(partition=0, offset=2, key=b"\xff", value=None))
+
+
+@given(STEPS, st.integers(1_000, 10_000))
+def test_it_keeps_the_latest_rankings_within_its_memory(steps: list[tuple[str, str | None, bool]], most: int) -> None:
+    cache, latest = LatestRankings(1000, most), dict[str, None]()
+    for offset, (owner, session, removed) in enumerate(steps):
+        latest.pop(owner, None)
+        if removed:
+            cache.take(removal(owner, offset))
+        else:
+            cache.take(record(owner, offset, session_id=session))
+            latest[owner] = None
+        kept = {name: cache.all_of(name) for name in latest}
+        assert cache.bytes == sum(ranking.size for rankings in kept.values() for ranking in rankings) <= most
+        assert cache.rankings == sum(map(len, kept.values()))
+        present = [name for name in latest if kept[name]]
+        assert present == list(latest)[len(latest) - len(present) :], "the least recently updated is evicted first"
+
+
+def long_ids(number: int) -> Any:
+    """A ranking of the longest ids: 64 characters of four bytes each."""
+    text = f"{number:04}" + "\N{BIRD}" * 63
+    published = Recommendation(
+        recommendation_id="r", user_id=text, session_id=text, generated_at=1, trigger_event_id=text, trigger_offset=number,
+        model_version=1, strategy="hybrid", prefix=[text] * 10,
+        items=[RankedItem(text, 0.123456789, n, "markov", text) for n in range(1, 101)], took_ms=1.0,
+    )  # fmt: skip
+    value = bytes(bytearray(msgspec.json.encode(published)))  # a copy: the encoder's own bytes have room to grow
+    return SimpleNamespace(partition=0, offset=number, key=text.encode(), value=value)
+
+
+def test_the_longest_ids_take_no_more_memory_than_any_others() -> None:
+    most = 8_000_000
+    cache = LatestRankings(100_000, most)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(400):
+        cache.take(long_ids(number))
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert cache.evicted > 0
+    assert 0.9 * most < cache.bytes <= most
+    assert taken < 1.1 * most
+
+
+def test_the_memory_of_ordinary_rankings_is_counted_as_it_is() -> None:
+    cache = LatestRankings(100_000)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(2000):
+        cache.take(record(f"user-{number}", number, session_id=f"s-{number}"))
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert 0.7 * taken < cache.bytes < 1.3 * taken

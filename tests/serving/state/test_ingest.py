@@ -111,7 +111,7 @@ async def test_the_field_mapping_of_the_settings_applies() -> None:
     ("reason", "detail", "field"),
     [
         ("missing_field", "user_id or session_id", "user_id"),
-        ("out_of_bounds", "item_id has 300 characters, at most 256", "item_id"),
+        ("out_of_bounds", "item_id has 300 bytes of UTF-8, at most 256", "item_id"),
         ("too_deep", "context nests deeper than 16", "context"),
         ("unknown_event_type", "item_id", "event_type"),
         ("invalid_json", "JSON is malformed", None),

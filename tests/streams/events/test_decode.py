@@ -15,6 +15,7 @@ from support.decoding import NOW, decode, event, events
 
 from streams.events import aliases
 from streams.events.bounds import MAX_EVENTS
+from streams.events.checks import NO_ITEM
 from streams.events.decode import BadRecord, Deletion, EventDecoder, event_key
 from streams.events.records import EVENT_TYPES, Event
 
@@ -145,7 +146,7 @@ def test_null_is_a_deletion_with_a_key_and_rejected_without_one() -> None:
         assert caught.value.reason == reason
 
 
-names = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=50)
+names = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=50).filter(lambda name: name not in NO_ITEM)
 numbers = st.none() | st.floats(-1e12, 1e12)
 objects = st.none() | st.dictionaries(names, st.integers(0, 9) | names | st.lists(numbers, max_size=2), max_size=3)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.events.records import Interaction
 from streams.sessions.recent import Recent
-from streams.sessions.states import States
+from streams.sessions.states import LARGE_BYTES, States
 from streams.sessions.step import Session, State, pack
+from streams.sessions.store import Changes
 
 ANN = b"u:ann"
 
@@ -129,3 +133,52 @@ def test_the_latest_half_is_held_except_for_what_was_taken_and_the_capacity_is_k
             assert recent.get(newest) == held.get(newest)
     recent.clear()
     assert len(recent) == 0
+
+
+def with_items(item_id: str) -> State:
+    """A state of four full sessions."""
+    prefix = [Interaction(f"{n:02}{item_id}", 0, "view") for n in range(20)]
+    return State(sessions=[Session(None, number, 0, 0, 20, [*prefix]) for number in range(4)])
+
+
+def test_a_large_state_is_not_kept_and_comes_from_the_store() -> None:
+    store, large, small = Store(), with_items("x" * 250), with_items("x" * 34)
+    assert len(pack(small, 1)) < LARGE_BYTES < len(pack(large, 1))
+    states = States(store)  # type: ignore[arg-type]
+
+    def unit(state: State | None, offset: int) -> State:
+        """Read the state of ann; store another one in its place if there is one."""
+        states.begin()
+        read = states.get(0, ANN)
+        changes = Changes(watermark=offset)
+        if state is not None:
+            read.sessions[:] = state.sessions
+            changes.states[ANN] = store.values[ANN] = pack(state, offset)
+        states.stored({0: changes})
+        return read
+
+    unit(small, 1)
+    assert (unit(None, 2), store.reads) == (small, 1)
+    unit(large, 3)
+    assert (store.reads, unit(None, 4), store.reads) == (1, large, 2), "a small one grows, and is no longer kept"
+    assert (unit(None, 5), store.reads) == (large, 3), "it is only read"
+    unit(small, 6)
+    assert (store.reads, unit(None, 7), store.reads) == (4, small, 5), "a large one shrinks"
+    assert (unit(None, 8), store.reads) == (small, 5), "and is kept again"
+
+
+def test_states_of_the_longest_ids_take_bounded_memory() -> None:
+    store = Store()
+    states = States(store)  # type: ignore[arg-type]
+    long = "\N{BIRD}" + "x" * 240  # Python stores four bytes for each of its characters
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for user in range(200):
+        states.begin()
+        key = f"u:{user}".encode()
+        state = states.get(0, key)
+        state.sessions += with_items(long).sessions
+        states.stored({0: Changes(watermark=user, states={key: pack(state, user)})})
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert taken < 1_000_000
