@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 from support.processes.running import WorkerProcess, fresh_settings, wait_until
 
@@ -84,3 +85,12 @@ def test_each_of_two_workers_on_one_machine_has_a_folder_and_a_port_of_its_own()
     default = Settings()
     assert Path(changed["OUZEL_DATA_DIR"]) != default.data_dir
     assert changed["OUZEL_METRICS_PORT"] != str(default.metrics_port)
+
+
+@pytest.mark.parametrize("page", ["serving.md", "operations.md"])
+def test_the_tests_that_the_documents_name_exist(page: str) -> None:
+    root = README.parent
+    named = set(re.findall(r"`(test_\w+)`", (root / "docs" / page).read_text()))
+    defined = {name for file in (root / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)\(", file.read_text())}
+    assert named
+    assert not named - defined
