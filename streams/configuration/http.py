@@ -65,7 +65,7 @@ class HttpSettings(BaseSettings):
     )  # fmt: skip
     serve_max_head_bytes: int = setting(
         16_384, "Maximum length of a request's head, chunk lines and trailers together. A longer one gets status 431.",
-        HTTP, SERVE, ROLLING, ge=1024, le=1_000_000,
+        HTTP, SERVE, ROLLING, ge=4096, le=1_000_000,
     )  # fmt: skip
     serve_client_timeout_s: float = setting(
         10.0,
