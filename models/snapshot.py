@@ -9,19 +9,30 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from models.layout import Layout, check_layout, check_numbers, layouts
 from models.recommender import Recommender
 from models.registry import build
+from models.state import State
 
 FORMAT = "ouzel-model"
 VERSION = 1
+MAX_HEADER = 100_000
+"""Most bytes of the header. The hybrid's has 6 kB."""
+START = 8 + MAX_HEADER
+"""With so many bytes of a snapshot its header can be read."""
+TYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "U8": "|u1", "U64": "<u8"}
+"""The types of arrays that models have: safetensors' names and numpy's."""
 _LENGTH = struct.Struct("<Q")
+_Size = Annotated[int, Meta(ge=0, le=2**53)]
+_Word = Annotated[str, Meta(max_length=64)]
 
 
 class SnapshotError(Exception):
@@ -29,12 +40,46 @@ class SnapshotError(Exception):
 
 
 class SnapshotHeader(NamedTuple):
-    """The description of the model in a snapshot, with the hash of description and arrays."""
+    """The description of the model in a snapshot, with the hash of description and arrays.
+
+    ``size`` is that of the snapshot in bytes, and ``arrays`` are its arrays by name.
+    """
 
     version: int
     model: str
     config: dict[str, Any]
     sha256: str
+    size: int
+    arrays: dict[str, Layout]
+
+
+class _Versioned(msgspec.Struct):
+    """What the descriptions of all versions have."""
+
+    version: int
+
+
+class _Description(msgspec.Struct):
+    """The description of a model as it is stored: JSON in a text of the header."""
+
+    model: _Word
+    config: Annotated[dict[_Word, _Size | _Word | bool], Meta(max_length=32)]
+    sha256: _Word
+
+
+class _Array(msgspec.Struct):
+    """An array in a header of safetensors."""
+
+    dtype: _Word
+    shape: Annotated[list[_Size], Meta(max_length=8)]
+    data_offsets: tuple[_Size, _Size]
+
+
+_read_header = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_read_metadata = msgspec.json.Decoder(dict[str, str]).decode
+_read_version = msgspec.json.Decoder(_Versioned).decode
+_read_description = msgspec.json.Decoder(_Description).decode
+_read_array = msgspec.json.Decoder(_Array).decode
 
 
 class Frozen(NamedTuple):
@@ -73,15 +118,37 @@ def encode(frozen: Frozen) -> bytes:
 
 
 def read_header(data: bytes) -> SnapshotHeader:
-    """The header of a snapshot, without a check of its hash. Raises `SnapshotError`."""
+    """The header of a snapshot, without a check of its hash. The first `START` bytes suffice.
+
+    Raises `SnapshotError`.
+    """
     try:
         (length,) = _LENGTH.unpack_from(data)
-        fields = json.loads(json.loads(data[_LENGTH.size : _LENGTH.size + length])["__metadata__"][FORMAT])
-        header = SnapshotHeader(int(fields["version"]), str(fields["model"]), dict(fields["config"]), str(fields["sha256"]))
-    except (KeyError, TypeError, ValueError, struct.error, OverflowError, RecursionError) as error:
+        if length > MAX_HEADER:
+            raise SnapshotError(f"not a model snapshot: its header has {length} bytes, at most {MAX_HEADER}")
+        fields = _read_header(data[_LENGTH.size : _LENGTH.size + length])
+        description = _read_metadata(fields.pop("__metadata__"))[FORMAT].encode()
+        version = _read_version(description).version
+        if version != VERSION:
+            raise SnapshotError(f"the snapshot has version {version}; this program reads version {VERSION}")
+        described = _read_description(description)
+        arrays = {name: _read_array(field) for name, field in fields.items()}
+    except (LookupError, msgspec.DecodeError, UnicodeError, struct.error, RecursionError) as error:
         raise SnapshotError("not a model snapshot: its header cannot be read") from error
-    if header.version != VERSION:
-        raise SnapshotError(f"the snapshot has version {header.version}; this program reads version {VERSION}")
+    size = _LENGTH.size + length + max((array.data_offsets[1] for array in arrays.values()), default=0)
+    known = {name: Layout(TYPES.get(array.dtype, array.dtype), tuple(array.shape)) for name, array in arrays.items()}
+    return SnapshotHeader(version, described.model, described.config, described.sha256, size, known)
+
+
+def check_start(start: bytes, size: int) -> SnapshotHeader:
+    """The header of a snapshot of ``size`` bytes, of which only the first `START` are there.
+
+    Raises `SnapshotError` if they show that `restore` would refuse it.
+    """
+    header = read_header(start)
+    if header.size != size:
+        raise SnapshotError(f"the snapshot is incomplete or damaged: its header asks for {header.size} bytes, it has {size}")
+    _check_layout(header.arrays, build_from(header).state())
     return header
 
 
@@ -95,7 +162,7 @@ def read(data: bytes) -> tuple[SnapshotHeader, dict[str, NDArray[Any]]]:
         arrays = load(data)
         description = {"format": FORMAT, "version": header.version, "model": header.model, "config": header.config}
         digest = _digest(description, arrays)
-    except (SafetensorError, LookupError, ValueError, TypeError, RecursionError) as error:  # such as a type that numpy lacks
+    except Exception as error:  # safetensors refuses it, numpy lacks a type, or there is not enough memory
         raise SnapshotError(f"the snapshot is incomplete or damaged: {error}") from error
     if digest != header.sha256:
         raise SnapshotError("the snapshot is damaged: its contents do not match the hash in its header")
@@ -105,18 +172,34 @@ def read(data: bytes) -> tuple[SnapshotHeader, dict[str, NDArray[Any]]]:
 def restore(data: bytes) -> Recommender:
     """The model of a snapshot.
 
-    Raises `SnapshotError` as `read` does, and if this program has no such model.
+    Raises `SnapshotError` as `read` does, if this program has no such model, and if the arrays are
+    not such as it can have.
     """
     header, arrays = read(data)
+    model = build_from(header)
+    new = model.state()
+    _check_layout(layouts(arrays), new)
     try:
-        model = build(header.model, **header.config)
-    except (TypeError, ValueError, KeyError, MemoryError, OverflowError) as error:
-        raise SnapshotError(f"the snapshot is of a model that this program does not have: {error}") from error
-    try:
+        check_numbers(arrays, new)
         model.restore(arrays)
-    except Exception as error:  # an array may be missing, or have any shape and type
+    except Exception as error:  # any array may have any content
         raise SnapshotError(f"its arrays do not fit its model: {error}") from error
     return model
+
+
+def build_from(header: SnapshotHeader) -> Recommender:
+    """A new model as the header describes it. Raises `SnapshotError` if there is no such model."""
+    try:
+        return build(header.model, **header.config)
+    except Exception as error:  # an option may have any value
+        raise SnapshotError(f"the snapshot is of a model that this program does not have: {error}") from error
+
+
+def _check_layout(found: Mapping[str, Layout], new: State) -> None:
+    try:
+        check_layout(found, new)
+    except ValueError as error:
+        raise SnapshotError(f"its arrays do not fit its model: {error}") from error
 
 
 def _digest(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
