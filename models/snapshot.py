@@ -9,11 +9,9 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
@@ -31,8 +29,7 @@ START = 8 + MAX_HEADER
 TYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "U8": "|u1", "U64": "<u8"}
 """The types of arrays that models have: safetensors' names and numpy's."""
 _LENGTH = struct.Struct("<Q")
-_Size = Annotated[int, Meta(ge=0, le=2**53)]
-_Word = Annotated[str, Meta(max_length=64)]
+_LONGEST_WORD, _LARGEST_SIZE, _MOST_OPTIONS, _MOST_DIMENSIONS = 64, 2**53, 32, 8
 
 
 class SnapshotError(Exception):
@@ -51,35 +48,6 @@ class SnapshotHeader(NamedTuple):
     sha256: str
     size: int
     arrays: dict[str, Layout]
-
-
-class _Versioned(msgspec.Struct):
-    """What the descriptions of all versions have."""
-
-    version: int
-
-
-class _Description(msgspec.Struct):
-    """The description of a model as it is stored: JSON in a text of the header."""
-
-    model: _Word
-    config: Annotated[dict[_Word, _Size | _Word | bool], Meta(max_length=32)]
-    sha256: _Word
-
-
-class _Array(msgspec.Struct):
-    """An array in a header of safetensors."""
-
-    dtype: _Word
-    shape: Annotated[list[_Size], Meta(max_length=8)]
-    data_offsets: tuple[_Size, _Size]
-
-
-_read_header = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_read_metadata = msgspec.json.Decoder(dict[str, str]).decode
-_read_version = msgspec.json.Decoder(_Versioned).decode
-_read_description = msgspec.json.Decoder(_Description).decode
-_read_array = msgspec.json.Decoder(_Array).decode
 
 
 class Frozen(NamedTuple):
@@ -126,18 +94,48 @@ def read_header(data: bytes) -> SnapshotHeader:
         (length,) = _LENGTH.unpack_from(data)
         if length > MAX_HEADER:
             raise SnapshotError(f"not a model snapshot: its header has {length} bytes, at most {MAX_HEADER}")
-        fields = _read_header(data[_LENGTH.size : _LENGTH.size + length])
-        description = _read_metadata(fields.pop("__metadata__"))[FORMAT].encode()
-        version = _read_version(description).version
+        fields = json.loads(data[_LENGTH.size : _LENGTH.size + length])
+        description = json.loads(fields.pop("__metadata__")[FORMAT])
+        version = _size(description["version"])
         if version != VERSION:
             raise SnapshotError(f"the snapshot has version {version}; this program reads version {VERSION}")
-        described = _read_description(description)
-        arrays = {name: _read_array(field) for name, field in fields.items()}
-    except (LookupError, msgspec.DecodeError, UnicodeError, struct.error, RecursionError) as error:
+        model, config, sha256 = _word(description["model"]), _options(description["config"]), _word(description["sha256"])
+        arrays = {name: _layout(field) for name, field in fields.items()}
+        end = max((_size(field["data_offsets"][1]) for field in fields.values()), default=0)
+    except (LookupError, TypeError, ValueError, AttributeError, struct.error, RecursionError) as error:
         raise SnapshotError("not a model snapshot: its header cannot be read") from error
-    size = _LENGTH.size + length + max((array.data_offsets[1] for array in arrays.values()), default=0)
-    known = {name: Layout(TYPES.get(array.dtype, array.dtype), tuple(array.shape)) for name, array in arrays.items()}
-    return SnapshotHeader(version, described.model, described.config, described.sha256, size, known)
+    return SnapshotHeader(version, model, config, sha256, _LENGTH.size + length + end, arrays)
+
+
+def _layout(field: Any) -> Layout:
+    """The layout of an array in a header of safetensors. Raises ``ValueError`` and others."""
+    shape, dtype = field["shape"], _word(field["dtype"])
+    if type(shape) is not list or len(shape) > _MOST_DIMENSIONS:
+        raise ValueError
+    return Layout(TYPES.get(dtype, dtype), tuple(map(_size, shape)))
+
+
+def _options(config: Any) -> dict[str, Any]:
+    """The options of a model: texts and numbers. Raises ``ValueError`` for others."""
+    if type(config) is not dict or len(config) > _MOST_OPTIONS:
+        raise ValueError
+    for name, value in config.items():
+        _word(name)
+        if type(value) is not bool:
+            (_word if type(value) is str else _size)(value)
+    return config
+
+
+def _word(value: Any) -> str:
+    if type(value) is not str or len(value) > _LONGEST_WORD:
+        raise ValueError
+    return value
+
+
+def _size(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST_SIZE:
+        raise ValueError
+    return value
 
 
 def check_start(start: bytes, size: int) -> SnapshotHeader:

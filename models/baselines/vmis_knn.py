@@ -137,7 +137,7 @@ class VMISKNN(Counting):
             getattr(self.index, name)[: len(state[name])] = state[name]
         flat, at = state["open"].tolist(), 0
         while at < len(flat):
-            session, length, *_ = *flat[at : at + 2], -1, -1
+            session, length = flat[at], flat[at + 1] if at + 1 < len(flat) else -1
             rows = flat[at + 3 : at + 2 + length]
             if not (0 <= session < SESSIONS and 1 <= length <= WINDOW + 1 and all(0 <= row < height for row in rows)):
                 raise ValueError("an open session is not one")

@@ -6,8 +6,9 @@ A snapshot is complete once its manifest is there. Chunks that a killed writer l
 from __future__ import annotations
 
 import hashlib
+import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -31,13 +32,26 @@ MAX_BYTES = 8 << 30
 MAX_CHUNKS = MAX_BYTES // CHUNK_BYTES + 1
 LONGEST_NUMBER = len(str(MAX_CHUNKS))
 """Digits of a chunk's number. Python refuses to read numbers of thousands of digits."""
+PIECE_BYTES = 1 << 20
+"""Bytes that are decompressed at once."""
+START_BYTES = 1 << 17
+"""Bytes that a check of a snapshot's start gets. They contain its header."""
+HELD = 4
+"""How many of the largest snapshots the chunks in memory may be: two, a new one, and a rest."""
 MAX_EPOCH = 2**62
+MAX_SNAPSHOT_EPOCH = MAX_EPOCH // 2
+"""The learner after a snapshot has a higher epoch, which followers accept up to `MAX_EPOCH`."""
 MAX_CREATED_AT = 253_402_300_799_999
 """The end of the year 9999, in epoch ms."""
 
 
 class SnapshotRefused(BadData):
     """A snapshot in the log cannot be used. The message is one line with the reason."""
+
+
+Name = Annotated[str, Meta(max_length=100)]
+Check = Callable[[bytes, int], object]
+"""Raises `SnapshotRefused` unless a snapshot of this size may start with these bytes."""
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -49,14 +63,14 @@ class Manifest(msgspec.Struct, kw_only=True):
     ``created_at`` is in epoch ms.
     """
 
-    format: str = FORMAT
+    format: Name = FORMAT
     version: int = VERSION
-    snapshot: str
+    snapshot: Name
     chunks: Annotated[int, Meta(ge=0, le=MAX_CHUNKS)]
     bytes: int
-    sha256: str
+    sha256: Name
     transitions_offset: Offset
-    epoch: Annotated[int, Meta(ge=0, le=MAX_EPOCH)]
+    epoch: Annotated[int, Meta(ge=0, le=MAX_SNAPSHOT_EPOCH)]
     steps: Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
     created_at: Annotated[int, Meta(ge=0, le=MAX_CREATED_AT)]
     updates_offset: Offset = 0
@@ -70,6 +84,7 @@ class Stored(msgspec.Struct):
 
     ``last`` is the offset of its manifest. ``intact`` is false if that has changed since it was
     written, according to its own hash. Earlier versions of Ouzel wrote manifests without a hash.
+    ``largest`` is the most bytes that it may have.
     """
 
     manifest: Manifest
@@ -77,11 +92,13 @@ class Stored(msgspec.Struct):
     first: int
     last: int
     intact: bool = True
+    largest: int = MAX_BYTES
 
-    def load(self) -> bytes:
+    def load(self, check: Check | None = None) -> bytes:
         """Return the snapshot's bytes.
 
-        Raises `SnapshotRefused` if they are incomplete or damaged.
+        ``check`` is called before all of them are decompressed. Raises `SnapshotRefused` if they
+        are incomplete or damaged, or if ``check`` does.
         """
         manifest = self.manifest
         if manifest.version != VERSION:
@@ -91,26 +108,47 @@ class Stored(msgspec.Struct):
         missing = [number for number in range(manifest.chunks) if number not in self.chunks]
         if missing:
             raise SnapshotRefused("incomplete", f"{len(missing)} of {manifest.chunks} chunks are missing")
-        if not 0 <= manifest.bytes <= MAX_BYTES:
-            raise SnapshotRefused("wrong_size", f"a size of {manifest.bytes} bytes, expected 0 to {MAX_BYTES}")
-        reader, parts = zlib.decompressobj(), list[bytes]()
-        size = 0
+        if not 0 <= manifest.bytes <= self.largest:
+            raise SnapshotRefused(
+                "wrong_size", f"a size of {manifest.bytes} bytes, expected 0 to {self.largest} by OUZEL_MAX_ITEMS"
+            )
+        whole, size = io.BytesIO(), 0  # joining a list of pieces would need the memory twice
         try:
-            for number in range(manifest.chunks):
-                parts.append(reader.decompress(self.chunks[number], manifest.bytes - size + 1))
-                size += len(parts[-1])
+            for piece in _pieces([self.chunks[number] for number in range(manifest.chunks)]):
+                whole.write(piece)
+                size += len(piece)
                 if size > manifest.bytes:
                     raise SnapshotRefused("wrong_size", f"it is larger than the {manifest.bytes} bytes of its manifest")
+                if check is not None and (size >= START_BYTES or size == manifest.bytes):
+                    check(bytes(whole.getbuffer()[:START_BYTES]), manifest.bytes)
+                    check = None
         except zlib.error as error:
             raise SnapshotRefused("corrupt", f"its chunks do not decompress: {error}") from error
-        data = b"".join(parts)
-        if size < manifest.bytes or not reader.eof:
+        except EOFError as error:
+            raise SnapshotRefused("incomplete", "its end is missing") from error
+        if size < manifest.bytes:
             raise SnapshotRefused("incomplete", "its end is missing")
+        data = whole.getvalue()
         if hashlib.sha256(data).hexdigest() != manifest.sha256:
             raise SnapshotRefused("corrupt", "its bytes do not match the hash of its manifest")
         if not self.intact:
             raise SnapshotRefused("corrupt", "its manifest does not match its own hash")
         return data
+
+
+def _pieces(chunks: Sequence[bytes]) -> Iterator[bytes]:
+    """Decompress chunks into pieces of at most `PIECE_BYTES`.
+
+    Raises ``EOFError`` if the end is missing.
+    """
+    reader = zlib.decompressobj()
+    for chunk in chunks:
+        packed = chunk
+        while packed and not reader.eof:
+            yield reader.decompress(packed, PIECE_BYTES)
+            packed = reader.unconsumed_tail
+    if not reader.eof:
+        raise EOFError
 
 
 def to_records(
@@ -156,13 +194,16 @@ class RefusedRecord(NamedTuple):
 class SnapshotLog:
     """Collects the snapshots in the `model` topic.
 
-    ``refused`` has the records that are not a part of a snapshot.
+    ``refused`` has the records that are not a part of a snapshot. A snapshot has at most
+    ``largest`` bytes. If the chunks have more than `HELD` times as many, the least useful snapshot
+    is dropped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = MAX_BYTES) -> None:
         self._chunks: dict[bytes, dict[int, bytes]] = {}
         self._first: dict[bytes, int] = {}
         self._stored: list[Stored] = []
+        self._largest, self._held = min(largest, MAX_BYTES), 0
         self.refused: list[RefusedRecord] = []
 
     def add(self, record: KafkaRecord) -> None:
@@ -174,8 +215,12 @@ class SnapshotLog:
         elif number is None:
             self._close(name, record, value, headers.get(HASH))
         elif number.isdigit() and len(number) <= LONGEST_NUMBER:
-            self._chunks.setdefault(name, {})[int(number)] = value
             self._first.setdefault(name, record.offset)
+            chunks, place = self._chunks.setdefault(name, {}), int(number)
+            self._held += len(value) - len(chunks.get(place, b""))
+            chunks[place] = value
+            while self._held > HELD * self._largest:
+                self._drop(record)
         else:
             self._refuse(record, "it is not a chunk")
 
@@ -199,7 +244,20 @@ class SnapshotLog:
             self._refuse(record, f"it is not a manifest: its format is {manifest.format[:40]!r}, not {FORMAT!r}")
             return
         chunks, first = self._chunks.pop(name, {}), self._first.pop(name, record.offset)
-        self._stored.append(Stored(manifest, chunks, first, record.offset, wanted is None or wanted == _hash(value)))
+        intact = wanted is None or wanted == _hash(value)
+        self._stored.append(Stored(manifest, chunks, first, record.offset, intact, self._largest))
+
+    def _drop(self, record: KafkaRecord) -> None:
+        """Drop the unfinished snapshot that began first, or else the one furthest back."""
+        if self._chunks:
+            name = next(iter(self._chunks))
+            chunks, _ = self._chunks.pop(name), self._first.pop(name)
+        else:
+            furthest_back = list(self.newest_first())[-1]
+            self._stored.remove(furthest_back)
+            chunks = furthest_back.chunks
+        self._held -= sum(map(len, chunks.values()))
+        self._refuse(record, f"the snapshots are larger than {HELD * self._largest} bytes, so one is dropped")
 
     def _refuse(self, record: KafkaRecord, why: str) -> None:
         self.refused.append(RefusedRecord(record.offset, why))
