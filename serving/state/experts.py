@@ -18,9 +18,10 @@ from streams.errors import BadData
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
 from streams.kafka.refusing import refusing as refusing_records
-from streams.learning.model_log import Manifest, RefusedRecord, SnapshotLog, SnapshotRefused
+from streams.learning.model_log import Manifest, SnapshotRefused
 from streams.learning.model_thread import ModelThread
 from streams.learning.restoring import read, read_header, refusing
+from streams.learning.snapshot_log import RefusedRecord, SnapshotLog
 from streams.learning.snapshots import log_refused, read_snapshot_log, start_in_log
 from streams.learning.steps import add
 from streams.learning.transitions import transition_of

@@ -9,7 +9,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -17,9 +17,7 @@ from msgspec import Meta
 from streams.errors import BadData
 from streams.events.bounds import MAX_OFFSET
 from streams.events.records import Offset
-from streams.kafka.decoding import decoded
 from streams.kafka.outbox import Outgoing
-from streams.wire.record import KafkaRecord
 
 FORMAT = "ouzel-snapshot"
 VERSION = 1
@@ -36,8 +34,6 @@ PIECE_BYTES = 1 << 20
 """Bytes that are decompressed at once."""
 START_BYTES = 1 << 17
 """Bytes that a check of a snapshot's start gets. They contain its header."""
-HELD = 4
-"""How many of the largest snapshots the chunks in memory may be: two, a new one, and a rest."""
 MAX_EPOCH = 2**62
 MAX_SNAPSHOT_EPOCH = MAX_EPOCH // 2
 """The learner after a snapshot has a higher epoch, which followers accept up to `MAX_EPOCH`."""
@@ -76,7 +72,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     updates_offset: Offset = 0
 
 
-_decode = msgspec.json.Decoder(Manifest).decode
+decode_manifest = msgspec.json.Decoder(Manifest).decode
 
 
 class Stored(msgspec.Struct):
@@ -177,87 +173,9 @@ def to_records(
         updates_offset=updates_offset,
     )
     value = msgspec.json.encode(manifest)
-    return chunks, (None, value, [name, (HASH, _hash(value))])
+    return chunks, (None, value, [name, (HASH, hash_of(value))])
 
 
-def _hash(value: bytes) -> bytes:
+def hash_of(value: bytes) -> bytes:
+    """Return what the header `HASH` of a manifest must be."""
     return hashlib.sha256(value).hexdigest().encode()
-
-
-class RefusedRecord(NamedTuple):
-    """The offset of a record of the `model` topic, and why it is not used."""
-
-    offset: int
-    why: str
-
-
-class SnapshotLog:
-    """Collects the snapshots in the `model` topic.
-
-    ``refused`` has the records that are not a part of a snapshot. A snapshot has at most
-    ``largest`` bytes. If the chunks have more than `HELD` times as many, the least useful snapshot
-    is dropped.
-    """
-
-    def __init__(self, largest: int = MAX_BYTES) -> None:
-        self._chunks: dict[bytes, dict[int, bytes]] = {}
-        self._first: dict[bytes, int] = {}
-        self._stored: list[Stored] = []
-        self._largest, self._held = min(largest, MAX_BYTES), 0
-        self.refused: list[RefusedRecord] = []
-
-    def add(self, record: KafkaRecord) -> None:
-        """Take the next record, in the order of the log."""
-        headers = dict(record.headers or ())
-        name, number, value = headers.get("snapshot"), headers.get("chunk"), record.value
-        if name is None or value is None:
-            self._refuse(record, "it is not a part of a snapshot")
-        elif number is None:
-            self._close(name, record, value, headers.get(HASH))
-        elif number.isdigit() and len(number) <= LONGEST_NUMBER:
-            self._first.setdefault(name, record.offset)
-            chunks, place = self._chunks.setdefault(name, {}), int(number)
-            self._held += len(value) - len(chunks.get(place, b""))
-            chunks[place] = value
-            while self._held > HELD * self._largest:
-                self._drop(record)
-        else:
-            self._refuse(record, "it is not a chunk")
-
-    def newest_first(self) -> Iterator[Stored]:
-        """Return the complete snapshots, the furthest in the transitions log first.
-
-        Of equals, the one that was written last comes first.
-        """
-        numbered = enumerate(self._stored)
-        order = sorted(numbered, key=lambda pair: (pair[1].manifest.transitions_offset, pair[0]), reverse=True)
-        return (stored for _, stored in order)
-
-    def _close(self, name: bytes, record: KafkaRecord, value: bytes, wanted: bytes | None) -> None:
-        """Take the manifest of the snapshot of this name, which ends it."""
-        try:
-            manifest = decoded(_decode, value)
-        except BadData as bad:
-            self._refuse(record, f"it is not a manifest: {bad.detail}")
-            return
-        if manifest.format != FORMAT:
-            self._refuse(record, f"it is not a manifest: its format is {manifest.format[:40]!r}, not {FORMAT!r}")
-            return
-        chunks, first = self._chunks.pop(name, {}), self._first.pop(name, record.offset)
-        intact = wanted is None or wanted == _hash(value)
-        self._stored.append(Stored(manifest, chunks, first, record.offset, intact, self._largest))
-
-    def _drop(self, record: KafkaRecord) -> None:
-        """Drop the unfinished snapshot that began first, or else the one furthest back."""
-        if self._chunks:
-            name = next(iter(self._chunks))
-            chunks, _ = self._chunks.pop(name), self._first.pop(name)
-        else:
-            furthest_back = list(self.newest_first())[-1]
-            self._stored.remove(furthest_back)
-            chunks = furthest_back.chunks
-        self._held -= sum(map(len, chunks.values()))
-        self._refuse(record, f"the snapshots are larger than {HELD * self._largest} bytes, so one is dropped")
-
-    def _refuse(self, record: KafkaRecord, why: str) -> None:
-        self.refused.append(RefusedRecord(record.offset, why))

@@ -24,9 +24,10 @@ from streams.kafka.outbox import Outbox, Outgoing
 from streams.kafka.positions import PositionAhead
 from streams.kafka.topics import admin
 from streams.learning.model import new_model
-from streams.learning.model_log import Manifest, RefusedRecord, SnapshotLog, SnapshotRefused, to_records
+from streams.learning.model_log import Manifest, SnapshotRefused, to_records
 from streams.learning.replica import Point
 from streams.learning.restoring import check_start, read_header, restore
+from streams.learning.snapshot_log import RefusedRecord, SnapshotLog
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings, SettingsError
 
