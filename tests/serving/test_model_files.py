@@ -81,7 +81,7 @@ def zeros(file: Path) -> None:
 
 def sparse(file: Path) -> None:
     file.write_bytes(file_of(ARRAYS))
-    os.truncate(file, 100 << 30)
+    os.truncate(file, 6 << 30)
 
 
 @pytest.mark.parametrize(
