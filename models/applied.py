@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.layout import MOST_STEPS, check_range
 from models.state import State
 
 ALL = np.iinfo(np.int64).max
 """The number of the last event applied, if all events of a record were."""
+_NONE = np.zeros(0, np.int64)
 MOST_GAPS = 4
 """Gaps that are kept per partition. The offsets in every other gap count as applied."""
 
@@ -84,12 +86,23 @@ class Applied:
 
     @classmethod
     def restored(cls, state: State) -> Applied:
-        """Return the set of a state. States of earlier versions have neither numbers nor gaps."""
+        """Return the set of a state. States of earlier versions have neither numbers nor gaps.
+
+        Raises ``ValueError`` for numbers that no topic has.
+        """
+        for name in ("partitions", "offsets"):
+            check_range(name, state[name], 0, MOST_STEPS)
+        check_range("numbers", state.get("numbers", _NONE), 0, ALL)
+        check_range("gaps", state.get("gaps", _NONE), -1, MOST_STEPS)
+        if len(set(state["partitions"].tolist())) < len(state["partitions"]):
+            raise ValueError("a partition is there twice")
         applied = cls(dict(zip(state["partitions"].tolist(), state["offsets"].tolist(), strict=True)))
         if "numbers" in state:
             applied._numbers = dict(zip(state["partitions"].tolist(), state["numbers"].tolist(), strict=True))
         for partition, after, before in state["gaps"].tolist() if "gaps" in state else ():
             applied._gaps.setdefault(partition, []).append(Gap(after, before))
+        if any(len(gaps) > MOST_GAPS or min(map(_width, gaps)) < 1 for gaps in applied._gaps.values()):
+            raise ValueError("a gap is empty, or a partition has too many")
         return applied
 
     def _gap(self, partition: int, offset: int) -> Gap | None:

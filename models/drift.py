@@ -38,6 +38,8 @@ class PageHinkley:
         return np.array([self.count, self.mean, self.total, self.least], np.float64)
 
     def restore(self, state: NDArray[np.float64]) -> None:
-        """Take the state of another test."""
+        """Take the state of another test. Raises ``ValueError`` if it has no number of values."""
         count, self.mean, self.total, self.least = state.tolist()
+        if count < 0:
+            raise ValueError(f"the drift test has seen {count:g} values")
         self.count = int(count)

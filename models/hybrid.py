@@ -38,6 +38,7 @@ from models.gate.shortlist import Shortlist
 from models.gate.workspace import Workspace
 from models.kernels.numerics import Floats, Ints, f4
 from models.kernels.topk import ABSENT, top_scores
+from models.layout import check_range
 from models.net.ghosts import Ghost, ghosts
 from models.net.guard import Guard
 from models.net.net import Net
@@ -265,10 +266,11 @@ class Hybrid(Trained):
 
     def restore(self, state: State) -> None:
         self.memory.restore(part(state, "memory"))
-        self.net.restore(part(state, "net"))
+        self.net.restore(part(state, "net"), self.memory.vocabulary.height)
         self.gate.restore(part(state, "gate"))
         self.steps, self.drifts = int(state["steps"][0]), int(state["drifts"][0])
         self.drift_test.restore(state["drift"])
+        check_range("shortlist", state["shortlist"], 0, self.memory.vocabulary.height - 1)
         self._shortlist.rows = state["shortlist"].copy()
 
     def warmup(self) -> None:

@@ -7,6 +7,7 @@ removed too many.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -17,6 +18,7 @@ from models.experts.memory import MAX_ITEMS, Memory
 from models.experts.reasons import REASONS, explain
 from models.experts.statistics import HALF_LIVES
 from models.kernels.numerics import Floats
+from models.layout import Layout, check_layout, check_numbers, layouts
 from models.profile import Profile
 from models.ranked import Rows, allowed_rows, marked, ranked_by
 from models.recommender import POPULAR, Query, Ranking
@@ -39,9 +41,26 @@ class Panel:
 
     @classmethod
     def restored(cls, memory: State, max_items: int = MAX_ITEMS) -> Panel:
-        """A panel with the counts of a model: the part "memory" of its state."""
-        panel = cls(max_items, memory["rows.item"].shape[1])
+        """A panel with the counts of a model: the part "memory" of its state.
+
+        Raises ``ValueError`` if no model has such a part.
+        """
+        panel = cls.like(layouts(memory), max_items)
+        check_numbers(memory, panel.memory.state())
         panel.memory.restore(memory)
+        return panel
+
+    @classmethod
+    def like(cls, memory: Mapping[str, Layout], max_items: int = MAX_ITEMS) -> Panel:
+        """An empty panel that can take the counts in arrays of these layouts.
+
+        Raises ``ValueError`` if no model has such arrays.
+        """
+        *_, slots = (0, *memory.get("rows.item", Layout("", ())).shape)
+        if not 1 <= slots <= Profile().slots:
+            raise ValueError(f"the array rows.item has {slots} slots, at most {Profile().slots}")
+        panel = cls(max_items, slots)
+        check_layout(memory, panel.memory.state())
         return panel
 
     def warmup(self) -> None:

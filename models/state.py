@@ -41,8 +41,10 @@ def text_array(texts: Sequence[str | None]) -> dict[str, NDArray[Any]]:
 
 
 def texts(state: State) -> list[str | None]:
-    """The texts that `text_array` encoded."""
+    """The texts that `text_array` encoded. Raises ``ValueError`` for other arrays."""
     data, at, decoded = state["text"].tobytes(), 0, list[str | None]()
+    if int(np.maximum(state["lengths"], 0).sum(dtype=np.int64)) != len(data):
+        raise ValueError(f"the lengths of the texts do not add up to {len(data)} bytes")
     for length in state["lengths"].tolist():
         decoded.append(None if length < 0 else data[at : at + length].decode("utf-8", "surrogatepass"))
         at += max(length, 0)

@@ -87,7 +87,7 @@ class NetAlone(Trained):
     def restore(self, state: State) -> None:
         self.steps = int(state["steps"][0])
         self.memory.restore(part(state, "memory"))
-        self.net.restore(part(state, "net"))
+        self.net.restore(part(state, "net"), self.memory.vocabulary.height)
 
     def _scores(self, windows: NDArray[np.int32]) -> Floats:
         """The net's scores [B, height] for windows int32[B, 10]; 0 for a window without an item."""

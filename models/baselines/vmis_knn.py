@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from models.baselines.counting import Counting
 from models.experts.columns import WINDOW, Columns
 from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Ints, descending, f4, index_of, select
+from models.layout import MOST_STEPS, check_lengths, check_range
 from models.state import State, scalar
 
 RECENT_SESSIONS = 500
@@ -125,12 +126,21 @@ class VMISKNN(Counting):
 
     def restore(self, state: State) -> None:
         super().restore(state)
-        self.begun = int(state["begun"][0])
+        self.begun, height = int(state["begun"][0]), self.memory.vocabulary.height
+        check_lengths(state, ("items", "size"), min(self.begun, SESSIONS))
+        check_lengths(state, ("sessions_of", "count_of"), height)
+        check_range("items", state["items"], -1, height - 1)
+        check_range("size", state["size"], 0, ITEMS_OF_SESSION)
+        check_range("sessions_of", state["sessions_of"], -1, SESSIONS - 1)
+        check_range("count_of", state["count_of"], 0, MOST_STEPS)
         for name in Index._fields:
             getattr(self.index, name)[: len(state[name])] = state[name]
         flat, at = state["open"].tolist(), 0
         while at < len(flat):
-            session, length = flat[at], flat[at + 1]
+            session, length = flat[at], flat[at + 1] if at + 1 < len(flat) else -1
+            rows = flat[at + 3 : at + 2 + length]
+            if not (0 <= session < SESSIONS and 1 <= length <= WINDOW + 1 and all(0 <= row < height for row in rows)):
+                raise ValueError("an open session is not one")
             self._open.setdefault(tuple(flat[at + 2 : at + 2 + length]), []).append(session)
             at += 2 + length
 

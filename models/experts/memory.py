@@ -20,6 +20,7 @@ from models.experts.rows import Rows, evict_items, learn_item, new_rows
 from models.experts.statistics import Statistics, count_item, new_statistics
 from models.experts.vocabulary import Vocabulary
 from models.kernels.numerics import KERNEL, Ints
+from models.layout import ITEM_BYTES, check_lengths, check_range
 from models.recommender import QueryLike
 from models.state import State, copy_rows, nested, part, scalar, text_array, texts
 from models.transition import Transitions
@@ -163,7 +164,11 @@ class Memory:
         return numbers | self.applied.state() | nested(items=text_array(self.vocabulary.items), rows=rows, statistics=statistics)
 
     def restore(self, state: State) -> None:
-        """Take the state of another memory with the same number of slots."""
+        """Take the state of another memory with the same number of slots.
+
+        Raises ``ValueError`` if a kernel could not read it.
+        """
+        _check(state, self.slots)
         self.reserve(len(state["rows.used"]))
         self.events, self.evicted = int(state["events"][0]), int(state["evicted"][0])
         self.applied = Applied.restored(state)
@@ -243,6 +248,22 @@ class Remembering:
 
     def head(self, share: float) -> frozenset[str]:
         return self.memory.head(share)
+
+
+def _check(state: State, slots: int) -> None:
+    """Check that every array has a row for each item, and that every slot in use has an item."""
+    lengths, used, others = state["items.lengths"], state["rows.used"], state["rows.item"]
+    height = len(lengths)
+    by_row = [f"rows.{name}" for name in Rows._fields]
+    check_lengths(state, by_row + [f"statistics.{name}" for name in Statistics._fields if name != "increment"], height)
+    check_range("items.lengths", lengths, -1, ITEM_BYTES)
+    check_range("rows.used", used, 0, slots)
+    check_range("rows.item", others, -1, height - 1)
+    if ((others < 0) & (np.arange(slots) < used[:, None])).any():
+        raise ValueError("a slot in use has no item")
+    for name in ("rows.increment", "statistics.increment"):
+        if not (state[name] > 0).all():
+            raise ValueError(f"the array {name} has a number that is not above 0")
 
 
 def _weakly(method: Callable[..., None]) -> Callable[..., None]:

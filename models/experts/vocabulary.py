@@ -61,6 +61,12 @@ class Vocabulary:
             self.free.append(row)
 
     def restore(self, items: Sequence[str | None], free: Sequence[int]) -> None:
-        """Take the items, by row, and free rows of another vocabulary."""
-        self.items, self.free = list(items), list(free)
-        self._rows = {item: row for row, item in enumerate(items) if item is not None}
+        """Take the items, by row, and free rows of another vocabulary.
+
+        Raises ``ValueError`` unless each item has one row, and the free rows are those without one.
+        """
+        rows = {item: row for row, item in enumerate(items) if item is not None}
+        without = [row for row, item in enumerate(items) if item is None]
+        if len(rows) + len(without) != len(items) or sorted(free) != without:
+            raise ValueError("an item has two rows, or the free rows are not those without an item")
+        self.items, self.free, self._rows = list(items), list(free), rows

@@ -20,6 +20,7 @@ from models.gate.ring import Ring, gather, keep, new_replayed, new_ring
 from models.kernels.adam import Adam
 from models.kernels.linear import add_product, multiply
 from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Keys, exp, f4, sigmoid
+from models.layout import check_lengths, check_range
 from models.net.guard import Guard, norm
 from models.profile import Profile
 from models.state import State, copy_rows, nested, part, scalar
@@ -112,7 +113,16 @@ class Gate:
         return numbers | nested(adam=self.optimiser.state(), ring=ring)
 
     def restore(self, state: State) -> None:
-        """Take the state of another gate with the same sizes."""
+        """Take the state of another gate with the same sizes.
+
+        Raises ``ValueError`` if a kernel could not read it.
+        """
+        ring = Ring(**part(state, "ring"))
+        check_lengths(ring._asdict(), Ring._fields, min(int(state["stored"][0]), STORED))
+        check_range("ring.candidates", ring.candidates, 1, self.ring.features.shape[1])
+        check_range("ring.answer", ring.answer, 0, self.ring.features.shape[1] - 1)
+        if not (ring.answer < ring.candidates).all():
+            raise ValueError("an answer in the ring is not among its candidates")
         self.stored, self.skipped, self.loss = int(state["stored"][0]), int(state["skipped"][0]), float(state["loss"][0])
         self.random[:] = state["random"]
         self.guard.restore(state.get("guard"))

@@ -19,6 +19,7 @@ from models.kernels.linear import multiply
 from models.kernels.numerics import Floats, Ints, f4
 from models.kernels.sampled_softmax import Rings, TrainingBatch, assemble, softmax, take
 from models.kernels.topk import ABSENT
+from models.layout import check_lengths, check_range
 from models.net.guard import Guard, norm
 from models.net.items import FIRST_ACCUMULATED, NO_WINDOW, ItemTable, adagrad, new_items, note, place_near
 from models.profile import Profile
@@ -114,8 +115,15 @@ class Net:
         numbers |= {"loss": scalar(float(self.loss)), "guard": self.guard.state()}
         return numbers | rings | nested(items=items, encoder=self.encoder.state())
 
-    def restore(self, state: State) -> None:
-        """Take the state of another net. There must be room for its items."""
+    def restore(self, state: State, height: int) -> None:
+        """Take the state of another net with ``height`` items. There must be room for them.
+
+        Raises ``ValueError`` if a kernel could not read it.
+        """
+        check_lengths(state, [f"items.{name}" for name in ItemTable._fields if name != "mark"], height)
+        check_lengths(state, ("examples", "weights"), min(int(state["trained"][0]), REPLAY))
+        for name in ("recent", "examples"):
+            check_range(name, state[name], -1, height - 1)
         for name in ("events", "trained", "skipped"):
             setattr(self, name, int(state[name][0]))
         self.loss = float(state["loss"][0])

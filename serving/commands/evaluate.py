@@ -22,6 +22,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 
 from models.encoders.registry import ENCODERS
 from models.registry import METHODS
+from serving.child_command import module_command
 from serving.errors import CliError
 from serving.evaluation.evaluating import Order
 from serving.evaluation.report import render
@@ -211,7 +212,7 @@ def _run(order: Order, names: list[str]) -> dict[str, Any]:
 
 
 def _child(order: Order, show: Callable[[int, int], None]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "serving.evaluation.evaluating"]
+    command = module_command("serving.evaluation.evaluating")
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with (
         tempfile.TemporaryFile() as errors,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
+from serving.child_command import module_command
 from serving.commands.worker import supervised
 from serving.options import Broker, settings_with
 from streams.configuration.intake import EXAMPLE
@@ -38,7 +38,7 @@ def intake(
     set_up(settings)
     if supervise:
         option = [] if broker is None else ["--broker", broker]
-        raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "intake", *option]))
+        raise typer.Exit(supervised(module_command("serving.cli", "intake", *option)))
     from streams.intake.process import run_intake  # noqa: PLC0415  Faust takes seconds to import
 
     raise typer.Exit(run_intake(settings, sources))

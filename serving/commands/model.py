@@ -16,7 +16,7 @@ from kafka import TopicPartition
 from models.snapshot import take
 from serving.errors import CliError
 from serving.groups import refuse_while_live
-from serving.model_file import not_a_model, read_model, write_whole
+from serving.model_file import read_file, read_model, write_whole
 from serving.options import Broker, Json, settings_with
 from serving.outputs import print_json, require_writable
 from serving.tables import print_table
@@ -28,7 +28,7 @@ from streams.kafka.producing import Sender
 from streams.kafka.reading import kafka_consumer
 from streams.kafka.topics import require_topics
 from streams.learning.model_log import SnapshotRefused, Stored, to_records
-from streams.learning.restoring import read_header, restore
+from streams.learning.restoring import check_start, restore, restore_stored
 from streams.learning.snapshots import read_snapshot_log
 from streams.learning.transitions import transition_of
 from streams.settings import Settings
@@ -62,7 +62,7 @@ def export(
     require_writable("FILE", file)
     for stored in _snapshots(settings):
         try:
-            data = stored.load()
+            data = stored.load(check_start)
             restore(data)
         except SnapshotRefused as error:
             say(f"skipped snapshot {stored.manifest.snapshot}: {error.detail}", err=True)
@@ -140,7 +140,7 @@ def _described(stored: Stored) -> dict[str, Any]:
     """Describe a snapshot by the names in `COLUMNS`."""
     header = stored.manifest
     try:
-        restore(stored.load())
+        restore_stored(stored)
         state = "usable"
     except SnapshotRefused as error:
         state = f"refused: {error.detail}"
@@ -150,16 +150,9 @@ def _described(stored: Stored) -> dict[str, Any]:
 
 
 def _inspect_file(file: Path, json: bool) -> None:
-    try:
-        data = file.read_bytes()
-        header = read_header(data)
-        model = restore(data)
-    except OSError as error:
-        raise Refused(f"{file}: {error.strerror}") from error
-    except SnapshotRefused as error:
-        raise Refused(not_a_model(file, error)) from error
+    header, model, size = read_file(file)
     if json:
-        figures = {"items": model.vocabulary_size, "steps": model.steps, "loss": float(model.loss), "bytes": len(data)}
+        figures = {"items": model.vocabulary_size, "steps": model.steps, "loss": float(model.loss), "bytes": size}
         print_json(
             {"model": header.model, "config": header.config, "version": header.version, "sha256": header.sha256}
             | figures
@@ -167,7 +160,7 @@ def _inspect_file(file: Path, json: bool) -> None:
         )
         return
     say(f"{header.model} {header.config}, version {header.version}, sha256 {header.sha256}")
-    say(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {len(data):,} bytes")
+    say(f"{model.vocabulary_size} items, {model.steps} steps, loss {model.loss:.3f}, {size:,} bytes")
     say("position: " + (", ".join(f"{p}:{o}" for p, o in sorted(model.position.items())) or "none"))
 
 
@@ -175,7 +168,7 @@ def _items_in_service(settings: Settings) -> int:
     """Return the number of items of the newest usable snapshot in Kafka; 0 if there is none."""
     for stored in _snapshots(settings):
         with suppress(SnapshotRefused):
-            return restore(stored.load()).vocabulary_size
+            return restore_stored(stored).vocabulary_size
     return 0
 
 

@@ -172,7 +172,7 @@ def _sent_before(mark: Path) -> int:
         return 0
     try:
         return msgspec.json.decode(mark.read_bytes(), type=_Mark).sent
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{mark} does not say where the last replay stopped: delete it, or use --restart") from error
 
 

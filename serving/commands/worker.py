@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from typing import Annotated
 
 import structlog
 import typer
 
+from serving.child_command import module_command
 from serving.options import Broker, settings_with
 from streams.errors import OK, Refused
 from streams.observing.logs import set_up
@@ -42,7 +42,7 @@ def worker(
     set_up(settings)
     if supervise:
         option = [] if broker is None else ["--broker", broker]
-        raise typer.Exit(supervised([sys.executable, "-m", "serving.cli", "worker", *option]))
+        raise typer.Exit(supervised(module_command("serving.cli", "worker", *option)))
     from streams.worker import run_worker  # noqa: PLC0415  Faust and torch take seconds to import
 
     raise typer.Exit(run_worker(settings))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from serving.child_command import module_command
 from serving.demo.brokers import ApacheBroker, EmbeddedBroker
 from serving.demo.processes import Child, free_ports
 from serving.demo.tally import Positions, end_positions
@@ -173,7 +173,7 @@ class Stage:
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
         }
-        command = [sys.executable, "-m", "serving.cli", *arguments]
+        command = module_command("serving.cli", *arguments)
         return self._stack.enter_context(Child(name, command, self._folder / f"{name}.log", environment))
 
     def _feed(self) -> tuple[str, list[str]]:

@@ -17,10 +17,11 @@ from serving.state.telemetry import ServingTelemetry
 from streams.errors import BadData
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import Follower
-from streams.kafka.refusing import refusing
-from streams.learning.model_log import Manifest, RefusedRecord, SnapshotLog, SnapshotRefused
+from streams.kafka.refusing import refusing as refusing_records
+from streams.learning.model_log import Manifest, SnapshotRefused
 from streams.learning.model_thread import ModelThread
-from streams.learning.restoring import read
+from streams.learning.restoring import read, read_header, refusing
+from streams.learning.snapshot_log import RefusedRecord, SnapshotLog
 from streams.learning.snapshots import log_refused, read_snapshot_log, start_in_log
 from streams.learning.steps import add
 from streams.learning.transitions import transition_of
@@ -29,6 +30,8 @@ from streams.wire.record import KafkaRecord
 
 RECORDS = 500
 """Maximum number of transitions that are counted before a waiting question gets its turn."""
+MEMORY = "memory."
+"""How the names of the experts' arrays in a snapshot begin."""
 T = TypeVar("T")
 
 
@@ -68,7 +71,7 @@ class Experts:
 
     async def _apply(self, records: Sequence[KafkaRecord]) -> None:
         batch = Transitions()
-        with refusing("no_transitions", self._telemetry.refused_records.labels("transitions").inc) as refuse:
+        with refusing_records("no_transitions", self._telemetry.refused_records.labels("transitions").inc) as refuse:
             for record in records:
                 try:
                     add(batch, transition_of(record))
@@ -87,7 +90,7 @@ async def newest_panel(
     panel, manifest, refused = None, None, list(snapshots.refused)
     for stored in snapshots.newest_first():
         try:
-            data = await asyncio.to_thread(stored.load)
+            data = await asyncio.to_thread(stored.load, check_panel)
             panel = await asyncio.to_thread(restore_panel, data, settings.max_items)
         except SnapshotRefused as error:
             refused.append(RefusedRecord(stored.last, f"snapshot {stored.manifest.snapshot}: {error}"))
@@ -106,9 +109,21 @@ def restore_panel(data: bytes, max_items: int) -> Panel | None:
     Raises `SnapshotRefused`.
     """
     memory = part(read(data)[1], "memory")
-    if "rows.item" not in memory:
-        return None
-    try:
-        return Panel.restored(memory, max_items)
-    except Exception as error:  # an array may be missing, or have any shape and type
-        raise SnapshotRefused("unreadable", f"its arrays do not fit: {error}") from error
+    return _restored(memory, max_items) if "rows.item" in memory else None
+
+
+_restored = refusing(Panel.restored)
+
+
+@refusing
+def check_panel(start: bytes, size: int) -> None:
+    """Check the start of a snapshot of any model, as `check_start` does for one that is built.
+
+    Raises `SnapshotRefused`. A server does not build the model: that would import PyTorch.
+    """
+    header = read_header(start)
+    if header.size != size:
+        raise SnapshotRefused("incomplete", f"its header asks for {header.size} bytes, it has {size}")
+    memory = {name.removeprefix(MEMORY): layout for name, layout in header.arrays.items() if name.startswith(MEMORY)}
+    if "rows.item" in memory:
+        Panel.like(memory)

@@ -7,7 +7,7 @@ Kafka is away, a follower waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -110,14 +110,18 @@ async def bounds(topic: str, config: Mapping[str, Any], partition: int) -> range
 
 
 async def read_range(topic: str, config: Mapping[str, Any], partition: int, offsets: range) -> list[KafkaRecord]:
-    """Return the records of one partition in a range of offsets.
+    """Return the records of one partition in a range of offsets: see `records_in`."""
+    return [record async for record in records_in(topic, config, partition, offsets)]
+
+
+async def records_in(topic: str, config: Mapping[str, Any], partition: int, offsets: range) -> AsyncGenerator[KafkaRecord, None]:
+    """Yield the records of one partition in a range of offsets.
 
     Offsets that were compacted away have no record. If the log ends before the range does, this
     waits until the log has grown.
     """
-    records = list[KafkaRecord]()
     if not offsets:
-        return records
+        return
     consumer = aiokafka_consumer(**config, auto_offset_reset="earliest", fetch_max_wait_ms=100)
     await consumer.start()
     try:
@@ -127,7 +131,6 @@ async def read_range(topic: str, config: Mapping[str, Any], partition: int, offs
         while await consumer.position(tp) < offsets.stop:
             for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
                 if record.offset in offsets:
-                    records.append(record)
+                    yield record
     finally:
         await consumer.stop()
-    return records

@@ -6,9 +6,10 @@ A snapshot is complete once its manifest is there. Chunks that a killed writer l
 from __future__ import annotations
 
 import hashlib
+import io
 import zlib
-from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -16,9 +17,7 @@ from msgspec import Meta
 from streams.errors import BadData
 from streams.events.bounds import MAX_OFFSET
 from streams.events.records import Offset
-from streams.kafka.decoding import decoded
 from streams.kafka.outbox import Outgoing
-from streams.wire.record import KafkaRecord
 
 FORMAT = "ouzel-snapshot"
 VERSION = 1
@@ -31,13 +30,24 @@ MAX_BYTES = 8 << 30
 MAX_CHUNKS = MAX_BYTES // CHUNK_BYTES + 1
 LONGEST_NUMBER = len(str(MAX_CHUNKS))
 """Digits of a chunk's number. Python refuses to read numbers of thousands of digits."""
+PIECE_BYTES = 1 << 20
+"""Bytes that are decompressed at once."""
+START_BYTES = 1 << 17
+"""Bytes that a check of a snapshot's start gets. They contain its header."""
 MAX_EPOCH = 2**62
+MAX_SNAPSHOT_EPOCH = MAX_EPOCH // 2
+"""The learner after a snapshot has a higher epoch, which followers accept up to `MAX_EPOCH`."""
 MAX_CREATED_AT = 253_402_300_799_999
 """The end of the year 9999, in epoch ms."""
 
 
 class SnapshotRefused(BadData):
     """A snapshot in the log cannot be used. The message is one line with the reason."""
+
+
+Name = Annotated[str, Meta(max_length=100)]
+Check = Callable[[bytes, int], object]
+"""Raises `SnapshotRefused` unless a snapshot of this size may start with these bytes."""
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -49,20 +59,20 @@ class Manifest(msgspec.Struct, kw_only=True):
     ``created_at`` is in epoch ms.
     """
 
-    format: str = FORMAT
+    format: Name = FORMAT
     version: int = VERSION
-    snapshot: str
+    snapshot: Name
     chunks: Annotated[int, Meta(ge=0, le=MAX_CHUNKS)]
     bytes: int
-    sha256: str
+    sha256: Name
     transitions_offset: Offset
-    epoch: Annotated[int, Meta(ge=0, le=MAX_EPOCH)]
+    epoch: Annotated[int, Meta(ge=0, le=MAX_SNAPSHOT_EPOCH)]
     steps: Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
     created_at: Annotated[int, Meta(ge=0, le=MAX_CREATED_AT)]
     updates_offset: Offset = 0
 
 
-_decode = msgspec.json.Decoder(Manifest).decode
+decode_manifest = msgspec.json.Decoder(Manifest).decode
 
 
 class Stored(msgspec.Struct):
@@ -70,6 +80,7 @@ class Stored(msgspec.Struct):
 
     ``last`` is the offset of its manifest. ``intact`` is false if that has changed since it was
     written, according to its own hash. Earlier versions of Ouzel wrote manifests without a hash.
+    ``largest`` is the most bytes that it may have.
     """
 
     manifest: Manifest
@@ -77,11 +88,13 @@ class Stored(msgspec.Struct):
     first: int
     last: int
     intact: bool = True
+    largest: int = MAX_BYTES
 
-    def load(self) -> bytes:
+    def load(self, check: Check | None = None) -> bytes:
         """Return the snapshot's bytes.
 
-        Raises `SnapshotRefused` if they are incomplete or damaged.
+        ``check`` is called before all of them are decompressed. Raises `SnapshotRefused` if they
+        are incomplete or damaged, or if ``check`` does.
         """
         manifest = self.manifest
         if manifest.version != VERSION:
@@ -91,26 +104,47 @@ class Stored(msgspec.Struct):
         missing = [number for number in range(manifest.chunks) if number not in self.chunks]
         if missing:
             raise SnapshotRefused("incomplete", f"{len(missing)} of {manifest.chunks} chunks are missing")
-        if not 0 <= manifest.bytes <= MAX_BYTES:
-            raise SnapshotRefused("wrong_size", f"a size of {manifest.bytes} bytes, expected 0 to {MAX_BYTES}")
-        reader, parts = zlib.decompressobj(), list[bytes]()
-        size = 0
+        if not 0 <= manifest.bytes <= self.largest:
+            raise SnapshotRefused(
+                "wrong_size", f"a size of {manifest.bytes} bytes, expected 0 to {self.largest} by OUZEL_MAX_ITEMS"
+            )
+        whole, size = io.BytesIO(), 0  # joining a list of pieces would need the memory twice
         try:
-            for number in range(manifest.chunks):
-                parts.append(reader.decompress(self.chunks[number], manifest.bytes - size + 1))
-                size += len(parts[-1])
+            for piece in _pieces([self.chunks[number] for number in range(manifest.chunks)]):
+                whole.write(piece)
+                size += len(piece)
                 if size > manifest.bytes:
                     raise SnapshotRefused("wrong_size", f"it is larger than the {manifest.bytes} bytes of its manifest")
+                if check is not None and (size >= START_BYTES or size == manifest.bytes):
+                    check(bytes(whole.getbuffer()[:START_BYTES]), manifest.bytes)
+                    check = None
         except zlib.error as error:
             raise SnapshotRefused("corrupt", f"its chunks do not decompress: {error}") from error
-        data = b"".join(parts)
-        if size < manifest.bytes or not reader.eof:
+        except EOFError as error:
+            raise SnapshotRefused("incomplete", "its end is missing") from error
+        if size < manifest.bytes:
             raise SnapshotRefused("incomplete", "its end is missing")
+        data = whole.getvalue()
         if hashlib.sha256(data).hexdigest() != manifest.sha256:
             raise SnapshotRefused("corrupt", "its bytes do not match the hash of its manifest")
         if not self.intact:
             raise SnapshotRefused("corrupt", "its manifest does not match its own hash")
         return data
+
+
+def _pieces(chunks: Sequence[bytes]) -> Iterator[bytes]:
+    """Decompress chunks into pieces of at most `PIECE_BYTES`.
+
+    Raises ``EOFError`` if the end is missing.
+    """
+    reader = zlib.decompressobj()
+    for chunk in chunks:
+        packed = chunk
+        while packed and not reader.eof:
+            yield reader.decompress(packed, PIECE_BYTES)
+            packed = reader.unconsumed_tail
+    if not reader.eof:
+        raise EOFError
 
 
 def to_records(
@@ -139,67 +173,9 @@ def to_records(
         updates_offset=updates_offset,
     )
     value = msgspec.json.encode(manifest)
-    return chunks, (None, value, [name, (HASH, _hash(value))])
+    return chunks, (None, value, [name, (HASH, hash_of(value))])
 
 
-def _hash(value: bytes) -> bytes:
+def hash_of(value: bytes) -> bytes:
+    """Return what the header `HASH` of a manifest must be."""
     return hashlib.sha256(value).hexdigest().encode()
-
-
-class RefusedRecord(NamedTuple):
-    """The offset of a record of the `model` topic, and why it is not used."""
-
-    offset: int
-    why: str
-
-
-class SnapshotLog:
-    """Collects the snapshots in the `model` topic.
-
-    ``refused`` has the records that are not a part of a snapshot.
-    """
-
-    def __init__(self) -> None:
-        self._chunks: dict[bytes, dict[int, bytes]] = {}
-        self._first: dict[bytes, int] = {}
-        self._stored: list[Stored] = []
-        self.refused: list[RefusedRecord] = []
-
-    def add(self, record: KafkaRecord) -> None:
-        """Take the next record, in the order of the log."""
-        headers = dict(record.headers or ())
-        name, number, value = headers.get("snapshot"), headers.get("chunk"), record.value
-        if name is None or value is None:
-            self._refuse(record, "it is not a part of a snapshot")
-        elif number is None:
-            self._close(name, record, value, headers.get(HASH))
-        elif number.isdigit() and len(number) <= LONGEST_NUMBER:
-            self._chunks.setdefault(name, {})[int(number)] = value
-            self._first.setdefault(name, record.offset)
-        else:
-            self._refuse(record, "it is not a chunk")
-
-    def newest_first(self) -> Iterator[Stored]:
-        """Return the complete snapshots, the furthest in the transitions log first.
-
-        Of equals, the one that was written last comes first.
-        """
-        numbered = enumerate(self._stored)
-        order = sorted(numbered, key=lambda pair: (pair[1].manifest.transitions_offset, pair[0]), reverse=True)
-        return (stored for _, stored in order)
-
-    def _close(self, name: bytes, record: KafkaRecord, value: bytes, wanted: bytes | None) -> None:
-        """Take the manifest of the snapshot of this name, which ends it."""
-        try:
-            manifest = decoded(_decode, value)
-        except BadData as bad:
-            self._refuse(record, f"it is not a manifest: {bad.detail}")
-            return
-        if manifest.format != FORMAT:
-            self._refuse(record, f"it is not a manifest: its format is {manifest.format[:40]!r}, not {FORMAT!r}")
-            return
-        chunks, first = self._chunks.pop(name, {}), self._first.pop(name, record.offset)
-        self._stored.append(Stored(manifest, chunks, first, record.offset, wanted is None or wanted == _hash(value)))
-
-    def _refuse(self, record: KafkaRecord, why: str) -> None:
-        self.refused.append(RefusedRecord(record.offset, why))

@@ -6,25 +6,28 @@ import asyncio
 import json
 import time
 import uuid
+from contextlib import aclosing
 from typing import NamedTuple
 
 import structlog
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
+from models.layout import largest_snapshot
 from models.recommender import Recommender
 from models.snapshot import Frozen, config_of, encode
 from streams.delivery.publisher import Publisher
 from streams.errors import KafkaAway
 from streams.kafka.connection import aiokafka_config
-from streams.kafka.follower import bounds, read_range
+from streams.kafka.follower import bounds, records_in
 from streams.kafka.outbox import Outbox, Outgoing
 from streams.kafka.positions import PositionAhead
 from streams.kafka.topics import admin
 from streams.learning.model import new_model
-from streams.learning.model_log import Manifest, RefusedRecord, SnapshotLog, SnapshotRefused, to_records
+from streams.learning.model_log import Manifest, SnapshotRefused, to_records
 from streams.learning.replica import Point
-from streams.learning.restoring import read_header, restore
+from streams.learning.restoring import check_start, read_header, restore
+from streams.learning.snapshot_log import RefusedRecord, SnapshotLog
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings, SettingsError
 
@@ -44,11 +47,15 @@ class Restored(NamedTuple):
 
 
 async def read_snapshot_log(settings: Settings) -> SnapshotLog:
-    """Read every snapshot in the `model` topic."""
+    """Read every snapshot in the `model` topic.
+
+    Snapshots that are larger than any of `max_items` items are refused.
+    """
     topic, config = settings.topic("model"), aiokafka_config(settings)
-    snapshots = SnapshotLog()
-    for record in await read_range(topic, config, 0, await bounds(topic, config, 0)):
-        snapshots.add(record)
+    snapshots = SnapshotLog(largest_snapshot(settings.max_items))
+    async with aclosing(records_in(topic, config, 0, await bounds(topic, config, 0))) as records:
+        async for record in records:
+            snapshots.add(record)
     return snapshots
 
 
@@ -65,12 +72,16 @@ async def restore_from(snapshots: SnapshotLog, settings: Settings, fresh: Recomm
     newest_first = list(snapshots.newest_first())
     refused = list(snapshots.refused)
     restored = None
+
+    def check(start: bytes, size: int) -> None:
+        header = read_header(start)
+        if (header.model, header.config) != (settings.model, config_of(fresh)):
+            raise SnapshotRefused("other_model", f"it is of another model, {header.model} {header.config}")
+        check_start(start, size)
+
     for place, snapshot in enumerate(newest_first):
         try:
-            data = await asyncio.to_thread(snapshot.load)
-            header = read_header(data)
-            if (header.model, header.config) != (settings.model, config_of(fresh)):
-                raise SnapshotRefused("other_model", f"it is of another model, {header.model} {header.config}")
+            data = await asyncio.to_thread(snapshot.load, check)
             model = await asyncio.to_thread(restore, data)
         except SnapshotRefused as error:
             refused.append(RefusedRecord(snapshot.last, f"snapshot {snapshot.manifest.snapshot}: {error}"))

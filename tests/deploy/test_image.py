@@ -61,6 +61,13 @@ def test_it_writes_only_to_the_volume_and_to_tmp() -> None:
     assert variables["NUMBA_CACHE_DIR"].startswith("/tmp/")
 
 
+def test_it_imports_nothing_from_the_current_directory() -> None:
+    stage = last_stage()
+    variables = dict(pair.split("=", 1) for pair in stage["ENV"].split())
+    assert variables["PYTHONSAFEPATH"] == "1"
+    assert stage["WORKDIR"] == "/", "not the volume, which the processes can write to"
+
+
 def test_every_copied_path_exists_and_is_not_ignored() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     copied = [

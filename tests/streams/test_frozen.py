@@ -14,7 +14,7 @@ from support.models_streams import learned, recall, ring
 
 from models.recommender import Query
 from models.snapshot import read_header, restore
-from streams.learning.model_log import SnapshotLog
+from streams.learning.snapshot_log import SnapshotLog
 from streams.sessions.changelog import ours, source_offset
 from streams.sessions.deletion import deleted_at
 from streams.sessions.step import unpack

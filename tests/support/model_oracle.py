@@ -14,7 +14,8 @@ from models.net.guard import finite
 from models.snapshot import restore, take
 from streams.errors import BadData
 from streams.learning.model import new_model
-from streams.learning.model_log import Manifest, SnapshotLog, SnapshotRefused
+from streams.learning.model_log import Manifest, SnapshotRefused
+from streams.learning.snapshot_log import SnapshotLog
 from streams.learning.steps import Steps
 from streams.learning.transitions import transition_of
 from streams.settings import Settings

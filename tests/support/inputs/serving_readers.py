@@ -20,7 +20,7 @@ from serving.state.keys import Keys
 from serving.state.service import Service
 from serving.state.telemetry import ServingTelemetry
 from streams.events.decode import EventDecoder
-from streams.learning.model_log import SnapshotLog
+from streams.learning.snapshot_log import SnapshotLog
 from streams.learning.snapshots import restore_from
 from streams.observing.telemetry import Telemetry
 from streams.wire.record import Record
