@@ -18,16 +18,17 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules metrics settings schemas test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules metrics settings schemas requirements licences audit dist test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml $(wildcard requirements/*)
 	@$(or $(PYTHON),false) -c '$(SUPPORTED)' || \
 	  { echo "Ouzel needs Python 3.11, 3.12 or 3.13; choose one with: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	sh requirements/install.sh $(BIN)/python runtime build dev
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	touch $@
 
 demo: $(READY)
@@ -50,6 +51,21 @@ schemas: $(READY)
 
 rules: $(READY)
 	$(BIN)/python -m deploy.kubernetes.rules
+
+requirements: $(READY)
+	$(BIN)/python -m deploy.supply_chain.lock
+
+licences: $(READY)
+	$(BIN)/python -m deploy.supply_chain.licences
+
+audit: $(READY)
+	$(BIN)/python -m deploy.supply_chain.audit
+
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m deploy.supply_chain.sbom dist
+	cd dist && sha256sum * > SHA256SUMS
 
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 

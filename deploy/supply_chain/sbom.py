@@ -1,0 +1,82 @@
+"""Writes the list of what Ouzel needs at run time (an SBOM) as CycloneDX JSON.
+
+`make dist` runs it. The list comes from requirements/, not from this machine, so it is the same
+wherever it is made: it has the GPU libraries that only some builds of PyTorch need, the hashes of
+the files for all systems, and no time and no serial number.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from deploy.supply_chain.licences import licence
+from deploy.supply_chain.lock import ROOT, read
+
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+SPEC = SchemaVersion.V1_6
+
+
+class InvalidSbom(ValueError):
+    """The list does not conform to the schema of CycloneDX."""
+
+
+def generated() -> dict[str, Any]:
+    """What cyclonedx-py writes of the requirements."""
+    requirements = "".join(block + "\n" for name in ("runtime", "gpu") for block in read(name).values())
+    command = [
+        sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", "--pyproject", ROOT / "pyproject.toml",
+        "--output-reproducible", "--short-PURLs", "--spec-version", SPEC.to_version(), "--output-format", "JSON", "-",
+    ]  # fmt: skip
+    done = subprocess.run(command, input=requirements, capture_output=True, text=True, check=True)
+    content: dict[str, Any] = json.loads(done.stdout)
+    return content
+
+
+def direct() -> set[str]:
+    """The names of the packages that pyproject.toml names for run time."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {match[0].lower() for text in project["dependencies"] if (match := NAME.match(text))}
+
+
+def licences(name: str) -> list[dict[str, Any]]:
+    """The licence of a package, as the schema has it."""
+    return [{"expression": licence(name), "acknowledgement": "declared"}]
+
+
+def sbom() -> dict[str, Any]:
+    """The list. Raises `InvalidSbom`."""
+    content = generated()
+    root = content["metadata"]["component"]["bom-ref"]
+    for component in content["components"]:
+        del component["description"]  # the lines of the file again
+        component["bom-ref"] = component["purl"]
+        component["licenses"] = licences(component["name"])
+    content["components"].sort(key=lambda component: str(component["purl"]))
+    refs = {component["name"]: component["purl"] for component in content["components"]}
+    content["dependencies"] = [
+        {"ref": root, "dependsOn": sorted(refs[name] for name in direct())}, *({"ref": ref} for ref in sorted(refs.values()))
+    ]  # fmt: skip
+    error = JsonStrictValidator(SPEC).validate_str(json.dumps(content))
+    if error is not None:
+        raise InvalidSbom(repr(error))
+    return content
+
+
+def main(folder: Path) -> None:
+    content = sbom()
+    version = content["metadata"]["component"]["version"]
+    folder.mkdir(exist_ok=True)
+    (folder / f"ouzel-{version}.cdx.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
