@@ -22,7 +22,8 @@ from deploy.supply_chain.lock import ABOUT, FOLDER
 VULNERABLE = "jinja2==2.4.1"
 WITHIN_S = 120.0
 UNREACHABLE = re.compile(
-    r"^(requests\.exceptions\.(ConnectionError|ProxyError|ConnectTimeout|ReadTimeout)\b|.*Could not connect to .*vulnerability feed)",
+    r"^requests\.exceptions\.(?:ConnectionError|ProxyError|ConnectTimeout|ReadTimeout)\b"
+    r"|Could not connect to .* vulnerability feed",
     re.MULTILINE,
 )
 
@@ -68,7 +69,7 @@ def packages(answer: Answer) -> list[dict[str, object]] | None:
 
 
 def unreachable(answer: Answer) -> str:
-    """Why no database answered about the release that is known to be vulnerable; empty if one did."""
+    """Why no database answered about the release with known vulnerabilities; empty if one did."""
     if answer.status is None:
         return f"no answer within {WITHIN_S:.0f} s"
     found = packages(answer)

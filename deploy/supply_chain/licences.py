@@ -35,7 +35,7 @@ KNOWN = {"triton": "MIT", "venusian": "LicenseRef-Repoze"}
 """Licences of packages that do not declare one by an SPDX name, read by hand."""
 
 NVIDIA = "LicenseRef-NVIDIA"
-"""The terms of NVIDIA, which are proprietary. Only the build of PyTorch for GPUs needs its libraries."""
+"""NVIDIA's own terms. Only the build of PyTorch for GPUs needs its libraries."""
 
 EXCEPTIONS = {
     "venusian": "the licence of Repoze is a BSD licence with a clause on trademarks",
@@ -64,7 +64,7 @@ def declared(package: Declared) -> str:
 
 
 def licence(name: str) -> str:
-    """The licence of a package, by its name. Raises `PackageNotFoundError` if it has to be installed."""
+    """The licence of a package, by its name. Raises `PackageNotFoundError`."""
     if name in KNOWN:
         return KNOWN[name]
     if GPU.match(name):

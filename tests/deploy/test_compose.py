@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 import shutil
@@ -41,19 +42,19 @@ def with_port() -> dict[str, Any]:
 
 @pytest.fixture
 def services(compose: dict[str, Any], with_port: dict[str, Any]) -> dict[str, Any]:
-    """The services of both files. A service of the first one that the second changes is the first's."""
+    """The services of both files; of those that are in both, the form in the first."""
     return {**with_port["services"], **compose["services"]}
 
 
-def check_schema(path: Path) -> int:
-    """The exit status of a check against the schema of the Compose specification."""
+def check_schema(*paths: Path, schema: str = "vendor.compose-spec") -> int:
+    """The exit status of a check against a schema, by default that of the Compose specification."""
     program = Path(sys.executable).with_name("check-jsonschema")
-    command = [program, "--builtin-schema", "vendor.compose-spec", path]
+    command = [program, "--builtin-schema", schema, *paths]
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
 def test_it_is_a_valid_compose_file(tmp_path: Path) -> None:
-    assert check_schema(COMPOSE) == check_schema(WITH_PORT) == 0
+    assert check_schema(COMPOSE, WITH_PORT) == 0
     wrong = tmp_path / "compose.yaml"
     wrong.write_text(COMPOSE.read_text().replace("cap_drop", "drop_caps"))
     assert check_schema(wrong) == 1
@@ -85,6 +86,25 @@ def test_images_have_versions_and_digests(services: dict[str, Any]) -> None:
     kafka = services["kafka"]["image"]
     assert kafka.startswith("apache/kafka:4."), kafka
     assert services["kafka-user"]["image"] == kafka
+
+
+def test_renovate_renews_the_digests_and_the_python_packages() -> None:
+    path = DEPLOY.parent / "renovate.json"
+    assert check_schema(path, schema="vendor.renovate") == 0
+    config = json.loads(path.read_text())
+    assert "docker:pinDigests" in config["extends"]
+    assert {"dockerfile", "docker-compose", "pep621", "pip_requirements", "github-actions"} == set(config["enabledManagers"])
+    for manager, files in {
+        "docker-compose": ["deploy/compose.yaml", "deploy/compose.kafka-port.yaml"],
+        "pip_requirements": [
+            "requirements/runtime.txt",
+            "requirements/gpu.txt",
+            "requirements/build.txt",
+            "requirements/dev.txt",
+        ],
+    }.items():
+        (pattern,) = config[manager]["managerFilePatterns"]
+        assert all(re.search(pattern.strip("/"), file) for file in files), manager
 
 
 def test_kafka_is_published_only_by_the_second_file_and_only_with_a_login(
