@@ -9,6 +9,7 @@ PYTHON ?= $(shell for found in $(CANDIDATES); do $$found -c '$(SUPPORTED)' 2> /d
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/tools
 
 # The tests start hundreds of Python processes. Without bytecode files each compiles all of Ouzel first.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,7 +19,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules metrics settings schemas requirements licences audit dist test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak clean
+.PHONY: setup demo watch dashboards rules metrics settings schemas tools requirements licences audit dist test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak clean
 
 setup: $(READY)
 
@@ -52,24 +53,33 @@ schemas: $(READY)
 rules: $(READY)
 	$(BIN)/python -m deploy.kubernetes.rules
 
-requirements: $(READY)
-	$(BIN)/python -m deploy.supply_chain.lock
+# Tools that check and pack the whole. They would slow the tests down in the same environment.
+tools: $(TOOLS)/.ready
+
+$(TOOLS)/.ready: requirements/tools.txt $(READY)
+	test -x $(TOOLS)/bin/python || $(BIN)/python -m venv $(TOOLS)
+	sh requirements/install.sh $(TOOLS)/bin/python tools
+	touch $@
+
+requirements: tools
+	$(TOOLS)/bin/python -m deploy.supply_chain.lock
 
 licences: $(READY)
 	$(BIN)/python -m deploy.supply_chain.licences
 
-audit: $(READY)
-	$(BIN)/python -m deploy.supply_chain.audit
+audit: tools
+	$(TOOLS)/bin/python -m deploy.supply_chain.audit
 
-dist: $(READY)
+dist: tools
 	rm -rf dist
 	$(BIN)/python -m hatchling build
-	$(BIN)/python -m deploy.supply_chain.sbom dist
+	$(BIN)/python -m deploy.supply_chain.licences > dist/licences.txt
+	$(TOOLS)/bin/python -m deploy.supply_chain.sbom dist
 	cd dist && sha256sum * > SHA256SUMS
 
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
-test: $(READY)
+test: $(READY) tools
 	$(PYTEST) --durations 25
 
 check: lint quick

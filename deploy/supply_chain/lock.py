@@ -39,7 +39,8 @@ ABOUT = {
     "runtime": "What Ouzel needs at run time, without the GPU libraries of PyTorch.",
     "gpu": "What PyTorch needs beside runtime.txt where its build for GPUs is installed.",
     "build": "What builds the package.",
-    "dev": "What the tests, the demo and the tools of developers need beside runtime.txt and build.txt.",
+    "dev": "What the tests and the demo need beside runtime.txt and build.txt.",
+    "tools": "What make requirements, make audit and make dist need, in an environment of its own.",
 }
 
 Blocks = dict[str, str]
@@ -109,28 +110,31 @@ def resolve(sources: Sequence[str], kept: Iterable[Blocks], upgrade: str) -> Blo
         return blocks(out.read_text())
 
 
-def build_requirements() -> list[str]:
-    """What builds the package, as pyproject.toml has it."""
-    declared: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
-    return [*declared, FOR_EDITABLE]
+def declared() -> dict[str, list[str]]:
+    """What pyproject.toml declares for building the package, and for the tools."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return {"build": [*project["build-system"]["requires"], FOR_EDITABLE], "tools": project["dependency-groups"]["tools"]}
 
 
 def lock(upgrade: str) -> dict[str, str]:
     """The text of each file by its name."""
-    kept = [read(name) for name in ABOUT]
+    kept = [read(name) for name in ("runtime", "gpu", "build", "dev")]
     with tempfile.TemporaryDirectory() as folder:
-        builds = Path(folder) / "build.in"
-        builds.write_text("\n".join(build_requirements()))
+        builds, tools = Path(folder) / "build.in", Path(folder) / "tools.in"
+        for path in (builds, tools):
+            path.write_text("\n".join(declared()[path.stem]))
         every = resolve(["pyproject.toml", "--extra", "demo", "--extra", "dev", str(builds)], kept, upgrade)
         fixed = Path(folder) / "every.txt"
         fixed.write_text("".join(block.split(" \\")[0] + "\n" for block in every.values()))
         runtime = resolve(["pyproject.toml", "--constraints", str(fixed)], [], "")
         build = resolve([str(builds), "--constraints", str(fixed)], [], "")
+        others = resolve([str(tools)], [read("tools")], upgrade)
     gpu = {name: block for name, block in runtime.items() if GPU.match(name)}
     dev = without(every, runtime, build)
     runtime = without(runtime, gpu)
     check_cpu_builds(runtime["torch"], read("torch-cpu")["torch"])
-    return {name: render(name, found) for name, found in {"runtime": runtime, "gpu": gpu, "build": build, "dev": dev}.items()}
+    every_file = {"runtime": runtime, "gpu": gpu, "build": build, "dev": dev, "tools": others}
+    return {name: render(name, found) for name, found in every_file.items()}
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """Writes the list of what Ouzel needs at run time (an SBOM) as CycloneDX JSON.
 
-`make dist` runs it. The list comes from requirements/, not from this machine, so it is the same
-wherever it is made: it has the GPU libraries that only some builds of PyTorch need, the hashes of
-the files for all systems, and no time and no serial number.
+`make dist` runs it in the environment of the tools, after `make licences` has written licences.txt.
+The list comes from requirements/, not from this machine, so it is the same wherever it is made: it
+has the GPU libraries that only some builds of PyTorch need, the hashes of the files for all
+systems, and no time and no serial number.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from deploy.supply_chain.licences import licence
 from deploy.supply_chain.lock import ROOT, read
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -47,19 +48,15 @@ def direct() -> set[str]:
     return {match[0].lower() for text in project["dependencies"] if (match := NAME.match(text))}
 
 
-def licences(name: str) -> list[dict[str, Any]]:
-    """The licence of a package, as the schema has it."""
-    return [{"expression": licence(name), "acknowledgement": "declared"}]
-
-
-def sbom() -> dict[str, Any]:
-    """The list."""
+def sbom(licences: Iterable[str]) -> dict[str, Any]:
+    """The list. ``licences`` has a line for each package: its name, a colon and an SPDX expression."""
+    expressions = dict(line.split(": ", 1) for line in licences)
     content = generated()
     root = content["metadata"]["component"]["bom-ref"]
     for component in content["components"]:
         del component["description"]  # the lines of the file again
         component["bom-ref"] = component["purl"]
-        component["licenses"] = licences(component["name"])
+        component["licenses"] = [{"expression": expressions[component["name"]], "acknowledgement": "declared"}]
     content["components"].sort(key=lambda component: str(component["purl"]))
     refs = {component["name"]: component["purl"] for component in content["components"]}
     content["dependencies"] = [
@@ -76,10 +73,9 @@ def validate(content: dict[str, Any]) -> None:
 
 
 def main(folder: Path) -> None:
-    content = sbom()
+    content = sbom((folder / "licences.txt").read_text().splitlines())
     validate(content)
     version = content["metadata"]["component"]["version"]
-    folder.mkdir(exist_ok=True)
     (folder / f"ouzel-{version}.cdx.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from support.deployed import with_tools
 
 from deploy.supply_chain.audit import Answer, judge
 
@@ -74,7 +74,7 @@ def test_it_fails_for_all_but_a_database_that_cannot_be_reached(
 
 def test_it_says_by_name_that_it_is_skipped_without_a_network() -> None:
     environment = os.environ | {"HTTPS_PROXY": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": ""}
-    command = [sys.executable, "-m", "deploy.supply_chain.audit"]
+    command = [with_tools(), "-m", "deploy.supply_chain.audit"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "make audit: skipped, as no database of vulnerabilities can be reached: no connection\n"

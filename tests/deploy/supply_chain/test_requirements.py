@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from deploy.supply_chain.lock import ABOUT, FOLDER, GPU, blocks, build_requirements, check_cpu_builds, pinned, read, render
+from deploy.supply_chain.lock import ABOUT, FOLDER, GPU, blocks, check_cpu_builds, declared, pinned, read, render
 
 ROOT = Path(__file__).parents[3]
 INSTALL = FOLDER / "install.sh"
@@ -31,7 +31,7 @@ def pins(*names: str) -> dict[str, str]:
     return {package: pinned(block) for name in names for package, block in read(name).items()}
 
 
-def declared() -> Iterator[tuple[str, Requirement]]:
+def ranges() -> Iterator[tuple[str, Requirement]]:
     """Each requirement that pyproject.toml declares, with the file that has to have its version."""
     project = PYPROJECT["project"]
     for text in project["dependencies"]:
@@ -39,8 +39,9 @@ def declared() -> Iterator[tuple[str, Requirement]]:
     for texts in project["optional-dependencies"].values():
         for text in texts:
             yield "dev", Requirement(text)
-    for text in build_requirements():
-        yield "build", Requirement(text)
+    for name, texts in declared().items():
+        for text in texts:
+            yield name, Requirement(text)
 
 
 @pytest.mark.parametrize("name", ABOUT)
@@ -63,8 +64,8 @@ def test_no_file_names_an_index_or_an_address() -> None:
 
 def test_every_declared_dependency_has_a_version_in_its_range() -> None:
     checked = 0
-    for name, requirement in declared():
-        version = pins("runtime", name).get(canonicalize_name(requirement.name))
+    for name, requirement in ranges():
+        version = pins(*([name] if name == "tools" else ["runtime", name])).get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement}: run make requirements"
         assert requirement.specifier.contains(version, prereleases=True), f"{requirement}: {version}; run make requirements"
         checked += 1
@@ -84,7 +85,7 @@ def test_what_a_dependency_needs_here_is_listed_too() -> None:
 
 
 def test_no_package_has_two_versions() -> None:
-    together = [(package, version) for name in ABOUT for package, version in pins(name).items()]
+    together = [(package, version) for name in (*INSTALLED, "gpu") for package, version in pins(name).items()]
     assert len(dict(together)) == len(set(together))
 
 
