@@ -17,11 +17,12 @@ install() {
 }
 
 # With hashes, pip prefers the package index to a local folder. So a CPU build is asked for by its own
-# version first. Where there is none, the build of the package index is installed below.
+# version first. Where there is none, the build of the package index is installed below. Where pip has
+# a constraint for torch, too, it says ResolutionImpossible.
 install_cpu_build() {
   output=$(install torch-cpu 2>&1) && return
   case $output in
-    *"No matching distribution found"*) ;;
+    *"No matching distribution found"* | *ResolutionImpossible*) ;;
     *) echo "$output" >&2; exit 1 ;;
   esac
 }
