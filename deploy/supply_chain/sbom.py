@@ -49,7 +49,7 @@ def direct() -> set[str]:
 
 
 def sbom(licences: Iterable[str]) -> dict[str, Any]:
-    """The list. ``licences`` has the lines of `make licences`: a name, a colon, an SPDX expression."""
+    """The list. ``licences`` has the lines that `make licences` prints."""
     expressions = dict(line.split(": ", 1) for line in licences)
     content = generated()
     root = content["metadata"]["component"]["bom-ref"]

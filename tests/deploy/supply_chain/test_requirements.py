@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -108,44 +109,60 @@ def test_lgpl_packages_are_not_needed() -> None:
 # installing
 
 
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """A wheel without contents, in a folder of its own."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    wheel = folder / "nothing_here-1.0-py3-none-any.whl"
+def wheel_of(version: str, folder: Path) -> str:
+    """Make a wheel without contents. Returns its hash."""
+    folder.mkdir(exist_ok=True)
+    wheel = folder / f"nothing_here-{version}-py3-none-any.whl"
+    about = f"nothing_here-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: nothing-here\nVersion: {version}\nRequires-Dist: much-more\n"
     with zipfile.ZipFile(wheel, "w") as archive:
-        about = "nothing_here-1.0.dist-info"
-        archive.writestr(
-            f"{about}/METADATA", "Metadata-Version: 2.1\nName: nothing-here\nVersion: 1.0\nRequires-Dist: much-more\n"
-        )
+        archive.writestr(f"{about}/METADATA", metadata)
         archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{about}/RECORD", "")
-    return wheel
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
-def install(package: Path, digest: str, into: Path) -> subprocess.CompletedProcess[str]:
-    """Run the script with a file that lists this wheel with this hash."""
-    folder = into.parent / "requirements"
+def install(tmp_path: Path, **listed: tuple[str, str]) -> tuple[str, list[str]]:
+    """Run the script with files that list a version of the wheel and a hash each.
+
+    Returns the errors, and the names of what was installed.
+    """
+    folder, target = tmp_path / "requirements", tmp_path / "target"
     folder.mkdir(exist_ok=True)
     (folder / "install.sh").write_text(INSTALL.read_text())
-    (folder / "some.txt").write_text(f"nothing-here==1.0 \\\n    --hash=sha256:{digest}\n")
+    for name, (version, digest) in listed.items():
+        (folder / f"{name.replace('_', '-')}.txt").write_text(f"nothing-here=={version} \\\n    --hash=sha256:{digest}\n")
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("nothing-here<3\n")
     environment = {
-        "PATH": "/usr/bin:/bin", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(package.parent), "PIP_TARGET": str(into),
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CONFIG_FILE": "/dev/null",
+        "PATH": "/usr/bin:/bin", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels"), "PIP_TARGET": str(target),
+        "PIP_CONSTRAINT": str(constraints), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CONFIG_FILE": "/dev/null",
     }  # fmt: skip
-    command = ["sh", str(folder / "install.sh"), sys.executable, "some"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = ["sh", str(folder / "install.sh"), sys.executable, *(name for name in listed if name != "torch_cpu")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert bool(done.returncode) == ("ERROR" in done.stderr), done.stderr
+    return done.stderr, [path.name for path in target.glob("*")]
 
 
-def test_a_file_with_another_hash_is_refused_and_one_with_this_hash_is_installed_alone(package: Path, tmp_path: Path) -> None:
-    done = install(package, "0" * 64, tmp_path / "target")
-    assert done.returncode != 0
-    assert "HASH" in done.stderr.upper()
-    assert not list(tmp_path.glob("target/*"))
-    done = install(package, hashlib.sha256(package.read_bytes()).hexdigest(), tmp_path / "target")
-    assert done.returncode == 0, done.stderr
-    assert [path.name for path in (tmp_path / "target").iterdir()] == ["nothing_here-1.0.dist-info"], "not much-more"
+def test_a_file_with_another_hash_is_refused_and_one_with_this_hash_is_installed_alone(tmp_path: Path) -> None:
+    digest = wheel_of("1.0", tmp_path / "wheels")
+    errors, installed = install(tmp_path, some=("1.0", "0" * 64))
+    assert "HASHES" in errors
+    assert installed == []
+    assert install(tmp_path, some=("1.0", digest)) == ("", ["nothing_here-1.0.dist-info"]), "not much-more"
+
+
+def test_a_cpu_build_is_preferred_where_there_is_one_and_its_hash_counts_too(tmp_path: Path) -> None:
+    digest, other = wheel_of("1.0", tmp_path / "wheels"), "0" * 64
+    _, installed = install(tmp_path, torch_cpu=("1.0+cpu", other), runtime=("1.0", digest))
+    assert installed == ["nothing_here-1.0.dist-info"], "there is no CPU build"
+    shutil.rmtree(tmp_path / "target")
+    cpu = wheel_of("1.0+cpu", tmp_path / "wheels")
+    errors, installed = install(tmp_path, torch_cpu=("1.0+cpu", other), runtime=("1.0", digest))
+    assert "HASHES" in errors
+    assert installed == []
+    _, installed = install(tmp_path, torch_cpu=("1.0+cpu", cpu), runtime=("1.0+cpu", cpu))
+    assert installed == ["nothing_here-1.0+cpu.dist-info"]
 
 
 def test_make_and_the_image_install_nothing_without_the_script() -> None:
