@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, metadata
-from typing import Protocol
+from typing import Any, Protocol
 
 from deploy.supply_chain.lock import GPU, read
 
@@ -48,18 +48,16 @@ PARTS = re.compile(r"[()]|\b(?:AND|OR)\b")
 class Declared(Protocol):
     """The metadata of a package."""
 
-    def get(self, name: str, /) -> str | None: ...
-
-    def get_all(self, name: str, /) -> list[str] | None: ...
+    def get_all(self, name: str, /) -> list[Any] | None: ...
 
 
 def declared(package: Declared) -> str:
     """The SPDX expression for what a package declares; its own words if they are no known name."""
-    expression = package.get("License-Expression")
-    if expression:
-        return expression
+    for expression in package.get_all("License-Expression") or ():
+        return str(expression)
     classifiers = [text.rpartition(" :: ")[2] for text in package.get_all("Classifier") or () if text.startswith("License ::")]
-    names = classifiers or [(package.get("License") or "no licence").strip().splitlines()[0]]
+    text = "".join(package.get_all("License") or ()).strip() or "no licence"
+    names = classifiers or [text.splitlines()[0]]
     return " OR ".join(OTHER_NAMES.get(name, name) for name in names)
 
 

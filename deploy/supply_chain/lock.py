@@ -100,7 +100,7 @@ def resolve(sources: Sequence[str], kept: Iterable[Blocks], upgrade: str) -> Blo
         out = Path(folder) / "out.txt"
         out.write_text("".join(block + "\n" for found in kept for block in found.values()))
         options = ["--upgrade"] if upgrade == "all" else ["--upgrade-package", upgrade] if upgrade else []
-        command = [
+        command: list[str | Path] = [
             Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
             "--no-annotate", "--python-version", OLDEST, "--output-file", out, *options, *sources,
         ]  # fmt: skip

@@ -35,6 +35,7 @@ def test_every_package_has_a_licence_that_is_allowed(capsys: pytest.CaptureFixtu
         metadata(License_Expression="MIT AND GPL-3.0-only"),
         metadata(Classifier="License :: OSI Approved :: GNU Affero General Public License v3"),
         metadata(License="LicenseRef-NVIDIA-Like"),
+        metadata(License=""),
         metadata(),
     ],
 )
