@@ -48,6 +48,8 @@ def test_each_base_image_has_a_version_and_a_digest() -> None:
     for base in bases:
         assert re.fullmatch(r"python:3\.11\.\d+-\w+-\w+@sha256:[0-9a-f]{64}", base), base
     assert len(set(bases)) == 1
+    first = DOCKERFILE.read_text().splitlines()[0]
+    assert re.fullmatch(r"# syntax=docker/dockerfile:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", first), first
 
 
 def test_it_runs_as_an_unprivileged_numeric_user() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from support.deployed import with_tools
 
 from deploy.supply_chain.audit import Answer, judge
 
+ROOT = Path(__file__).parents[3]
 FLAW = {"id": "CVE-2014-1402", "fix_versions": ["2.7.2"]}
 KNOWN = {"name": "jinja2", "version": "2.4.1", "vulns": [FLAW]}
 SOUND = {"name": "rich", "version": "15.0.0", "vulns": []}
@@ -72,9 +74,15 @@ def test_it_fails_for_all_but_a_database_that_cannot_be_reached(
     assert asked[1:] in ([FILES], [])
 
 
+def test_ci_runs_it_and_the_check_of_licences() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert re.search(r"^make audit\b", script, re.MULTILINE)
+    assert re.search(r"^make licences\b", script, re.MULTILINE)
+
+
 def test_it_says_by_name_that_it_is_skipped_without_a_network() -> None:
     environment = os.environ | {"HTTPS_PROXY": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": ""}
     command = [with_tools(), "-m", "deploy.supply_chain.audit"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "make audit: skipped, as no database of vulnerabilities can be reached: no connection\n"
