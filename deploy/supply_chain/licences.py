@@ -31,16 +31,19 @@ OTHER_NAMES = {
 }
 """SPDX names of classifiers. The packages with "BSD License" have the text with three clauses."""
 
-KNOWN = {"triton": "MIT", "venusian": "LicenseRef-Repoze"}
-"""Licences of packages that do not declare one by an SPDX name, read by hand."""
-
-NVIDIA = "LicenseRef-NVIDIA"
-"""NVIDIA's own terms. Only the build of PyTorch for GPUs needs its libraries."""
-
-EXCEPTIONS = {
-    "venusian": "the licence of Repoze is a BSD licence with a clause on trademarks",
-    "nvidia": "docs/operations.md says how to do without the GPU libraries",
+KNOWN = {
+    "cuda-bindings": "Apache-2.0",
+    "cuda-pathfinder": "Apache-2.0",
+    "triton": "MIT",
+    "venusian": "LicenseRef-Repoze",
 }
+"""Licences, read by hand, of packages that need not be here or declare none by an SPDX name."""
+
+NVIDIA = "LicenseRef-NVIDIA-Proprietary"
+"""NVIDIA's own terms, for the other GPU libraries. docs/operations.md says how to do without."""
+
+EXCEPTIONS = {"LicenseRef-Repoze", NVIDIA}
+"""Allowed for the packages that have them now. That of Repoze is a BSD licence and a clause more."""
 
 PARTS = re.compile(r"[()]|\b(?:AND|OR)\b")
 
@@ -72,8 +75,8 @@ def licence(name: str) -> str:
 
 def allowed(name: str, expression: str) -> bool:
     """Tell whether Ouzel may depend on a package: each licence that it names must be allowed."""
-    if name in EXCEPTIONS or expression == NVIDIA:
-        return True
+    if expression in EXCEPTIONS:
+        return name in KNOWN or GPU.match(name) is not None
     return all(part.strip() in ALLOWED for part in PARTS.split(expression) if part.strip())
 
 

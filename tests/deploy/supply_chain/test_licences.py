@@ -34,7 +34,7 @@ def test_every_package_has_a_licence_that_is_allowed(capsys: pytest.CaptureFixtu
         metadata(License="LGPL-2.1-or-later"),
         metadata(License_Expression="MIT AND GPL-3.0-only"),
         metadata(Classifier="License :: OSI Approved :: GNU Affero General Public License v3"),
-        metadata(License="LicenseRef-NVIDIA-Like"),
+        metadata(License_Expression="LicenseRef-NVIDIA-Proprietary"),
         metadata(License=""),
         metadata(),
     ],
