@@ -43,7 +43,7 @@ NVIDIA = "LicenseRef-NVIDIA-Proprietary"
 """NVIDIA's own terms, for the other GPU libraries. docs/operations.md says how to do without."""
 
 EXCEPTIONS = {"LicenseRef-Repoze", NVIDIA}
-"""Allowed for the packages that have them now. That of Repoze is a BSD licence and a clause more."""
+"""Allowed for those that have them now. Repoze's is a BSD licence with one more clause."""
 
 PARTS = re.compile(r"[()]|\b(?:AND|OR)\b")
 

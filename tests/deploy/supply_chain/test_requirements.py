@@ -144,6 +144,7 @@ def install(tmp_path: Path, **listed: tuple[str, str]) -> tuple[str, list[str]]:
     return done.stderr, [path.name for path in target.glob("*")]
 
 
+@pytest.mark.slow
 def test_a_file_with_another_hash_is_refused_and_one_with_this_hash_is_installed_alone(tmp_path: Path) -> None:
     digest = wheel_of("1.0", tmp_path / "wheels")
     errors, installed = install(tmp_path, some=("1.0", "0" * 64))
@@ -152,6 +153,7 @@ def test_a_file_with_another_hash_is_refused_and_one_with_this_hash_is_installed
     assert install(tmp_path, some=("1.0", digest)) == ("", ["nothing_here-1.0.dist-info"]), "not much-more"
 
 
+@pytest.mark.slow
 def test_a_cpu_build_is_preferred_where_there_is_one_and_its_hash_counts_too(tmp_path: Path) -> None:
     digest, other = wheel_of("1.0", tmp_path / "wheels"), "0" * 64
     _, installed = install(tmp_path, torch_cpu=("1.0+cpu", other), runtime=("1.0", digest))
