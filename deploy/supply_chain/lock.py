@@ -101,7 +101,7 @@ def resolve(sources: Sequence[str], kept: Iterable[Blocks], upgrade: str) -> Blo
         out.write_text("".join(block + "\n" for found in kept for block in found.values()))
         options = ["--upgrade"] if upgrade == "all" else ["--upgrade-package", upgrade] if upgrade else []
         command: list[str | Path] = [
-            Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
+            Path(sys.executable).with_name("uv"), "pip", "compile", "--no-config", "--quiet", "--universal", "--generate-hashes", "--no-header",
             "--no-annotate", "--python-version", OLDEST, "--output-file", out, *options, *sources,
         ]  # fmt: skip
         for name in OTHER_SYSTEMS:
@@ -125,7 +125,8 @@ def lock(upgrade: str) -> dict[str, str]:
             path.write_text("\n".join(declared()[path.stem]))
         every = resolve(["pyproject.toml", "--extra", "demo", "--extra", "dev", str(builds)], kept, upgrade)
         fixed = Path(folder) / "every.txt"
-        fixed.write_text("".join(block.split(" \\")[0] + "\n" for block in every.values()))
+        # Without markers: uv would resolve anew for each, also for systems that PyTorch has no files for.
+        fixed.write_text("".join(f"{name}=={pinned(block)}\n" for name, block in every.items()))
         runtime = resolve(["pyproject.toml", "--constraints", str(fixed)], [], "")
         build = resolve([str(builds), "--constraints", str(fixed)], [], "")
         others = resolve([str(tools)], [read("tools")], upgrade)
