@@ -101,8 +101,8 @@ def resolve(sources: Sequence[str], kept: Iterable[Blocks], upgrade: str) -> Blo
         out.write_text("".join(block + "\n" for found in kept for block in found.values()))
         options = ["--upgrade"] if upgrade == "all" else ["--upgrade-package", upgrade] if upgrade else []
         command: list[str | Path] = [
-            Path(sys.executable).with_name("uv"), "pip", "compile", "--no-config", "--quiet", "--universal", "--generate-hashes", "--no-header",
-            "--no-annotate", "--python-version", OLDEST, "--output-file", out, *options, *sources,
+            Path(sys.executable).with_name("uv"), "pip", "compile", "--no-config", "--quiet", "--universal", "--generate-hashes",
+            "--no-header", "--no-annotate", "--python-version", OLDEST, "--output-file", out, *options, *sources,
         ]  # fmt: skip
         for name in OTHER_SYSTEMS:
             command += ["--no-emit-package", name]
@@ -125,7 +125,7 @@ def lock(upgrade: str) -> dict[str, str]:
             path.write_text("\n".join(declared()[path.stem]))
         every = resolve(["pyproject.toml", "--extra", "demo", "--extra", "dev", str(builds)], kept, upgrade)
         fixed = Path(folder) / "every.txt"
-        # Without markers: uv would resolve anew for each, also for systems that PyTorch has no files for.
+        # Without markers: uv would resolve anew for each, also where PyTorch has no files.
         fixed.write_text("".join(f"{name}=={pinned(block)}\n" for name, block in every.items()))
         runtime = resolve(["pyproject.toml", "--constraints", str(fixed)], [], "")
         build = resolve([str(builds), "--constraints", str(fixed)], [], "")
