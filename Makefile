@@ -9,6 +9,7 @@ PYTHON ?= $(shell for found in $(CANDIDATES); do $$found -c '$(SUPPORTED)' 2> /d
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/tools
 
 # The tests start hundreds of Python processes. Without bytecode files each compiles all of Ouzel first.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,16 +19,17 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules metrics settings schemas test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak soak-edge clean
+.PHONY: setup demo watch dashboards rules metrics settings schemas tools requirements licences audit dist test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak soak-edge clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml $(wildcard requirements/*)
 	@$(or $(PYTHON),false) -c '$(SUPPORTED)' || \
 	  { echo "Ouzel needs Python 3.11, 3.12 or 3.13; choose one with: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	sh requirements/install.sh $(BIN)/python runtime build dev
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check || { echo "remove $(VENV) if it has packages from before, and run make again" >&2; exit 1; }
 	touch $@
 
 demo: $(READY)
@@ -51,9 +53,33 @@ schemas: $(READY)
 rules: $(READY)
 	$(BIN)/python -m deploy.kubernetes.rules
 
+# Tools that check and pack the whole. They would slow the tests down in the same environment.
+tools: $(TOOLS)/.ready
+
+$(TOOLS)/.ready: requirements/tools.txt $(READY)
+	test -x $(TOOLS)/bin/python || $(BIN)/python -m venv $(TOOLS)
+	sh requirements/install.sh $(TOOLS)/bin/python tools
+	touch $@
+
+requirements: tools
+	$(TOOLS)/bin/python -m deploy.supply_chain.lock
+
+licences: $(READY)
+	$(BIN)/python -m deploy.supply_chain.licences
+
+audit: tools
+	$(TOOLS)/bin/python -m deploy.supply_chain.audit
+
+dist: tools
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m deploy.supply_chain.licences > dist/licences.txt
+	$(TOOLS)/bin/python -m deploy.supply_chain.sbom dist
+	cd dist && sha256sum * > SHA256SUMS
+
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
-test: $(READY)
+test: $(READY) tools
 	$(PYTEST) --durations 25
 
 check: lint quick

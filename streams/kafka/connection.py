@@ -16,10 +16,13 @@ from streams.configuration.security import BEARER
 from streams.errors import KafkaAway
 from streams.kafka.oauth import tokens
 from streams.kafka.token_providers import AiokafkaTokens, KafkaPythonTokens
+from streams.kafka.upstream import compute_checksums_in_c
 from streams.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from faust.types.auth import CredentialsT
+
+compute_checksums_in_c()
 
 CONNECT_MS = 8_000
 RECONNECT_MS = 1_000

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.util import calc_crc32c
 from kafka import KafkaConsumer
+from kafka.record import util
 
 RELIED_ON = (
     ("aiokafka.client.AIOKafkaClient", "send"),
@@ -26,6 +28,17 @@ RELIED_ON = (
 
 SWALLOWED_S = 0.1
 """A task that has not ended this long after its cancellation is cancelled again."""
+
+
+def compute_checksums_in_c() -> None:
+    """Have kafka-python compute the checksums of records as aiokafka does.
+
+    That is 300 times as fast as its own Python. It would use the package crc32c, but that has the
+    LGPL. Replaces the default of the second parameter of `kafka.record.util.calc_crc32c`, which the
+    module has imported under its name elsewhere.
+    """
+    if util.crc32c_c is None:
+        util.calc_crc32c.__defaults__ = (calc_crc32c,)
 
 
 class Check(Protocol):

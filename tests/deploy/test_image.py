@@ -42,11 +42,14 @@ def test_hadolint_reports_nothing() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_each_base_image_has_a_version() -> None:
+def test_each_base_image_has_a_version_and_a_digest() -> None:
     bases = [arguments.split()[0] for word, arguments in instructions() if word == "FROM"]
     assert len(bases) == 2
     for base in bases:
-        assert re.fullmatch(r"python:3\.11-\w+-\w+", base), base
+        assert re.fullmatch(r"python:3\.11\.\d+-\w+-\w+@sha256:[0-9a-f]{64}", base), base
+    assert len(set(bases)) == 1
+    first = DOCKERFILE.read_text().splitlines()[0]
+    assert re.fullmatch(r"# syntax=docker/dockerfile:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", first), first
 
 
 def test_it_runs_as_an_unprivileged_numeric_user() -> None:
@@ -83,8 +86,8 @@ def test_every_copied_path_exists_and_is_not_ignored() -> None:
 
 
 def test_torch_is_pinned() -> None:
-    (torch,) = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")]
-    assert f'"{torch}"' in (ROOT / "pyproject.toml").read_text()
+    (torch,) = [line for line in (ROOT / "requirements" / "runtime.txt").read_text().splitlines() if line.startswith("torch==")]
+    assert f'"{torch.split()[0]}"' in (ROOT / "pyproject.toml").read_text()
 
 
 # the health check

@@ -134,13 +134,53 @@ def test_every_pod_is_unprivileged_and_has_limits(example: list[Manifest]) -> No
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] > 0
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in pod["containers"]:
+        for container in [*pod.get("initContainers", ()), *pod["containers"]]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
             }  # fmt: skip
             assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
             assert "memory" in container["resources"]["limits"]
             assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def egress(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Every rule that lets something out."""
+    policies = of_kind(manifests, "NetworkPolicy")
+    assert any(policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/part-of": "ouzel"} for policy in policies)
+    return [rule for policy in policies for rule in policy["spec"].get("egress", ())]
+
+
+def test_pods_reach_only_kafka_dns_and_each_other_and_each_by_its_labels() -> None:
+    policies = documents((KUBERNETES / "base" / "network-policies.yaml").read_text())
+    ports: dict[str, set[object]] = {}
+    for rule in egress(policies):
+        assert rule.get("to"), "a rule without a destination lets out to everywhere"
+        for peer in rule["to"]:
+            labels = peer["podSelector"]["matchLabels"]
+            assert labels, "an empty selector selects every pod"
+            (name,) = labels.values()
+            ports.setdefault(name, set()).update(port["port"] for port in rule["ports"])
+            namespace = peer.get("namespaceSelector")
+            assert namespace is None or namespace["matchLabels"].keys() == {"kubernetes.io/metadata.name"}
+            assert name != "kube-dns" or namespace == {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
+    assert ports == {"kube-dns": {53}, "kafka": {9092, 9093, 9094}, "ouzel-worker": {"metrics"}}
+
+
+def test_an_overlay_can_name_the_addresses_of_a_kafka_outside_of_the_cluster() -> None:
+    """The patch in the comment of the example replaces the rule for Kafka and no other."""
+    commented = [
+        line for line in (EXAMPLE / "kustomization.yaml").read_text().splitlines() if "ipBlock" in line or "/egress/" in line
+    ]
+    (path,) = [line.partition("path: ")[2] for line in commented if "path: " in line]
+    assert any("ipBlock" in line for line in commented)
+    found: Any = next(
+        policy
+        for policy in documents((KUBERNETES / "base" / "network-policies.yaml").read_text())
+        if policy["metadata"]["name"] == "ouzel"
+    )
+    for step in path.strip("/").split("/")[:-1]:
+        found = found[int(step)] if isinstance(found, list) else found[step]
+    assert {port["port"] for port in found["ports"]} == {9092, 9093, 9094}
 
 
 def test_every_container_runs_an_existing_command_with_existing_settings(example: list[Manifest]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from typer.testing import CliRunner
 
@@ -15,6 +17,14 @@ from streams.settings import CONFIG_VARIABLE, PREFIX, Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 VARIABLE = re.compile(r"\bOUZEL_[A-Z0-9_]+")
+
+
+def with_tools() -> str:
+    """The interpreter of the tools in requirements/tools.txt. Skips the test if there is none."""
+    program = Path(sys.prefix) / "tools" / "bin" / "python"
+    if not program.exists():
+        pytest.skip(f"the tools of requirements/tools.txt are not installed in {program.parents[1]}: run make tools")
+    return str(program)
 
 
 def documents(text: str) -> list[dict[str, Any]]:
