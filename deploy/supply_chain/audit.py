@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deploy.supply_chain.lock import ABOUT, FOLDER
+from serving.child_command import module_command
+from streams.printable import printable_lines
 
 VULNERABLE = "jinja2==2.4.1"
 WITHIN_S = 120.0
@@ -49,7 +51,8 @@ Ask = Callable[[Sequence[Path]], Answer]
 
 def ask(files: Sequence[Path]) -> Answer:
     """Run pip-audit, which reads the files without installing anything."""
-    command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--format", "json", "--progress-spinner", "off"]
+    options = ["--disable-pip", "--no-deps", "--format", "json", "--progress-spinner", "off"]
+    command = module_command("pip_audit", *options)
     for file in files:
         command += ["--requirement", str(file)]
     try:
@@ -103,7 +106,7 @@ def judge(files: Sequence[Path], asked: Ask) -> Verdict:
 
 def main() -> int:
     verdict = judge([FOLDER / f"{name}.txt" for name in ABOUT], ask)
-    print(verdict.text)
+    print(printable_lines(verdict.text))
     return verdict.status
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, Protocol
 
 from deploy.supply_chain.lock import GPU, read
+from serving.terminal import say
 
 ALLOWED = frozenset({
     "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT",
@@ -94,7 +95,7 @@ def check(names: Iterable[str]) -> list[str]:
         except PackageNotFoundError:
             refused.append(f"{name}: not installed, so its licence is unknown; run make setup")
             continue
-        print(f"{name}: {expression}")
+        say(f"{name}: {expression}")
         if not allowed(name, expression):
             refused.append(f"{name}: {expression} is not allowed; allowed are {', '.join(sorted(ALLOWED))}")
     return refused
@@ -103,7 +104,7 @@ def check(names: Iterable[str]) -> list[str]:
 def main() -> int:
     refused = check(needed())
     for line in refused:
-        print(line, file=sys.stderr)
+        say(line, err=True)
     return 1 if refused else 0
 
 

@@ -9,6 +9,7 @@ systems, and no time and no serial number.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy.supply_chain.lock import ROOT, read
+from serving.child_command import module_command
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 SPEC = SchemaVersion.V1_6
@@ -33,11 +35,12 @@ class InvalidSbom(ValueError):
 def generated() -> dict[str, Any]:
     """What cyclonedx-py writes of the requirements."""
     requirements = "".join(block + "\n" for name in ("runtime", "gpu") for block in read(name).values())
-    command = [
-        sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", "--pyproject", ROOT / "pyproject.toml",
-        "--output-reproducible", "--no-validate", "--short-PURLs", "--spec-version", SPEC.to_version(), "-",
-    ]  # fmt: skip
-    done = subprocess.run(command, input=requirements, capture_output=True, text=True, check=True)
+    command = module_command(
+        "cyclonedx_py", "requirements", "--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "--no-validate",
+        "--short-PURLs", "--spec-version", SPEC.to_version(), "-",
+    )  # fmt: skip
+    quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, input=requirements, capture_output=True, text=True, check=True, env=quiet)
     content: dict[str, Any] = json.loads(done.stdout)
     return content
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from support.deployed import DEPLOY
 
-from serving.state.keys import digest, read_keys
+from serving.key_file import digest, read_keys
 
 COMPOSE = DEPLOY / "compose.yaml"
 WITH_PORT = DEPLOY / "compose.kafka-port.yaml"

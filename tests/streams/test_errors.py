@@ -163,12 +163,12 @@ def test_each_error_derives_from_its_branch() -> None:
 
 
 def test_no_error_is_outside_the_tree() -> None:
-    """`SnapshotError` is of models, which may not import streams; `Problem` is an HTTP answer."""
+    """`SnapshotError` is of models, which may not import streams. The others are HTTP answers."""
     classes = set[str]()
     for folder in ("streams", "serving", "models", "deploy"):
         for path in (ROOT / folder).rglob("*.py"):
             classes |= set(re.findall(r"^class (\w+)\((?:Base)?Exception\)", path.read_text(), re.MULTILINE))
-    assert classes == {"OuzelError", "SnapshotError", "Problem"}
+    assert classes == {"OuzelError", "SnapshotError", "Problem", "Refusal"}
 
 
 def test_bad_data_has_a_reason_and_a_short_detail_that_any_header_takes() -> None:

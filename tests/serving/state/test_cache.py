@@ -195,6 +195,7 @@ def test_the_longest_ids_take_no_more_memory_than_any_others() -> None:
 
 
 def test_the_memory_of_ordinary_rankings_is_counted_as_it_is() -> None:
+    """The count may be too high by what two rankings share, but hardly too low."""
     cache = LatestRankings(100_000)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -202,4 +203,4 @@ def test_the_memory_of_ordinary_rankings_is_counted_as_it_is() -> None:
         cache.take(record(f"user-{number}", number, session_id=f"s-{number}"))
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert 0.7 * taken < cache.bytes < 1.3 * taken
+    assert 0.9 * taken < cache.bytes < 1.5 * taken
