@@ -15,6 +15,7 @@ from streams.http.bounds import CHECKS, LINGER_S, MOST_QUEUED, Bounds
 from streams.http.deadline import Deadline
 from streams.http.framing import Framing
 from streams.http.refusals import Refusal
+from streams.http.unread import UnreadTransport
 
 STREAMED = "ouzel.streamed"
 """The key in an ASGI scope that an app sets to mark an endless response."""
@@ -51,6 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._general = self.bounds.places.enter(self)
+        self._unread = UnreadTransport(transport, self._linger)
         self._arrival.start(self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -62,8 +64,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._running is not None:  # uvicorn tells only the newest request
             _disconnect(self._running)
         super().connection_lost(exc)
-        # A request that was never begun refers to this connection.
-        self.cycle = self._running = None  # type: ignore[assignment]
+        # They refer to this connection.
+        self.cycle = self._running = self._unread = None  # type: ignore[assignment]
 
     def eof_received(self) -> None:
         """Let the transport close."""
@@ -71,10 +73,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def evict(self, reason: str) -> None:
         """End at once: a connection that waits for its client would do so without a place."""
-        if self._ending:
-            self.transport.abort()
-        else:
-            self._abort(reason)
+        if not self._ending:
+            self.bounds.count(reason)
+        self._ending = True
+        self.transport.abort()
 
     # What arrives
 
@@ -123,11 +125,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_QUEUED:
             raise Refusal("busy", "queue", f"at most {MOST_QUEUED} requests may wait on one connection")
         if not self._general and self.url.partition(b"?")[0] not in CHECKS:
-            raise _full()
+            raise Refusal.full()
         super().on_headers_complete()
         self._in_head = False
         self._keep_alive = self.cycle.keep_alive and self._general
         self.cycle.keep_alive = False  # until the last byte: an earlier answer closes the connection
+        self.cycle.transport = self._unread  # type: ignore[assignment]
         self._end_behind_stream_soon()
 
     def on_body(self, body: bytes) -> None:
@@ -137,6 +140,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if not self.cycle.response_started:  # the parser obeys a trailer that closes the connection
             self.cycle.keep_alive = self._keep_alive and self.parser.should_keep_alive()
+        self.cycle.transport = self.transport
         super().on_message_complete()
         self.bounds.places.renew(self)
         self._in_head, self._unfinished = True, False
@@ -161,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._close()
-        elif self._arrival.runs:  # the next request has begun
+        elif self._ending or self._arrival.runs:  # in the latter case, the next request has begun
             self._unset_keepalive_if_required()
         elif self.timeout_keep_alive_task is not None:
             self.bounds.places.idle(self)
@@ -210,10 +214,7 @@ class BoundedProtocol(HttpToolsProtocol):
         status, headers, body = refusal.answer(self.bounds.types_at)
         lines = b"".join(b"%s: %s\r\n" % header for header in [*self.server_state.default_headers, *headers])
         self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
-        self._end()
-        # To close with unread data would discard the answer (RFC 9112, 9.6): the client goes first.
-        self.transport.write_eof()
-        self._lingering.start(self.transport.abort)
+        self._linger()
 
     def _end_after(self, cycle: RequestResponseCycle) -> None:
         """Read no more, and close once this request has been answered."""
@@ -221,6 +222,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._arrival.stop()
         cycle.keep_alive = False
         self._end_behind_stream_soon()
+
+    def _linger(self) -> None:
+        """Send nothing more, and close after the client or after `LINGER_S`.
+
+        To close with unread data would discard the answer (RFC 9112, 9.6).
+        """
+        if not self.transport.is_closing():
+            self._end()
+            self.transport.write_eof()
+            self._lingering.start(self.transport.abort)
 
     def _close(self) -> None:
         """Close, once the client has read what was sent to it or its time to do so has passed."""
@@ -245,7 +256,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _too_slow(self) -> None:
-        if self._is_silent():
+        if self._in_head and not self._framing.begun:  # it is silent
             self._close()
             return
         part, reason = ("headers", "slow_head") if self._in_head else ("body", "slow_body")
@@ -253,9 +264,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _not_read(self) -> None:
         self._abort("slow_reader")
-
-    def _is_silent(self) -> bool:
-        return self._in_head and not self._framing.begun
 
     def _streams(self) -> bool:
         return self._running is not None and STREAMED in self._running.scope and not self._running.response_complete
@@ -278,10 +286,6 @@ def _refusal(error: httptools.HttpParserError) -> Refusal:
     return Refusal("malformed", "malformed", "this is not HTTP/1.1")
 
 
-def _full() -> Refusal:
-    return Refusal("busy", "full", "the server has as many connections as it may have", retry_after_s=1)
-
-
 def _disconnect(cycle: RequestResponseCycle) -> None:
     """Tell the app that its client has gone. What it still sends is dropped."""
     if not cycle.response_complete:
@@ -291,9 +295,5 @@ def _disconnect(cycle: RequestResponseCycle) -> None:
 
 
 def bounded(bounds: Bounds) -> type[BoundedProtocol]:
-    """Return the protocol's class with these bounds.
-
-    They are a class attribute because uvicorn creates the instances, one per connection, and cannot
-    pass them other arguments.
-    """
+    """Return the protocol's class with these bounds: uvicorn creates its instances without them."""
     return type("BoundedProtocol", (BoundedProtocol,), {"bounds": bounds})

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
+from http.client import HTTPConnection
 
 import pytest
+import uvloop
 from prometheus_client import CollectorRegistry
 from support.attacks import HOST, Listener, connect, exchange, statuses, until
 
@@ -117,3 +120,31 @@ def test_a_body_in_the_segment_of_another_request_leaves_no_room_for_more_framin
     framing.received(17_000)
     with pytest.raises(Refusal, match="at most 16384 bytes"):
         framing.within()
+
+
+@pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.SelectorEventLoop], ids=["uvloop", "asyncio"])
+def test_a_client_that_sends_its_whole_body_first_gets_an_answer_that_does_not_need_it(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """If the server closed at once, it would see a reset connection, and send the body again."""
+
+    def post(port: int) -> int:
+        client = HTTPConnection("127.0.0.1", port, timeout=5)
+        client.request("POST", "/deny", b"x" * 10_000_000)
+        return client.getresponse().status
+
+    async def posted() -> int:
+        async with Listener(timeout_s=5).running() as listener:
+            return await asyncio.to_thread(post, listener.port)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(posted()) == 401
+
+
+async def test_a_client_that_sends_its_body_for_ever_is_disconnected_after_the_answer() -> None:
+    async with Listener(timeout_s=0.3).running() as listener:
+        head = b"POST /deny HTTP/1.1\r\n" + HOST + b"content-length: 100000000\r\n\r\n"
+        answer = asyncio.ensure_future(exchange(listener.port, head, *[b"x"] * 1000, pause_s=0.02))
+        await until(lambda: listener.requests == 1, "the request has begun")
+        await until(lambda: len(listener.places) == 0, "the place is free", 1)
+        assert list(statuses(await answer)) == [401]
