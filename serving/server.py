@@ -19,9 +19,10 @@ from serving.state.service import Service
 from serving.state.telemetry import ServingTelemetry
 from streams.errors import FAILED, OK, exit_code_at_work
 from streams.events.decode import EventDecoder
+from streams.http.bounds import Bounds
 from streams.http.listener import connections_allowed
 from streams.http.places import Places
-from streams.http.protocol import Bounds, bounded
+from streams.http.protocol import bounded
 from streams.http.security import SECURITY_HEADERS
 from streams.settings import Settings
 

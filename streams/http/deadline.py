@@ -18,9 +18,9 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def at(self) -> float | None:
-        """The time of the loop's clock at which it expires, or ``None`` if it has not started."""
-        return self._timer.when() if self._timer is not None else None
+    def runs(self) -> bool:
+        """Whether it has started, and has neither expired nor stopped."""
+        return self._timer is not None
 
     def start(self, expired: Callable[[], None]) -> None:
         """Start, unless it has started already: more bytes do not give a client more time."""

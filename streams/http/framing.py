@@ -27,7 +27,7 @@ class Framing:
     @property
     def begun(self) -> bool:
         """Whether any byte of the request has arrived."""
-        return self._received > 0
+        return self._received > 0 or self._parsed > 0
 
     def received(self, length: int) -> None:
         """Count a segment. Until the parser has read it, all of it counts as framing."""
@@ -52,8 +52,11 @@ class Framing:
             self._once.add(name)
 
     def body(self, length: int) -> None:
-        """Take a part of the body out of the count."""
-        self._received -= length
+        """Take a part of the body out of the count.
+
+        A segment that also held the end of an earlier request is no longer in the count.
+        """
+        self._received = max(0, self._received - length)
 
     def within(self) -> None:
         """Check the count after a segment."""

@@ -10,16 +10,10 @@ RESERVED = 16
 
 
 class Connection(Protocol):
-    """A connection that holds a place.
-
-    `Places.enter` and the connection's owner call it on one event loop.
-    """
-
-    def idle_until(self) -> float | None:
-        """Return when its keep-alive time ends, or ``None`` if a request is under way."""
+    """A connection that holds a place."""
 
     def evict(self, reason: str) -> None:
-        """Answer 503 if a request is under way, and close. Nothing is read after this call."""
+        """End at once. `Places.enter` calls it on the event loop, at most once."""
 
 
 class Places:
@@ -27,25 +21,32 @@ class Places:
 
     If all are taken, a new connection replaces the one that has been idle longest. If none is idle,
     it gets a reserved place, on which only a health check is answered. Beyond that it replaces the
-    oldest connection on a reserved place, so its place lasts long enough for a request that comes
-    at once. So at most ``most + RESERVED`` connections are open.
+    one that has been on a reserved place longest since it came or since its request was complete.
+    So at most ``most + RESERVED`` connections are open.
+
+    Every method takes the same time, however many connections are open: connecting costs a client
+    next to nothing.
     """
 
     def __init__(self, most: int, reserved: int = RESERVED) -> None:
         self._most, self._reserve = most, reserved
-        self._open: set[Connection] = set()
+        self._busy: set[Connection] = set()
+        self._idle: OrderedDict[Connection, None] = OrderedDict()
         self._reserved: OrderedDict[Connection, None] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._open) + len(self._reserved)
+        return len(self._busy) + len(self._idle) + len(self._reserved)
 
     def enter(self, connection: Connection) -> bool:
-        """Give a connection a place. Return whether it may make any request, not only a check."""
-        if len(self._open) >= self._most and (idle := self._longest_idle()) is not None:
-            self._open.discard(idle)
-            idle.evict("idle")
-        if len(self._open) < self._most:
-            self._open.add(connection)
+        """Give an idle connection a place.
+
+        Return whether it may make any request, not only a check.
+        """
+        if len(self._busy) + len(self._idle) >= self._most and self._idle:
+            longest, _ = self._idle.popitem(last=False)
+            longest.evict("idle")
+        if len(self._busy) + len(self._idle) < self._most:
+            self._idle[connection] = None
             return True
         if len(self._reserved) >= self._reserve:
             oldest, _ = self._reserved.popitem(last=False)
@@ -53,11 +54,25 @@ class Places:
         self._reserved[connection] = None
         return False
 
+    def busy(self, connection: Connection) -> None:
+        """Note that a request is under way. Does nothing if the connection is not idle."""
+        if connection in self._idle:
+            del self._idle[connection]
+            self._busy.add(connection)
+
+    def idle(self, connection: Connection) -> None:
+        """Note that no request is under way, or that the connection ends."""
+        if connection in self._busy:
+            self._busy.remove(connection)
+            self._idle[connection] = None
+
+    def renew(self, connection: Connection) -> None:
+        """Note that a request is complete. On a reserved place, it is evicted after the others."""
+        if connection in self._reserved:
+            self._reserved.move_to_end(connection)
+
     def leave(self, connection: Connection) -> None:
         """Free the place of a connection. Does nothing if it has none."""
-        self._open.discard(connection)
+        self._busy.discard(connection)
+        self._idle.pop(connection, None)
         self._reserved.pop(connection, None)
-
-    def _longest_idle(self) -> Connection | None:
-        idle = ((until, each) for each in self._open if (until := each.idle_until()) is not None)
-        return min(idle, key=lambda found: found[0], default=(0.0, None))[1]

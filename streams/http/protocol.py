@@ -6,38 +6,19 @@ docs/decisions/0012 says why Ouzel keeps uvicorn and what its protocol lacks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from streams.http.bounds import CHECKS, LINGER_S, MOST_QUEUED, Bounds
 from streams.http.deadline import Deadline
 from streams.http.framing import Framing
-from streams.http.places import Places
 from streams.http.refusals import Refusal
+from streams.http.unread import UnreadTransport
 
-MOST_QUEUED = 16
-"""The requests that may wait behind one that is being answered (HTTP pipelining)."""
-LINGER_S = 1.0
-"""How long a refused client may take to read the answer and to close."""
-CHECKS = frozenset({b"/health/live", b"/health/ready", b"/metrics"})
-"""The paths that a connection on a reserved place may request."""
 STREAMED = "ouzel.streamed"
 """The key in an ASGI scope that an app sets to mark an endless response."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The bounds of a listener's connections. ``count`` gets the reason of each early end."""
-
-    places: Places
-    max_head_bytes: int
-    timeout_s: float
-    count: Callable[[str], None] = field(default=lambda reason: None)
-    types_at: str | None = None
-    """The page that explains the kinds of problems."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -71,6 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._general = self.bounds.places.enter(self)
+        self._unread = UnreadTransport(transport, self._linger)
         self._arrival.start(self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -82,27 +64,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._running is not None:  # uvicorn tells only the newest request
             _disconnect(self._running)
         super().connection_lost(exc)
-        # A request that was never begun refers to this connection.
-        self.cycle = self._running = None  # type: ignore[assignment]
+        # They refer to this connection.
+        self.cycle = self._running = self._unread = None  # type: ignore[assignment]
 
     def eof_received(self) -> None:
         """Let the transport close."""
         self._await_reader()
 
-    def idle_until(self) -> float | None:
-        """Return when its time to wait for a request ends, or ``None`` if one is under way."""
-        if self._ending:
-            return None
-        if self.timeout_keep_alive_task is not None:
-            return self.timeout_keep_alive_task.when()
-        return self._arrival.at if self._is_silent() else None
-
     def evict(self, reason: str) -> None:
-        """Answer 503 if a request is under way, and close. Nothing is read after this call."""
-        if self.idle_until() is not None:
-            self._abort(reason)
-        else:
-            self._refuse(_full(reason))
+        """End at once: a connection that waits for its client would do so without a place."""
+        if not self._ending:
+            self.bounds.count(reason)
+        self._ending = True
+        self.transport.abort()
 
     # What arrives
 
@@ -114,6 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._unfinished = True
+        self.bounds.places.busy(self)
         self._framing.received(len(data))
         try:
             self.parser.feed_data(data)
@@ -142,18 +117,20 @@ class BoundedProtocol(HttpToolsProtocol):
             name = name.lower()
             self._framing.header(name, value)
             if name == b"expect":
-                self.expect_100_continue = value.lower() == b"100-continue"
+                # A client of HTTP/1.0 would take the interim response for the answer.
+                self.expect_100_continue = value.lower() == b"100-continue" and self.parser.get_http_version() == "1.1"
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= MOST_QUEUED:
             raise Refusal("busy", "queue", f"at most {MOST_QUEUED} requests may wait on one connection")
         if not self._general and self.url.partition(b"?")[0] not in CHECKS:
-            raise _full("full")
+            raise Refusal.full()
         super().on_headers_complete()
         self._in_head = False
         self._keep_alive = self.cycle.keep_alive and self._general
         self.cycle.keep_alive = False  # until the last byte: an earlier answer closes the connection
+        self.cycle.transport = self._unread  # type: ignore[assignment]
         self._end_behind_stream_soon()
 
     def on_body(self, body: bytes) -> None:
@@ -161,9 +138,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self.cycle.response_started:
-            self.cycle.keep_alive = self._keep_alive
+        if not self.cycle.response_started:  # the parser obeys a trailer that closes the connection
+            self.cycle.keep_alive = self._keep_alive and self.parser.should_keep_alive()
+        self.cycle.transport = self.transport
         super().on_message_complete()
+        self.bounds.places.renew(self)
         self._in_head, self._unfinished = True, False
         self._framing.complete()
         self._arrival.stop()
@@ -172,15 +151,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self._task_done)
+        self.tasks.add(task)
         self._end_behind_stream_soon()
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if self.transport.is_closing():  # the app failed while it answered
+            self._close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
             self._close()
-        elif self._arrival.at is not None:  # the next request has begun
+        elif self._ending or self._arrival.runs:  # in the latter case, the next request has begun
             self._unset_keepalive_if_required()
+        elif self.timeout_keep_alive_task is not None:
+            self.bounds.places.idle(self)
 
     def shutdown(self) -> None:
         self._keep_alive = False
@@ -226,11 +214,7 @@ class BoundedProtocol(HttpToolsProtocol):
         status, headers, body = refusal.answer(self.bounds.types_at)
         lines = b"".join(b"%s: %s\r\n" % header for header in [*self.server_state.default_headers, *headers])
         self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
-        self._ending = True
-        self._arrival.stop()
-        # To close with unread data would discard the answer (RFC 9112, 9.6): the client goes first.
-        self.transport.write_eof()
-        self._lingering.start(self.transport.abort)
+        self._linger()
 
     def _end_after(self, cycle: RequestResponseCycle) -> None:
         """Read no more, and close once this request has been answered."""
@@ -239,10 +223,19 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.keep_alive = False
         self._end_behind_stream_soon()
 
+    def _linger(self) -> None:
+        """Send nothing more, and close after the client or after `LINGER_S`.
+
+        To close with unread data would discard the answer (RFC 9112, 9.6).
+        """
+        if not self.transport.is_closing():
+            self._end()
+            self.transport.write_eof()
+            self._lingering.start(self.transport.abort)
+
     def _close(self) -> None:
         """Close, once the client has read what was sent to it or its time to do so has passed."""
-        self._ending = True
-        self._arrival.stop()
+        self._end()
         self.transport.close()
         self._await_reader()
 
@@ -251,13 +244,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.get_write_buffer_size():
             self._reading.start(self._not_read)
 
+    def _end(self) -> None:
+        """Read no more. From here on, another connection may take the place."""
+        self._ending = True
+        self._arrival.stop()
+        self.bounds.places.idle(self)
+
     def _abort(self, reason: str) -> None:
         self._ending = True
         self.bounds.count(reason)
         self.transport.abort()
 
     def _too_slow(self) -> None:
-        if self._is_silent():
+        if self._in_head and not self._framing.begun:  # it is silent
             self._close()
             return
         part, reason = ("headers", "slow_head") if self._in_head else ("body", "slow_body")
@@ -265,9 +264,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _not_read(self) -> None:
         self._abort("slow_reader")
-
-    def _is_silent(self) -> bool:
-        return self._in_head and not self._framing.begun
 
     def _streams(self) -> bool:
         return self._running is not None and STREAMED in self._running.scope and not self._running.response_complete
@@ -290,21 +286,14 @@ def _refusal(error: httptools.HttpParserError) -> Refusal:
     return Refusal("malformed", "malformed", "this is not HTTP/1.1")
 
 
-def _full(reason: str) -> Refusal:
-    return Refusal("busy", reason, "the server has as many connections as it may have", retry_after_s=1)
-
-
 def _disconnect(cycle: RequestResponseCycle) -> None:
     """Tell the app that its client has gone. What it still sends is dropped."""
     if not cycle.response_complete:
         cycle.disconnected = True
+    cycle.waiting_for_100_continue = False
     cycle.message_event.set()
 
 
 def bounded(bounds: Bounds) -> type[BoundedProtocol]:
-    """Return the protocol's class with these bounds.
-
-    They are a class attribute because uvicorn creates the instances, one per connection, and cannot
-    pass them other arguments.
-    """
+    """Return the protocol's class with these bounds: uvicorn creates its instances without them."""
     return type("BoundedProtocol", (BoundedProtocol,), {"bounds": bounds})

@@ -37,6 +37,11 @@ class Refusal(Exception):
         super().__init__(detail)
         self.kind, self.reason, self.detail, self.retry_after_s = kind, reason, detail, retry_after_s
 
+    @classmethod
+    def full(cls) -> Refusal:
+        """Return the refusal of a request that needs a place while none is free."""
+        return cls("busy", "full", "the server has as many connections as it may have", retry_after_s=1)
+
     def answer(self, types_at: str | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Return the status, the headers and the body.
 

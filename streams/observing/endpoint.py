@@ -11,15 +11,22 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.asgi import make_asgi_app
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from streams.http.bounds import Bounds
 from streams.http.listener import listen
-from streams.http.places import Places
-from streams.http.protocol import Bounds, bounded
+from streams.http.places import RESERVED, Places
+from streams.http.protocol import bounded
 from streams.http.security import SECURITY_HEADERS
 from streams.settings import SettingsError
 
 MOST_CONNECTIONS = 32
 MAX_HEAD_BYTES = 16_384
 TIMEOUT_S = 10.0
+BACKLOG = RESERVED // 2
+"""The connections that may wait to be accepted.
+
+asyncio accepts as many at once before any of them gets a place. More would take the files that the
+process needs for Kafka and RocksDB, and would replace a scrape before it was read.
+"""
 _USED = frozenset({b"accept", b"accept-encoding"})
 KEEP_ALIVE_S = 120
 """Longer than the usual interval of scrapes, so that Prometheus keeps its connection."""
@@ -42,6 +49,13 @@ def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> None:
 
 
 def _serve(registry: CollectorRegistry, listener: socket.socket) -> None:
+    # asyncio's own loop: a daemon thread must be able to end at any point in Python code.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(server(registry).serve(sockets=[listener]))
+
+
+def server(registry: CollectorRegistry) -> uvicorn.Server:
+    """Return the server that answers scrapes. It has yet to be run."""
     bounds = Bounds(Places(MOST_CONNECTIONS), MAX_HEAD_BYTES, TIMEOUT_S)
     config = uvicorn.Config(
         _scrapes(registry),
@@ -53,11 +67,10 @@ def _serve(registry: CollectorRegistry, listener: socket.socket) -> None:
         proxy_headers=False,
         server_header=False,
         headers=SECURITY_HEADERS,
+        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
-    # asyncio's own loop: a daemon thread must be able to end at any point in Python code.
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(uvicorn.Server(config).serve(sockets=[listener]))
+    return uvicorn.Server(config)
 
 
 def _scrapes(registry: CollectorRegistry) -> ASGIApp:

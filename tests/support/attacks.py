@@ -8,19 +8,24 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from streams.http.bounds import Bounds
 from streams.http.listener import listen
 from streams.http.places import Places
-from streams.http.protocol import STREAMED, Bounds, bounded
+from streams.http.protocol import STREAMED, bounded
 
 HOST = b"host: localhost\r\n"
 
 
 class Listener:
-    """A listener on its own port. ``ended`` counts why connections ended early."""
+    """A listener on its own port.
+
+    ``ended`` counts why connections ended early; ``connections`` are the open ones.
+    """
 
     def __init__(self, most: int = 50, reserved: int = 4, timeout_s: float = 0.5, max_head_bytes: int = 16_384) -> None:
         self.ended: Counter[str] = Counter()
@@ -29,14 +34,21 @@ class Listener:
         self.headers: list[tuple[bytes, bytes]] = []
         self._bounds = Bounds(self.places, max_head_bytes, timeout_s, lambda reason: self.ended.update([reason]), "/reference")
         self._socket = listen("127.0.0.1", 0)
+        self.connections: set[Any] = set()
         self.port = self._socket.getsockname()[1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an app: ``/stream`` for ever, ``/deny`` before the body, others after it."""
+        """Answer as an app.
+
+        ``/stream`` is answered for ever, ``/fail`` in part, ``/deny`` before the body has come, and
+        other paths after it.
+        """
         self.requests += 1
         if scope["path"] == "/stream":
             await self._stream(scope, receive, send)
             return
+        if scope["path"] == "/fail":
+            await self._fail(send)
         while scope["path"] != "/deny":
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -50,6 +62,14 @@ class Listener:
         status = 401 if scope["path"] == "/deny" else 200
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % size)]})
         await send({"type": "http.response.body", "body": b"x" * size})
+
+    async def _fail(self, send: Send) -> None:
+        """Fail in the middle of an answer, once the only client has not read all of it."""
+        (connection,) = self.connections
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000000000")]})
+        while not connection.transport.get_write_buffer_size():
+            await send({"type": "http.response.body", "body": b"x" * 10_000, "more_body": True})
+        raise ValueError("the app fails")
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[STREAMED] = True
@@ -71,6 +91,7 @@ class Listener:
             timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
+        self.connections = server.server_state.connections
         serving = asyncio.ensure_future(server._serve([self._socket]))  # `serve` would take over the signals
         try:
             while not server.started:

@@ -229,7 +229,9 @@ def test_connections_leave_no_garbage_for_a_collection() -> None:
     """A collection is rare, so what only it frees would pile up to gigabytes under an attack."""
 
     def attack(port: int) -> None:
-        for sent in (GET * 3 + HEALTH, b"nonsense\r\n\r\n", CHUNKED + b"zz\r\n", GET * 40, POST + b"content-length: 9\r\n\r\n"):
+        unread = POST + b"content-length: 9\r\n\r\n"
+        denied = unread.replace(b"/read", b"/deny")
+        for sent in (GET * 3 + HEALTH, b"nonsense\r\n\r\n", CHUNKED + b"zz\r\n", GET * 40, unread, denied):
             for _ in range(10):
                 client = connect(port)
                 client.sendall(sent)
