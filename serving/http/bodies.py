@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,14 +12,16 @@ from starlette.requests import ClientDisconnect, Request
 
 from serving.http.documents import JSON, NDJSON
 from serving.http.problems import Problem
+from serving.state.turns import Turns
 
 MOST_RECORDS = 500
 MEDIA = (JSON, NDJSON)
 """The media types of a body of records."""
 _CLOSE = {"connection": "close"}
 """Closes the connection after the answer, because the body was not read to its end."""
-_LINES = re.compile(rb"\S[^\n]*")
-"""A line that is not blank, without the blanks that it begins with."""
+_BLANKS = re.compile(rb"\s*")
+LARGE = 65_536
+"""Bodies of more bytes take turns."""
 _ELEMENTS = msgspec.defstruct(
     "_ELEMENTS", [(f"at_{position}", msgspec.Raw, None) for position in range(MOST_RECORDS + 1)], array_like=True
 )
@@ -60,6 +62,18 @@ async def read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
+async def read_records(request: Request, most: int, turns: Turns) -> Body:
+    """Read a body of at most ``most`` bytes, and split it into records. Raises `Problem`.
+
+    Bodies above `LARGE` take turns: to split many at once would stall all other requests.
+    """
+    media = media_type(request, MEDIA)
+    body = await read_body(request, most)
+    if len(body) > LARGE:
+        await turns.pause()
+    return split(body, media)
+
+
 def media_type(request: Request, allowed: Sequence[str]) -> str:
     """Return the media type of the body. Raises `Problem` if it is not one of those allowed."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -78,7 +92,7 @@ def split(body: bytes, media: str) -> Body:
     if one:
         records = [body]
     elif media == NDJSON:
-        records = [line[0] for line in islice(_LINES.finditer(body), MOST_RECORDS + 1)]
+        records = list(islice(_lines(body), MOST_RECORDS + 1))
     else:
         records = _elements(body)
     if not records:
@@ -86,6 +100,16 @@ def split(body: bytes, media: str) -> Body:
     if len(records) > MOST_RECORDS:
         raise Problem("too-large", f"the body has more than {MOST_RECORDS} records: send them in several requests")
     return Body(records, one)
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    """Yield the lines that are not blank, without the blanks that they begin with."""
+    at = 0
+    while (blanks := _BLANKS.match(body, at)) is not None and (at := blanks.end()) < len(body):
+        end = body.find(b"\n", at)
+        end = end if end >= 0 else len(body)
+        yield body[at:end]
+        at = end
 
 
 def _elements(body: bytes) -> list[bytes]:

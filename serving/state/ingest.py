@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from serving.state.record_errors import RecordError, record_error
 from serving.state.telemetry import ServingTelemetry
+from serving.state.turns import Turns
 from serving.state.writer import NewRecord, TooLarge, Writer, Written
 from streams.events.bounds import MAX_ID_BYTES
 from streams.events.decode import BadRecord, EventDecoder, event_key
@@ -17,20 +17,12 @@ from streams.events.records import EVENT_TYPES, Event, recommendation_id
 
 REMEMBERED = 10_000
 """How many event ids are remembered, to recognise an event that is sent again."""
-RECORDS_AT_ONCE = 20
-"""How many records of one request are decoded before others run: about one millisecond."""
 IDS = frozenset(name for name in Event.__struct_fields__ if name.endswith("_id"))
 _UNNAMED = "\n"
 """Prefix of the ids that the decoder makes for events without one.
 
 It is a control character, which no id of a client may contain.
 """
-
-
-async def let_others_run(position: int) -> None:
-    """Let other requests run during a large one: call this before each of its records."""
-    if position % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1:
-        await asyncio.sleep(0)
 
 
 class Accepted(NamedTuple):
@@ -52,10 +44,11 @@ class Ingest:
     """Checks events and writes them to the events topic. ``clock`` is in seconds."""
 
     def __init__(
-        self, topic: str, decoder: EventDecoder, writer: Writer, telemetry: ServingTelemetry,
+        self, topic: str, decoder: EventDecoder, writer: Writer, telemetry: ServingTelemetry, turns: Turns,
         clock: Callable[[], float] = time.time, remember: int = REMEMBERED,
     ) -> None:  # fmt: skip
         self._topic, self._decoder, self._writer, self._telemetry, self._clock = topic, decoder, writer, telemetry, clock
+        self._turns = turns
         self._seen: dict[tuple[str, str | None, str], None] = {}
         self._remember = remember
 
@@ -74,7 +67,7 @@ class Ingest:
         errors: list[RecordError] = []
         now_ms = int(self._clock() * 1000)
         for position, value in enumerate(values):
-            await let_others_run(position)
+            await self._turns.pause_at(position)
             try:
                 event = self._decoded(value, now_ms)
             except BadRecord as bad:

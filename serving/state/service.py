@@ -22,6 +22,7 @@ from serving.state.keys import Keys
 from serving.state.live import LiveTopics
 from serving.state.shelves import Shelves
 from serving.state.telemetry import ServingTelemetry
+from serving.state.turns import Turns
 from serving.state.workers import Workers, addresses
 from serving.state.writer import Writer, Written
 from streams.errors import BadData
@@ -67,7 +68,8 @@ class Service:
         self.shelves = Shelves()
         self.arrivals = Arrivals(telemetry.streams_skipped.inc)
         self.writer = Writer(settings, telemetry)
-        self.ingest = Ingest(settings.topic("events"), decoder, self.writer, telemetry)
+        self.turns = Turns()
+        self.ingest = Ingest(settings.topic("events"), decoder, self.writer, telemetry, self.turns)
         self.live, self.workers = LiveTopics(), Workers(addresses(settings), monitored=settings.serve_worker_metrics is not None)
         self.answers = Answers(self.cache, self.shelves, lambda: self.experts, telemetry)
         self.followers: dict[str, Follower] = {}

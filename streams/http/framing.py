@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from streams.http.refusals import Refusal
 
+MOST_FIELDS = 100
+"""Headers and trailers of a request: each costs a call, so a count of bytes is not enough."""
 _ONCE = frozenset({b"host", b"authorization"})
 _WATCHED = _ONCE | {b"transfer-encoding"}
 
@@ -14,14 +16,14 @@ class Framing:
     All its bytes but those of the body count: the request line, the headers, the lines between
     chunks, and the trailers. They may have ``most`` bytes together. Methods raise `Refusal`.
 
-    The connection calls `received` with each segment before the parser reads it, then `parsed` and
-    `header` as the parser finds parts of a head, `body` for each part of a body, and `complete` at
-    the end of a request. `within` is called once the parser has read a whole segment.
+    The connection calls `received` with each segment before the parser reads it, then `parsed`,
+    `field` and `header` as the parser finds parts of a head, `body` for each part of a body, and
+    `complete` at the end of a request. `within` is called once the parser has read a segment.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._received = self._parsed = 0
+        self._received = self._parsed = self._fields = 0
         self._once: set[bytes] = set()
 
     @property
@@ -34,13 +36,20 @@ class Framing:
         self._received += length
 
     def parsed(self, length: int) -> None:
-        """Count a part of the head or the trailers. A segment may hold many requests."""
+        """Count a part of the request line. A segment may hold many requests."""
         self._parsed += length
         if self._parsed > self._most:
             raise self._too_large()
 
+    def field(self, length: int) -> None:
+        """Count a header or a trailer."""
+        self._fields += 1
+        self._parsed += length
+        if self._fields > MOST_FIELDS or self._parsed > self._most:
+            raise self._too_large()
+
     def header(self, name: bytes, value: bytes) -> None:
-        """Check a header. ``name`` is in lower case."""
+        """Check a header that is not a trailer. ``name`` is in lower case."""
         if name not in _WATCHED:
             return
         if name == b"transfer-encoding":
@@ -65,11 +74,10 @@ class Framing:
 
     def complete(self) -> None:
         """Begin to count the next request."""
-        self._received = self._parsed = 0
+        self._received = self._parsed = self._fields = 0
         self._once.clear()
 
     def _too_large(self) -> Refusal:
-        detail = (
-            f"request line, headers, chunk lines and trailers may have at most {self._most} bytes: send fewer or shorter ones"
-        )
-        return Refusal("head-too-large", "head", detail)
+        parts = "request line, headers, chunk lines and trailers"
+        most = f"{MOST_FIELDS} headers and trailers, and {parts} at most {self._most} bytes"
+        return Refusal("head-too-large", "head", f"a request may have {most}: send fewer or shorter ones")

@@ -112,7 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._framing.parsed(len(name) + len(value) + len(": \r\n"))
+        self._framing.field(len(name) + len(value) + len(": \r\n"))
         if self._in_head:  # else it is a trailer
             name = name.lower()
             self._framing.header(name, value)

@@ -1,4 +1,4 @@
-"""Hostile HTTP connections of every kind, each of which begins again as soon as the server ends it.
+"""Hostile HTTP connections of every kind, each of which begins again when the server ends it.
 
 ``python -m support.hostile PORT CONNECTIONS`` runs until it is killed.
 """
@@ -22,6 +22,8 @@ POST = b"POST /v1/events HTTP/1.1\r\n" + HOST + b"content-type: application/json
 LINES = POST.replace(b"application/json", b"application/x-ndjson")
 STREAM = b"GET /v1/live/stream HTTP/1.1\r\n" + HOST + b"\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
+AGAIN_S = 0.5
+"""The shortest time from the end of a connection to the next attack."""
 MEGABYTE = 999_999
 
 
@@ -69,7 +71,7 @@ async def attack_for_ever(port: int, attack: Attack) -> None:
     while True:
         with suppress(OSError, RuntimeError):  # the loop raises the latter on a closed transport
             await _attack(port, attack)
-        await asyncio.sleep(attack.pause_s)
+        await asyncio.sleep(max(AGAIN_S, attack.pause_s))
 
 
 async def _attack(port: int, attack: Attack) -> None:

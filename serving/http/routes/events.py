@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from serving.http.bodies import MEDIA, media_type, read_body, split
+from serving.http.bodies import MEDIA, read_records
 from serving.http.documents import Document
 from serving.http.operations import Call, Operation
 from serving.http.problems import all_rejected
@@ -75,8 +75,7 @@ class _Encoded(msgspec.Struct, kw_only=True):
 
 async def post_events(call: Call) -> Response:
     service, began = call.service, time.perf_counter()
-    media = media_type(call.request, MEDIA)
-    body = split(await read_body(call.request, service.settings.serve_max_body_bytes), media)
+    body = await read_records(call.request, service.settings.serve_max_body_bytes, service.turns)
     accepted, errors = await service.ingest.accept(body.records)
     if not accepted:
         raise all_rejected(errors, one=body.one)

@@ -9,12 +9,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
-from serving.http.bodies import MEDIA, media_type, read_body, split
+from serving.http.bodies import MEDIA, media_type, read_body, read_records
 from serving.http.documents import JSON, NO_STORE, Document
 from serving.http.operations import Call, Operation
 from serving.http.parameters import MAX_K, Id
 from serving.http.problems import Problem, all_rejected
-from serving.state.ingest import let_others_run
 from serving.state.record_errors import RecordError, record_error
 from serving.state.writer import NewRecord, Written
 from streams.events.decode import BadRecord
@@ -89,7 +88,8 @@ async def get_item(call: Call) -> Response:
 async def put_item(call: Call) -> Response:
     media_type(call.request, (JSON,))
     try:
-        item = item_of(json_object(await _body(call)), call.path["item_id"])
+        body = await read_body(call.request, call.service.settings.serve_max_body_bytes)
+        item = item_of(json_object(body), call.path["item_id"])
         if item.item_id != call.path["item_id"]:
             raise BadRecord("out_of_bounds", "item_id differs from the id in the path: leave it out, or send the same")
         body = _value(item)
@@ -106,11 +106,11 @@ async def delete_item(call: Call) -> Response:
 
 
 async def post_items(call: Call) -> Response:
-    media = media_type(call.request, MEDIA)
-    body = split(await _body(call), media)
+    service = call.service
+    body = await read_records(call.request, service.settings.serve_max_body_bytes, service.turns)
     records, errors = dict[int, NewRecord](), list[RecordError]()
     for position, value in enumerate(body.records):
-        await let_others_run(position)
+        await service.turns.pause_at(position)
         try:
             item = decode_item(value)
             records[position] = _record(call, item.item_id, _value(item))
@@ -123,10 +123,6 @@ async def post_items(call: Call) -> Response:
     errors.sort(key=lambda error: error.position)
     answer = ItemsWritten(len(records) - len(too_large), len(errors), errors)
     return Document(_encode(answer), 207 if errors else 200)
-
-
-async def _body(call: Call) -> bytes:
-    return await read_body(call.request, call.service.settings.serve_max_body_bytes)
 
 
 def _record(call: Call, item_id: str, value: bytes | None) -> NewRecord:

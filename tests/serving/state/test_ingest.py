@@ -16,6 +16,7 @@ from serving.http.problems import Problem, all_rejected
 from serving.state.ingest import Ingest
 from serving.state.record_errors import record_error
 from serving.state.telemetry import ServingTelemetry
+from serving.state.turns import RECORDS_AT_ONCE, Turns
 from serving.state.writer import NewRecord, TooLarge, Writer, Written
 from streams.events.decode import BadRecord, EventDecoder
 from streams.events.records import Event
@@ -41,7 +42,7 @@ class Log:
 
 
 def ingest_to(log: Log, decoder: EventDecoder | None = None, remember: int = 100) -> Ingest:
-    return Ingest("events", decoder or EventDecoder(), cast(Writer, log), ServingTelemetry(), lambda: NOW, remember)
+    return Ingest("events", decoder or EventDecoder(), cast(Writer, log), ServingTelemetry(), Turns(), lambda: NOW, remember)
 
 
 def event(**fields: object) -> bytes:
@@ -183,6 +184,28 @@ async def test_other_requests_run_during_a_large_one(value: bytes) -> None:
     await ingest_to(Log()).accept([value] * MOST_RECORDS)
     other.cancel()
     assert ran >= 20
+
+
+async def test_of_many_large_requests_one_part_runs_in_each_pass_of_the_loop() -> None:
+    turns, passes, parts = Turns(), 0, 0
+
+    async def count() -> None:
+        nonlocal passes
+        while True:
+            passes += 1
+            await asyncio.sleep(0)
+
+    async def large() -> None:
+        nonlocal parts
+        for position in range(100):
+            await turns.pause_at(position)
+            parts += position % RECORDS_AT_ONCE == 0
+
+    counting = asyncio.ensure_future(count())
+    await asyncio.gather(*(large() for _ in range(10)))
+    counting.cancel()
+    assert parts == 50
+    assert passes >= 40, "the first parts of all ran at once, the others one by one"
 
 
 def test_a_body_of_one_record_that_is_not_json_is_malformed() -> None:

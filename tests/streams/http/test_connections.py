@@ -29,6 +29,8 @@ STREAM = b"GET /stream HTTP/1.1\r\n" + HOST + b"\r\n"
         pytest.param([b"GET / HTTP/1.1\r\n" + HOST + b"a: ", *[b"b" * 60_000] * 100], 431, "head", id="a header without end"),
         pytest.param([b"GET /", *[b"x" * 60_000] * 100], 431, "head", id="a path without end"),
         pytest.param([*[b"\r\n" * 30_000] * 100], 431, "head", id="blank lines without end"),
+        pytest.param([GET[:-2] + b"a: b\r\n" * 100 + b"\r\n"], 431, "head", id="101 headers"),
+        pytest.param([CHUNKED + b"0\r\n" + b"a: b\r\n" * 100 + b"\r\n"], 431, "head", id="100 trailers"),
         pytest.param([GET[:-2] + b"a: " + b"b" * 17_000 + b"\r\n\r\n"], 431, "head", id="a large head in one segment"),
         pytest.param(
             [POST + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"], 501, "malformed", id="gzip as transfer coding"
