@@ -44,12 +44,23 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request. Returns the status and the body of its answer."""
+        """Send a request. Returns the status and the body of its answer.
+
+        A server may close a connection that was idle for long. As every HTTP client does, this one
+        then sends the request on a new one.
+        """
+        reused = self._streams is not None
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self._streams = None
+            if not reused:
+                raise
+            return await self.ask(request)
         if b"connection: close" in head.lower():
             self._streams = None
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
