@@ -7,7 +7,8 @@ from streams.http.refusals import Refusal
 MOST_FIELDS = 100
 """Headers and trailers of a request: each costs a call, so a count of bytes is not enough."""
 _ONCE = frozenset({b"host", b"authorization"})
-_WATCHED = _ONCE | {b"transfer-encoding"}
+WATCHED = _ONCE | {b"transfer-encoding"}
+"""The headers that `Framing.header` checks, in lower case."""
 
 
 class Framing:
@@ -49,9 +50,7 @@ class Framing:
             raise self._too_large()
 
     def header(self, name: bytes, value: bytes) -> None:
-        """Check a header that is not a trailer. ``name`` is in lower case."""
-        if name not in _WATCHED:
-            return
+        """Check a header of `WATCHED` that is not a trailer. ``name`` is in lower case."""
         if name == b"transfer-encoding":
             if value.strip().lower() != b"chunked":
                 raise Refusal("unknown-coding", "malformed", "the only transfer coding that the server can read is chunked")

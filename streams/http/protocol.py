@@ -11,11 +11,11 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from streams.http.answering import AnswerTransport
 from streams.http.bounds import CHECKS, LINGER_S, MOST_QUEUED, Bounds
 from streams.http.deadline import Deadline
-from streams.http.framing import Framing
+from streams.http.framing import WATCHED, Framing
 from streams.http.refusals import Refusal
-from streams.http.unread import UnreadTransport
 
 STREAMED = "ouzel.streamed"
 """The key in an ASGI scope that an app sets to mark an endless response."""
@@ -35,6 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     bounds: Bounds
+    _answer: AnswerTransport
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -52,7 +53,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._general = self.bounds.places.enter(self)
-        self._unread = UnreadTransport(transport, self._linger)
         self._arrival.start(self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -65,7 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
             _disconnect(self._running)
         super().connection_lost(exc)
         # They refer to this connection.
-        self.cycle = self._running = self._unread = None  # type: ignore[assignment]
+        self.cycle = self._running = self._answer = None  # type: ignore[assignment]
 
     def eof_received(self) -> None:
         """Let the transport close."""
@@ -98,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
         except Refusal as refusal:
             self._refuse(refusal)
         except httptools.HttpParserError as error:
-            self._refuse(_refusal(error))
+            self._refuse(Refusal.of(error))
         else:
             if self._unfinished and not self.transport.is_closing():
                 self._arrival.start(self._too_slow)
@@ -115,8 +115,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._framing.field(len(name) + len(value) + len(": \r\n"))
         if self._in_head:  # else it is a trailer
             name = name.lower()
-            self._framing.header(name, value)
-            if name == b"expect":
+            if name in WATCHED:
+                self._framing.header(name, value)
+            elif name == b"expect":
                 # A client of HTTP/1.0 would take the interim response for the answer.
                 self.expect_100_continue = value.lower() == b"100-continue" and self.parser.get_http_version() == "1.1"
             self.headers.append((name, value))
@@ -130,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._keep_alive = self.cycle.keep_alive and self._general
         self.cycle.keep_alive = False  # until the last byte: an earlier answer closes the connection
-        self.cycle.transport = self._unread  # type: ignore[assignment]
+        self.cycle.transport = self._answer = AnswerTransport(self.transport, self._linger)  # type: ignore[assignment]
         self._end_behind_stream_soon()
 
     def on_body(self, body: bytes) -> None:
@@ -140,9 +141,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if not self.cycle.response_started:  # the parser obeys a trailer that closes the connection
             self.cycle.keep_alive = self._keep_alive and self.parser.should_keep_alive()
-        self.cycle.transport = self.transport
+        self._answer.unread = False
         super().on_message_complete()
-        self.bounds.places.renew(self)
+        if not self._general:
+            self.bounds.places.renew(self)
         self._in_head, self._unfinished = True, False
         self._framing.complete()
         self._arrival.stop()
@@ -162,6 +164,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close()
 
     def on_response_complete(self) -> None:
+        if self._running is not None:
+            self._running.transport.flush()  # type: ignore[attr-defined]
         super().on_response_complete()
         if self.transport.is_closing():
             self._close()
@@ -276,14 +280,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _end_behind_stream(self) -> None:
         if self._streams() and not self.transport.is_closing():
             self._abort("behind_stream")
-
-
-def _refusal(error: httptools.HttpParserError) -> Refusal:
-    """Return the refusal that one of the parser's callbacks raised, or that of bytes it rejects."""
-    cause = error.__context__
-    if isinstance(cause, Refusal):
-        return cause.with_traceback(None)  # it refers to frames that refer to it
-    return Refusal("malformed", "malformed", "this is not HTTP/1.1")
 
 
 def _disconnect(cycle: RequestResponseCycle) -> None:

@@ -42,6 +42,14 @@ class Refusal(Exception):
         """Return the refusal of a request that needs a place while none is free."""
         return cls("busy", "full", "the server has as many connections as it may have", retry_after_s=1)
 
+    @classmethod
+    def of(cls, error: Exception) -> Refusal:
+        """Return the refusal that a callback of the parser raised, or that of bytes it rejects."""
+        cause = error.__context__
+        if isinstance(cause, Refusal):
+            return cause.with_traceback(None)  # it refers to frames that refer to it
+        return cls("malformed", "malformed", "this is not HTTP/1.1")
+
     def answer(self, types_at: str | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Return the status, the headers and the body.
 
