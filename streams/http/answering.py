@@ -32,7 +32,8 @@ class AnswerTransport:
         elif not self._head:
             self._head = data
         else:
-            self._transport.writelines((self._head, data))
+            # Not `writelines`: asyncio's does not pause the app for a slow reader (CVE-2024-12254).
+            self._transport.write(self._head + data)
             self._head = None
 
     def flush(self) -> None:

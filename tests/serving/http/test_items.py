@@ -14,6 +14,7 @@ from serving.http.operations import Call
 from serving.http.problems import Problem
 from serving.http.routes.items import post_items, put_item
 from serving.state.shelves import Shelves
+from serving.state.turns import Turns
 from serving.state.writer import NewRecord, TooLarge, Written
 from streams.events.items import MAX_ITEM_BYTES, json_item, read_item
 from streams.settings import Settings
@@ -40,7 +41,9 @@ def call(writer: Writer, body: object, item_id: str = "big") -> Call:
 
     async def wait_for_item(*_: object) -> None: ...
 
-    service: Any = SimpleNamespace(settings=Settings(), shelves=Shelves(), writer=writer, wait_for_item=wait_for_item)
+    service: Any = SimpleNamespace(
+        settings=Settings(), shelves=Shelves(), writer=writer, wait_for_item=wait_for_item, turns=Turns()
+    )
     scope = {"type": "http", "method": "PUT", "headers": [(b"content-type", b"application/json")]}
     operation: Any = None
     return Call(service, operation, scope, receive, {"item_id": item_id}, None)
