@@ -10,7 +10,6 @@ import sys
 from contextlib import suppress
 
 import structlog
-import uvicorn
 import uvloop
 
 from serving.app import create_app
@@ -23,8 +22,7 @@ from streams.events.decode import EventDecoder
 from streams.http.bounds import Bounds
 from streams.http.listener import connections_allowed
 from streams.http.places import Places
-from streams.http.protocol import bounded
-from streams.http.security import SECURITY_HEADERS
+from streams.http.server import bounded_server
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -68,20 +66,8 @@ async def _serve(
         server.should_exit = True
 
     service = Service(settings, keys, decoder, telemetry, fail)
-    config = uvicorn.Config(
-        create_app(service),
-        http=bounded(_bounds(settings, telemetry)),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        headers=SECURITY_HEADERS,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_WITHIN_S,
-    )
-    server = uvicorn.Server(config)
+    bounds = _bounds(settings, telemetry)
+    server = bounded_server(create_app(service), bounds, KEEP_ALIVE_S, stop_within_s=STOP_WITHIN_S)
     service.start()
     try:
         await server.serve(sockets=[listener])

@@ -14,8 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streams.http.bounds import Bounds
 from streams.http.listener import listen
 from streams.http.places import RESERVED, Places
-from streams.http.protocol import bounded
-from streams.http.security import SECURITY_HEADERS
+from streams.http.server import bounded_server
 from streams.settings import SettingsError
 
 MOST_CONNECTIONS = 32
@@ -57,20 +56,7 @@ def _serve(registry: CollectorRegistry, listener: socket.socket) -> None:
 def server(registry: CollectorRegistry) -> uvicorn.Server:
     """Return the server that answers scrapes. It has yet to be run."""
     bounds = Bounds(Places(MOST_CONNECTIONS), MAX_HEAD_BYTES, TIMEOUT_S)
-    config = uvicorn.Config(
-        _scrapes(registry),
-        http=bounded(bounds),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        headers=SECURITY_HEADERS,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
-    )
-    return uvicorn.Server(config)
+    return bounded_server(_scrapes(registry), bounds, KEEP_ALIVE_S, backlog=BACKLOG)
 
 
 def _scrapes(registry: CollectorRegistry) -> ASGIApp:

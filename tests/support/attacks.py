@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from streams.http.bounds import Bounds
 from streams.http.listener import listen
 from streams.http.places import Places
-from streams.http.protocol import STREAMED, bounded
+from streams.http.protocol import STREAMED
+from streams.http.server import bounded_server
 
 HOST = b"host: localhost\r\n"
 
@@ -86,11 +86,7 @@ class Listener:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listener]:
         """Listen until the end of the context."""
-        config = uvicorn.Config(
-            self, http=bounded(self._bounds), ws="none", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=5,
-            timeout_graceful_shutdown=1,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = bounded_server(self, self._bounds, 5, stop_within_s=1)
         self.connections = server.server_state.connections
         serving = asyncio.ensure_future(server._serve([self._socket]))  # `serve` would take over the signals
         try:

@@ -88,8 +88,8 @@ async def get_item(call: Call) -> Response:
 async def put_item(call: Call) -> Response:
     media_type(call.request, (JSON,))
     try:
-        body = await read_body(call.request, call.service.settings.serve_max_body_bytes)
-        item = item_of(json_object(body), call.path["item_id"])
+        sent = await read_body(call.request, call.service.settings.serve_max_body_bytes)
+        item = item_of(json_object(sent), call.path["item_id"])
         if item.item_id != call.path["item_id"]:
             raise BadRecord("out_of_bounds", "item_id differs from the id in the path: leave it out, or send the same")
         body = _value(item)

@@ -157,7 +157,7 @@ def test_after_a_grace_no_key_is_valid_until_the_file_is_right_again(
     spoil(path)
     with pytest.raises(KeysError):
         keys.reload()
-    assert keys.scopes(key) == {"read"}, "the grace begins anew"
+    assert keys.scopes(key) == {"read"}, "another failure has a grace of its own"
 
 
 def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
