@@ -19,8 +19,7 @@ SHORT = (
     ("events-made-anew", "leased"),
     ("kill-one", "exactly_once"),
     ("sigstop-before-commit", "exactly_once"),
-    ("intake-kill-before-offsets", "leased"),
-    ("intake-kill", "exactly_once"),
+    ("intake-kill-before-offsets", "exactly_once"),
     ("intake-sigstop-before-outputs", "leased"),
     ("intake-bad-records", "leased"),
 )
