@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 from bench.accounts import Account, per_event, shares
-from bench.end_to_end import consumer, search, stages, stream, windows
+from bench.end_to_end import consumer, generator, search, stages, stream, windows
 from bench.end_to_end.search import Tried
 from bench.end_to_end.windows import MISSED, UNTESTED, Part
+from bench.end_to_end.wire import Batch, records
 
 from streams.events.records import Event, RankedItem, Recommendation
 from streams.tools.recorded import Line
@@ -151,6 +152,35 @@ def test_the_consumer_decodes_json_of_another_form() -> None:
     value = msgspec.json.format(recommendation(["7", "5"]), indent=1)
     assert consumer.trigger_of(value) == "41"
     assert [consumer.place_of(item, value) for item in ("7", "5", "9")] == [0, 1, MISSED]
+
+
+class Written:
+    """A broker's place: keeps the batches of each request."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[int, bytes]] = []
+
+    def produce(self, batches: dict[int, Batch]) -> None:
+        self.requests.append({partition: batch.build() for partition, batch in batches.items()})
+
+
+def test_the_generator_sends_every_event_once_in_order_even_if_a_batch_is_full() -> None:
+    made = stream.offered(list(islice(stream.endless(CLICKS, 1), 300)), 2)
+    made.value = [value + b" " * 10_000 for value in made.value]
+    order = generator.Order(bootstrap="", topic="", events="", first=10, count=290, rate=1.0, result="")
+    sending = generator.Sending(order, written := Written(), made)  # type: ignore[arg-type]
+    sending.send(0, 290, [5.0] * 290)
+    assert len(written.requests) > 1
+    for partition in (0, 1):
+        batches = [request[partition] for request in written.requests if partition in request]
+        values = [value for batch in batches for _, value in records(batch, 0)]
+        assert values == [made.value[n] for n in range(10, 300) if made.partition[n] == partition]
+
+
+def test_records_before_the_position_of_a_fetch_are_left_out() -> None:
+    batch = Batch()
+    assert all(batch.append(1, b"k", value) for value in (b"a", b"b", b"c"))
+    assert list(records(batch.build(), 1)) == [(1, b"b"), (2, b"c")]
 
 
 def test_cpu_is_per_event_of_each_part_and_the_rest_of_the_machine_is_told_apart() -> None:

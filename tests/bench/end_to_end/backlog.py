@@ -24,6 +24,7 @@ class CaughtUp(NamedTuple):
     the first recommendation to the last. ``rate`` is in events per second after the first tenth.
     ``learned_s`` is how long the model learned after the last recommendation. ``cpu`` is in
     microseconds per event after the first tenth, until the model has learned everything.
+    ``workers_recall`` is what the workers say themselves.
     """
 
     events: int
@@ -34,6 +35,7 @@ class CaughtUp(NamedTuple):
     missing: int
     repeated: int
     recall: float
+    workers_recall: float | None
     place: Places
     cpu: dict[str, float]
     stages: dict[str, float]
@@ -59,10 +61,11 @@ def fill(deployment: Deployment, offer: Offer) -> None:
 
 def catch_up(deployment: Deployment, offer: Offer) -> CaughtUp:
     """Fill the topic, start the workers, and wait until everything is ranked and learned."""
+    ends = deployment.ends()
     fill(deployment, offer)
     folder, name = deployment.folder, f"backlog-{time.monotonic_ns()}"
     with ExitStack() as stack:
-        reading = stack.enter_context(consuming(consumer_order(deployment, offer, name), folder, name))
+        reading = stack.enter_context(consuming(consumer_order(deployment, offer, ends, name), folder, name))
         reading.wait_ready()
         reading.begin(time.monotonic() + DONE_WITHIN_S)
         began = time.monotonic()
@@ -92,6 +95,7 @@ def catch_up(deployment: Deployment, offer: Offer) -> CaughtUp:
         missing=int(np.isnan(got["arrived"]).sum()),
         repeated=int(got["repeated"]),
         recall=windows.recall(got["place"]),
+        workers_recall=stages.recall_of(scrape),
         place=got["place"],
         cpu=per_event(before, accounts[-1], int((arrived >= before.at).sum())),
         stages=stages.breakdown({}, scrape),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from bench.end_to_end.offline import Reference, prepared_model, save_model
-from bench.end_to_end.rig import Deployment
+from bench.end_to_end.rig import PARTITIONS, Deployment
 from bench.end_to_end.stream import Offered, catalogue, endless, offered, real_clicks, shops_for
 from bench.end_to_end.windows import Places
 
@@ -39,7 +39,7 @@ class Catalogue:
         self.path, self.model = folder / f"events-{items}.msgpack", None if items <= OWN_ITEMS else folder / f"model-{items}"
         self._lines = list(islice(endless(clicks, shops), events))
         self.settings = Settings(model="hybrid")
-        self.offered: Offered = offered(self._lines, self.settings.partitions)
+        self.offered: Offered = offered(self._lines, PARTITIONS)
         self.offered.save(self.path)
         model = prepared_model(self.settings, catalogue(clicks, shops) if self.model else [])
         if self.model is not None:
@@ -57,16 +57,27 @@ class Catalogue:
 class Bench:
     """The context of the measurements. ``scale`` shortens them."""
 
-    def __init__(self, broker: ApacheBroker, folder: Path, scale: float, sizes: list[int], counts: list[int]) -> None:
+    def __init__(
+        self, broker: ApacheBroker, folder: Path, scale: float, sizes: list[int], counts: list[int], data: str = DATA
+    ) -> None:
         self.broker, self.folder, self.scale = broker, folder, scale
-        self.sizes, self.counts = sizes, counts
+        self.sizes, self.counts, self._data = sizes, counts, data
         self.results: dict[str, Any] = {}
         self._catalogues: dict[int, Catalogue] = {}
 
     @cached_property
     def clicks(self) -> list[Line]:
         """The real clicks."""
-        return real_clicks(DATA)
+        return real_clicks(self._data)
+
+    @property
+    def described(self) -> str:
+        """The clicks in words."""
+        items = len({line.event.item_id for line in self.clicks})
+        return (
+            f"{len(self.clicks):,} real clicks of {self._data} on {items:,} items, again and again with new sessions; "
+            "for larger catalogues, sessions are spread over several shops whose items have names of their own"
+        )
 
     def catalogue(self, items: int) -> Catalogue:
         """The catalogue of this size."""

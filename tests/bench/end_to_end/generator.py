@@ -63,7 +63,7 @@ class Sending:
             now = time.monotonic()
             due = min(int((now - begin) * rate) + 1, count) if now >= begin else 0
             if due > done:
-                self._send(done, due, [(epoch + begin + n / rate) * 1000 for n in range(done, due)])
+                self.send(done, due, [(epoch + begin + n / rate) * 1000 for n in range(done, due)])
                 self.late[done:due] = time.monotonic() - begin - np.arange(done, due) / rate
                 done = due
             await asyncio.sleep(max(begin + done / rate - time.monotonic(), TICK_S))
@@ -72,7 +72,7 @@ class Sending:
         """Send all events as fast as the broker takes them."""
         for done in range(0, self._order.count, AT_ONCE):
             until = min(done + AT_ONCE, self._order.count)
-            self._send(done, until, [time.time() * 1000] * (until - done))
+            self.send(done, until, [time.time() * 1000] * (until - done))
             await self._answers[-1]
 
     async def refused(self) -> int:
@@ -80,7 +80,8 @@ class Sending:
         async with asyncio.timeout(ANSWERED_WITHIN_S):
             return sum(refused(answer) for answer in await asyncio.gather(*self._answers))
 
-    def _send(self, done: int, until: int, dates_ms: list[float]) -> None:
+    def send(self, done: int, until: int, dates_ms: list[float]) -> None:
+        """Send the events of the order from one index until before another, with these dates."""
         for batches in self._batches(done, until, dates_ms):
             self._answers.append(self._wire.produce(batches))
 

@@ -13,7 +13,7 @@ from typing import Any
 from bench.end_to_end.backlog import catch_up
 from bench.end_to_end.bench import Bench, say
 from bench.end_to_end.offline import prepared_model, save_model
-from bench.end_to_end.rig import Deployment
+from bench.end_to_end.rig import PARTITIONS, Deployment
 from bench.end_to_end.runs import Offer
 from bench.end_to_end.stream import catalogue, endless, offered, shops_for, single_clicks
 
@@ -35,7 +35,7 @@ def _of_sessions(bench: Bench) -> list[dict[str, Any]]:
     measured, done = list[dict[str, Any]](), 0
     with Deployment(bench.broker, bench.folder, model="null") as deployment:
         events = sizes[-1] + 2 * AFTER_START * len(sizes)
-        offered(single_clicks(bench.clicks, events), deployment.settings.partitions).save(path)
+        offered(single_clicks(bench.clicks, events), PARTITIONS).save(path)
         for size in sizes:
             filled = catch_up(deployment, Offer(path, done, size - done, 0.0))
             memory, disk = deployment.memory_mb(), deployment.disk_mb()
@@ -65,7 +65,7 @@ def _of_items(bench: Bench, size: int) -> dict[str, Any]:
     lines = catalogue(bench.clicks, shops)
     save_model(settings, prepared_model(settings, lines), model)
     clicks = [line for line, _ in zip(endless(bench.clicks, shops), range(AFTER_START), strict=False)]
-    offered(clicks, settings.partitions).save(names)
+    offered(clicks, PARTITIONS).save(names)
     with Deployment(bench.broker, bench.folder, learned=model) as deployment:
         started = catch_up(deployment, Offer(names, 0, AFTER_START, 0.0))
         memory, disk = deployment.memory_mb(), deployment.disk_mb()

@@ -6,7 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from serving.evaluation.charts import Series, lines
+from serving.evaluation.report import CSS
+
 Result = Mapping[str, Any]
+CHARTED = {"sessions": ("memory_mb", "memory_after_start_mb", "disk_mb"), "items": ("memory_mb", "model_file_mb")}
+"""What the charts draw, by what it depends on."""
 PARTS = ("worker", "trainer", "broker", "generator", "consumer", "serve")
 
 
@@ -23,7 +28,7 @@ def number(value: float | None, digits: int = 0) -> str:
     """A number for a table; empty if it was not measured."""
     if value is None or math.isnan(value):
         return ""
-    return "never" if math.isinf(value) else f"{value:,.{digits}f}"
+    return f"{value:,.{digits}f}"
 
 
 def recall(value: float | None) -> str:
@@ -33,8 +38,7 @@ def recall(value: float | None) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *rows])
 
 
 def _head(result: Result) -> str:
@@ -58,7 +62,7 @@ def _cpu_cells(measured: Result) -> list[str]:
 
 def _run_cells(measured: Result) -> list[str]:
     return [
-        *(number(measured[name], 1) for name in ("p50_ms", "p99_ms", "p999_ms")),
+        *(number(measured[name], 1) or "never" for name in ("p50_ms", "p99_ms", "p999_ms")),
         recall(measured["recall"]),
         recall(measured["offline_recall"]),
         *_cpu_cells(measured),
@@ -170,6 +174,7 @@ def _recovery(measured: Result) -> str:
             + _growth(measured["sessions"], "sessions", ("memory_after_start_mb", "disk_mb"))
             + ".",
             table(("items", *models), items),
+            "![memory and disk by sessions](bench-sessions.svg) ![memory by items](bench-items.svg)",
             "Growth per 100,000 items: " + _growth(measured["items"], "items", ("memory_mb", "model_file_mb")) + ".",
         ]
     )
@@ -203,6 +208,23 @@ def _beside(measured: Mapping[str, float]) -> str:
             table(("", "us of CPU per event", "ratio"), rows),
         ]
     )
+
+
+def charts(result: Result) -> dict[str, str]:
+    """The charts of a result as SVG, by the name of their file."""
+    measured = result["measurements"].get("recovery")
+    if not measured:
+        return {}
+    return {f"bench-{of}.svg": _chart(measured[of], of, names) for of, names in CHARTED.items()}
+
+
+def _chart(rows: Sequence[Result], of: str, names: Sequence[str]) -> str:
+    series = [
+        Series(name.removesuffix("_mb").replace("_", " "), [(one[of], _whole(one[name])) for one in rows], number)
+        for number, name in enumerate(names)
+    ]
+    drawn = lines(series, ticks=[(one[of], f"{one[of]:,}") for one in rows], x_title=of, y_title="MB", dots=True)
+    return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f"><style>{CSS}</style>", 1)
 
 
 SECTIONS = {

@@ -30,6 +30,10 @@ from serving.demo.tally import end_positions
 from streams.kafka.topics import create_topics
 
 READY_WITHIN_S, SETTLED_WITHIN_S, STOPPED_WITHIN_S = 180.0, 600.0, 30.0
+PARTITIONS = 4
+WRITTEN = ("events", "transitions", "recommendations")
+Ends = dict[str, dict[int, int]]
+"""The end of each partition, by topic without its prefix."""
 ROOT = Path(__file__).parents[3]
 
 
@@ -45,7 +49,7 @@ class Deployment:
     ) -> None:  # fmt: skip
         self.broker, self.folder = broker, folder / uuid.uuid4().hex[:8]
         self.folder.mkdir()
-        fields: dict[str, Any] = {"model": "hybrid", "session_timeout_s": 10.0, **changes}
+        fields: dict[str, Any] = {"model": "hybrid", "session_timeout_s": 10.0, "partitions": PARTITIONS, **changes}
         self.settings = fresh_settings(broker.bootstrap, self.folder, **fields)
         self._count, self._learned_before, self._serve = workers, learned, serve
         self.workers: list[WorkerProcess] = []
@@ -121,9 +125,13 @@ class Deployment:
         server = [self.server.process.pid] if self.server is not None and self.server.process is not None else []
         return {"worker": workers, "broker": [self.broker.child.pid]} | ({"serve": server} if server else {})
 
-    def ends(self, topic: str) -> dict[int, int]:
-        """The end of each partition of one of the topics."""
-        return {tp.partition: end for tp, end in end_positions(self.settings, [topic]).items()}
+    def ends(self) -> Ends:
+        """The ends of the topics now."""
+        ends: Ends = {kind: {} for kind in WRITTEN}
+        kinds = {self.settings.topic(kind): kind for kind in WRITTEN}
+        for tp, end in end_positions(self.settings, WRITTEN).items():
+            ends[kinds[tp.topic]][tp.partition] = end
+        return ends
 
     def _shared(self) -> bool:
         self.check()

@@ -3,7 +3,7 @@
 Apache Kafka (KAFKA_HOME), workers, a generator of real clicks (OUZEL_TEST_DATA) and a consumer,
 each in processes of their own. ONLY chooses measurements by name, separated by commas, and SCALE
 shortens them. ITEMS and WORKERS choose the sizes of the catalogue and the numbers of workers of
-`throughput`. Writes build/bench.json and build/bench.md.
+`throughput`. Writes build/bench.json, build/bench.md and charts.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.end_to_end.bench import DATA, Bench, plain, say
+from bench.end_to_end.bench import Bench, plain, say
 from bench.end_to_end.beside import beside
 from bench.end_to_end.catching_up import catching_up
 from bench.end_to_end.freshness import beside_serve, freshness
 from bench.end_to_end.machine import describe
 from bench.end_to_end.recovery import recovery
-from bench.end_to_end.report import markdown
+from bench.end_to_end.report import charts, markdown
 from bench.end_to_end.throughput import throughput
 
 from serving.demo.brokers import ApacheBroker
@@ -59,11 +59,12 @@ def run(home: Path, build: Path, scale: float, chosen: list[str], sizes: list[in
     """Run measurements, and return what is in bench.json."""
     build.mkdir(exist_ok=True)
     result: dict[str, Any] = {
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "scale": scale, "data": DATA, "machine": describe(home),
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "scale": scale, "machine": describe(home),
         "measurements": {},
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="ouzel-bench-") as folder, ApacheBroker(home) as broker:
         bench = Bench(broker, Path(folder), scale, sizes, counts)
+        result["data"] = bench.described
         for name, measure in MEASUREMENTS.items():
             if name in chosen:
                 began = time.monotonic()
@@ -82,9 +83,11 @@ def numbers(name: str, default: str) -> list[int]:
 
 
 def write(build: Path, result: dict[str, Any]) -> None:
-    """Write both files."""
+    """Write the files."""
     (build / "bench.json").write_text(json.dumps(plain(result), indent=1) + "\n")
     (build / "bench.md").write_text(markdown(plain(result)))
+    for name, drawn in charts(plain(result)).items():
+        (build / name).write_text(drawn)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from bench.accounts import Account, account, per_event, shares
 from bench.end_to_end import consumer, generator, stages, windows
-from bench.end_to_end.rig import Deployment, consuming, generating, sleep_until
+from bench.end_to_end.rig import Deployment, Ends, consuming, generating, sleep_until
 from bench.end_to_end.windows import Part, Places, Seconds
 
 BEGINS_AFTER_S, ANSWERS_WITHIN_S = 0.5, 120.0
@@ -42,7 +42,8 @@ class Outcome:
     """What came of an offer.
 
     ``due`` and ``arrived`` are on one clock. ``cpu`` is in microseconds per event and ``stages``,
-    too, both over the judged ``part``. ``shares`` are of all cores.
+    too, both over the judged ``part``. ``shares`` are of all cores. ``written`` counts the records
+    of the topics.
     """
 
     offer: Offer
@@ -57,7 +58,7 @@ class Outcome:
     shares: dict[str, float]
     stages: dict[str, float]
     events_per_unit: float
-    notes: list[str] = field(default_factory=list)
+    written: dict[str, int]
 
     @property
     def missing(self) -> int:
@@ -111,7 +112,7 @@ class Outcome:
             "shares": self.shares,
             "stages_us": self.stages,
             "events_per_unit": self.events_per_unit,
-            "notes": self.notes,
+            "written": self.written,
         }
 
 
@@ -120,9 +121,9 @@ def run(deployment: Deployment, offer: Offer) -> Outcome:
 
     The judged part is what follows the first sixth of the offer.
     """
-    folder, name = deployment.folder, f"run-{time.monotonic_ns()}"
+    folder, name, ends = deployment.folder, f"run-{time.monotonic_ns()}", deployment.ends()
     with ExitStack() as stack:
-        reading = stack.enter_context(consuming(consumer_order(deployment, offer, name), folder, name))
+        reading = stack.enter_context(consuming(consumer_order(deployment, offer, ends, name), folder, name))
         sending = stack.enter_context(generating(generator_order(deployment, offer, name), folder, name))
         reading.wait_ready()
         sending.wait_ready()
@@ -138,20 +139,21 @@ def run(deployment: Deployment, offer: Offer) -> Outcome:
         sending.wait(ANSWERS_WITHIN_S)
         reading.wait(ANSWERS_WITHIN_S + offer.drain_s)
     deployment.check()
+    written = {kind: sum(of.values()) - sum(ends[kind].values()) for kind, of in deployment.ends().items()}
     sent, got = (np.load(folder / f"{name}-{who}.npz") for who in ("generator", "consumer"))
     (before, scraped_before), (after, scraped_after) = taken
     events = int(((got["arrived"] >= before.at) & (got["arrived"] < after.at)).sum())
     return Outcome(
         offer, part, began + np.arange(offer.count) / offer.rate, got["arrived"], got["place"], sent["late"],
         int(got["repeated"]), int(sent["refused"]), per_event(before, after, events), shares(before, after),
-        stages.breakdown(scraped_before, scraped_after), stages.events_per_unit(scraped_before, scraped_after),
+        stages.breakdown(scraped_before, scraped_after), stages.events_per_unit(scraped_before, scraped_after), written,
     )  # fmt: skip
 
 
-def consumer_order(deployment: Deployment, offer: Offer, name: str) -> consumer.Order:
+def consumer_order(deployment: Deployment, offer: Offer, ends: Ends, name: str) -> consumer.Order:
     return consumer.Order(
         bootstrap=deployment.settings.broker, topic=deployment.settings.topic("recommendations"), events=str(offer.events),
-        first=offer.first, count=offer.count, positions=deployment.ends("recommendations"),
+        first=offer.first, count=offer.count, positions=ends["recommendations"],
         result=str(deployment.folder / f"{name}-consumer.npz"),
     )  # fmt: skip
 

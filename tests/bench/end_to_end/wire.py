@@ -59,7 +59,7 @@ class Wire:
             for partition, code, *rest in partitions:
                 if code:
                     raise for_code(code)(f"fetch of {self._topic}-{partition}")
-                for offset, value in _records(rest[-1], positions[partition]):
+                for offset, value in records(rest[-1], positions[partition]):
                     found.append((partition, offset, value))
                     positions[partition] = offset + 1
         return found
@@ -96,7 +96,7 @@ def refused(answer: Any) -> int:
     return sum(bool(code) for _, partitions in answer.topics for _, code, *_ in partitions)
 
 
-def _records(data: bytes, position: int) -> Iterator[tuple[int, bytes | None]]:
+def records(data: bytes, position: int) -> Iterator[tuple[int, bytes | None]]:
     """The offset and value of each record from a position on. A batch may begin before it."""
     batches = MemoryRecords(bytes(data))
     while batches.has_next():
