@@ -82,9 +82,9 @@ class Bench:
     def catalogue(self, items: int) -> Catalogue:
         """The catalogue of this size."""
         if items not in self._catalogues:
-            self._catalogues = {
-                items: Catalogue(self.clicks, items, max(self.times(MOST_EVENTS), FEWEST_EVENTS), self.folder)
-            }  # one at a time
+            events = max(self.times(MOST_EVENTS), FEWEST_EVENTS)
+            kept = {size: one for size, one in self._catalogues.items() if size == OWN_ITEMS}  # each takes 1 GB
+            self._catalogues = kept | {items: Catalogue(self.clicks, items, events, self.folder)}
         return self._catalogues[items]
 
     def deployment(self, of: Catalogue, **options: Any) -> Deployment:
