@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serving.evaluation.charts import Series, lines
@@ -36,9 +36,11 @@ def recall(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else f"{value:.3f}".removeprefix("0")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown."""
-    return "\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *rows])
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown, without the columns in which nothing was measured."""
+    shown = [n for n in range(len(columns)) if any(row[n] for row in rows)]
+    printed = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line[n] for n in shown)} |" for line in printed)
 
 
 def _head(result: Result) -> str:
