@@ -168,8 +168,8 @@ def test_the_generator_sends_every_event_once_in_order_even_if_a_batch_is_full()
     made = stream.offered(list(islice(stream.endless(CLICKS, 1), 300)), 2)
     made.value = [value + b" " * 10_000 for value in made.value]
     order = generator.Order(bootstrap="", topic="", events="", first=10, count=290, rate=1.0, result="")
-    sending = generator.Sending(order, written := Written(), made)  # type: ignore[arg-type]
-    sending.send(0, 290, [5.0] * 290)
+    schedule = generator.Schedule(order, written := Written(), made)  # type: ignore[arg-type]
+    schedule.send(0, 290, [5.0] * 290)
     assert len(written.requests) > 1
     for partition in (0, 1):
         batches = [request[partition] for request in written.requests if partition in request]

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from bench.end_to_end.stream import NONE, Offered
 from bench.end_to_end.windows import MISSED, UNTESTED
-from bench.end_to_end.wire import Wire
+from bench.end_to_end.wire import Fetching
 
 TRIGGER, ITEM = b'"trigger_event_id":"', b'"item_id":"'
 
@@ -102,7 +102,7 @@ class Noting:
 async def main(order: Order) -> None:
     """Load, read until everything has arrived or the time is up, and write the result."""
     noting = Noting(order, Offered.load(Path(order.events)))
-    wire, positions = await Wire.open(order.bootstrap, order.topic), dict(order.positions)
+    wire, positions = await Fetching.open(order.bootstrap, order.topic), dict(order.positions)
     gc.collect()
     gc.freeze()
     gc.disable()

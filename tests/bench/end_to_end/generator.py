@@ -17,12 +17,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 from bench.end_to_end.stream import Offered
-from bench.end_to_end.wire import Batch, Wire, refused
+from bench.end_to_end.wire import Batch, Sending
 
 TICK_S = 0.001
 """The least time between two requests. Events that are due meanwhile are in one request."""
@@ -47,12 +46,11 @@ class Order(msgspec.Struct, kw_only=True):
     result: str
 
 
-class Sending:
-    """Sends the events of one order."""
+class Schedule:
+    """Sends the events of one order when they are due."""
 
-    def __init__(self, order: Order, wire: Wire, events: Offered) -> None:
+    def __init__(self, order: Order, wire: Sending, events: Offered) -> None:
         self._order, self._wire, self._events = order, wire, events
-        self._answers: list[asyncio.Future[Any]] = []
         self.late = np.zeros(order.count, np.float64)
 
     async def at_rate(self, begin: float) -> None:
@@ -73,17 +71,12 @@ class Sending:
         for done in range(0, self._order.count, AT_ONCE):
             until = min(done + AT_ONCE, self._order.count)
             self.send(done, until, [time.time() * 1000] * (until - done))
-            await self._answers[-1]
-
-    async def refused(self) -> int:
-        """How many batches the broker has refused, once it has answered all requests."""
-        async with asyncio.timeout(ANSWERED_WITHIN_S):
-            return sum(refused(answer) for answer in await asyncio.gather(*self._answers))
+            await self._wire.answered(ANSWERED_WITHIN_S)
 
     def send(self, done: int, until: int, dates_ms: list[float]) -> None:
         """Send the events of the order from one index until before another, with these dates."""
         for batches in self._batches(done, until, dates_ms):
-            self._answers.append(self._wire.produce(batches))
+            self._wire.produce(batches)
 
     def _batches(self, done: int, until: int, dates_ms: list[float]) -> Iterator[dict[int, Batch]]:
         """The batches of one request or, if one batch is full, of several."""
@@ -101,15 +94,16 @@ class Sending:
 async def main(order: Order) -> None:
     """Load, wait for the start, send, and write the result."""
     events = Offered.load(Path(order.events))
-    wire = await Wire.open(order.bootstrap, order.topic)
-    sending = Sending(order, wire, events)
+    wire = await Sending.open(order.bootstrap, order.topic)
+    schedule = Schedule(order, wire, events)
     gc.collect()
     gc.freeze()
     gc.disable()
     print("ready", flush=True)
     begin = float(sys.stdin.readline())
-    await (sending.at_rate(begin) if order.rate else sending.at_once())
-    np.savez(order.result, late=sending.late, refused=await sending.refused())
+    await (schedule.at_rate(begin) if order.rate else schedule.at_once())
+    await wire.answered(ANSWERED_WITHIN_S)
+    np.savez(order.result, late=schedule.late, refused=wire.refused())
     wire.close()
 
 
