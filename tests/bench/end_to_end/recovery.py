@@ -27,7 +27,7 @@ AFTER_START = 4
 
 def recovery(bench: Bench) -> dict[str, list[dict[str, Any]]]:
     """Measure three sizes of each."""
-    return {"sessions": _of_sessions(bench), "items": [_of_items(bench, items) for items in ITEMS]}
+    return {"sessions": _of_sessions(bench), "items": [_of_items(bench, items) for items in _sizes(bench)]}
 
 
 def _of_sessions(bench: Bench) -> list[dict[str, Any]]:
@@ -59,8 +59,13 @@ def _of_sessions(bench: Bench) -> list[dict[str, Any]]:
     return measured
 
 
+def _sizes(bench: Bench) -> list[int]:
+    """Three sizes of the catalogue at this scale, all multiples of the real one."""
+    return [max(bench.times(size), ITEMS[0] * (n + 1)) for n, size in enumerate(ITEMS)]
+
+
 def _of_items(bench: Bench, size: int) -> dict[str, Any]:
-    shops, settings = shops_for(bench.clicks, max(bench.times(size), ITEMS[0])), Settings(model="hybrid")
+    shops, settings = shops_for(bench.clicks, size), Settings(model="hybrid")
     names, model = bench.folder / f"start-{size}.msgpack", bench.folder / f"start-{size}"
     lines = catalogue(bench.clicks, shops)
     save_model(settings, prepared_model(settings, lines), model)
