@@ -72,15 +72,15 @@ def catch_up(deployment: Deployment, offer: Offer) -> CaughtUp:
         deployment.launch()
         of_processes = deployment.processes() | {"consumer": [reading.process.pid]}
         accounts = [account(of_processes)]
-        while reading.process.poll() is None:
+        while not reading.ended:
             time.sleep(SAMPLE_EVERY_S)
             deployment.check()
             accounts.append(account(of_processes))
-        reading.wait(0)
         ended = time.monotonic()
         deployment.settle()
         learned_s = time.monotonic() - ended
         accounts.append(account(of_processes))
+        reading.wait(0)
         scrape = stages.sum_of(deployment.scrapes())
     got = np.load(folder / f"{name}-consumer.npz")
     arrived = np.sort(got["arrived"][~np.isnan(got["arrived"])])

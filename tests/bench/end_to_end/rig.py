@@ -177,6 +177,11 @@ class Part:
         self.process.stdin.write(f"{at}\n")
         self.process.stdin.flush()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended. Its CPU time can still be read, until `wait`."""
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def wait(self, timeout_s: float) -> None:
         """Wait until it has written its result."""
         assert self.process.wait(timeout_s) == 0, self.tail()
