@@ -40,7 +40,8 @@ MEASUREMENTS: dict[str, Callable[[Bench], Any]] = {
 """In the order in which they run: `freshness` uses the result of `throughput`."""
 SIZES, COUNTS = "3000,30000,100000", "1,2"
 SHORT = 0.5
-"""Below this scale, only the smallest catalogue is measured, unless ITEMS says otherwise."""
+"""Below this scale, throughput is of the smallest catalogue and one worker, unless ITEMS and WORKERS
+say otherwise."""
 
 
 def main() -> None:
@@ -51,8 +52,8 @@ def main() -> None:
     chosen = [name for name in (os.environ.get("ONLY") or ",".join(MEASUREMENTS)).split(",") if name]
     if unknown := [name for name in chosen if name not in MEASUREMENTS]:
         sys.exit(f"no measurement is named {', '.join(unknown)}; choose from: {', '.join(MEASUREMENTS)}")
-    sizes = numbers("ITEMS", SIZES if scale >= SHORT else SIZES.partition(",")[0])
-    run(Path(home), Path("build"), scale, chosen, sizes, numbers("WORKERS", COUNTS))
+    sizes, counts = (default if scale >= SHORT else default.partition(",")[0] for default in (SIZES, COUNTS))
+    run(Path(home), Path("build"), scale, chosen, numbers("ITEMS", sizes), numbers("WORKERS", counts))
 
 
 def run(home: Path, build: Path, scale: float, chosen: list[str], sizes: list[int], counts: list[int]) -> dict[str, Any]:
