@@ -40,8 +40,8 @@ MEASUREMENTS: dict[str, Callable[[Bench], Any]] = {
 """In the order in which they run: `freshness` uses the result of `throughput`."""
 SIZES, COUNTS = "3000,30000,100000", "1,2"
 SHORT = 0.5
-"""Below this scale, throughput is of the smallest catalogue and one worker, unless ITEMS and WORKERS
-say otherwise."""
+"""Below this scale, `throughput` measures one worker with the smallest catalogue, unless ITEMS and
+WORKERS say otherwise."""
 
 
 def main() -> None:
