@@ -183,6 +183,18 @@ def test_records_before_the_position_of_a_fetch_are_left_out() -> None:
     assert list(records(batch.build(), 1)) == [(1, b"b"), (2, b"c")]
 
 
+def test_the_consumer_tests_only_events_whose_next_one_is_offered_and_counts_repeats() -> None:
+    made = stream.offered(list(islice(stream.endless(CLICKS, 1), 6)), 4)  # event 0 is followed by 2, and 3 by 5
+    order = consumer.Order(bootstrap="", topic="", events="", first=0, count=5, positions={}, result="")
+    noting = consumer.Noting(order, made)
+    for trigger in (b"0", b"3", b"3", b"5"):
+        noting.take(recommendation(["1", "2"]).replace(b'"41"', b'"%s"' % trigger), 7.0)
+    noting.take(None, 8.0)
+    assert noting.place.tolist() == [1, UNTESTED, UNTESTED, UNTESTED, UNTESTED]
+    assert (noting.left, noting.repeated, noting.foreign) == (3, 1, 2)
+    assert [n for n, at in enumerate(noting.arrived) if at == 7.0] == [0, 3]
+
+
 def test_cpu_is_per_event_of_each_part_and_the_rest_of_the_machine_is_told_apart() -> None:
     before, after = Account(0.0, {"worker": 1.0, "broker": 2.0}, 10.0), Account(10.0, {"worker": 3.0, "broker": 2.5}, 15.0)
     assert per_event(before, after, 1000) == {"worker": 2000, "broker": 500}

@@ -77,7 +77,7 @@ class Noting:
     """Notes the recommendations for the events of one order."""
 
     def __init__(self, order: Order, events: Offered) -> None:
-        self._first, self._events = order.first, events
+        self._first, self._end, self._events = order.first, order.first + order.count, events
         self.arrived = np.full(order.count, np.nan)
         self.place = np.full(order.count, UNTESTED, np.int16)
         self.left, self.repeated, self.foreign = order.count, 0, 0
@@ -95,7 +95,7 @@ class Noting:
         self.arrived[row] = now
         self.left -= 1
         following = self._events.following[self._first + row]
-        if following != NONE:
+        if NONE < following < self._end:  # what is not offered tests nothing
             self.place[row] = place_of(self._events.item[following], value)
 
 

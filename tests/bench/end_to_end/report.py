@@ -114,6 +114,8 @@ def _throughput(measured: Sequence[Result]) -> str:
 
 
 def _stages(rows: Sequence[tuple[str, Result]]) -> str:
+    if not rows:
+        return "No rate was sustained, so there is nothing to show."
     names = list(dict.fromkeys(name for _, measured in rows for name in measured["stages_us"]))
     cells = [
         [title, number(measured.get("events_per_unit"), 1), *(number(measured["stages_us"].get(name)) for name in names)]

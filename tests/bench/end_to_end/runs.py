@@ -73,12 +73,12 @@ class Outcome:
     @property
     def recall(self) -> float:
         """Recall@20 of the rankings of the judged events."""
-        return windows.recall(self.place[self.judged & ~np.isnan(self.arrived)])
+        return windows.recall(self.place[self.judged])
 
     def offline(self, places: Places) -> float:
-        """Recall@20 of the same events without lag. ``places`` are of all events of the file."""
+        """Recall@20 of the same tests without lag. ``places`` are of all events of the file."""
         mine = places[self.offer.first : self.offer.first + self.offer.count]
-        return windows.recall(mine[self.judged & ~np.isnan(self.arrived)])
+        return windows.recall(mine[self.judged & (self.place != windows.UNTESTED)])
 
     def verdict(self, places: Places) -> windows.Verdict:
         """Whether the rate is sustained."""
