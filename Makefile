@@ -19,7 +19,7 @@ DEMO = $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE)) $(if $(JS
        $(if $(BROKER),--broker $(BROKER),$(if $(KAFKA_HOME),--kafka-home "$(KAFKA_HOME)")) \
        $(foreach file,$(DATA),--data "$(file)")
 
-.PHONY: setup demo watch dashboards rules metrics settings schemas tools requirements licences audit dist test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake faults bad-input soak soak-edge clean
+.PHONY: setup demo watch dashboards rules metrics settings schemas tools requirements licences audit dist test check quick lint bench-pipeline bench-model bench-telemetry bench-serving bench-intake bench faults bad-input soak soak-edge clean
 
 setup: $(READY)
 
@@ -92,6 +92,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(READY)
+	PYTHONPATH=tests:. $(BIN)/python -m bench.end_to_end.run
 
 bench-pipeline: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m bench.pipeline

@@ -14,6 +14,8 @@ from streams.printable import printable
 WIDTH, HEIGHT = 860, 340
 LEFT, RIGHT, TOP, BOTTOM = 52, 170, 14, 40
 LABEL_APART = 15
+STEPS = (0.005, *(digit * 10.0**power for power in range(-2, 13) for digit in (1, 2, 5)))
+"""The distances between the lines of a grid."""
 
 
 class Series(NamedTuple):
@@ -47,9 +49,7 @@ def lines(series: Sequence[Series], *, ticks: Sequence[tuple[float, str]], x_tit
     while y <= high + step / 2:
         _, top = at(left, y)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top:.1f}" y2="{top:.1f}"/>')
-        parts.append(
-            f'<text class="tick" x="{LEFT - 8}" y="{top + 4:.1f}" text-anchor="end">{y:.{2 if step < 0.1 else 1}f}</text>'
-        )
+        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{top + 4:.1f}" text-anchor="end">{y:,.{_digits(step)}f}</text>')
         y += step
     for x, text in ticks:
         across, _ = at(x, low)
@@ -83,8 +83,12 @@ def bars(rows: Sequence[tuple[str, float]]) -> str:
 def _scale(low: float, high: float) -> tuple[float, float, float]:
     """Return round limits around the values, and a step that makes four to eight ticks."""
     spread = max(high - low, 0.02)
-    step = next(step for step in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if spread / step <= 7)
+    step = next(step for step in STEPS if spread / step <= 7)
     return int(low / step) * step, (int(high / step) + 1) * step, step
+
+
+def _digits(step: float) -> int:
+    return 0 if step >= 1 else 1 if step >= 0.1 else 2
 
 
 def _last(one: Series) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ def read_stream(
     lines = read(everything, reader, report)[:limit]
     if drift is not None:
         permute(lines, drift, seed)
-    return _stream(lines, tests, limits)
+    return stream_of(lines, tests, limits)
 
 
 def permute(lines: Sequence[Line], drift: Drift, seed: int) -> None:
@@ -64,7 +64,8 @@ def permute(lines: Sequence[Line], drift: Drift, seed: int) -> None:
         line.event.item_id = new_ids.get(item, item)
 
 
-def _stream(lines: Iterable[Line], tests: set[int], limits: Limits) -> Stream:
+def stream_of(lines: Iterable[Line], tests: Container[int], limits: Limits) -> Stream:
+    """Return the transitions of these events, which are in order. ``tests`` are the test files."""
     states, stream = dict[bytes, State](), Stream()
     numbers = dict[tuple[bytes, int], int]()
     for offset, line in enumerate(lines):

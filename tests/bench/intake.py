@@ -17,8 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.cpu import cpu_seconds
 from bench.latency import Sent, latency
-from bench.pipeline import SAMPLE_EVERY_S, UNIT, cpu_seconds, per_event
+from bench.pipeline import SAMPLE_EVERY_S, UNIT, per_event
 from support.processes.intake_process import IntakeProcess, create_source, send, shop, shop_sources
 from support.processes.running import fresh_settings
 

@@ -21,6 +21,7 @@ import time
 import uuid
 from pathlib import Path
 
+from bench.cpu import cpu_seconds
 from bench.latency import latency
 from support.journey import clicks
 from support.processes.running import WorkerProcess, fresh_settings, produce
@@ -31,19 +32,11 @@ from streams.settings import Settings
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 EVENTS = int(os.environ.get("EVENTS", "200000"))
-WARM = EVENTS // 5
 IDIOMATIC_EVENTS = 6000
 UNIT, SEED = 1024, 7
 SAMPLE_EVERY_S = 0.5
 """A long interval, because each sample is a scrape, which costs the worker 3 ms."""
-TICKS = os.sysconf("SC_CLK_TCK")
 HERE = Path(__file__).parent
-
-
-def cpu_seconds(pid: int) -> float:
-    """The CPU time of a process so far, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def per_event(samples: list[tuple[float, float]], warm: int) -> float:
@@ -53,20 +46,20 @@ def per_event(samples: list[tuple[float, float]], warm: int) -> float:
     return (last[1] - first[1]) / (last[0] - first[0]) * 1e6
 
 
-def ouzel(settings: Settings, folder: Path, delivery: str) -> float:
+def ouzel(settings: Settings, folder: Path, delivery: str, events: int = EVENTS) -> float:
     """CPU microseconds per event of a worker with the null model."""
     name = uuid.uuid4().hex[:8]
     mine = settings.model_copy(update={"app_id": name, "data_dir": folder / name, "delivery": delivery})
     worker = WorkerProcess(mine, folder / f"{name}.log").start()
     samples: list[tuple[float, float]] = []
     assert worker.process is not None
-    while not samples or samples[-1][0] < EVENTS:
+    while not samples or samples[-1][0] < events:
         assert worker.alive, worker.tail()
         samples.append((worker.done(), cpu_seconds(worker.process.pid)))
         time.sleep(SAMPLE_EVERY_S)
     worker.stop()
     shutil.rmtree(mine.data_dir)
-    return per_event(samples, WARM)
+    return per_event(samples, events // 5)
 
 
 def child(script: str, settings: Settings, folder: Path, events: int, last: int) -> float:

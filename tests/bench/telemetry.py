@@ -29,7 +29,8 @@ from pathlib import Path
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
-from bench.pipeline import UNIT, cpu_seconds
+from bench.cpu import cpu_seconds
+from bench.pipeline import UNIT
 from kafka import KafkaConsumer, TopicPartition
 from support.journey import clicks
 from support.processes.running import WorkerProcess, fresh_settings
