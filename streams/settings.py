@@ -106,6 +106,16 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
         "intervals.",
         MODEL, WORKER + TOOLS, ROLLING, gt=0, le=LONGEST_S,
     )  # fmt: skip
+    model_updates_ms: int = setting(
+        250, "The trainer publishes the parameters that have changed at this interval. With a shorter one, rankings follow "
+        "sooner and `model-updates` has more bytes.",
+        MODEL, WORKER, ROLLING, ge=20, le=60_000,
+    )  # fmt: skip
+    trainer: Literal["elected", "separate"] = setting(
+        "elected", "Where the model is trained: with `elected` beside one of the workers, which their group elects; with "
+        "`separate` by `ouzel learner`.",
+        MODEL, WORKER, TOGETHER,
+    )  # fmt: skip
     seed: int = setting(0, "Seed of the model's random numbers.", MODEL, WORKER + TOOLS, TOGETHER, ge=0, le=MAX_SEED)
 
     data_dir: Path = setting(

@@ -157,7 +157,7 @@ def _learning() -> Sequence[Panel]:
               (busy, "{{work}} {{instance}}"), unit="percentunit", width=6),
         lines("Transitions waiting",
               "Transitions in Kafka that each worker has not read yet. Dashed: the limit of the warning for the learner.",
-              (series("ouzel_learner_lag"), "{{instance}}"), width=6, limits=rising(10_000, 10_000)),
+              (series("ouzel_follower_lag"), "{{instance}}"), width=6, limits=rising(10_000, 10_000)),
         lines("Problems while learning",
               "Over all time: steps skipped because a value was not finite, rollbacks to a snapshot, soft resets after drift.",
               (f"max({series('ouzel_skipped_steps')})", "steps skipped"), (total("ouzel_rollbacks_total"), "rollbacks"),

@@ -31,6 +31,8 @@ NEEDED = {
 
 A worker needs DELETE to delete the records of old snapshots.
 """
+LEARNER_NEEDS = {name: NEEDED[name] for name in ("transitions", "model-updates", "model", "learner")}
+"""What `ouzel learner` needs of these."""
 NEEDED_ON_EACH = "DESCRIBE_CONFIGS"
 
 

@@ -24,11 +24,11 @@ from streams.observing.metrics import (
     LABELS,
     GroupMetrics,
     JourneyMetrics,
-    ModelMetrics,
     ProcessMetrics,
     QualityMetrics,
     SessionMetrics,
 )
+from streams.observing.model_metrics import ModelMetrics
 from streams.settings import Settings
 
 
@@ -94,7 +94,7 @@ class Telemetry:
             name: Timed(journey.delivery.labels(name).observe, journey.delivery_failures.labels(name).inc)
             for name in LABELS["part"]
         }
-        self._learning, self.ranking = (self.model.busy.labels(work) for work in ("learn", "rank"))
+        self._learning, self.following, self.ranking = (self.model.busy.labels(work) for work in ("learn", "follow", "rank"))
         self._notes: dict[Kind, Callable[[str], Counter]] = {
             Kind.TIME: journey.times.labels,
             Kind.EARLY: lambda _: journey.early,
@@ -177,17 +177,14 @@ class Telemetry:
         """Set the metrics of the model that ranks."""
         metrics = self.model
         metrics.steps.set(model.steps)
-        metrics.loss.set(model.loss)
-        metrics.gradient_norm.set(model.gradient_norm)
         metrics.vocabulary.set(model.vocabulary_size)
         metrics.new_items.set(model.vocabulary_size + model.evicted_items)
         metrics.evicted.set(model.evicted_items)
         metrics.drifts.set(model.drifts)
-        metrics.skipped_steps.set(model.skipped_steps)
         self.known_items = model.vocabulary_size
 
     def stepped(self, seconds: float) -> None:
-        """Count one learning step of the model thread, and its time."""
+        """Count one learning step, and its time."""
         self.model.step_seconds.observe(seconds)
         self._learning.inc(seconds)
 
