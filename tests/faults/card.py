@@ -19,8 +19,8 @@ SHORT = (
     ("events-made-anew", "leased"),
     ("kill-one", "exactly_once"),
     ("sigstop-before-commit", "exactly_once"),
-    ("intake-kill-before-offsets", "leased"),
-    ("intake-kill", "exactly_once"),
+    ("intake-kill-before-offsets", "exactly_once"),
+    ("two-trainers", "leased"),
     ("intake-sigstop-before-outputs", "leased"),
     ("intake-bad-records", "leased"),
 )
