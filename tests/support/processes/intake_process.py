@@ -22,8 +22,7 @@ class IntakeProcess(WorkerProcess):
     READY = "ouzel_intake_ready"
 
     def __init__(self, settings: Settings, log: Path, sources: Sequence[Mapping[str, Any]], **extra: str) -> None:
-        super().__init__(settings, log, OUZEL_INTAKE=json.dumps(sources), **extra)
-        self._command[-1] = "intake"
+        super().__init__(settings, log, command="intake", OUZEL_INTAKE=json.dumps(sources), **extra)
 
     def errors(self) -> list[str]:
         """The errors in its log, and the line of its command if it could not start."""

@@ -83,6 +83,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "OUZEL_PUBLISHED": str(settings.published),
         "OUZEL_PROFILE": settings.profile,
         "OUZEL_SNAPSHOT_EVERY_S": str(settings.snapshot_every_s),
+        "OUZEL_MODEL_UPDATES_MS": str(settings.model_updates_ms),
+        "OUZEL_TRAINER": settings.trainer,
     }
 
 
@@ -106,7 +108,7 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 class WorkerProcess:
-    """`ouzel worker` as a process.
+    """`ouzel worker` as a process, or another ``command`` that runs until it is stopped.
 
     Its settings are in its environment, ``extra`` variables included, and its output goes to
     ``log``. ``module`` is the Python module to run.
@@ -116,10 +118,11 @@ class WorkerProcess:
     """The metric that is 1 while it works."""
 
     def __init__(
-        self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli", **extra: str
-    ) -> None:
+        self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli",
+        command: str = "worker", **extra: str,
+    ) -> None:  # fmt: skip
         self.settings = settings
-        self._command = [sys.executable, "-m", module, "worker", *arguments]
+        self._command = [sys.executable, "-m", module, command, *arguments]
         self.port = free_port()
         self.log = log
         self._environment = {**environment(settings), "OUZEL_METRICS_PORT": str(self.port), **extra}
