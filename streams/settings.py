@@ -111,6 +111,11 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
         "sooner and `model-updates` has more bytes.",
         MODEL, WORKER, ROLLING, ge=20, le=60_000,
     )  # fmt: skip
+    thin_above: int = setting(
+        10_000, "If more transitions than this wait for the trainer, it trains on half of the learning steps; above twice as many, on "
+        "a quarter; above four times as many, on an eighth. The counts of the experts stay complete. 0 trains on all.",
+        MODEL, WORKER, ROLLING, "transitions", ge=0, le=1_000_000_000,
+    )  # fmt: skip
     trainer: Literal["elected", "separate"] = setting(
         "elected", "Where the model is trained: with `elected` beside one of the workers, which their group elects; with "
         "`separate` by `ouzel learner`.",

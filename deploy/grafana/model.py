@@ -163,6 +163,8 @@ def _learning() -> Sequence[Panel]:
               (rate("ouzel_trainer_cpu_seconds_total"), "trainer"), unit="percentunit", width=6),
         lines("Trainer, memory", "Memory of the trainer. The worker beside it has a model of its own.",
               (f"{series('ouzel_trainer_resident_memory_bytes')} > 0", "{{instance}}"), unit="bytes", width=6),
+        lines("Share that trains", "Share of the learning steps that train. It falls while too many transitions wait.",
+              (f"{series('ouzel_training_share_ratio')} {learner}", "{{instance}}"), unit="percentunit", width=6),
         lines("Trainer, starts again", "Trainers that ended and were started again. Rankings go on meanwhile.",
               (total("ouzel_trainer_restarts_total"), "starts"), (f"sum({series('ouzel_trainer_up')})", "running"), width=6),
         lines("Parameters, bytes", "Bytes of parameters published per second, which every worker reads.",

@@ -30,6 +30,12 @@ class ModelMetrics:
             ["work"],
         )
         self.learned = counter("ouzel_transitions_learned", "Transitions that the trainers of this worker have learned.")
+        self.thinned = counter(
+            "ouzel_transitions_thinned", "Transitions that the trainers only counted, because too many were waiting."
+        )
+        self.training_share = gauge(
+            "ouzel_training_share_ratio", "Share of the learning steps that train the net and the gate; 1 unless it is behind."
+        )
         self.followed = counter("ouzel_transitions_followed", "Transitions that this worker has counted.")
         self.refused_transitions = counter("ouzel_refused_transitions", "Records that are not valid transitions; ignored.")
         self.loss = gauge("ouzel_loss", "Mean training loss of the last step.")

@@ -69,6 +69,7 @@ class TrainerLife:
             training = trainer.training
             if training is not None:
                 measure(metrics, training.model, training.reader.follower.lag)
+                metrics.training_share.set(training.thinning.share)
             report = report_of(metrics, list(self._durations))
             if self._channel.send(report):
                 self._durations.clear()

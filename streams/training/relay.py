@@ -15,10 +15,10 @@ from models.recommender import Recommender
 from streams.observing.model_metrics import ModelMetrics
 from streams.training.channel import Report
 
-TOTALS = ("learned", "rollbacks", "updates", "update_bytes", "trainer_cpu")
+TOTALS = ("learned", "thinned", "rollbacks", "updates", "update_bytes", "trainer_cpu")
 """Counters that the trainer reports, by their attributes in `ModelMetrics`."""
 LEVELS = (
-    *("learner_lag", "trainer_memory", "loss", "gradient_norm", "skipped_steps"),
+    *("learner_lag", "training_share", "trainer_memory", "loss", "gradient_norm", "skipped_steps"),
     *("snapshot_time", "snapshot_bytes", "snapshot_seconds"),
 )
 """Gauges that the trainer reports."""

@@ -53,7 +53,7 @@ class SnapshotWriter:
         data = await asyncio.to_thread(encode, frozen)
         chunks, last = await asyncio.to_thread(
             to_records, data, uuid.uuid4().hex, transitions_offset=point.offset, epoch=epoch, steps=point.steps,
-            created_at=int(time.time() * 1000), updates_offset=updates_offset,
+            created_at=int(time.time() * 1000), updates_offset=updates_offset, thinned=point.thinned,
         )  # fmt: skip
         offsets = [await self._write(record) for record in (*chunks, last)]  # one by one, to hold little memory
         self.written_steps = point.steps

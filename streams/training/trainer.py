@@ -101,7 +101,8 @@ class Trainer:
         start = await patiently(partial(position_to_start, settings, restored), "the transitions")
         if restored is not None:
             model = restored.model
-        training = self._training = Training(settings, model, self._thread, telemetry, self._stepped, start)
+        thinned = restored.manifest.thinned if restored is not None else ()
+        training = self._training = Training(settings, model, self._thread, telemetry, self._stepped, start, thinned)
         log.info("trainer_restored", from_offset=start or 0, steps=model.steps, items=model.vocabulary_size)
         self._tasks.spawn(training.run())
         self._epochs.current = restored.manifest.epoch if restored is not None else 0
@@ -143,6 +144,7 @@ class Trainer:
         known = await known_epoch(self._settings, self._name, self._epochs.current)
         self._epochs.begin(self._generation(), known)
         self._mark, self._published_steps = 0, -1
+        training.thinning.on = True
         self._epoch_begun.set()
         log.info("learns", epoch=self._epochs.current, steps=training.model.steps)
 
