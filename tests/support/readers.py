@@ -20,6 +20,10 @@ DERIVED = {
 """Members of `Settings` that are computed from settings."""
 
 
+CHILDREN = {"streams.training.child": "streams.training.process"}
+"""Modules whose code starts another module as a process of its own."""
+
+
 class Name(NamedTuple):
     """A name at the top level of a module: of a function, a class or a constant."""
 
@@ -41,6 +45,8 @@ def settings_read(command: str) -> set[str]:
         if name not in reached:
             reached.add(name)
             ahead += _used(name)
+            child = CHILDREN.get(name.module)
+            ahead += [Name(child, started) for started in _defined(child)] if child else []
     return {setting for name in reached for setting in _read(name)}
 
 
