@@ -216,7 +216,7 @@ class Worker:
         """Process events until SIGTERM, and run the trainer whenever this worker is elected."""
         telemetry = self.telemetry
         if replica.model.step_size and self._settings.trainer == "elected":
-            self._tasks.spawn(TrainerProcess(self._settings, telemetry, application).run())
+            self._tasks.spawn(TrainerProcess(self._settings, telemetry.model, application).run())
         log.info("ready", items=replica.model.vocabulary_size, steps=replica.model.steps)
         _spare_the_collector()
         telemetry.process.ready.set(1)

@@ -116,6 +116,11 @@ class KafkaSettings(BaseSettings):
         return self._provided(name) is not None
 
     @property
+    def learner_group(self) -> str:
+        """The consumer group of `ouzel learner`."""
+        return f"{self.app_id}-learner"
+
+    @property
     def domain(self) -> str:
         """The topic prefix without its last dot. It names this deployment in Prometheus."""
         return self.topic_prefix.rstrip(".")

@@ -20,11 +20,11 @@ from streams.kafka.topics import TopicsError, as_described, describe_topics
 from streams.leaving import log_end, stop_within
 from streams.life import WorkerState
 from streams.observing.endpoint import serve_metrics
-from streams.observing.telemetry import Telemetry
 from streams.settings import Settings, SettingsError
 from streams.tasks import Tasks
 from streams.training.child import TrainerProcess
-from streams.training.election import Election, group_of
+from streams.training.election import Election
+from streams.training.telemetry import LearnerTelemetry
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +37,7 @@ class Learner:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.telemetry = Telemetry()
-        self.telemetry.set_build(settings)
+        self.telemetry = LearnerTelemetry(settings)
         self._stop = asyncio.Event()
         self._tasks = Tasks(self.fail)
         self.state = WorkerState.STARTING
@@ -57,12 +56,12 @@ class Learner:
             serve_metrics(self.telemetry.registry, settings.metrics_host, settings.metrics_port)
         self.state = WorkerState.WORKING
         election = Election(self._settings)
-        for work in (election.run(), TrainerProcess(self._settings, self.telemetry, election).run(), self._watch(election)):
+        for work in (election.run(), TrainerProcess(self._settings, self.telemetry.model, election).run(), self._watch(election)):
             self._tasks.spawn(work)
-        log.info("ready", group=group_of(settings))
-        self.telemetry.process.ready.set(1)
+        log.info("ready", group=settings.learner_group)
+        self.telemetry.ready.set(1)
         await self._stop.wait()
-        self.telemetry.process.ready.set(0)
+        self.telemetry.ready.set(0)
         self.state = WorkerState.LEAVING
         await stop_within(STOP_WITHIN_S, self._leave(election), self.fail)
         self.state = WorkerState.STOPPED
@@ -75,7 +74,7 @@ class Learner:
         topics = describe_topics(settings)
         settings = self._settings = as_described(settings, topics)
         needed = {settings.topic(name): (*operations, NEEDED_ON_EACH) for name, operations in LEARNER_NEEDS.items()}
-        return topic_problems(settings, topics) or lacking(settings, topics, needed, group_of(settings), "the learner")
+        return topic_problems(settings, topics) or lacking(settings, topics, needed, settings.learner_group, "the learner")
 
     def _on_signal(self) -> None:
         self._tasks.closing()
@@ -84,7 +83,6 @@ class Learner:
     async def _watch(self, election: Election) -> None:
         while True:
             self.telemetry.model.is_learner.set(election.elected)
-            self.telemetry.group.generation.set(election.generation)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _leave(self, election: Election) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from streams.child_command import module_command
-from streams.observing.telemetry import Telemetry
+from streams.observing.model_metrics import ModelMetrics
 from streams.settings import Settings
 from streams.training.channel import Channel, Order, Report
 from streams.training.relay import Relay
@@ -57,9 +57,9 @@ class TrainerProcess:
     A trainer that reports nothing for `stall_timeout_s` is killed, too.
     """
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, group: Group) -> None:
-        self._settings, self._metrics, self._group = settings, telemetry.model, group
-        self._relay = Relay(telemetry.model, telemetry.stepped)
+    def __init__(self, settings: Settings, metrics: ModelMetrics, group: Group) -> None:
+        self._settings, self._metrics, self._group = settings, metrics, group
+        self._relay = Relay(metrics)
         self._failures = 0
 
     async def run(self) -> None:

@@ -16,11 +16,6 @@ from streams.settings import Settings
 POLL_MS = 1000
 
 
-def group_of(settings: Settings) -> str:
-    """Return the name of the consumer group of `ouzel learner`."""
-    return f"{settings.app_id}-learner"
-
-
 class Election(ConsumerRebalanceListener):  # type: ignore[misc]
     """The membership of one process; `streams.training.child.Group` describes the properties.
 
@@ -30,8 +25,8 @@ class Election(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, settings: Settings) -> None:
         timeout_ms = int(settings.session_timeout_s * 1000)
         self._consumer = aiokafka_consumer(
-            **aiokafka_config(settings), group_id=group_of(settings), auto_offset_reset="latest", session_timeout_ms=timeout_ms,
-            heartbeat_interval_ms=timeout_ms // 4, request_timeout_ms=max(30_000, timeout_ms),
+            **aiokafka_config(settings), group_id=settings.learner_group, auto_offset_reset="latest",
+            session_timeout_ms=timeout_ms, heartbeat_interval_ms=timeout_ms // 4, request_timeout_ms=max(30_000, timeout_ms),
         )  # fmt: skip
         self._consumer.subscribe([settings.topic("learner")], listener=self)
         self.rebalancing = False

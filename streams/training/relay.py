@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Callable
 
 from prometheus_client import Counter, Gauge
 
@@ -47,8 +46,8 @@ def measure(metrics: ModelMetrics, model: Recommender | None, lag: int) -> None:
 class Relay:
     """Shows the reports of one trainer after the other. Counters continue when a new one begins."""
 
-    def __init__(self, metrics: ModelMetrics, learning: Callable[[float], None]) -> None:
-        self._metrics, self._learning = metrics, learning
+    def __init__(self, metrics: ModelMetrics) -> None:
+        self._metrics, self._learning = metrics, metrics.busy.labels("learn")
         self._last: dict[str, float] = {}
 
     def begin(self) -> None:
@@ -67,7 +66,8 @@ class Relay:
             level = report.levels.get(name)
             gauge.set(math.nan if level is None else level)
         for seconds in report.step_seconds:
-            self._learning(seconds)
+            self._metrics.step_seconds.observe(seconds)
+            self._learning.inc(seconds)
         self._metrics.trainer_up.set(1)
 
     def end(self) -> None:

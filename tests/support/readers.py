@@ -15,6 +15,7 @@ DERIVED = {
     "topic": ("topic_prefix", "events_topic", "items_topic", "topic_names"),
     "is_provided": ("events_topic", "items_topic"),
     "domain": ("topic_prefix",),
+    "learner_group": ("app_id",),
     "transaction_timeout_ms": ("transaction_timeout_s",),
 }
 """Members of `Settings` that are computed from settings."""

@@ -43,7 +43,7 @@ def sample(telemetry: Telemetry, name: str) -> float | None:
 
 def test_the_metrics_of_a_trainer_are_shown_by_its_parent_and_counters_continue_with_the_next_trainer() -> None:
     shown = Telemetry()
-    relay = Relay(shown.model, shown.stepped)
+    relay = Relay(shown.model)
     for learned in (100, 40):
         trainer = Telemetry()
         relay.begin()
@@ -75,5 +75,5 @@ def test_each_relayed_metric_exists_and_has_no_labels(name: str) -> None:
 def test_a_value_that_is_not_finite_crosses_the_channel() -> None:
     trainer, shown = Telemetry(), Telemetry()
     trainer.model.loss.set(math.nan)
-    Relay(shown.model, shown.stepped).take(report_of(trainer.model, []))
+    Relay(shown.model).take(report_of(trainer.model, []))
     assert math.isnan(sample(shown, "ouzel_loss") or 0.0)

@@ -48,7 +48,9 @@ async def parent(
     monkeypatch.setenv("NOTE", str(folder / "note"))
     (folder / "note").touch()
     group, telemetry = SimpleNamespace(elected=True, generation=3, rebalancing=False), Telemetry()
-    running = asyncio.ensure_future(TrainerProcess(fresh_settings("127.0.0.1:1", folder, **changes), telemetry, group).run())
+    running = asyncio.ensure_future(
+        TrainerProcess(fresh_settings("127.0.0.1:1", folder, **changes), telemetry.model, group).run()
+    )
     try:
         yield group, telemetry, lambda: (folder / "note").read_text().splitlines()
     finally:

@@ -19,8 +19,6 @@ from streams.settings import Settings
 class IntakeProcess(WorkerProcess):
     """`ouzel intake` as a process. ``sources`` is the value of OUZEL_INTAKE."""
 
-    READY = "ouzel_intake_ready"
-
     def __init__(self, settings: Settings, log: Path, sources: Sequence[Mapping[str, Any]], **extra: str) -> None:
         super().__init__(settings, log, command="intake", OUZEL_INTAKE=json.dumps(sources), **extra)
 

@@ -39,6 +39,10 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
+READY = {"worker": "ouzel_ready", "learner": "ouzel_learner_ready", "intake": "ouzel_intake_ready"}
+"""The metric that is 1 while each command works."""
+
+
 class EmbeddedAddress(str):
     """The address of an embedded broker, which has no idempotent producers."""
 
@@ -114,15 +118,12 @@ class WorkerProcess:
     ``log``. ``module`` is the Python module to run.
     """
 
-    READY = "ouzel_ready"
-    """The metric that is 1 while it works."""
-
     def __init__(
         self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli",
         command: str = "worker", **extra: str,
     ) -> None:  # fmt: skip
         self.settings = settings
-        self._command = [sys.executable, "-m", module, command, *arguments]
+        self._name, self._command = command, [sys.executable, "-m", module, command, *arguments]
         self.port = free_port()
         self.log = log
         self._environment = {**environment(settings), "OUZEL_METRICS_PORT": str(self.port), **extra}
@@ -181,7 +182,7 @@ class WorkerProcess:
     @property
     def ready(self) -> bool:
         """Whether it says that it works."""
-        return self.metrics().get(self.READY) == 1
+        return self.metrics().get(READY[self._name]) == 1
 
     @property
     def alive(self) -> bool:
