@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
 import time
-from asyncio.subprocess import DEVNULL, Process
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -24,6 +25,8 @@ LOOK_EVERY_S = 0.1
 RESTART_AFTER_S = (0.2, 1.0, 5.0)
 """Pauses before a trainer that has ended starts again, by the number of failures in a row."""
 HEALTHY_S = 60.0
+EXITS_WITHIN_S = 2.0
+"""Time between the end of the channel and the end of the trainer, which says its exit code."""
 
 
 class Group(Protocol):
@@ -91,23 +94,25 @@ class TrainerProcess:
         """Run one trainer until it ends or another process is elected. Returns its exit code."""
         ours, its = socket.socketpair()
         with its:
-            process = await asyncio.create_subprocess_exec(
-                *COMMAND, str(its.fileno()), pass_fds=(its.fileno(),), stdin=DEVNULL, start_new_session=True,
+            process = subprocess.Popen(  # noqa: ASYNC220  it takes milliseconds
+                [*COMMAND, str(its.fileno())], pass_fds=(its.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True,
                 env=os.environ | {"OUZEL_BROKER": self._settings.broker},
             )  # fmt: skip
         channel = await Channel.on(ours)
         self._relay.begin()
         try:
-            await self._attend(process, channel)
+            ended = await self._attend(process.pid, channel)
+            if ended:
+                await asyncio.to_thread(_wait, process)
         finally:
             channel.close()
             self._relay.end()
-            if process.returncode is None:
-                process.kill()
-        return await process.wait()
+            process.kill()
+            process.wait()
+        return process.returncode
 
-    async def _attend(self, process: Process, channel: Channel) -> None:
-        """Give orders and take reports. Returns when the trainer has ended, or has to end."""
+    async def _attend(self, pid: int, channel: Channel) -> bool:
+        """Give orders and take reports. Returns whether the trainer has ended; else it has to."""
         reports = asyncio.ensure_future(self._take_reports(channel))
         try:
             given = -1
@@ -118,9 +123,10 @@ class TrainerProcess:
                     channel.send(Order(given))
                 silent_s = time.monotonic() - self._heard_at
                 if silent_s > self._settings.stall_timeout_s:
-                    log.error("trainer_silent", seconds=round(silent_s), pid=process.pid)
-                    return
+                    log.error("trainer_silent", seconds=round(silent_s), pid=pid)
+                    return False
                 await asyncio.wait((reports,), timeout=LOOK_EVERY_S)
+            return reports.done()
         finally:
             reports.cancel()
 
@@ -129,3 +135,9 @@ class TrainerProcess:
         while (report := await channel.receive(Report)) is not None:
             self._heard_at = time.monotonic()
             self._relay.take(report)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process that has closed its channel has ended."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(EXITS_WITHIN_S)

@@ -64,8 +64,8 @@ def test_followers_rank_with_the_learners_parameters_and_one_replaces_a_killed_l
     wait_until(lambda: in_step(first, second), "the follower on the learner's parameters")
     (learner,) = learners(first, second)
     follower = second if learner is first else first
+    wait_until(lambda: learner.metrics()["ouzel_transitions_learned_total"] > 1000, "trained")
     trained, followed = learner.metrics(), follower.metrics()
-    assert trained["ouzel_transitions_learned_total"] > 1000
     assert followed["ouzel_transitions_learned_total"] == 0
     for counted in (trained, followed):
         assert counted["ouzel_transitions_followed_total"] > 1000
@@ -115,7 +115,7 @@ def test_the_learner_apart_trains_and_its_standby_takes_over(settings: Settings,
     assert ranks.metrics()["ouzel_transitions_learned_total"] == 0
     (learner,) = learners(first, second)
     standby = second if learner is first else first
-    assert learner.metrics()["ouzel_transitions_learned_total"] > 1000
+    wait_until(lambda: learner.metrics()["ouzel_transitions_learned_total"] > 1000, "trained")
     assert standby.metrics()["ouzel_trainer_up"] == 0
     before = newest_epoch(settings)
     learner.kill()

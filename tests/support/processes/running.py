@@ -39,6 +39,7 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
+TESTS = Path(__file__).parents[2]
 READY = {"worker": "ouzel_ready", "learner": "ouzel_learner_ready", "intake": "ouzel_intake_ready"}
 """The metric that is 1 while each command works."""
 
@@ -67,7 +68,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """This process's environment, with the settings that tests change as ``OUZEL_*`` variables."""
     return {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}",
         "OUZEL_BROKER": settings.broker,
         "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
         "OUZEL_APP_ID": settings.app_id,
