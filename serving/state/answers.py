@@ -92,7 +92,7 @@ class Answers:
         ranking = self._cache.get(owner, session_id)
         if ranking is not None:
             answer = await self.from_ranking(ranking, owner, k, wanted, seen=seen)
-            self._telemetry.ranking_age_seconds.observe((max(self._clock() - ranking.generated_at / 1000, 0.0),))
+            self._telemetry.ranking_age_seconds.observe(self._clock() - ranking.generated_at / 1000)
             return answer
         if self._cache.popular is not None:
             return await self.from_ranking(self._cache.popular, owner, k, wanted)

@@ -29,14 +29,15 @@ class BulkHistogram(Collector):
         self._lock = threading.Lock()
         registry.register(self)
 
-    def observe(self, values: Sequence[float]) -> None:
-        """Count every value."""
-        if not values:
-            return
-        ordered = sorted(values)
-        if ordered[0] < 0 or ordered[-1] > self._worst:
-            values = ordered = [min(max(value, 0.0), self._worst) for value in ordered]
-        self._add([bisect_right(ordered, bound) for bound in self._bounds], values)
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        value = min(max(value, 0.0), self._worst)
+        first = bisect_left(self._bounds, value)
+        with self._lock:
+            upto = self._upto
+            for number in range(first, len(upto)):
+                upto[number] += 1
+            self._sum += value
 
     def observe_ages(self, times: Sequence[int], now: float) -> None:
         """Count the age of each time, in seconds. Times are in epoch ms, ``now`` is in seconds."""
@@ -59,7 +60,7 @@ class BulkHistogram(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Yield the present state, for a scrape."""
         with self._lock:
-            upto, total = self._upto, self._sum
+            upto, total = list(self._upto), self._sum
         cumulative = [(bucket_name(bound), float(count)) for bound, count in zip(self._bounds, upto, strict=True)]
         yield HistogramMetricFamily(self._name, self._documentation, buckets=cumulative, sum_value=total)
 

@@ -21,8 +21,8 @@ def test_a_scrape_equals_that_of_prometheus_clients_own_histogram(units: list[li
     bulk = BulkHistogram("freshness_seconds", "Text.", EXACT, ours)
     single = Histogram("freshness_seconds", "Text.", buckets=EXACT, registry=theirs)
     for unit in units:
-        bulk.observe(unit)
         for value in unit:
+            bulk.observe(value)
             single.observe(value)
     assert generate_latest(ours) == b"\n".join(line for line in generate_latest(theirs).split(b"\n") if b"_created" not in line)
 
@@ -36,7 +36,8 @@ def test_ages_are_observed_in_seconds(times: list[int], now_ms: int) -> None:
         if by_time:
             bulk.observe_ages(times, now_ms / 1000)
         else:
-            bulk.observe([(now_ms - time) / 1000 for time in times])
+            for time in times:
+                bulk.observe((now_ms - time) / 1000)
         scrapes.append(samples(generate_latest(registry).decode()))
     assert scrapes[0] == pytest.approx(scrapes[1])
 
@@ -44,8 +45,8 @@ def test_ages_are_observed_in_seconds(times: list[int], now_ms: int) -> None:
 def test_values_below_0_count_as_0_and_above_the_worst_as_the_worst() -> None:
     registry = CollectorRegistry()
     bulk = BulkHistogram("freshness_seconds", "Text.", BUCKETS, registry, worst=60.0)
-    bulk.observe([-5.0, 0.3, 1e9])
-    bulk.observe([])
+    for value in (-5.0, 0.3, 1e9):
+        bulk.observe(value)
     text = generate_latest(registry).decode()
     assert "freshness_seconds_sum 60.3" in text
     assert 'freshness_seconds_bucket{le="0.001"} 1.0' in text
