@@ -10,8 +10,8 @@ import sys
 import urllib.request
 
 WITHIN_S = 3.0
-READY = (b"\nouzel_ready 1.0\n", b"\nouzel_intake_ready 1.0\n")
-"""The line that a ready worker or a ready intake has among its metrics."""
+READY = (b"\nouzel_ready 1.0\n", b"\nouzel_intake_ready 1.0\n", b"\nouzel_learner_ready 1.0\n")
+"""The line that a ready worker, intake or learner has among its metrics."""
 
 
 def ask(variable: str, default: str, path: str) -> bytes | None:
@@ -28,8 +28,8 @@ def ask(variable: str, default: str, path: str) -> bytes | None:
 def ready() -> bool:
     """Tell whether the process of this container is ready.
 
-    If the metrics port answers, the container runs a worker or an intake, and serve's port is not
-    tried.
+    If the metrics port answers, the container runs a worker, an intake or a learner, and serve's
+    port is not tried.
     """
     metrics = ask("OUZEL_METRICS_PORT", "9464", "/metrics")
     if metrics is not None:

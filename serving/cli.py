@@ -24,6 +24,7 @@ COMMANDS = (
     "config",
     "topics",
     "worker",
+    "learner",
     "intake",
     "serve",
     "keys",

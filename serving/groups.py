@@ -16,17 +16,18 @@ LIVE = ("Stable", "PreparingRebalance", "CompletingRebalance")
 
 
 def refuse_while_live(settings: Settings) -> None:
-    """Raise `CliError` if workers are running."""
+    """Raise `CliError` if workers are running, or a learner apart."""
     client = admin(settings)
     try:
         groups = group_states(client)
     finally:
         client.close()
-    if groups.get(settings.app_id) in LIVE:
-        raise CliError(
-            f"group {settings.app_id} has live members: stop the workers and try again. A worker that was killed, or that "
-            f"has an OUZEL_INSTANCE_ID, stays a member for OUZEL_SESSION_TIMEOUT_S ({settings.session_timeout_s:g} s)"
-        )
+    for group, who in ((settings.app_id, "workers"), (settings.learner_group, "learners")):
+        if groups.get(group) in LIVE:
+            raise CliError(
+                f"group {group} has live members: stop the {who} and try again. One that was killed, or that has an "
+                f"OUZEL_INSTANCE_ID, stays a member for OUZEL_SESSION_TIMEOUT_S ({settings.session_timeout_s:g} s)"
+            )
 
 
 def group_states(client: KafkaAdminClient) -> dict[str, str]:

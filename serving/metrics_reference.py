@@ -14,6 +14,8 @@ from serving.state.telemetry import ServingTelemetry
 from streams.intake import telemetry as intake
 from streams.intake.telemetry import IntakeTelemetry
 from streams.observing.metrics import LABELS, SECTIONS, UNITS
+from streams.training import telemetry as learner
+from streams.training.telemetry import LearnerMetrics
 
 FILE = Path("docs/metrics.md")
 SUFFIXES = {
@@ -91,6 +93,9 @@ def reference() -> str:
         section(registry)
         parts += [f"### {str(section.__doc__).strip().rstrip('.')}\n", table(registry, UNITS)]
     parts += ["### Labels\n", legend(LABELS)]
+    registry = CollectorRegistry()
+    LearnerMetrics(registry)
+    parts += ["## Learner\n", "It has the metrics of the model, above, and these:\n", table(registry, learner.UNITS)]
     parts += ["## Serve\n", table(ServingTelemetry().registry, telemetry.UNITS)]
     parts += ["### Labels of serve\n", legend(telemetry.LABELS)]
     parts += ["## Intake\n", table(IntakeTelemetry().registry, intake.UNITS)]

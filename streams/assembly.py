@@ -32,7 +32,7 @@ from streams.kafka.follower import read_range
 from streams.kafka.outbox import NO_HEADERS, Outbox
 from streams.kafka.reach import group_answers
 from streams.kafka.retry import TEMPORARY, patiently
-from streams.learning.replica import ActiveReplica
+from streams.learning.replica import Replica
 from streams.life import WorkerState
 from streams.observing.disk import DiskWatch
 from streams.observing.lag import LagWatch
@@ -70,14 +70,14 @@ class Application:
         ranker: Ranker,
         hidden: Callable[[], frozenset[str]],
         telemetry: Telemetry,
-        active: ActiveReplica,
+        replica: Replica,
         deleting: Deleting,
         tasks: Tasks,
     ) -> None:
         self._settings = settings
         self._hidden = hidden
         self._telemetry = telemetry
-        self._active = active
+        self._replica = replica
         self._tasks = tasks
         self._watches: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
         self.app = app = create_app(settings, changelog)
@@ -100,7 +100,8 @@ class Application:
         group = telemetry.group
         app.sensors.add(GroupSensor(group.rebalances.inc, group.rebalance_seconds.observe, group.commit_seconds.observe))
         app.agent(app.events_topic, name="recommend")(self._recommend)
-        app.agent(app.learner_topic, name="learner")(self._election)
+        if settings.trainer == "elected":
+            app.agent(app.learner_topic, name="learner")(self._election)
 
     def _assigned(self) -> frozenset[int]:
         """The partitions of the events topic that this worker owns."""
@@ -146,9 +147,9 @@ class Application:
             return Unobserved()
         observer = MetricsObserver(telemetry, settings.topic("events"), self._assigned)
         self._watches = (
-            LagWatch(self.app, telemetry, lambda: self.elected).run,
+            LagWatch(self.app, telemetry, lambda: self.elected, lambda: self._replica.lag).run,
             DiskWatch(settings.data_dir, lambda: open_databases(self.app.sessions), telemetry.sessions).run,
-            partial(observer.follow_head, lambda: self._active.replica.head(HEAD_SHARE)),
+            partial(observer.follow_head, lambda: self._replica.head(HEAD_SHARE)),
         )
         return observer
 
@@ -205,14 +206,14 @@ class Application:
     async def _election(self, stream: StreamT[bytes]) -> None:
         """Consume the learner topic, so that Faust assigns its partition to one worker.
 
-        That worker is the learner. The topic should stay empty: the consumer drops its records.
+        That worker runs the trainer. The topic should stay empty: the consumer drops its records.
         """
         async for _ in stream:
             pass
 
     @property
     def elected(self) -> bool:
-        """Whether this worker is the learner."""
+        """Whether this worker is the learner, which runs the trainer."""
         topic = self._settings.topic("learner")
         return any(tp.topic == topic for tp in self.app.consumer.assignment())
 
@@ -227,13 +228,13 @@ class Application:
         return self.app.rebalancing
 
     async def _publish_popular(self) -> None:
-        """While this worker is the learner, publish the most popular items under a reserved key.
+        """While this worker has the first partition, publish the most popular items.
 
-        Consumers show them to users without a session.
+        They have a reserved key. Consumers show them to users without a session.
         """
         while True:
-            if self.elected:
-                value = await self._active.replica.popular(self._settings.published, self._hidden())
+            if 0 in self._assigned():
+                value = await self._replica.popular(self._settings.published, self._hidden())
                 outbox = Outbox()
                 outbox.to(self._settings.topic("recommendations"), 0).append((POPULAR_KEY, value, NO_HEADERS))
                 try:

@@ -29,6 +29,7 @@ from streams.configuration.fields import (
     ALL,
     CONFIG_VARIABLE,
     INTAKE,
+    LEARNER,
     LONGEST_S,
     MAX_SEED,
     PREFIX,
@@ -88,25 +89,40 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
 
     model: str = setting(
         "hybrid", "Method that ranks: the hybrid, one of its parts alone, a baseline, or `null`, which ranks nothing.",
-        MODEL, WORKER + TOOLS, TOGETHER, choices=(*METHODS, "null"),
+        MODEL, WORKER + LEARNER + TOOLS, TOGETHER, choices=(*METHODS, "null"),
     )  # fmt: skip
     encoder: str = setting(
         "gru", "Session encoder of the hybrid: `gru` is more accurate, `recency` is faster.",
-        MODEL, WORKER + TOOLS, TOGETHER, choices=tuple(ENCODERS),
+        MODEL, WORKER + LEARNER + TOOLS, TOGETHER, choices=tuple(ENCODERS),
     )  # fmt: skip
     profile: Literal["balanced", "fast"] = setting(
-        "balanced", "`balanced` favours accuracy, `fast` favours speed.", MODEL, WORKER + TOOLS, TOGETHER
+        "balanced", "`balanced` favours accuracy, `fast` favours speed.", MODEL, WORKER + LEARNER + TOOLS, TOGETHER
     )
     max_items: int = setting(
         250_000, "Maximum number of items that the model knows, which bounds its memory. Those unseen for longest are evicted.",
-        MODEL, WORKER + SERVE + TOOLS, TOGETHER, "items", ge=256,
+        MODEL, WORKER + LEARNER + SERVE + TOOLS, TOGETHER, "items", ge=256,
     )  # fmt: skip
     snapshot_every_s: float = setting(
         60.0, "The learner writes a snapshot of the model to Kafka at this interval. `model-updates` must keep records for ten "
         "intervals.",
-        MODEL, WORKER + TOOLS, ROLLING, gt=0, le=LONGEST_S,
+        MODEL, WORKER + LEARNER + TOOLS, ROLLING, gt=0, le=LONGEST_S,
     )  # fmt: skip
-    seed: int = setting(0, "Seed of the model's random numbers.", MODEL, WORKER + TOOLS, TOGETHER, ge=0, le=MAX_SEED)
+    model_updates_ms: int = setting(
+        250, "The trainer publishes the parameters that have changed at this interval. With a shorter one, rankings follow "
+        "sooner and `model-updates` has more bytes.",
+        MODEL, WORKER + LEARNER, ROLLING, ge=20, le=60_000,
+    )  # fmt: skip
+    thin_above: int = setting(
+        10_000, "If more transitions than this wait for the trainer, it trains on half of the learning steps, above twice as "
+        "many on a quarter, above four times as many on an eighth. The counts of the experts stay complete. 0 trains on all.",
+        MODEL, WORKER + LEARNER, ROLLING, "transitions", ge=0, le=1_000_000_000,
+    )  # fmt: skip
+    trainer: Literal["elected", "separate"] = setting(
+        "elected", "Where the model is trained: with `elected` beside one of the workers, which their group elects; with "
+        "`separate` by `ouzel learner`.",
+        MODEL, WORKER + LEARNER, TOGETHER,
+    )  # fmt: skip
+    seed: int = setting(0, "Seed of the model's random numbers.", MODEL, WORKER + LEARNER + TOOLS, TOGETHER, ge=0, le=MAX_SEED)
 
     data_dir: Path = setting(
         Path(".ouzel"), "Folder of a worker's RocksDB; each worker needs its own. `ouzel replay` keeps its position there, and "
@@ -116,7 +132,7 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
     delivery: Literal["leased", "exactly_once"] = setting(
         "leased", "`leased`: outputs may repeat after a crash. `exactly_once`: one transaction per unit of work, for consumers "
         "that read `read_committed`.",
-        WORK, WORKER + INTAKE, ROLLING,
+        WORK, WORKER + LEARNER + INTAKE, ROLLING,
     )  # fmt: skip
     instance_id: str | None = setting(
         None, "Name of this worker in its group (static membership), so that a restart causes no rebalance. Each worker needs "
@@ -125,11 +141,11 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
     )  # fmt: skip
     session_timeout_s: float = setting(
         10.0, "A worker that sends no heartbeat for this time loses its partitions to the others.",
-        WORK, WORKER + INTAKE + TOOLS, ROLLING, ge=1, le=300,
+        WORK, WORKER + LEARNER + INTAKE + TOOLS, ROLLING, ge=1, le=300,
     )  # fmt: skip
     stall_timeout_s: float = setting(
         60.0, "A worker that makes no progress for this time, although events wait, exits to be restarted.",
-        WORK, WORKER + INTAKE, ROLLING, ge=5, le=LONGEST_S,
+        WORK, WORKER + LEARNER + INTAKE, ROLLING, ge=5, le=LONGEST_S,
     )  # fmt: skip
     transaction_timeout_s: float = setting(
         10.0, "Kafka aborts a dead worker's transaction after this time, with `exactly_once`.",
@@ -148,19 +164,19 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
     )  # fmt: skip
 
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "Lowest level that is logged.", OBSERVING, WORKER + SERVE + INTAKE, ROLLING
+        "info", "Lowest level that is logged.", OBSERVING, WORKER + LEARNER + SERVE + INTAKE, ROLLING
     )
     log_format: Literal["auto", "json", "text"] = setting(
         "auto", "Format of log lines; `auto` is text on a terminal and JSON elsewhere.",
-        OBSERVING, WORKER + SERVE + INTAKE, ROLLING,
+        OBSERVING, WORKER + LEARNER + SERVE + INTAKE, ROLLING,
     )  # fmt: skip
     metrics_host: str = setting(
         "127.0.0.1", "Address of a worker's or an intake's Prometheus endpoint.",
-        OBSERVING, WORKER + INTAKE, ROLLING, "host name or IP address",
+        OBSERVING, WORKER + LEARNER + INTAKE, ROLLING, "host name or IP address",
     )  # fmt: skip
     metrics_port: int = setting(
         9464, "Port of a worker's or an intake's Prometheus endpoint; 0 turns it off.",
-        OBSERVING, WORKER + SERVE + INTAKE, ROLLING, ge=0, le=65535,
+        OBSERVING, WORKER + LEARNER + SERVE + INTAKE, ROLLING, ge=0, le=65535,
     )  # fmt: skip
 
     _optional_names = field_validator("instance_id", mode="before")(none_if_empty)

@@ -31,11 +31,10 @@ from streams.kafka.permissions import not_allowed
 from streams.kafka.retry import patiently
 from streams.kafka.topic_checks import losses, topic_problems
 from streams.kafka.topics import TopicsError, TopicState, as_described, describe_topics, events_retention_ms
-from streams.learning.learner import Learner, make_replica
 from streams.learning.model import new_model
 from streams.learning.model_thread import ModelThread
 from streams.learning.ranking import ThreadRanker
-from streams.learning.replica import ActiveReplica, Replica
+from streams.learning.replica import Replica
 from streams.learning.snapshots import Restored, model_name, position_to_start, restore_newest
 from streams.learning.updates import Updates
 from streams.leaving import log_end, stop_within
@@ -47,13 +46,13 @@ from streams.rules import event_decoder, hash_secret
 from streams.sessions.deletion import Deleting
 from streams.settings import Settings, SettingsError
 from streams.tasks import Tasks
+from streams.training.child import TrainerProcess
 from streams.wire.record import KafkaRecord
 
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 8.0
 LOG_WITHIN_S = 5.0
-WATCH_LEARNING_EVERY_S = 0.25
 GC_THRESHOLD = 100_000
 
 T = TypeVar("T")
@@ -87,10 +86,10 @@ class Worker:
         topics = await self._check()
         if topics is None:
             return Refused.exit_code
-        active = await self._unless_stopped(self._rebuild())
-        if active is not None:
-            application = await self._join(active, topics)
-            await self._work(active, application)
+        replica = await self._unless_stopped(self._rebuild())
+        if replica is not None:
+            application = await self._join(replica, topics)
+            await self._work(replica, application)
             await self._leave(application)
         return OK
 
@@ -143,14 +142,14 @@ class Worker:
 
     # Rebuild
 
-    async def _rebuild(self) -> ActiveReplica:
+    async def _rebuild(self) -> Replica:
         """Restore the model from its topics and read the items, before joining the group.
 
         The newest snapshot comes first, then the updates and the transitions after it.
         """
         settings = self._settings
         model = new_model(settings)
-        await self._thread.background(model.warmup)
+        await self._thread.run(model.warmup)
         newest = partial(restore_newest, settings, model, self.telemetry)
         restored = await patiently(newest, "the snapshot") if model.step_size else None
         start = await patiently(partial(position_to_start, settings, restored), "the transitions")
@@ -158,28 +157,27 @@ class Worker:
             model = restored.model
         items = Follower(settings.topic("items"), aiokafka_config(settings), self.apply_items)
         self._tasks.spawn(items.run())
-        active, followers = self._follow(make_replica(settings, model, self._thread, self.telemetry, start), restored)
-        for follower in (items, *followers):
+        replica = Replica(settings, model, self._thread, self.telemetry, start)
+        for follower in (items, *self._follow(replica, restored)):
             await follower.caught_up.wait()
         log.info("model_rebuilt", steps=model.steps, items=model.vocabulary_size, from_offset=start or 0)
-        return active
+        return replica
 
-    def _follow(self, replica: Replica, restored: Restored | None) -> tuple[ActiveReplica, Sequence[Follower]]:
+    def _follow(self, replica: Replica, restored: Restored | None) -> Sequence[Follower]:
         """Start the followers of `transitions` and `model-updates`, if the model learns at all."""
         if not replica.model.step_size:
-            return ActiveReplica(replica), ()
+            return ()
         settings = self._settings
-        active = ActiveReplica(replica, self._tasks.spawn(replica.run()))
-        self._tasks.spawn(self._watch_learning(active))
+        self._tasks.spawn(replica.run())
         first_update = 0
         if restored is not None:
-            active.epoch, first_update = restored.manifest.epoch, restored.manifest.updates_offset
+            replica.epoch, first_update = restored.manifest.epoch, restored.manifest.updates_offset
         updates = Updates(
-            settings.topic("model-updates"), aiokafka_config(settings), active, self.telemetry, model_name(settings),
+            settings.topic("model-updates"), aiokafka_config(settings), replica, self.telemetry, model_name(settings),
             start=first_update,
         )  # fmt: skip
         self._tasks.spawn(updates.follower.run())
-        return active, (replica.follower, updates.follower)
+        return replica.reader.follower, updates.follower
 
     async def _unless_stopped(self, work: Coroutine[None, None, T]) -> T | None:
         """Return what ``work`` returns, or cancel it on SIGTERM and return ``None``."""
@@ -200,34 +198,26 @@ class Worker:
         """Return the items that must not be shown now."""
         return self.catalogue.hidden(int(time.time() * 1000))
 
-    async def _watch_learning(self, active: ActiveReplica) -> None:
-        """Give a learner that is far behind every second turn of the model thread."""
-        while True:
-            self.telemetry.model.learner_lag.set(active.lag)
-            self._thread.yield_every_second_turn = active.behind
-            await asyncio.sleep(WATCH_LEARNING_EVERY_S)
-
     # Join, work, leave
 
-    async def _join(self, active: ActiveReplica, topics: TopicStates) -> Application:
+    async def _join(self, replica: Replica, topics: TopicStates) -> Application:
         """Join the consumer group, recover the sessions of our partitions, and let events flow."""
         settings = self._settings
-        ranker = ThreadRanker(active, self._thread, self.hidden, self.telemetry)
+        ranker = ThreadRanker(replica, self._thread, self.hidden, self.telemetry)
         deleting = Deleting(hash_secret(settings), events_retention_ms(settings, topics))
         self._tasks.spawn(watch_partitions(settings))
         application = self._application = Application(
-            settings, self._decoder, ranker, self.hidden, self.telemetry, active, deleting, self._tasks
+            settings, self._decoder, ranker, self.hidden, self.telemetry, replica, deleting, self._tasks
         )
         await application.start()
         return application
 
-    async def _work(self, active: ActiveReplica, application: Application) -> None:
-        """Process events until SIGTERM, and learn whenever this worker is elected as learner."""
+    async def _work(self, replica: Replica, application: Application) -> None:
+        """Process events until SIGTERM, and run the trainer whenever this worker is elected."""
         telemetry = self.telemetry
-        if active.replica.model.step_size:
-            learner = Learner(self._settings, active, self._thread, telemetry, application.publisher, application, self._tasks)
-            self._tasks.spawn(learner.run())
-        log.info("ready", items=active.replica.model.vocabulary_size, steps=active.replica.model.steps)
+        if replica.model.step_size and self._settings.trainer == "elected":
+            self._tasks.spawn(TrainerProcess(self._settings, telemetry.model, application).run())
+        log.info("ready", items=replica.model.vocabulary_size, steps=replica.model.steps)
         _spare_the_collector()
         telemetry.process.ready.set(1)
         await self._stop.wait()

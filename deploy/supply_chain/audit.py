@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deploy.supply_chain.lock import ABOUT, FOLDER
-from serving.child_command import module_command
+from streams.child_command import module_command
 from streams.printable import printable_lines
 
 VULNERABLE = "jinja2==2.4.1"

@@ -22,7 +22,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy.supply_chain.lock import ROOT, read
-from serving.child_command import module_command
+from streams.child_command import module_command
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 SPEC = SchemaVersion.V1_6

@@ -22,7 +22,6 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 
 from models.encoders.registry import ENCODERS
 from models.registry import METHODS
-from serving.child_command import module_command
 from serving.errors import CliError
 from serving.evaluation.evaluating import Order
 from serving.evaluation.report import render
@@ -44,6 +43,7 @@ from serving.recorded import (
 )
 from serving.tables import print_table
 from serving.terminal import say, terminal
+from streams.child_command import module_command
 from streams.configuration.fields import LONGEST_S, MAX_SEED
 from streams.errors import Refused
 from streams.tools.history import Drift

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from serving.child_command import module_command
 from serving.commands.worker import supervised
 from serving.options import Broker, settings_with
+from streams.child_command import module_command
 from streams.configuration.intake import EXAMPLE
 from streams.errors import Refused
 from streams.intake.sources import sources_of

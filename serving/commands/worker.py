@@ -10,8 +10,8 @@ from typing import Annotated
 import structlog
 import typer
 
-from serving.child_command import module_command
 from serving.options import Broker, settings_with
+from streams.child_command import module_command
 from streams.errors import OK, Refused
 from streams.observing.logs import set_up
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from serving.child_command import module_command
 from serving.demo.brokers import ApacheBroker, EmbeddedBroker
 from serving.demo.processes import Child, free_ports
 from serving.demo.tally import Positions, end_positions
 from serving.errors import CliError
 from serving.state.worker_metrics import WorkerMetrics, scrape
+from streams.child_command import module_command
 from streams.configuration.kafka import addresses
 from streams.errors import Refused
 from streams.kafka.topics import create_topics

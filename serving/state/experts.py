@@ -29,7 +29,7 @@ from streams.settings import Settings
 from streams.wire.record import KafkaRecord
 
 RECORDS = 500
-"""Maximum number of transitions that are counted before a waiting question gets its turn."""
+"""Maximum number of transitions that are counted at once, while questions wait."""
 MEMORY = "memory."
 """How the names of the experts' arrays in a snapshot begin."""
 T = TypeVar("T")
@@ -58,16 +58,12 @@ class Experts:
         if panel is None:
             panel = Panel(settings.max_items)
         experts = cls(settings, telemetry, panel, start)
-        await experts.background(panel.warmup)
+        await experts.ask(Panel.warmup)
         return experts
 
     async def ask(self, question: Callable[[Panel], T]) -> T:
-        """Call a function with the panel in the model thread, before any counting that waits."""
-        return await self._thread.urgent(partial(question, self._panel))
-
-    async def background(self, job: Callable[[], T]) -> T:
-        """Call a function in the model thread, after all questions that wait."""
-        return await self._thread.background(job)
+        """Call a function with the panel in the model thread."""
+        return await self._thread.run(partial(question, self._panel))
 
     async def _apply(self, records: Sequence[KafkaRecord]) -> None:
         batch = Transitions()
@@ -77,7 +73,7 @@ class Experts:
                     add(batch, transition_of(record))
                 except BadData as bad:
                     refuse(record, bad)
-        await self.background(partial(self._panel.follow, batch))
+        await self._thread.run(partial(self._panel.follow, batch))
 
 
 async def newest_panel(

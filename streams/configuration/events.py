@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import field_validator
 from pydantic_settings import BaseSettings
 
-from streams.configuration.fields import ALL, LONGEST_S, Change, Subject, none_if_empty, setting
+from streams.configuration.fields import INTAKE, LONGEST_S, SERVE, TOOLS, WORKER, Change, Subject, none_if_empty, setting
 
 EVENTS, ROLLING = Subject.EVENTS, Change.ROLLING
-READERS = ALL
+READERS = WORKER + SERVE + INTAKE + TOOLS
 
 
 class EventSettings(BaseSettings):

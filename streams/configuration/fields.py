@@ -39,16 +39,21 @@ class Subject(StrEnum):
 
 
 class Reader(StrEnum):
-    """A process that uses a setting. Tools are all commands but `worker`, `serve` and `intake`."""
+    """A process that uses a setting. Tools are the commands that are not named here.
+
+    A trainer reads what the worker or the learner that starts it does.
+    """
 
     WORKER = "worker"
+    LEARNER = "learner"
     SERVE = "serve"
     INTAKE = "intake"
     TOOLS = "tools"
 
 
-WORKER, SERVE, INTAKE, TOOLS = (Reader.WORKER,), (Reader.SERVE,), (Reader.INTAKE,), (Reader.TOOLS,)
-ALL = WORKER + SERVE + INTAKE + TOOLS
+WORKER, LEARNER, SERVE = (Reader.WORKER,), (Reader.LEARNER,), (Reader.SERVE,)
+INTAKE, TOOLS = (Reader.INTAKE,), (Reader.TOOLS,)
+ALL = WORKER + LEARNER + SERVE + INTAKE + TOOLS
 
 
 class Change(StrEnum):

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from pydantic import ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-from streams.configuration.fields import ALL, INTAKE, TOOLS, WORKER, Change, Subject, none_if_empty, setting
+from streams.configuration.fields import ALL, INTAKE, LEARNER, TOOLS, WORKER, Change, Subject, none_if_empty, setting
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 KAFKA, ROLLING, TOGETHER, NEVER = Subject.KAFKA, Change.ROLLING, Change.TOGETHER, Change.NEVER
@@ -50,7 +50,7 @@ class KafkaSettings(BaseSettings):
     )  # fmt: skip
     app_id: str = setting(
         "ouzel", "Consumer group of the workers, and prefix of their transactional ids. The intake adds `-intake` to it.",
-        KAFKA, WORKER + INTAKE + TOOLS, NEVER, NAME, pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        KAFKA, WORKER + LEARNER + INTAKE + TOOLS, NEVER, NAME, pattern=r"^[A-Za-z0-9._-]{1,100}$",
     )  # fmt: skip
     partitions: int = setting(
         4, "Partitions of `events`, `items`, `recommendations`, `sessions-changelog` and `dead-letters`. At most this many "
@@ -114,6 +114,11 @@ class KafkaSettings(BaseSettings):
     def is_provided(self, name: str) -> bool:
         """Return whether a topic is the user's own, which Ouzel neither creates nor changes."""
         return self._provided(name) is not None
+
+    @property
+    def learner_group(self) -> str:
+        """The consumer group of `ouzel learner`."""
+        return f"{self.app_id}-learner"
 
     @property
     def domain(self) -> str:

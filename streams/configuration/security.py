@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-from streams.configuration.fields import ALL, INTAKE, SERVE, WORKER, Change, Subject, none_if_empty, setting
+from streams.configuration.fields import ALL, INTAKE, LEARNER, SERVE, WORKER, Change, Subject, none_if_empty, setting
 from streams.configuration.kafka import Protocol
 
 SECURITY, ROLLING = Subject.SECURITY, Change.ROLLING
@@ -75,7 +75,7 @@ class SecuritySettings(BaseSettings):
     hash_key: SecretStr | None = setting(
         None, "Secret key of the hashes that stand for deleted users, and for users in logs. All processes need the same key. "
         "Without it, `app_id` is the key of deleted users, and logs withhold user ids.",
-        SECURITY, WORKER + SERVE + INTAKE, Change.NEVER, f"secret text of at least {HASH_KEY_BYTES} bytes",
+        SECURITY, WORKER + LEARNER + SERVE + INTAKE, Change.NEVER, f"secret text of at least {HASH_KEY_BYTES} bytes",
     )  # fmt: skip
 
     _optional_texts = field_validator("sasl_mechanism", *PASSWORD, *OAUTH, *OAUTH_OPTIONS, *TLS, "hash_key", mode="before")(

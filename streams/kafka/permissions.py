@@ -31,6 +31,8 @@ NEEDED = {
 
 A worker needs DELETE to delete the records of old snapshots.
 """
+LEARNER_NEEDS = {name: NEEDED[name] for name in ("model-updates", "model", "learner")} | {"transitions": ("READ",)}
+"""What `ouzel learner` needs."""
 NEEDED_ON_EACH = "DESCRIBE_CONFIGS"
 
 

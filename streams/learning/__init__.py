@@ -1,4 +1,4 @@
-"""The model in a worker: its thread, replicas and learner, and its snapshots and updates on Kafka.
+"""The model in a worker: its thread, the replica that ranks, and the logs that the replica follows.
 
-Start with `replica`, a model that follows the transitions log, then `learner`, which trains one.
+Start with `replica`. `streams.training` writes what the replica follows besides transitions.
 """

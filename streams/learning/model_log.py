@@ -37,6 +37,8 @@ START_BYTES = 1 << 17
 MAX_EPOCH = 2**62
 MAX_SNAPSHOT_EPOCH = MAX_EPOCH // 2
 """The learner after a snapshot has a higher epoch, which followers accept up to `MAX_EPOCH`."""
+MOST_RANGES = 1000
+"""Thinned ranges that a manifest keeps, the newest."""
 MAX_CREATED_AT = 253_402_300_799_999
 """The end of the year 9999, in epoch ms."""
 
@@ -50,13 +52,26 @@ Check = Callable[[bytes, int], object]
 """Raises `SnapshotRefused` unless a snapshot of this size may start with these bytes."""
 
 
+class ThinnedRange(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """Offsets of the transitions log, from ``begin`` to before ``end``, in which one step trained.
+
+    That is the first one of each ``every`` steps. The others were only counted: see
+    `streams.training.thinning`.
+    """
+
+    begin: Offset
+    end: Offset
+    every: Annotated[int, Meta(ge=2, le=64)]
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """Describes a snapshot in the log, and ends it.
 
     ``bytes`` and ``sha256`` are size and hash before compression. ``transitions_offset`` is the
     offset of the transitions log to learn next, and ``updates_offset`` the first offset of
     `model-updates` that the snapshot may lack. ``epoch`` is that of the learner that wrote it, and
-    ``created_at`` is in epoch ms.
+    ``created_at`` is in epoch ms. ``thinned`` are the ranges of the log of which not every step
+    trained.
     """
 
     format: Name = FORMAT
@@ -70,6 +85,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     steps: Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
     created_at: Annotated[int, Meta(ge=0, le=MAX_CREATED_AT)]
     updates_offset: Offset = 0
+    thinned: Annotated[list[ThinnedRange], Meta(max_length=MOST_RANGES)] = []
 
 
 decode_manifest = msgspec.json.Decoder(Manifest).decode
@@ -148,7 +164,15 @@ def _pieces(chunks: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def to_records(
-    data: bytes, snapshot: str, *, transitions_offset: int, epoch: int, steps: int, created_at: int, updates_offset: int = 0
+    data: bytes,
+    snapshot: str,
+    *,
+    transitions_offset: int,
+    epoch: int,
+    steps: int,
+    created_at: int,
+    updates_offset: int = 0,
+    thinned: Sequence[ThinnedRange] = (),
 ) -> tuple[list[Outgoing], Outgoing]:
     """Return the chunks and the manifest of a snapshot.
 
@@ -171,6 +195,7 @@ def to_records(
         steps=steps,
         created_at=created_at,
         updates_offset=updates_offset,
+        thinned=list(thinned),
     )
     value = msgspec.json.encode(manifest)
     return chunks, (None, value, [name, (HASH, hash_of(value))])

@@ -7,21 +7,19 @@ from collections.abc import Callable, Sequence
 
 from models.recommender import Query, QueryLike, Ranking
 from streams.learning.model_thread import ModelThread
-from streams.learning.replica import ActiveReplica
+from streams.learning.replica import Replica
 from streams.observing.accuracy import CUT
 from streams.observing.telemetry import Telemetry
 
 
 class ThreadRanker:
-    """`streams.pipeline.Ranker` with the active replica's model, on the model thread.
+    """`streams.pipeline.Ranker` with the replica's model, on the model thread.
 
     ``hidden`` returns the items that must not be shown now.
     """
 
-    def __init__(
-        self, active: ActiveReplica, thread: ModelThread, hidden: Callable[[], frozenset[str]], telemetry: Telemetry
-    ) -> None:
-        self._active = active
+    def __init__(self, replica: Replica, thread: ModelThread, hidden: Callable[[], frozenset[str]], telemetry: Telemetry) -> None:
+        self._replica = replica
         self._thread = thread
         self._hidden = hidden
         self._telemetry = telemetry
@@ -37,9 +35,9 @@ class ThreadRanker:
         hidden = self._hidden()
 
         def job() -> tuple[list[Ranking], Sequence[str], int]:
-            model, began = self._active.replica.model, time.perf_counter()
+            model, began = self._replica.model, time.perf_counter()
             rankings = model.rank(batch, k, hidden)
             self._telemetry.ranking.inc(time.perf_counter() - began)
             return rankings[:-1], rankings[-1].items[:CUT], model.steps
 
-        return await self._thread.urgent(job)
+        return await self._thread.run(job)

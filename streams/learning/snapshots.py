@@ -1,40 +1,28 @@
-"""Snapshots of the model in Kafka: a worker reads the newest at start, the learner writes more."""
+"""Reads the snapshots of the model in Kafka. `streams.training.snapshot_writer` writes them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
-import uuid
 from contextlib import aclosing
 from typing import NamedTuple
 
 import structlog
-from kafka import TopicPartition
-from kafka.errors import KafkaError
 
 from models.layout import largest_snapshot
 from models.recommender import Recommender
-from models.snapshot import Frozen, config_of, encode
-from streams.delivery.publisher import Publisher
-from streams.errors import KafkaAway
+from models.snapshot import config_of
 from streams.kafka.connection import aiokafka_config
 from streams.kafka.follower import bounds, records_in
-from streams.kafka.outbox import Outbox, Outgoing
 from streams.kafka.positions import PositionAhead
-from streams.kafka.topics import admin
 from streams.learning.model import new_model
-from streams.learning.model_log import Manifest, SnapshotRefused, to_records
-from streams.learning.replica import Point
+from streams.learning.model_log import Manifest, SnapshotRefused
 from streams.learning.restoring import check_start, read_header, restore
 from streams.learning.snapshot_log import RefusedRecord, SnapshotLog
 from streams.observing.telemetry import Telemetry
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-KEPT = 2
-"""Number of snapshots that stay in the log: an older one, in case the newest is damaged."""
 
 
 class Restored(NamedTuple):
@@ -128,69 +116,6 @@ async def start_in_log(settings: Settings, start: int) -> int:
     return start
 
 
-class SnapshotWriter:
-    """Writes snapshots, and removes all but the last two.
-
-    ``written_steps`` is the number of learning steps in the last snapshot.
-    """
-
-    def __init__(self, settings: Settings, telemetry: Telemetry, publisher: Publisher) -> None:
-        self._settings, self._telemetry, self._publisher = settings, telemetry, publisher
-        self._firsts: list[int] = []
-        self.written_steps = 0
-
-    def start_after(self, restored: Restored | None) -> None:
-        """Start after the snapshot that was restored, if any."""
-        self._firsts = restored.firsts if restored is not None else []
-        self.written_steps = restored.model.steps if restored is not None else 0
-
-    async def write(self, frozen: Frozen, point: Point, epoch: int, generation: int) -> None:
-        """Write one snapshot, then remove old ones.
-
-        ``generation`` is the group's: raises `Abandoned` if it has changed. No update may be
-        published meanwhile, as the snapshot names the first update that it may lack.
-        """
-        began, settings = time.monotonic(), self._settings
-        updates = await bounds(settings.topic("model-updates"), aiokafka_config(settings), 0)
-        data = await asyncio.to_thread(encode, frozen)
-        chunks, last = await asyncio.to_thread(
-            to_records, data, uuid.uuid4().hex, transitions_offset=point.offset, epoch=epoch, steps=point.steps,
-            created_at=int(time.time() * 1000), updates_offset=updates.stop,
-        )  # fmt: skip
-        first = None
-        for record in (*chunks, last):  # one by one, so that recommendations need not wait for all
-            offset = await self._send(record, generation)
-            first = offset if first is None else first
-        assert first is not None
-        self.written_steps = point.steps
-        self._firsts = [*self._firsts, first][-KEPT:]
-        metrics = self._telemetry.model
-        metrics.snapshot_bytes.set(len(data))
-        metrics.snapshot_seconds.set(time.monotonic() - began)
-        metrics.snapshot_time.set(time.time())
-        log.info("snapshot_written", steps=point.steps, transitions_offset=point.offset, bytes=len(data), records=len(chunks) + 1)
-        await asyncio.to_thread(delete_before, self._settings, self._firsts[0])
-
-    async def _send(self, record: Outgoing, generation: int) -> int:
-        """Send one record, and return its offset."""
-        outbox = Outbox()
-        outbox.to(self._settings.topic("model"), 0).append(record)
-        ((offsets,),) = (await self._publisher.publish(outbox, generation)).values()
-        return offsets.start
-
-
 def model_name(settings: Settings) -> str:
     """Return the name of the model in updates: its method and options."""
     return json.dumps([settings.model, config_of(new_model(settings))], sort_keys=True)
-
-
-def delete_before(settings: Settings, offset: int) -> None:
-    """Delete the records of the model topic before an offset. If that fails, they stay."""
-    try:
-        client = admin(settings)
-        try:
-            client.delete_records({TopicPartition(settings.topic("model"), 0): offset})
-        finally:
-            client.close()
-    except (KafkaError, KafkaAway, SettingsError) as error:  # a certificate or a secret may have changed since the start
-        log.warning("snapshots_kept", reason=type(error).__name__)

@@ -75,14 +75,17 @@ class WatchedApp(Protocol):
 class LagWatch:
     """Sets the gauges of the group.
 
-    ``elected`` returns whether this worker is the learner. ``now`` returns seconds since 1970, as
-    it is compared with Kafka times.
+    ``elected`` returns whether this worker is the learner, and ``follower_lag`` how many
+    transitions it has not counted yet. ``now`` returns seconds since 1970, as it is compared with
+    Kafka times.
     """
 
     def __init__(
-        self, app: WatchedApp, telemetry: Telemetry, elected: Callable[[], bool], now: Callable[[], float] = time.time
-    ) -> None:
+        self, app: WatchedApp, telemetry: Telemetry, elected: Callable[[], bool], follower_lag: Callable[[], int],
+        now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         self._app, self._telemetry, self._elected, self._now = app, telemetry, elected, now
+        self._follower_lag = follower_lag
         self._labels: set[str] = set()
         self._waiting_since: dict[int, float] = {}
 
@@ -100,6 +103,7 @@ class LagWatch:
         consumer, metrics, now = self._app.consumer, self._telemetry.group, self._now()
         lags = consumer.lag()
         self._telemetry.model.is_learner.set(self._elected())
+        self._telemetry.model.follower_lag.set(self._follower_lag())
         metrics.assigned.set(len(lags))
         metrics.generation.set(self._app.consumer_generation_id)
         metrics.lease_fresh.set(self._app.lease.fresh)

@@ -21,11 +21,11 @@ from streams.events.notes import Kind
 from streams.events.records import EVENT_TYPES, Event
 from streams.observing.histogram import BulkHistogram
 from streams.observing.items import FIELD_VALUES, ItemMetrics
+from streams.observing.model_metrics import STAGE_BUCKETS, ModelMetrics
 from streams.sessions.step import Outcome
 
 FRESHNESS_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 WORST_FRESHNESS_S = 3600.0
-STAGE_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 GROUP_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 UNIT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 
@@ -46,7 +46,7 @@ LABELS: dict[str, Sequence[str] | str] = {
     "partition": "number of a partition of `events` that is assigned to this worker",
     "stage": ("step", "rank", "test", "publish", "deliver", "store"),
     "part": ("outputs", "changelog", "transaction"),
-    "work": ("rank", "learn"),
+    "work": ("rank", "follow", "learn"),
     "k": tuple(map(str, CUTS)),
     "method": ("model", "popularity", *EXPERTS, *ENCODERS),
     "strategy": "`hybrid`; `popularity`, if nothing is known about the session; or the baseline that `OUZEL_MODEL` names",
@@ -76,6 +76,8 @@ UNITS = {
     "ouzel_gradient_norm": "nats per unit of length",
     "ouzel_learning_steps": "steps",
     "ouzel_learner_lag": "transitions",
+    "ouzel_follower_lag": "transitions",
+    "ouzel_trainer_up": "0 or 1",
     "ouzel_skipped_steps": "steps",
     "ouzel_drift_resets": "resets",
     "ouzel_vocabulary_items": "items",
@@ -203,47 +205,6 @@ class SessionMetrics:
         self.stopped = gauge("ouzel_rocksdb_write_stopped", "1 while RocksDB accepts no writes.", by)
         self.disk_free = gauge("ouzel_disk_free_bytes", "Free space on the disk of the data directory.")
         self.disk_size = gauge("ouzel_disk_size_bytes", "Size of the disk of the data directory.")
-
-
-class ModelMetrics:
-    """The model and its learning."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
-        histogram = partial(Histogram, registry=registry)
-        self.is_learner = gauge("ouzel_learner", "1 while this worker is the elected learner.")
-        self.learner_lag = gauge("ouzel_learner_lag", "Transitions of the log that this worker has not applied yet.")
-        self.steps = gauge("ouzel_learning_steps", "Learning steps taken, which is the model's version.")
-        self.step_seconds = histogram("ouzel_learning_step_seconds", "Duration of a learning step.", buckets=STAGE_BUCKETS)
-        self.busy = counter("ouzel_model_busy_seconds", "Time that the model thread spent on ranking and on learning.", ["work"])
-        self.learned = counter("ouzel_transitions_learned", "Transitions that this worker trained the model on.")
-        self.followed = counter("ouzel_transitions_followed", "Transitions that this worker counted without training.")
-        self.refused_transitions = counter("ouzel_refused_transitions", "Records that are not valid transitions; ignored.")
-        self.loss = gauge("ouzel_loss", "Mean training loss of the last step.")
-        self.gradient_norm = gauge("ouzel_gradient_norm", "Norm of the gradient of the item embeddings in the last step.")
-        self.skipped_steps = gauge(
-            "ouzel_skipped_steps", "Optimiser steps that the model has ever skipped: a number was not finite."
-        )
-        self.rollbacks = counter("ouzel_rollbacks", "Rollbacks of the parameters to those of the last snapshot.")
-        self.drifts = gauge("ouzel_drift_resets", "Soft resets that the model has ever made because its hit rate fell.")
-        self.vocabulary = gauge("ouzel_vocabulary_items", "Items that the model knows.")
-        self.new_items = gauge("ouzel_new_items", "Items that the model has ever learned.")
-        self.evicted = gauge("ouzel_evicted_items", "Items that the model has ever evicted because its vocabulary was full.")
-        self.updates = counter("ouzel_model_updates", "Records of parameters sent to followers.")
-        self.ignored_updates = counter("ouzel_ignored_updates", "Records of parameters that a replaced learner sent; ignored.")
-        self.refused_updates = counter("ouzel_refused_updates", "Records that are not parameters of this model; ignored.")
-        self.parameters_time = gauge(
-            "ouzel_parameters_timestamp_seconds", "Kafka time of the latest parameters applied; 0 if there are none."
-        )
-        self.parameters_delay = gauge(
-            "ouzel_parameters_delay_seconds", "Time from the Kafka time of these parameters until they were applied."
-        )
-        self.snapshot_time = gauge(
-            "ouzel_snapshot_timestamp_seconds", "When the newest known snapshot was written; 0 if there is none."
-        )
-        self.snapshot_bytes = gauge("ouzel_snapshot_bytes", "Size of the last snapshot before compression.")
-        self.snapshot_seconds = gauge("ouzel_snapshot_seconds", "Duration of the last write of a snapshot.")
-        self.refused_snapshots = counter("ouzel_refused_snapshots", "Snapshots that could not be used.")
 
 
 class QualityMetrics:

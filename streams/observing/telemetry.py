@@ -24,11 +24,11 @@ from streams.observing.metrics import (
     LABELS,
     GroupMetrics,
     JourneyMetrics,
-    ModelMetrics,
     ProcessMetrics,
     QualityMetrics,
     SessionMetrics,
 )
+from streams.observing.model_metrics import ModelMetrics
 from streams.settings import Settings
 
 
@@ -50,6 +50,12 @@ class Timed:
             self._observe(time.perf_counter() - self._began)
         elif self._failures is not None and isinstance(error, Exception) and not isinstance(error, Abandoned):
             self._failures()
+
+
+def build_of(settings: Settings) -> Sequence[str]:
+    """Return the values of the labels `BUILD` for a process with these settings."""
+    encoder = settings.encoder if settings.model == "hybrid" else "none"
+    return version("ouzel"), settings.domain, settings.model, encoder, settings.delivery
 
 
 class BeforeScrape(Collector):
@@ -94,7 +100,7 @@ class Telemetry:
             name: Timed(journey.delivery.labels(name).observe, journey.delivery_failures.labels(name).inc)
             for name in LABELS["part"]
         }
-        self._learning, self.ranking = (self.model.busy.labels(work) for work in ("learn", "rank"))
+        self.following, self.ranking = (self.model.busy.labels(work) for work in ("follow", "rank"))
         self._notes: dict[Kind, Callable[[str], Counter]] = {
             Kind.TIME: journey.times.labels,
             Kind.EARLY: lambda _: journey.early,
@@ -170,26 +176,17 @@ class Telemetry:
 
     def set_build(self, settings: Settings) -> None:
         """Set the metric that names the version, the configuration and the domain."""
-        encoder = settings.encoder if settings.model == "hybrid" else "none"
-        self.process.build.labels(version("ouzel"), settings.domain, settings.model, encoder, settings.delivery).set(1)
+        self.process.build.labels(*build_of(settings)).set(1)
 
     def set_model(self, model: Recommender) -> None:
         """Set the metrics of the model that ranks."""
         metrics = self.model
         metrics.steps.set(model.steps)
-        metrics.loss.set(model.loss)
-        metrics.gradient_norm.set(model.gradient_norm)
         metrics.vocabulary.set(model.vocabulary_size)
         metrics.new_items.set(model.vocabulary_size + model.evicted_items)
         metrics.evicted.set(model.evicted_items)
         metrics.drifts.set(model.drifts)
-        metrics.skipped_steps.set(model.skipped_steps)
         self.known_items = model.vocabulary_size
-
-    def stepped(self, seconds: float) -> None:
-        """Count one learning step of the model thread, and its time."""
-        self.model.step_seconds.observe(seconds)
-        self._learning.inc(seconds)
 
     def parameters_taken(self, published_at: float, now: float) -> None:
         """Set the age of the learner's parameters that are in use from now on.

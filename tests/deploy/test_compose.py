@@ -215,7 +215,7 @@ def test_prometheus_scrapes_existing_services(compose: dict[str, Any]) -> None:
         for alias in service.get("networks", {}).get("default", {}).get("aliases", ())
     }
     scraped = {job["job_name"]: job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job}
-    assert scraped.keys() == {"ouzel-worker", "ouzel-serve", "ouzel-intake"}
+    assert scraped.keys() == {"ouzel-worker", "ouzel-learner", "ouzel-serve", "ouzel-intake"}
     for names in scraped.values():
         assert set(names) <= aliases | compose["services"].keys()
 

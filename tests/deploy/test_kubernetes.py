@@ -117,7 +117,7 @@ def test_the_jobs_have_the_names_that_the_rules_use() -> None:
     jobs = {
         relabeling["replacement"] for one in endpoints for relabeling in one["relabelings"] if relabeling["targetLabel"] == "job"
     }
-    assert jobs == {"ouzel-worker", "ouzel-serve", "ouzel-intake"}
+    assert jobs == {"ouzel-worker", "ouzel-learner", "ouzel-serve", "ouzel-intake"}
     rules = MADE.read_text()
     assert all(job in rules for job in jobs)
 

@@ -33,6 +33,7 @@ def test_every_command_in_compose_exists() -> None:
     assert resolved == {
         "topics": "ouzel topics create", "worker-1": "ouzel worker", "worker-2": "ouzel worker", "serve": "ouzel serve",
         "simulate": "ouzel simulate", "replay": "ouzel replay", "intake": "ouzel intake",
+        "learner": "ouzel learner",
     }  # fmt: skip
     (by_shell,) = ours["keys"]["command"]
     words = by_shell.partition("ouzel ")[2].split()

@@ -20,6 +20,7 @@ SHORT = (
     ("kill-one", "exactly_once"),
     ("sigstop-before-commit", "exactly_once"),
     ("intake-kill-before-offsets", "exactly_once"),
+    ("two-trainers", "leased"),
     ("intake-sigstop-before-outputs", "leased"),
     ("intake-bad-records", "leased"),
 )

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from faults import crashes, freezes, intakes, learning, load, logs, network
+from faults import crashes, freezes, intakes, learning, load, logs, network, trainers
 from faults.card import CARD, DELIVERIES, Row, Skipped
 from rich.console import Console
 from rich.table import Table
 
-ROWS = (crashes, freezes, network, load, learning, logs, intakes)
+ROWS = (crashes, freezes, network, load, learning, trainers, logs, intakes)
 """The modules whose import fills the card."""
 COLUMNS = {
     "fault": "fault",

@@ -12,23 +12,18 @@ The points, in the order of the journey:
   intake with leased delivery, too
 - ``before-commit`` (exactly once)
 - ``before-store``, ``before-ack``
-- ``in-snapshot``: before a random chunk of a snapshot
 
 An intake has ``before-outputs``, ``in-request``, ``before-offsets`` and ``before-commit``, too.
 
-There are three more faults:
+``blocked-loop:MS`` blocks the event loop for MS milliseconds in every commit.
 
-- ``blocked-loop:MS`` blocks the event loop for MS milliseconds in every commit
-- ``model-nan:STEP`` puts NaN into some embeddings at this learning step
-- ``model-hot:STEP`` multiplies the embeddings' learning rate by 100 for 60 steps from this step
+`trainer_saboteur` describes the faults of the trainer of a worker.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import os
-import random
 import signal
 import sys
 import time
@@ -39,6 +34,7 @@ from typing import Any
 from aiokafka.producer.sender import Sender
 
 from serving.cli import main
+from streams.child_command import module_command
 from streams.delivery.exactly_once import ExactlyOnceDelivery
 from streams.delivery.leased import LeasedDelivery
 from streams.delivery.publisher import Placed, Publisher
@@ -46,18 +42,17 @@ from streams.engine.consumer import PollConsumer
 from streams.engine.transactions import FencedSender
 from streams.intake.delivering import AtLeastOnce, ExactlyOnce
 from streams.kafka.outbox import Outbox
-from streams.learning import model_log
 from streams.learning.ranking import ThreadRanker
 from streams.pipeline import Pipeline
 from streams.settings import load_settings
+from streams.training import child
 
 DELIVERIES = (LeasedDelivery, ExactlyOnceDelivery)
 OF_INTAKES = (AtLeastOnce, ExactlyOnce)
 SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}
 AFTER = 50
-HOT_STEPS = 60
-SMALL_CHUNK_BYTES, IN_CHUNK = 20_000, 0.004
-"""A snapshot has about 600 chunks of this size; each is struck with this probability."""
+OF_TRAINERS = ("in-snapshot", "model-nan", "model-hot")
+"""The points that are in the trainer; see `trainer_saboteur`."""
 
 
 class Saboteur:
@@ -111,17 +106,6 @@ def before_publishing(name: str, strike: Callable[[], None]) -> None:
     Publisher.publish = publish  # type: ignore[method-assign]
 
 
-def in_snapshot(strike: Callable[[], None]) -> None:
-    """Write snapshots in many small chunks, and strike before a random one."""
-    model_log.CHUNK_BYTES = SMALL_CHUNK_BYTES
-
-    def perhaps() -> None:
-        if random.random() < IN_CHUNK:
-            strike()
-
-    before_publishing("model", perhaps)
-
-
 def block_commits(ms: float) -> None:
     """Block the event loop during each commit.
 
@@ -136,42 +120,14 @@ def block_commits(ms: float) -> None:
     PollConsumer._commit_offsets = commit  # type: ignore[method-assign]
 
 
-def spoil(how: str, at: int) -> None:
-    """Make training diverge at a learning step, once."""
-    from models.hybrid import Hybrid  # numba and torch take seconds to import
-    from models.net import net
-    from models.transition import Transitions
-
-    original, learn_rows = Hybrid.learn, net.adagrad
-    step = 0
-
-    def hot(items: Any, gradient: Any, bias_gradient: Any, used: Any, scale: Any) -> None:
-        rows = used[: len(gradient)]
-        before = items.embedding[rows].copy()
-        learn_rows(items, gradient, bias_gradient, used, scale)
-        if at <= step < at + HOT_STEPS:
-            items.embedding[rows] = before + 100 * (items.embedding[rows] - before)
-
-    def learn(self: Hybrid, batch: Transitions) -> None:
-        nonlocal step
-        step += 1
-        if how == "model-nan" and step == at:
-            self.net.items.embedding[:8] = math.nan
-        original(self, batch)
-
-    if how == "model-hot":
-        net.adagrad = hot
-    Hybrid.learn = learn  # type: ignore[method-assign]
-
-
 def arm(order: str) -> None:
     """Build the fault in; ``order`` is the value of SABOTAGE."""
     point, action, *rest = order.split(":")
     if point == "blocked-loop":
         block_commits(float(action))
         return
-    if point in ("model-nan", "model-hot"):
-        spoil(point, int(action))
+    if point in OF_TRAINERS:
+        child.COMMAND = module_command("faults.trainer_saboteur")
         return
     saboteur = Saboteur(action, int(rest[0]) if rest else AFTER, load_settings().data_dir.parent / f"struck-{point}")
     strike = saboteur.strike
@@ -197,8 +153,6 @@ def arm(order: str) -> None:
         wrap(FencedSender, "_do_txn_commit", before=strike)
     elif point == "before-ack":
         wrap(Pipeline, "process", after=strike)
-    elif point == "in-snapshot":
-        in_snapshot(strike)
     elif point == "in-request":
         wrap(Sender, "_send_produce_req", before=strike)  # `LeasedSender` calls it once the lease is checked
     else:

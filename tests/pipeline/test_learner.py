@@ -64,10 +64,11 @@ def test_followers_rank_with_the_learners_parameters_and_one_replaces_a_killed_l
     wait_until(lambda: in_step(first, second), "the follower on the learner's parameters")
     (learner,) = learners(first, second)
     follower = second if learner is first else first
+    wait_until(lambda: learner.metrics()["ouzel_transitions_learned_total"] > 1000, "trained")
     trained, followed = learner.metrics(), follower.metrics()
-    assert trained["ouzel_transitions_learned_total"] > 1000
     assert followed["ouzel_transitions_learned_total"] == 0
-    assert followed["ouzel_transitions_followed_total"] > 1000
+    for counted in (trained, followed):
+        assert counted["ouzel_transitions_followed_total"] > 1000
     assert followed["ouzel_vocabulary_items"] == trained["ouzel_vocabulary_items"]
     before = newest_epoch(settings)
     learner.kill()
@@ -98,7 +99,31 @@ def test_the_learner_stays_the_learner_when_workers_join_and_leave(settings: Set
         assert third.stop() == 0, third.tail()
         wait_until(lambda: learners(first, second) == [learner], "the learner unchanged")
         third.start()
-    assert learner.log.read_text().count('"learns"') == 1, "the learner stopped learning in between"
+    assert learner.log.read_text().count('"trainer_restored"') == 1, "the learner stopped learning in between"
+
+
+def test_the_learner_apart_trains_and_its_standby_takes_over(settings: Settings, worker: MakeWorker) -> None:
+    settings = settings.model_copy(update={"trainer": "separate"})
+    ranks = worker(settings)
+    first, second = worker(settings, command="learner"), worker(settings, command="learner")
+    for running in (ranks, first, second):
+        running.wait_ready()
+    done = produce(settings, clicks(1500, users=80))
+    wait_done(settings, done)
+    wait_until(lambda: ranks.scraped()["ouzel_learning_steps"] > 0, "the worker on the learner's parameters")
+    assert learners(ranks) == []
+    assert ranks.metrics()["ouzel_transitions_learned_total"] == 0
+    (learner,) = learners(first, second)
+    standby = second if learner is first else first
+    wait_until(lambda: learner.metrics()["ouzel_transitions_learned_total"] > 1000, "trained")
+    assert standby.metrics()["ouzel_trainer_up"] == 0
+    before = newest_epoch(settings)
+    learner.kill()
+    done += produce(settings, clicks(500, users=80, seed=1))
+    wait_until(lambda: newest_epoch(settings) > before, "a snapshot by the standby")
+    wait_until(lambda: all_learned(settings), "everything learned", every_s=0.5)
+    assert bit_equal(settings), "the model is not that of an uninterrupted run"
+    assert standby.stop() == 0, standby.tail()
 
 
 def test_parameters_that_are_not_finite_are_rolled_back_and_training_continues(settings: Settings, worker: MakeWorker) -> None:

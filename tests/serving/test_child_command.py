@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.child_command import module_command
+from streams.child_command import module_command
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("models", "streams", "serving", "deploy")
@@ -70,4 +70,4 @@ def test_only_one_function_names_the_interpreter_of_a_child() -> None:
         imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
         assert not {name for name in imported if name.split(".")[0] in ("multiprocessing", "concurrent")}, path
     uv = Path("deploy/supply_chain/lock.py")  # it runs the uv that lies beside this Python
-    assert named == {Path("serving/child_command.py"), uv}
+    assert named == {Path("streams/child_command.py"), uv}

@@ -67,6 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OUZEL_MODEL", "popularity")
     monkeypatch.setenv("OUZEL_INTAKE", '[{"topic": "clicks"}]')
+    monkeypatch.setenv("OUZEL_TRAINER", "separate")
     monkeypatch.setattr("streams.kafka.connection.CONNECT_MS", 300)
     return tmp_path
 

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from models.registry import build as new_model
 from models.snapshot import encode, freeze
-from serving.child_command import module_command
 from serving.cli import build
 from serving.model_file import read_file
+from streams.child_command import module_command
 from streams.errors import Refused
 
 MEMORY = 4 << 30

@@ -15,7 +15,7 @@ from streams.configuration.fields import Reader, Subject, about, allowed
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PROCESSES = {"worker": Reader.WORKER, "serve": Reader.SERVE, "intake": Reader.INTAKE}
+PROCESSES = {"worker": Reader.WORKER, "learner": Reader.LEARNER, "serve": Reader.SERVE, "intake": Reader.INTAKE}
 WITHOUT_EFFECT = {
     "replication": {Reader.WORKER},  # Faust gets it, but may not create topics
     "snapshot_every_s": {Reader.SERVE, Reader.INTAKE},  # part of a topic's specification; these need the name

@@ -19,6 +19,7 @@ from streams.learning.snapshot_log import SnapshotLog
 from streams.learning.steps import Steps
 from streams.learning.transitions import transition_of
 from streams.settings import Settings
+from streams.training.thinning import Replayed
 
 
 def snapshots(settings: Settings) -> SnapshotLog:
@@ -29,36 +30,39 @@ def snapshots(settings: Settings) -> SnapshotLog:
     return log
 
 
-def newest_whole(settings: Settings) -> tuple[bytes, int]:
-    """The newest snapshot that is whole, and its position in the transitions log."""
+def newest_whole(settings: Settings) -> tuple[bytes, Manifest]:
+    """The newest snapshot that is whole, and its manifest."""
     for stored in snapshots(settings).newest_first():
         with suppress(SnapshotRefused):
-            return stored.load(), stored.manifest.transitions_offset
+            return stored.load(), stored.manifest
     raise AssertionError("there is no whole snapshot")
 
 
-def uninterrupted(settings: Settings, until: int) -> bytes:
-    """The snapshot of a model that has learned the log up to an offset without interruption.
+def uninterrupted(settings: Settings, manifest: Manifest) -> bytes:
+    """The snapshot of a model that has learned the log up to a snapshot without interruption.
+
+    It trains on the steps that the manifest says.
 
     It learns on a thread of its own, because the warm-up of a model makes its thread flush
     denormals for as long as the thread lives.
     """
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_learned, settings, until).result()
+        return thread.submit(_learned, settings, manifest).result()
 
 
-def _learned(settings: Settings, until: int) -> bytes:
+def _learned(settings: Settings, manifest: Manifest) -> bytes:
     model = new_model(settings)
     model.warmup()
-    steps = Steps(model.step_size)
+    steps, replayed, begin = Steps(model.step_size), Replayed(manifest.thinned), 0
     for record in read_topic(settings, "transitions"):
         try:
             transition = transition_of(record)
         except BadData:
             continue
         for batch, following in steps.add(transition, record.timestamp, record.offset):
-            if following <= until:
-                model.learn(batch)
+            if following <= manifest.transitions_offset:
+                (model.learn if replayed.trains(begin) else model.follow)(batch)
+            begin = following
     return take(settings.model, model)
 
 
@@ -68,8 +72,8 @@ def sound(settings: Settings) -> bool:
     That is: the same steps, position and number of items. The parameters may differ, as they do
     after a rollback.
     """
-    stored, offset = newest_whole(settings)
-    model, expected = restore(stored), restore(uninterrupted(settings, offset))
+    stored, manifest = newest_whole(settings)
+    model, expected = restore(stored), restore(uninterrupted(settings, manifest))
     numbers = all(finite(array) for array in model.state().values() if array.dtype.kind == "f")
     same = (model.steps, model.position, model.vocabulary_size) == (expected.steps, expected.position, expected.vocabulary_size)
     return numbers and same
@@ -88,5 +92,5 @@ def write_snapshot(settings: Settings, manifest: Manifest, chunks: Mapping[int, 
 
 def bit_equal(settings: Settings) -> bool:
     """Whether the newest snapshot equals that of an uninterrupted model, byte for byte."""
-    stored, offset = newest_whole(settings)
-    return stored == uninterrupted(settings, offset)
+    stored, manifest = newest_whole(settings)
+    return stored == uninterrupted(settings, manifest)

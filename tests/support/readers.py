@@ -15,9 +15,14 @@ DERIVED = {
     "topic": ("topic_prefix", "events_topic", "items_topic", "topic_names"),
     "is_provided": ("events_topic", "items_topic"),
     "domain": ("topic_prefix",),
+    "learner_group": ("app_id",),
     "transaction_timeout_ms": ("transaction_timeout_s",),
 }
 """Members of `Settings` that are computed from settings."""
+
+
+CHILDREN = {"streams.training.child": "streams.training.process"}
+"""Modules whose code starts another module as a process of its own."""
 
 
 class Name(NamedTuple):
@@ -41,6 +46,8 @@ def settings_read(command: str) -> set[str]:
         if name not in reached:
             reached.add(name)
             ahead += _used(name)
+            child = CHILDREN.get(name.module)
+            ahead += [Name(child, started) for started in _defined(child)] if child else []
     return {setting for name in reached for setting in _read(name)}
 
 

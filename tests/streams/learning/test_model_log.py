@@ -17,7 +17,6 @@ from models.layout import largest_snapshot
 from models.registry import build
 from models.snapshot import START, take
 from streams.kafka.outbox import Outgoing
-from streams.learning.epochs import Epochs
 from streams.learning.model_log import (
     CHUNK_BYTES,
     MAX_BYTES,
@@ -31,6 +30,7 @@ from streams.learning.model_log import (
 )
 from streams.learning.restoring import check_start
 from streams.learning.snapshot_log import HELD, MOST_REFUSED, MOST_STORED, SnapshotLog
+from streams.training.epochs import Epochs
 from streams.wire.record import Record
 
 DATA = random.Random(0).randbytes(3 * CHUNK_BYTES)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from models.recommender import Parameters
 from streams.learning.model_updates import RECORD_BYTES, UpdateRefused, from_record, to_records
-from streams.learning.replica import ActiveReplica
 from streams.learning.updates import Updates
 from streams.observing.telemetry import Telemetry
 from streams.wire.record import Record
@@ -65,12 +64,10 @@ def test_an_update_that_does_not_fit_this_model_is_refused() -> None:
 class FakeReplica:
     """A replica that keeps the steps of the parameters it takes."""
 
-    def __init__(self, seen: int, learning: bool = False) -> None:
-        self.seen, self.learning, self.in_service = seen, learning, False
+    def __init__(self, seen: int, epoch: int = 0) -> None:
+        self.epoch = epoch
         self.taken: list[int] = []
-        self.follower = SimpleNamespace(caught_up=asyncio.Event(), lag=5)
-
-    def report(self) -> None: ...
+        self.reader = SimpleNamespace(seen=seen, follower=SimpleNamespace(caught_up=asyncio.Event(), lag=5))
 
     async def take(self, parameters: Parameters) -> None:
         if parameters.blocks:
@@ -82,16 +79,14 @@ def records(epoch: int, offset: int, steps: int) -> list[Record]:
     return [Record("t", 0, n, 1000, key, value, ()) for n, (key, value, _) in enumerate(sent)]
 
 
-def updates(replica: FakeReplica, epoch: int = 0) -> tuple[Updates, Telemetry]:
+def updates(replica: FakeReplica) -> tuple[Updates, Telemetry]:
     telemetry = Telemetry()
-    active = ActiveReplica(cast(Any, replica))
-    active.epoch = epoch
-    return Updates("t", {}, active, telemetry, MODEL), telemetry
+    return Updates("t", {}, cast(Any, replica), telemetry, MODEL), telemetry
 
 
 async def test_updates_of_a_lower_epoch_are_ignored() -> None:
-    replica = FakeReplica(seen=100)
-    reader, telemetry = updates(replica, epoch=3)
+    replica = FakeReplica(seen=100, epoch=3)
+    reader, telemetry = updates(replica)
     await reader.apply([*records(3, 10, 1), *records(2, 90, 9), *records(5, 11, 2), *records(4, 95, 9), *records(5, 12, 3)])
     assert replica.taken == [1, 2, 3]
     assert telemetry.model.ignored_updates._value.get() == 4
@@ -103,28 +98,28 @@ async def test_an_update_waits_until_its_items_are_known() -> None:
     applying = asyncio.ensure_future(reader.apply(records(1, 20, 1)))
     await asyncio.sleep(0.05)
     assert replica.taken == []
-    replica.seen = 20
+    replica.reader.seen = 20
     await asyncio.wait_for(applying, 5)
     assert replica.taken == [1]
-    replica.follower.caught_up.set()
-    replica.follower.lag = 0
+    replica.reader.follower.caught_up.set()
+    replica.reader.follower.lag = 0
     await asyncio.wait_for(reader.apply(records(1, 30, 2)), 5)
     assert replica.taken == [1, 2], "a recreated log is shorter: there is nothing to wait for"
 
 
-async def test_a_learner_takes_no_parameters_and_refused_records_are_counted() -> None:
-    replica = FakeReplica(seen=0, learning=True)
+async def test_refused_records_are_counted() -> None:
+    replica = FakeReplica(seen=20)
     reader, telemetry = updates(replica)
     await reader.apply([*records(1, 20, 1), Record("t", 0, 9, 0, None, b"junk", ())])
-    assert replica.taken == []
+    assert replica.taken == [1]
     assert telemetry.model.refused_updates._value.get() == 1
 
 
 async def test_an_epoch_that_no_learner_can_have_is_refused_and_the_next_learner_is_believed() -> None:
     """Believed once, it would be the least epoch of every later learner, whose own are bounded."""
-    replica = FakeReplica(seen=100)
-    reader, telemetry = updates(replica, epoch=3)
+    replica = FakeReplica(seen=100, epoch=3)
+    reader, telemetry = updates(replica)
     await reader.apply([*records(2**62, 10, 9), *records(4, 11, 1), *records(4 + 2**31, 12, 2)])
     assert replica.taken == [1, 2]
     assert telemetry.model.refused_updates._value.get() == 2
-    assert reader._active.epoch == 4 + 2**31
+    assert replica.epoch == 4 + 2**31

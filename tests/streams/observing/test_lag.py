@@ -21,7 +21,7 @@ class Group:
         self.now, self.fresh, self.elected = 1000.0, True, False
         self.telemetry = Telemetry()
         app: Any = SimpleNamespace(consumer=self, consumer_generation_id=7, lease=self)
-        self.watch = LagWatch(app, self.telemetry, lambda: self.elected, lambda: self.now)
+        self.watch = LagWatch(app, self.telemetry, lambda: self.elected, lambda: 7, lambda: self.now)
 
     def lag(self) -> dict[int, int]:
         return {partition: lag for partition, (lag, _, _) in self.partitions.items()}
@@ -45,7 +45,7 @@ def test_lag_commits_and_age_by_partition() -> None:
     assert shown["ouzel_oldest_uncommitted_age_seconds|partition=0"] == 10
     assert shown["ouzel_oldest_uncommitted_age_seconds|partition=3"] == 0
     assert (shown["ouzel_assigned_partitions"], shown["ouzel_group_generation"]) == (2, 7)
-    assert (shown["ouzel_lease_fresh"], shown["ouzel_learner"]) == (1, 0)
+    assert (shown["ouzel_lease_fresh"], shown["ouzel_learner"], shown["ouzel_follower_lag"]) == (1, 0, 7)
     group.fresh, group.elected = False, True
     shown = group.look()
     assert (shown["ouzel_lease_fresh"], shown["ouzel_learner"]) == (0, 1)

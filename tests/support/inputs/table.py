@@ -26,7 +26,7 @@ from support.inputs.records import (
     update,
 )
 from support.inputs.serving_readers import ServedTransitions, Serving, Snapshots, Tally, Tool
-from support.inputs.worker_readers import Election, Journey, Learning, Parameters, Reader, Recovered, WorkerItems
+from support.inputs.worker_readers import Counting, Election, Journey, Learning, Parameters, Reader, Recovered, WorkerItems
 
 from serving.commands import dead_letters, watch
 from serving.commands.model import _note
@@ -90,8 +90,8 @@ INPUTS = [
     Input("items", "worker", WorkerItems, ITEMS, ITEM),
     Input("items", "serve", lambda _: Serving("items"), ITEMS, ITEM),
     Input("items", "demo", lambda _: Tally("items"), ITEMS, ITEM),
-    Input("transitions", "counts", lambda _: Learning("markov", learning=False), TRANSITIONS, as_json(TRANSITION)),
-    Input("transitions", "learner", lambda _: Learning("hybrid", learning=True, **HYBRID), TRANSITIONS, as_json(TRANSITION)),
+    Input("transitions", "counts", lambda _: Counting("markov"), TRANSITIONS, as_json(TRANSITION)),
+    Input("transitions", "learner", lambda _: Learning("hybrid", **HYBRID), TRANSITIONS, as_json(TRANSITION)),
     Input("transitions", "serve", lambda _: ServedTransitions(), TRANSITIONS, as_json(TRANSITION)),
     Input("transitions", "demo", lambda _: Tally("transitions"), TRANSITIONS, as_json(TRANSITION)),
     Input("transitions", "model import", lambda _: Tool(lambda each: _note({}, each)), TRANSITIONS, as_json(TRANSITION)),

@@ -22,7 +22,8 @@ from streams.events.decode import EventDecoder
 from streams.events.records import Event
 from streams.kafka.outbox import Outbox
 from streams.learning.model_thread import ModelThread
-from streams.learning.replica import ActiveReplica, Replica
+from streams.learning.replica import Replica
+from streams.learning.step_reader import StepReader
 from streams.learning.updates import Updates
 from streams.observing.observer import Unobserved
 from streams.observing.telemetry import Telemetry
@@ -32,6 +33,7 @@ from streams.sessions import changelog
 from streams.sessions.deletion import Deleting
 from streams.sessions.step import Limits, NewerState, Source, pack, step, unpack
 from streams.sessions.store import Changes
+from streams.training.training import Training
 from streams.wire.record import Record
 from streams.worker import Worker
 
@@ -118,18 +120,23 @@ class WorkerItems(Reader):
         return len(catalogue), catalogue.hidden, catalogue.get("mug")
 
 
-class Learning(Reader):
-    """A replica that learns or follows; the next valid transition closes the step."""
+class Counting(Reader):
+    """A replica that follows; the next valid transition closes the step."""
 
-    def __init__(self, model: str, *, learning: bool, **options: Any) -> None:
+    def __init__(self, model: str, **options: Any) -> None:
         self.thread, self.telemetry = ModelThread(), Telemetry()
         self.model = build(model, 1, **options)
-        self.replica = Replica(model, self.model, self.thread, self.telemetry, "transitions", {}, learning=learning)
+        self._reader = self.reader()
         self._offset = 0
+
+    def reader(self) -> StepReader:
+        """The reader of the log, of what takes the steps."""
+        self.replica = Replica(SETTINGS, self.model, self.thread, self.telemetry)
+        return self.replica.reader
 
     async def take(self, record: Record) -> None:
         self._offset += 1
-        await self.replica.apply([msgspec.structs.replace(record, offset=self._offset)])
+        await self._reader.apply([msgspec.structs.replace(record, offset=self._offset)])
 
     def close(self) -> None:
         self.thread.stop()
@@ -141,31 +148,38 @@ class Learning(Reader):
     @property
     def state(self) -> Any:
         """Refused transitions must not be in the open step."""
-        return len(self.replica._steps._open), dict(self.model.position)
+        return len(self._reader._steps._open), dict(self.model.position)
+
+
+class Learning(Counting):
+    """A trainer's model that learns."""
+
+    def reader(self) -> StepReader:
+        return Training(SETTINGS, self.model, self.thread, self.telemetry, lambda _: None, None).reader
 
 
 class Parameters(Reader):
-    """The follower of a learner's parameters, with a model that ranks."""
+    """The follower of a trainer's parameters, with a model that ranks."""
 
     def __init__(self) -> None:
-        self._learning = Learning("hybrid", learning=False, **HYBRID)
-        self._active = ActiveReplica(self._learning.replica)
-        self._updates = Updates("model-updates", {}, self._active, self._learning.telemetry, "m")
-        self._learning.replica.follower.caught_up.set()
+        self._counting = Counting("hybrid", **HYBRID)
+        self._updates = Updates("model-updates", {}, self._counting.replica, self._counting.telemetry, "m")
+        self._counting.replica.reader.follower.caught_up.set()
 
     async def take(self, record: Record) -> None:
         await asyncio.wait_for(self._updates.apply([record]), 10)
 
     def close(self) -> None:
-        self._learning.close()
+        self._counting.close()
 
     @property
     def refused(self) -> float:
-        return counted(self._learning.telemetry.model.refused_updates)
+        return counted(self._counting.telemetry.model.refused_updates)
 
     @property
     def state(self) -> Any:
-        return self._active.epoch, self._learning.model.steps, self._learning.model.state()["net.items.bias"].tobytes()
+        replica = self._counting.replica
+        return replica.epoch, self._counting.model.steps, self._counting.model.state()["net.items.bias"].tobytes()
 
 
 class Recovered(Reader):

@@ -19,11 +19,8 @@ from streams.settings import Settings
 class IntakeProcess(WorkerProcess):
     """`ouzel intake` as a process. ``sources`` is the value of OUZEL_INTAKE."""
 
-    READY = "ouzel_intake_ready"
-
     def __init__(self, settings: Settings, log: Path, sources: Sequence[Mapping[str, Any]], **extra: str) -> None:
-        super().__init__(settings, log, OUZEL_INTAKE=json.dumps(sources), **extra)
-        self._command[-1] = "intake"
+        super().__init__(settings, log, command="intake", OUZEL_INTAKE=json.dumps(sources), **extra)
 
     def errors(self) -> list[str]:
         """The errors in its log, and the line of its command if it could not start."""

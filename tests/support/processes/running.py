@@ -39,6 +39,11 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
+TESTS = Path(__file__).parents[2]
+READY = {"worker": "ouzel_ready", "learner": "ouzel_learner_ready", "intake": "ouzel_intake_ready"}
+"""The metric that is 1 while each command works."""
+
+
 class EmbeddedAddress(str):
     """The address of an embedded broker, which has no idempotent producers."""
 
@@ -63,7 +68,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """This process's environment, with the settings that tests change as ``OUZEL_*`` variables."""
     return {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}",
         "OUZEL_BROKER": settings.broker,
         "OUZEL_TOPIC_PREFIX": settings.topic_prefix,
         "OUZEL_APP_ID": settings.app_id,
@@ -83,6 +88,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "OUZEL_PUBLISHED": str(settings.published),
         "OUZEL_PROFILE": settings.profile,
         "OUZEL_SNAPSHOT_EVERY_S": str(settings.snapshot_every_s),
+        "OUZEL_MODEL_UPDATES_MS": str(settings.model_updates_ms),
+        "OUZEL_TRAINER": settings.trainer,
     }
 
 
@@ -106,20 +113,18 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 class WorkerProcess:
-    """`ouzel worker` as a process.
+    """`ouzel worker` as a process, or another ``command`` that runs until it is stopped.
 
     Its settings are in its environment, ``extra`` variables included, and its output goes to
     ``log``. ``module`` is the Python module to run.
     """
 
-    READY = "ouzel_ready"
-    """The metric that is 1 while it works."""
-
     def __init__(
-        self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli", **extra: str
-    ) -> None:
+        self, settings: Settings, log: Path, arguments: tuple[str, ...] = (), module: str = "serving.cli",
+        command: str = "worker", **extra: str,
+    ) -> None:  # fmt: skip
         self.settings = settings
-        self._command = [sys.executable, "-m", module, "worker", *arguments]
+        self._name, self._command = command, [sys.executable, "-m", module, command, *arguments]
         self.port = free_port()
         self.log = log
         self._environment = {**environment(settings), "OUZEL_METRICS_PORT": str(self.port), **extra}
@@ -178,7 +183,7 @@ class WorkerProcess:
     @property
     def ready(self) -> bool:
         """Whether it says that it works."""
-        return self.metrics().get(self.READY) == 1
+        return self.metrics().get(READY[self._name]) == 1
 
     @property
     def alive(self) -> bool:

@@ -1,0 +1,83 @@
+"""A trainer while Kafka does not answer, and the epochs that it begins."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
+from support.fake_log import Log, follow
+from support.processes.running import fresh_settings
+
+from streams.kafka.connection import NoBroker
+from streams.kafka.outbox import Outbox
+from streams.learning.model_thread import ModelThread
+from streams.observing.telemetry import Telemetry
+from streams.tasks import Tasks
+from streams.training import trainer
+from streams.training.trainer import Trainer
+
+
+class Kafka:
+    """What a trainer sends; ``faults`` are raised first, one by one."""
+
+    def __init__(self, *faults: Exception) -> None:
+        self.faults, self.sent = list(faults), list[Outbox]()
+
+    async def send(self, outbox: Outbox) -> dict[tuple[str, int], list[range]]:
+        if self.faults:
+            raise self.faults.pop(0)
+        self.sent.append(outbox)
+        return {where: [range(1)] for where in outbox}
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("away", [NoBroker("no answer"), KafkaConnectionError("refused"), KafkaTimeoutError("late")])
+async def test_a_trainer_waits_for_kafka_and_then_trains_publishes_and_begins_an_epoch_per_generation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, away: Exception
+) -> None:
+    log = Log(("start", KafkaConnectionError("refused")), ("end_offsets", KafkaTimeoutError("late")))
+    log.end = 5
+    follow(log, monkeypatch)
+    restoring, known = [away, away], [8, 8, 12]
+
+    async def restore_newest(*_: Any) -> None:
+        if restoring:
+            raise restoring.pop(0)
+
+    async def known_epoch(*_: Any) -> int:
+        return known.pop(0)
+
+    async def nothing(*_: Any) -> None:
+        """No snapshot."""
+
+    monkeypatch.setattr(trainer, "restore_newest", restore_newest)
+    monkeypatch.setattr(trainer, "known_epoch", known_epoch)
+    monkeypatch.setattr(Trainer, "_snapshot", nothing)
+    monkeypatch.setattr(trainer, "TICK_S", 0.0)
+    monkeypatch.setattr(trainer, "RETRY_S", 0.0)
+    settings, failures = fresh_settings("127.0.0.1:1", tmp_path, model="popularity", model_updates_ms=20), list[BaseException]()
+    kafka, thread, tasks, generation = Kafka(away), ModelThread(), Tasks(failures.append), 3
+    made = Trainer(settings, thread, Telemetry(), kafka.send, lambda: generation, lambda _: None, tasks)
+    tasks.spawn(made.run())
+    await until(lambda: kafka.sent or failures)
+    assert failures == []
+    assert (log.faults, restoring, kafka.faults) == ([], [], [])
+    assert made._epochs.current == 11, "above the epochs that are in the log"
+    assert made.training is not None
+    assert made.training.reader.seen == 5
+    generation = 4
+    await until(lambda: len(kafka.sent) > 1)
+    assert made._epochs.current == 12
+    generation = 5
+    await until(lambda: len(kafka.sent) > 2)
+    assert made._epochs.current > 12, "another trainer has published meanwhile"
+    await asyncio.gather(*tasks.cancel(), return_exceptions=True)
+    thread.stop()
