@@ -165,14 +165,15 @@ def _learning() -> Sequence[Panel]:
               (f"{series('ouzel_trainer_resident_memory_bytes')} > 0", "{{instance}}"), unit="bytes", width=6),
         lines("Share that trains", "Share of the learning steps that train. It falls while too many transitions wait.",
               (f"{series('ouzel_training_share_ratio')} {learner}", "{{instance}}"), unit="percentunit", width=6),
-        lines("Trainer, starts again", "Trainers that ended and were started again. Rankings go on meanwhile.",
-              (total("ouzel_trainer_restarts_total"), "starts"), (f"sum({series('ouzel_trainer_up')})", "running"), width=6),
         lines("Parameters, bytes", "Bytes of parameters published per second, which every worker reads.",
               (rate("ouzel_model_update_bytes_total"), "published"), unit="Bps", width=6),
+        lines("Trainer, starts again", "Trainers that ended and were started again. Rankings go on meanwhile.",
+              (total("ouzel_trainer_restarts_total"), "starts"), (f"sum({series('ouzel_trainer_up')})", "running"), width=6,
+              height=6),
         lines("Problems while learning",
               "Over all time: steps skipped because a value was not finite, rollbacks to a snapshot, soft resets after drift.",
               (f"max({series('ouzel_skipped_steps')})", "steps skipped"), (total("ouzel_rollbacks_total"), "rollbacks"),
-              (f"max({series('ouzel_drift_resets')})", "drift resets"), width=24, height=6,
+              (f"max({series('ouzel_drift_resets')})", "drift resets"), width=18, height=6,
               colours={"steps skipped": "orange", "rollbacks": BAD, "drift resets": "purple"}),
     ]  # fmt: skip
 

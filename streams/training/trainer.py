@@ -86,7 +86,7 @@ class Trainer:
     async def run(self) -> None:
         """Restore, catch up, then train and publish until cancelled. Waits while Kafka is away."""
         training, writer = await self._restore()
-        await self._catch_up(training)
+        await self._catch_up(training, writer)
         self._tasks.spawn(self._write_snapshots(training, writer))
         while True:
             await _patiently(partial(self._turn, training, writer))
@@ -108,8 +108,16 @@ class Trainer:
         self._epochs.current = restored.manifest.epoch if restored is not None else 0
         return training, SnapshotWriter(settings, telemetry, self._send, restored)
 
-    async def _catch_up(self, training: Training) -> None:
+    async def _catch_up(self, training: Training, writer: SnapshotWriter) -> None:
         """Learn up to the end of the log. Followers have newer parameters until then."""
+        reaching = asyncio.ensure_future(self._reach_end(training))
+        while not reaching.done():
+            await asyncio.wait((reaching,), timeout=TICK_S)
+            if training.model.diverged:
+                await _patiently(partial(self._roll_back, training, writer))
+        reaching.result()
+
+    async def _reach_end(self, training: Training) -> None:
         follower = training.reader.follower
         for _ in range(ROUNDS):
             await follower.caught_up.wait()

@@ -129,6 +129,7 @@ def test_the_learner_apart_trains_and_its_standby_takes_over(settings: Settings,
 def test_parameters_that_are_not_finite_are_rolled_back_and_training_continues(settings: Settings, worker: MakeWorker) -> None:
     running = worker(settings, module="faults.saboteur", SABOTAGE="model-nan:40")
     running.wait_ready()
+    wait_until(lambda: running.scraped()["ouzel_trainer_up"] == 1, "a trainer")
     done = 0
     for seed in range(4):
         done += produce(settings, clicks(1000, users=80, seed=seed))

@@ -63,7 +63,7 @@ def test_after_kills_and_with_every_disk_deleted_the_model_is_bit_equal_to_an_un
     assert last.stop() == 0, last.tail()
     assert '"from_offset": 0' not in last.log.read_text(), "the worker read the whole log again"
     last_written = next(snapshots(settings).newest_first())
-    expected = uninterrupted(settings, last_written.manifest.transitions_offset)
+    expected = uninterrupted(settings, last_written.manifest)
     assert last_written.load() == expected
     assert set(outputs(settings).transitions) == account(settings, read_topic(settings, "events")).transitions
     assert len(list(snapshots(settings).newest_first())) <= 3, "old snapshots were not removed"
