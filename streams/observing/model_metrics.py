@@ -18,7 +18,7 @@ class ModelMetrics:
         self.is_learner = gauge("ouzel_learner", "1 while this worker is the elected learner.")
         self.follower_lag = gauge("ouzel_follower_lag", "Transitions of the log that this worker has not counted yet.")
         self.learner_lag = gauge("ouzel_learner_lag", "Transitions of the log that the trainer has not learned yet.")
-        self.trainer_up = gauge("ouzel_trainer_up", "1 while the trainer of this worker runs and reports.")
+        self.trainer_up = gauge("ouzel_trainer_up", "1 while the trainer of this worker has a model and learns.")
         self.trainer_restarts = counter("ouzel_trainer_restarts", "Trainers of this worker that ended and were started again.")
         self.trainer_cpu = counter("ouzel_trainer_cpu_seconds", "Processor time that the trainers of this worker have used.")
         self.trainer_memory = gauge("ouzel_trainer_resident_memory_bytes", "Memory of the trainer of this worker.")

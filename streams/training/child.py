@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -25,6 +26,9 @@ LOOK_EVERY_S = 0.1
 RESTART_AFTER_S = (0.2, 1.0, 5.0)
 """Pauses before a trainer that has ended starts again, by the number of failures in a row."""
 HEALTHY_S = 60.0
+STARTS_WITHIN_S = 60.0
+"""Time until the first report of a trainer, which imports PyTorch first."""
+KILLED = -signal.SIGKILL
 EXITS_WITHIN_S = 2.0
 """Time between the end of the channel and the end of the trainer, which says its exit code."""
 
@@ -64,6 +68,7 @@ class TrainerProcess:
         self._settings, self._metrics, self._group = settings, metrics, group
         self._relay = Relay(metrics)
         self._failures = 0
+        self._heard_at, self._silent_at_most_s = 0.0, STARTS_WITHIN_S
 
     async def run(self) -> None:
         """Run a trainer whenever this process is elected, until cancelled. Then it is killed."""
@@ -108,21 +113,21 @@ class TrainerProcess:
             channel.close()
             self._relay.end()
             process.kill()
-            process.wait()
-        return process.returncode
+            _wait(process)
+        return KILLED if process.returncode is None else process.returncode
 
     async def _attend(self, pid: int, channel: Channel) -> bool:
         """Give orders and take reports. Returns whether the trainer has ended; else it has to."""
         reports = asyncio.ensure_future(self._take_reports(channel))
         try:
             given = -1
-            self._heard_at = time.monotonic()
+            self._heard_at, self._silent_at_most_s = time.monotonic(), max(STARTS_WITHIN_S, self._settings.stall_timeout_s)
             while not (reports.done() or self._dismissed):
                 if self._group.generation != given and self._wanted:
                     given = self._group.generation
                     channel.send(Order(given))
                 silent_s = time.monotonic() - self._heard_at
-                if silent_s > self._settings.stall_timeout_s:
+                if silent_s > self._silent_at_most_s:
                     log.error("trainer_silent", seconds=round(silent_s), pid=pid)
                     return False
                 await asyncio.wait((reports,), timeout=LOOK_EVERY_S)
@@ -133,7 +138,7 @@ class TrainerProcess:
     async def _take_reports(self, channel: Channel) -> None:
         """Take reports until the channel ends."""
         while (report := await channel.receive(Report)) is not None:
-            self._heard_at = time.monotonic()
+            self._heard_at, self._silent_at_most_s = time.monotonic(), self._settings.stall_timeout_s
             self._relay.take(report)
 
 

@@ -22,7 +22,7 @@ from streams.observing.logs import set_up
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings, load_settings
 from streams.tasks import Tasks
-from streams.training.channel import Channel, Order
+from streams.training.channel import Channel, Order, Report
 from streams.training.relay import measure, report_of
 from streams.training.sending import started_sender
 from streams.training.trainer import Trainer
@@ -44,10 +44,12 @@ class TrainerLife:
         self._telemetry, self._thread, self._tasks = Telemetry(), ModelThread(), Tasks(fail)
         self._durations: deque[float] = deque(maxlen=MOST_DURATIONS)
         self._generation = -1
+        self._trainer: Trainer | None = None
 
     async def run(self) -> None:
         """Train until the channel ends."""
         guard_loop(asyncio.get_running_loop(), self._settings.stall_timeout_s, fail)
+        self._tasks.spawn(self._report())
         if (order := await self._channel.receive(Order)) is None:
             return
         self._generation = order.generation
@@ -57,20 +59,21 @@ class TrainerLife:
 
     async def _train(self) -> None:
         send = await started_sender(self._settings)
-        trainer = Trainer(
+        self._trainer = Trainer(
             self._settings, self._thread, self._telemetry, send, lambda: self._generation, self._durations.append, self._tasks
         )
-        self._tasks.spawn(self._report(trainer))
-        await trainer.run()
+        await self._trainer.run()
 
-    async def _report(self, trainer: Trainer) -> None:
+    async def _report(self) -> None:
+        """Report from the beginning, so that the parent knows that this process is alive."""
         metrics = self._telemetry.model
         while True:
-            training = trainer.training
+            training = self._trainer.training if self._trainer is not None else None
+            report = Report({}, {})
             if training is not None:
                 measure(metrics, training.model, training.reader.follower.lag)
                 metrics.training_share.set(training.thinning.share)
-            report = report_of(metrics, list(self._durations))
+                report = report_of(metrics, list(self._durations))
             if self._channel.send(report):
                 self._durations.clear()
             await asyncio.sleep(REPORT_EVERY_S)

@@ -17,7 +17,7 @@ from streams.training.channel import Report
 TOTALS = ("learned", "thinned", "rollbacks", "updates", "update_bytes", "trainer_cpu")
 """Counters that the trainer reports, by their attributes in `ModelMetrics`."""
 LEVELS = (
-    *("learner_lag", "training_share", "trainer_memory", "loss", "gradient_norm", "skipped_steps"),
+    *("trainer_up", "learner_lag", "training_share", "trainer_memory", "loss", "gradient_norm", "skipped_steps"),
     *("snapshot_time", "snapshot_bytes", "snapshot_seconds"),
 )
 """Gauges that the trainer reports."""
@@ -32,11 +32,12 @@ def report_of(metrics: ModelMetrics, step_seconds: list[float]) -> Report:
 
 
 def measure(metrics: ModelMetrics, model: Recommender | None, lag: int) -> None:
-    """Set the metrics of a trainer that no step sets."""
+    """Set the metrics of a trainer at work that no step sets."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     metrics.trainer_cpu.inc(usage.ru_utime + usage.ru_stime - _value(metrics.trainer_cpu))
     metrics.trainer_memory.set(_resident())
     metrics.learner_lag.set(lag)
+    metrics.trainer_up.set(1)
     if model is not None:
         metrics.loss.set(model.loss)
         metrics.gradient_norm.set(model.gradient_norm)
@@ -55,20 +56,19 @@ class Relay:
         self._last = {}
 
     def take(self, report: Report) -> None:
-        """Show a report."""
+        """Show a report. One of a trainer that has no model yet is empty."""
         for name in TOTALS:
             counter: Counter = getattr(self._metrics, name)
-            total = report.totals.get(name, 0.0)
+            total = report.totals.get(name, self._last.get(name, 0.0))
             counter.inc(max(total - self._last.get(name, 0.0), 0.0))
             self._last[name] = total
-        for name in LEVELS:
+        for name in report.levels.keys() & set(LEVELS):
             gauge: Gauge = getattr(self._metrics, name)
-            level = report.levels.get(name)
+            level = report.levels[name]
             gauge.set(math.nan if level is None else level)
         for seconds in report.step_seconds:
             self._metrics.step_seconds.observe(seconds)
             self._learning.inc(seconds)
-        self._metrics.trainer_up.set(1)
 
     def end(self) -> None:
         """The trainer has ended: what it measured of itself is gone."""

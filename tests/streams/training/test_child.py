@@ -45,6 +45,7 @@ async def parent(
     """A parent with a group, its telemetry, and what its trainers have noted."""
     monkeypatch.setattr(child, "COMMAND", [sys.executable, "-S", "-c", script])
     monkeypatch.setattr(child, "RESTART_AFTER_S", (0.01,))
+    monkeypatch.setattr(child, "STARTS_WITHIN_S", 0.0)
     monkeypatch.setenv("NOTE", str(folder / "note"))
     (folder / "note").touch()
     group, telemetry = SimpleNamespace(elected=True, generation=3, rebalancing=False), Telemetry()
