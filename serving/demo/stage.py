@@ -62,6 +62,10 @@ class DemoOptions:
         return not (self.broker or self.kafka_home)
 
 
+NOTHING = "null"
+"""The model that learns nothing."""
+
+
 class Stage:
     """The processes of the demo. When ``stack`` is closed, they stop, the newest first."""
 
@@ -94,7 +98,9 @@ class Stage:
         self.start = end_positions(self.settings)
         self._console.print("Starting the worker and the page (the first start compiles the model and takes longer) ...")
         self.worker, self.page = self._child("worker", ["worker"]), self._child("page", ["serve"])
-        self._await(self.worker, lambda: (metrics := self.metrics()) is not None and metrics.ready)
+        learns = self.settings.model != NOTHING
+        # The trainer starts after the worker, and takes a core for some seconds.
+        self._await(self.worker, lambda: (found := self.metrics()) is not None and found.ready and (found.trains or not learns))
         self._await(self.page, lambda: _answers(f"{self.address}/health/ready"))
         self.source = self._child(*self._feed())
 
@@ -169,6 +175,7 @@ class Stage:
             "OUZEL_SERVE_KEYS": "",
             "OUZEL_SERVE_WORKER_METRICS": json.dumps([f"127.0.0.1:{self._port}"]),
             "OUZEL_IDEMPOTENT": str(settings.idempotent),
+            "OUZEL_TRAINER": "elected",
             "OUZEL_LOG_FORMAT": "text",
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",

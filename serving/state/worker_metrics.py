@@ -20,6 +20,8 @@ class WorkerMetrics:
     """The figures of one scrape. Counters start with the worker. ``None`` is not measured yet."""
 
     ready: bool = False
+    trains: bool = False
+    """Whether its trainer has a model and learns."""
     events: dict[str, int] = field(default_factory=dict)
     interactions: int = 0
     transitions: int = 0
@@ -58,6 +60,7 @@ def parse(text: str) -> WorkerMetrics:
         events[labels["outcome"]] += int(value)
     return WorkerMetrics(
         ready=total("ouzel_ready") > 0,
+        trains=total("ouzel_trainer_up") > 0,
         events=events,
         interactions=total("ouzel_interactions_total"),
         transitions=total("ouzel_transitions_total"),

@@ -48,6 +48,13 @@ def learner(rig: Rig) -> tuple[WorkerProcess, int]:
     return found[0]
 
 
+def writes(rig: Rig) -> None:
+    """Wait until the present trainer has written a snapshot, for the verdict."""
+    worker, _ = learner(rig)
+    since = time.time()
+    wait_until(lambda: worker.metrics().get("ouzel_snapshot_timestamp_seconds", 0) > since, "a snapshot", 60, every_s=0.2)
+
+
 def no_pause(rig: Rig, since: float) -> None:
     """Check that recommendations have come without a pause since a time of the monotonic clock."""
     arrivals = sorted(at for seen in rig.tail.seen.values() for at, _ in list(seen) if at >= since)
@@ -68,6 +75,7 @@ def trainer_kill(rig: Rig) -> None:
         )
         learner(rig)
         no_pause(rig, began)
+    writes(rig)
 
 
 @row("trainer-frozen", **LOAD, may_repeat=False)
@@ -95,6 +103,7 @@ def trainer_out_of_memory(rig: Rig) -> None:
         )
         learner(rig)
         no_pause(rig, began)
+    writes(rig)
 
 
 @row("trainer-orphaned", **LOAD)
@@ -108,6 +117,7 @@ def trainer_orphaned(rig: Rig) -> None:
         rig.restart(worker)
         rig.fresh_since(began)
         rig.ready()
+    writes(rig)
 
 
 @row("two-trainers", **LOAD)
@@ -124,6 +134,7 @@ def two_trainers(rig: Rig) -> None:
     rig.fresh_since(began)
     wait_until(lambda: not runs(pid), "the first trainer ended", 30)
     rig.ready()
+    writes(rig)
 
 
 @row("trainer-cut-off", proxied=True, **LOAD)
@@ -139,4 +150,4 @@ def trainer_cut_off(rig: Rig) -> None:
     rig.keep_alive()
     rig.fresh_since(began)
     rig.ready()
-    learner(rig)
+    writes(rig)
