@@ -37,18 +37,13 @@ class SnapshotWriter:
         self._settings, self._telemetry, self._send = settings, telemetry, send
         self._firsts = restored.firsts if restored is not None else []
         self.written_steps = restored.model.steps if restored is not None else 0
-        self._one_at_a_time = asyncio.Lock()
 
     async def write(self, frozen: Frozen, point: Point, epoch: int, updates_offset: int) -> None:
         """Write one snapshot, then remove old ones.
 
         ``updates_offset`` is an end of `model-updates` from before the model was frozen: it is the
-        first update that the snapshot may lack. One snapshot is written at a time.
+        first update that the snapshot may lack. Call it for one snapshot at a time.
         """
-        async with self._one_at_a_time:
-            await self._write_whole(frozen, point, epoch, updates_offset)
-
-    async def _write_whole(self, frozen: Frozen, point: Point, epoch: int, updates_offset: int) -> None:
         began = time.monotonic()
         data = await asyncio.to_thread(encode, frozen)
         chunks, last = await asyncio.to_thread(

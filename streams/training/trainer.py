@@ -74,6 +74,8 @@ class Trainer:
         """Whether the last snapshot was postponed."""
         self._spoiled = False
         """Whether a snapshot was not written because a parameter is not finite."""
+        self._saving = asyncio.Lock()
+        """Held while a snapshot is checked and written, and during a rollback, which writes one."""
         self._epoch_begun = asyncio.Event()
         self._published_at = time.monotonic()
         self._training: Training | None = None
@@ -114,7 +116,8 @@ class Trainer:
         while not reaching.done():
             await asyncio.wait((reaching,), timeout=TICK_S)
             if training.model.diverged:
-                await _patiently(partial(self._roll_back, training, writer))
+                async with self._saving:
+                    await _patiently(partial(self._roll_back, training, writer))
         reaching.result()
 
     async def _reach_end(self, training: Training) -> None:
@@ -129,7 +132,8 @@ class Trainer:
         if self._generation() != self._epochs.generation:
             await self._begin_epoch(training)
         if training.model.diverged or self._spoiled:
-            await self._roll_back(training, writer)
+            async with self._saving:
+                await self._roll_back(training, writer)
         now = time.monotonic()
         if now - self._published_at >= self._publish_every_s:
             self._published_at = now
@@ -143,7 +147,8 @@ class Trainer:
         await self._epoch_begun.wait()
         while True:
             self._epoch_begun.clear()
-            await _patiently(partial(self._snapshot, training, writer))
+            async with self._saving:
+                await _patiently(partial(self._snapshot, training, writer))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._epoch_begun.wait(), self._settings.snapshot_every_s)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,5 +81,55 @@ async def test_a_trainer_waits_for_kafka_and_then_trains_publishes_and_begins_an
     generation = 5
     await until(lambda: len(kafka.sent) > 2)
     assert made._epochs.current > 12, "another trainer has published meanwhile"
+    await asyncio.gather(*tasks.cancel(), return_exceptions=True)
+    thread.stop()
+
+
+async def test_a_snapshot_that_is_being_checked_does_not_cause_a_second_rollback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It was frozen before the rollback. A second one so soon would reset all parameters."""
+    checked, returned, thread, telemetry = threading.Event(), threading.Event(), ModelThread(), Telemetry()
+    model = SimpleNamespace(steps=5, healthy=True, diverged=True)
+    good = SimpleNamespace(steps=0, state=dict)
+    writing = asyncio.Event()
+
+    async def freeze() -> tuple[None, None]:
+        writing.set()
+        return None, None
+
+    async def rollback(_: Any) -> None:
+        model.diverged = False
+
+    async def nothing(*_: Any) -> None:
+        return None
+
+    def all_finite(_: Any) -> bool:
+        checked.wait(10)
+        returned.set()
+        return False
+
+    monkeypatch.setattr(trainer, "restore_newest", nothing)
+    monkeypatch.setattr(trainer, "new_model", lambda _: good)
+    monkeypatch.setattr(trainer, "model_name", lambda _: "model")
+    monkeypatch.setattr(trainer, "all_finite", all_finite)
+    monkeypatch.setattr(Trainer, "_updates_end", nothing)
+    settings, tasks = fresh_settings("127.0.0.1:1", tmp_path, model_updates_ms=60_000), Tasks(lambda _: None)
+    made = Trainer(settings, thread, telemetry, Kafka().send, lambda: 3, lambda _: None, tasks)
+    made._epochs.generation = 3
+    made._epoch_begun.set()
+    training: Any = SimpleNamespace(model=model, freeze=freeze, rollback=rollback)
+    writer: Any = SimpleNamespace(written_steps=0, write=nothing)
+    tasks.spawn(made._write_snapshots(training, writer))
+    await asyncio.wait_for(writing.wait(), 10)
+    turn = asyncio.ensure_future(made._turn(training, writer))
+    await asyncio.sleep(0.05)  # the turn begins while the snapshot is checked
+    checked.set()
+    await asyncio.wait_for(turn, 10)
+    await asyncio.to_thread(returned.wait, 10)
+    for _ in range(10):  # the loop takes what that thread has returned
+        await asyncio.sleep(0)
+    await made._turn(training, writer)
+    assert telemetry.registry.get_sample_value("ouzel_rollbacks_total") == 1
     await asyncio.gather(*tasks.cancel(), return_exceptions=True)
     thread.stop()
