@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -22,6 +24,13 @@ def log_end(error: BaseException, state: WorkerState) -> int:
     else:
         log.error("refused", reason=str(error), state=state)
     return code
+
+
+def end_now(code: int) -> None:
+    """End this process without waiting for its threads and tasks."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def stop_within(seconds: float, stop: Awaitable[None], fail: Callable[[BaseException], None]) -> None:

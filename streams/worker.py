@@ -9,7 +9,6 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -37,7 +36,7 @@ from streams.learning.ranking import ThreadRanker
 from streams.learning.replica import Replica
 from streams.learning.snapshots import Restored, model_name, position_to_start, restore_newest
 from streams.learning.updates import Updates
-from streams.leaving import log_end, stop_within
+from streams.leaving import end_now, log_end, stop_within
 from streams.life import WorkerState
 from streams.observing.endpoint import serve_metrics
 from streams.observing.items import ItemReader
@@ -235,9 +234,7 @@ class Worker:
     def fail(self, error: BaseException) -> None:
         """End the process at once. Nothing is acknowledged: its records are read again."""
         code = log_end(disk_failure(error, self._settings.data_dir) or error, self.state)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_now(code)
 
     def _fail_blocked(self, error: BaseException) -> None:
         """Do the same as `fail`, from another thread.

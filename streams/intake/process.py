@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 import time
 import uuid
 from collections import Counter
@@ -29,7 +27,7 @@ from streams.kafka.partitions import watch_partitions
 from streams.kafka.permissions import NotAllowed
 from streams.kafka.retry import patiently
 from streams.kafka.topics import TopicsError, TopicState, as_described, events_retention_ms
-from streams.leaving import log_end, stop_within
+from streams.leaving import end_now, log_end, stop_within
 from streams.life import WorkerState
 from streams.observing.endpoint import serve_metrics
 from streams.settings import Settings, SettingsError
@@ -184,9 +182,7 @@ class Intake:
     def fail(self, error: BaseException) -> None:
         """End the process at once. What was not committed is read again."""
         code = log_end(_denied(error) or error, self.state)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_now(code)
 
 
 def _denied(error: BaseException) -> NotAllowed | None:

@@ -6,9 +6,7 @@ The trainer itself is a child of this process, as it is of a worker.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 
 import structlog
 
@@ -17,7 +15,7 @@ from streams.errors import OK, KafkaAway, Refused
 from streams.kafka.permissions import LEARNER_NEEDS, NEEDED_ON_EACH, lacking
 from streams.kafka.topic_checks import topic_problems
 from streams.kafka.topics import TopicsError, as_described, describe_topics
-from streams.leaving import log_end, stop_within
+from streams.leaving import end_now, log_end, stop_within
 from streams.life import WorkerState
 from streams.observing.endpoint import serve_metrics
 from streams.settings import Settings, SettingsError
@@ -93,9 +91,7 @@ class Learner:
     def fail(self, error: BaseException) -> None:
         """End the process at once. The trainer ends with it."""
         code = log_end(error, self.state)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_now(code)
 
 
 def run_learner(settings: Settings) -> int:

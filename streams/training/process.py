@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from collections import deque
 
 import structlog
@@ -18,6 +17,7 @@ import structlog
 from streams.engine.pulse import guard_loop
 from streams.errors import FAILED, OK, exit_code_at_work
 from streams.learning.model_thread import ModelThread
+from streams.leaving import end_now
 from streams.observing.logs import set_up
 from streams.observing.telemetry import Telemetry
 from streams.settings import Settings, load_settings
@@ -87,13 +87,6 @@ def fail(error: BaseException) -> None:
     else:
         log.error("trainer_refused", reason=str(error))
     end_now(code)
-
-
-def end_now(code: int) -> None:
-    """End the process without waiting for its threads."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def main(descriptor: int) -> None:
