@@ -21,8 +21,6 @@ SHORT = (
     ("sigstop-before-commit", "exactly_once"),
     ("intake-kill-before-offsets", "exactly_once"),
     ("two-trainers", "leased"),
-    ("intake-sigstop-before-outputs", "leased"),
-    ("intake-bad-records", "leased"),
 )
 """The rows, with their deliveries, that the test suite runs."""
 

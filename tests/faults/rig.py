@@ -231,10 +231,10 @@ class Rig:
 
 def stopped(worker: WorkerProcess) -> bool:
     """Whether SIGSTOP has stopped the worker."""
-    return worker.process is not None and _state_of(worker.process.pid) == "T"
+    return worker.process is not None and state_of(worker.process.pid) == "T"
 
 
-def _state_of(pid: int) -> str:
+def state_of(pid: int) -> str:
     """The letter of a process's state: T if it is stopped, empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

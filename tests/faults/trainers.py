@@ -8,8 +8,9 @@ import signal
 import time
 from pathlib import Path
 
+from bench.cpu import descendants
 from faults.card import HYBRID, SESSION_TIMEOUT_S, row
-from faults.rig import Rig, send
+from faults.rig import Rig, send, state_of
 from support.processes.running import WorkerProcess, wait_until
 
 LONGEST_PAUSE_S = 1.0
@@ -20,18 +21,13 @@ LOAD = {**HYBRID, "rate": 300.0, "snapshot_every_s": 2.0}
 def trainer_of(worker: WorkerProcess) -> int | None:
     """The process id of the worker's trainer, if it runs one."""
     assert worker.process is not None
-    children: list[int] = []
-    for task in Path(f"/proc/{worker.process.pid}/task").iterdir():
-        children += map(int, (task / "children").read_text().split())
+    children = descendants(worker.process.pid)
     return next((child for child in children if b"streams.training" in Path(f"/proc/{child}/cmdline").read_bytes()), None)
 
 
 def runs(pid: int) -> bool:
     """Whether a process exists and is not a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return state_of(pid) not in ("", "Z")
 
 
 def learner(rig: Rig) -> tuple[WorkerProcess, int]:
@@ -132,7 +128,7 @@ def two_trainers(rig: Rig) -> None:
     rig.wait(SESSION_TIMEOUT_S)
     send(worker, signal.SIGCONT)
     rig.fresh_since(began)
-    wait_until(lambda: not runs(pid), "the first trainer ended", 30)
+    wait_until(lambda: sum(trainer_of(each) is not None for each in rig.workers) == 1, "one trainer, of either worker", 60)
     rig.ready()
     writes(rig)
 

@@ -49,8 +49,8 @@ ANY_TIME = {
 NO_KAFKA = {"OuzelServeCannotWrite", "OuzelServingBudgetBurn", "OuzelCommitsFlat"}
 REMEMBERED = {"OuzelServingBudgetBurn"}
 """Alerts that keep firing as a warning, for the error budget that was used without Kafka."""
-HANDED_OVER = {"OuzelNoLearner", "OuzelCommitsFlat"}
-"""Alerts that may fire, with these short windows, until another worker has taken over."""
+HANDED_OVER = {"OuzelNoLearner", "OuzelTrainerDown", "OuzelCommitsFlat"}
+"""Alerts that may fire, with these short windows, until another worker and its trainer have taken over."""
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_panels_have_data_in_a_healthy_run_and_failures_fire_the_right_alerts(si
     site.learner().kill()
     both = {"OuzelNoLearner", "OuzelNoWorker"}
     for alert in both:
-        fires(site, alert, beside=both | {"OuzelWorkerDown", "OuzelCommitsFlat"} | REMEMBERED)
+        fires(site, alert, beside=both | HANDED_OVER | {"OuzelWorkerDown"} | REMEMBERED)
 
 
 def every_panel_has_data(site: Site) -> None:
