@@ -50,7 +50,7 @@ NO_KAFKA = {"OuzelServeCannotWrite", "OuzelServingBudgetBurn", "OuzelCommitsFlat
 REMEMBERED = {"OuzelServingBudgetBurn"}
 """Alerts that keep firing as a warning, for the error budget that was used without Kafka."""
 HANDED_OVER = {"OuzelNoLearner", "OuzelTrainerDown", "OuzelCommitsFlat"}
-"""Alerts that may fire, with these short windows, until another worker and its trainer have taken over."""
+"""Alerts that may fire, with these short windows, until another worker and trainer have begun."""
 
 
 @pytest.fixture
