@@ -113,11 +113,15 @@ class Gate:
         return numbers | nested(adam=self.optimiser.state(), ring=ring)
 
     def restore(self, state: State) -> None:
-        """Take the state of another gate with the same sizes.
+        """Take the state of another gate.
 
-        Raises ``ValueError`` if a kernel could not read it.
+        If it kept another number of candidates, its stored queries are left out, and the ring fills
+        again. Raises ``ValueError`` if a kernel could not read it.
         """
         ring = Ring(**part(state, "ring"))
+        if ring.features.shape[1] != self.ring.features.shape[1]:
+            ring = new_ring(0, self.ring.features.shape[1])
+            state = {**state, "stored": scalar(0)}
         check_lengths(ring._asdict(), Ring._fields, min(int(state["stored"][0]), STORED))
         check_range("ring.candidates", ring.candidates, 1, self.ring.features.shape[1])
         check_range("ring.answer", ring.answer, 0, self.ring.features.shape[1] - 1)
@@ -127,7 +131,7 @@ class Gate:
         self.random[:] = state["random"]
         self.guard.restore(state.get("guard"))
         self.optimiser.restore(part(state, "adam"))
-        copy_rows(self.ring, Ring._fields, part(state, "ring"))
+        copy_rows(self.ring, Ring._fields, ring._asdict())
 
     def rollback(self, good: State) -> None:
         """Take the weights of an earlier state, and drop the stored queries.

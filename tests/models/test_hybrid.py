@@ -121,10 +121,11 @@ def test_an_event_type_with_more_weight_counts_more() -> None:
 
 @pytest.mark.slow
 def test_after_a_sudden_change_one_soft_reset_speeds_up_recovery() -> None:
-    before, after = ring(4000), ring(3000, seed=1, first=4000)
-    order = list(range(ITEMS))
+    items = 2 * ITEMS
+    before, after = ring(4000, items=items), ring(3000, seed=1, first=4000, items=items)
+    order = list(range(items))
     random.Random(5).shuffle(order)
-    name = {f"i{n}": f"i{order[n]}" for n in range(ITEMS)}
+    name = {f"i{n}": f"i{order[n]}" for n in range(items)}
     after.item = [name[item] for item in after.item]
     after.prefix = [[name[item] for item in prefix] for prefix in after.prefix]
     model, stubborn = Hybrid(0), Hybrid(0)
@@ -153,7 +154,7 @@ def test_a_step_whose_loss_is_not_finite_is_skipped_and_counted() -> None:
     learned(model, ring(320))
     model.net.items.bias[:] = np.nan
     weights = model.net.encoder.state()["gru.weights"].copy()
-    learned(model, ring(32, first=320))
+    learned(model, ring(64, first=320))
     assert model.net.skipped == 2
     np.testing.assert_array_equal(model.net.encoder.state()["gru.weights"], weights)
 

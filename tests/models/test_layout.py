@@ -163,6 +163,21 @@ def test_a_loss_before_the_first_step_and_arrays_of_a_later_version_are_accepted
     restore(with_arrays(states["hybrid"], gate__guard=None, memory__gaps=None))
 
 
+@pytest.mark.parametrize("width", [16, 40])
+def test_stored_queries_of_another_width_are_dropped_and_learning_goes_on(states: dict[str, Frozen], width: int) -> None:
+    frozen = states["hybrid"]
+    features = frozen.arrays["gate.ring.features"]  # [stored, kept, F]
+    other = np.resize(features, (features.shape[0], width, features.shape[2]))
+    model = restore(with_arrays(frozen, gate__ring__features=other))
+    assert model.state()["gate.stored"] == 0
+    assert np.array_equal(model.state()["gate.adam.weights"], frozen.arrays["gate.adam.weights"])
+    learned(model, ring(200, seed=2, first=900, items=400))
+    assert model.state()["gate.stored"] > 0
+    assert model.skipped_steps == 0
+    too_wide = np.resize(features, (features.shape[0], 65, features.shape[2]))
+    assert "expected" in refused(with_arrays(frozen, gate__ring__features=too_wide))
+
+
 def test_positions_and_gaps_that_no_topic_has_are_refused(states: dict[str, Frozen]) -> None:
     frozen = states["markov"]
     names = ("memory__partitions", "memory__offsets", "memory__numbers")
