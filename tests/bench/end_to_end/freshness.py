@@ -11,6 +11,11 @@ RATES = (100.0, 500.0, 1_000.0, 2_000.0)
 OF_MAXIMUM = 0.8
 SECONDS = 72.0
 """The first sixth warms up, so that a minute is judged."""
+WARM_RATE, WARM_SECONDS = 1_000.0, 30.0
+"""What is offered before all that, and not judged.
+
+A broker that has just started takes several times the CPU per event, until Java has compiled it.
+"""
 
 
 def freshness(bench: Bench, *, serve: bool = False, rates: tuple[float, ...] = ()) -> list[dict[str, Any]]:
@@ -19,9 +24,12 @@ def freshness(bench: Bench, *, serve: bool = False, rates: tuple[float, ...] = (
     With ``serve``, `ouzel serve` runs beside it. The highest rate is that of `throughput`, if it
     was measured before.
     """
-    catalogue, measured, first = bench.catalogue(OWN_ITEMS), list[dict[str, Any]](), 0
+    catalogue, measured = bench.catalogue(OWN_ITEMS), list[dict[str, Any]]()
     with bench.deployment(catalogue, serve=serve) as deployment:
         deployment.start()
+        first = round(WARM_RATE * min(WARM_SECONDS, bench.seconds(SECONDS)))
+        run(deployment, Offer(catalogue.path, 0, first, WARM_RATE))
+        deployment.settle()
         for rate in rates or (*RATES, *_high(bench)):
             offer = Offer(catalogue.path, first, round(rate * bench.seconds(SECONDS)), rate)
             if first + offer.count > len(catalogue):
