@@ -154,8 +154,9 @@ class Settings(KafkaSettings, EventSettings, IntakeSettings, HttpSettings, Secur
     max_poll_records: int = setting(
         1024, "Maximum number of events in a unit of work.", WORK, WORKER + INTAKE, ROLLING, "events", ge=1, le=20_000
     )
-    fetch_max_wait_ms: int = setting(
-        25, "A broker answers a fetch after this time at the latest, even without records.",
+    fetch_max_wait_ms: int | None = setting(
+        None, "A broker answers a fetch after this time at the latest, even without records. Default: 250, "
+        "25 for an intake, 100 with the embedded broker, which answers late if records come meanwhile.",
         WORK, WORKER + SERVE + INTAKE, ROLLING, ge=1, le=5000,
     )  # fmt: skip
     idempotent: bool = setting(

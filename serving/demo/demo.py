@@ -20,7 +20,7 @@ from rich.live import Live
 from serving.demo import view as demo_view
 from serving.demo.browser import has_browser
 from serving.demo.foreground import foreground, uninterrupted
-from serving.demo.stage import TURN_S, DemoError, DemoOptions, Stage
+from serving.demo.stage import MOST_MEMORY, TURN_S, DemoError, DemoOptions, Stage
 from serving.demo.tally import TopicTally, end_positions
 from serving.demo.view import Moment, Summary
 from serving.outputs import STDOUT, print_json
@@ -34,6 +34,10 @@ DISPUTED_AFTER_S = 10.0
 SETTLE_WITHIN_S = 6.0
 LINE_EVERY_S = 5.0
 RATE_OVER_S = 5.0
+FULL = (
+    f"The embedded broker uses {MOST_MEMORY >> 30} GB of memory, so the demo ends. It keeps every record and cannot remove any. "
+    "Use --kafka-home or --broker for a demo that runs on."
+)
 
 
 @dataclass
@@ -141,6 +145,8 @@ class Watch:
         """Yield the figures of each turn until every event is processed. Raises `DemoError`."""
         while True:
             self._stage.check()
+            if self._stage.stop_if_full():
+                self._console.print(FULL, soft_wrap=True)
             if self._tally.failure is not None:
                 raise DemoError(f"the topics could not be read: {in_one_line(self._tally.failure)}")
             self._settled = self.finished()

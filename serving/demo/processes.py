@@ -15,6 +15,7 @@ from types import TracebackType
 
 STOP_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1
+_PROC = Path("/proc")
 _LISTENING_PORTS = range(12_000, 32_768)
 
 
@@ -87,6 +88,16 @@ class Child:
     def returncode(self) -> int | None:
         """The exit status: ``None`` while it runs, negative if a signal ended it."""
         return None if self._process is None else self._process.poll()
+
+    @property
+    def memory(self) -> int:
+        """Its resident memory in bytes; 0 if it has ended or the system does not tell."""
+        command = ["ps", "-o", "rss=", "-p", str(self.pid)]
+        with suppress(OSError, ValueError):
+            if _PROC.is_dir():
+                return int((_PROC / str(self.pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            return int(subprocess.run(command, capture_output=True, text=True, check=False).stdout) * 1024
+        return 0
 
     def stop(self, within_s: float = STOP_WITHIN_S) -> int | None:
         """Send SIGTERM, and after ``within_s`` SIGKILL to it and its own children.

@@ -27,6 +27,8 @@ READY_WITHIN_S = 120.0
 SAYS = "ouzel: "
 """How the line of a command that fails begins."""
 TURN_S = 0.25
+MOST_MEMORY = 2 << 30
+"""Bytes of memory of the embedded broker at which the demo ends."""
 OWN_NAMES: Mapping[str, object] = {"events_topic": None, "items_topic": None, "topic_names": {}}
 """What the settings of the demo have in place of names of topics."""
 
@@ -75,12 +77,15 @@ class Stage:
     worker: Child
     page: Child
     source: Child
+    embedded: EmbeddedBroker | None = None
+    """The embedded broker, if this demo has started it."""
 
     def __init__(self, options: DemoOptions, console: Console, folder: Path, stack: ExitStack) -> None:
         self._options = options
         self._console = console
         self._folder = folder
         self._stack = stack
+        self._full = False
         metrics, page = free_ports(2)
         self._port, self._page_port = options.metrics_port or metrics, options.page_port or page
 
@@ -111,7 +116,17 @@ class Stage:
     def check(self) -> None:
         """Raise `DemoError` if a process has failed, or has ended although it should still run."""
         self._check_started()
-        _check(self.source, ended_well=True)
+        if not self._full:
+            _check(self.source, ended_well=True)
+
+    def stop_if_full(self) -> bool:
+        """Stop the source once the embedded broker uses `MOST_MEMORY`. Return whether this did."""
+        child = None if self.embedded is None else self.embedded.child
+        if child is None or self._full or child.memory < MOST_MEMORY:
+            return False
+        self._full = True
+        self.source.stop()
+        return True
 
     def _await(self, child: Child, is_ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
@@ -135,8 +150,13 @@ class Stage:
         if options.kafka_home:
             self._console.print("Starting Apache Kafka ...")
             return self._stack.enter_context(ApacheBroker(options.kafka_home)).bootstrap
-        self._console.print("Starting the embedded broker ...")
-        return self._stack.enter_context(EmbeddedBroker()).bootstrap
+        self._console.print(
+            "Starting the embedded broker ... It keeps every record in memory, so the demo ends when it uses "
+            f"{MOST_MEMORY >> 30} GB.",
+            soft_wrap=True,
+        )
+        self.embedded = EmbeddedBroker()
+        return self._stack.enter_context(self.embedded).bootstrap
 
     def _topics(self, broker: str) -> Settings:
         """Create the topics. The demo never uses the user's own, because its events are invented.

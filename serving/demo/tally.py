@@ -183,4 +183,4 @@ def _partitions(consumer: KafkaConsumer, topic: str, within_s: float) -> list[To
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
-    return kafka_consumer(settings, auto_offset_reset="earliest")
+    return kafka_consumer(settings, auto_offset_reset="earliest", fetch_max_wait_ms=1000)

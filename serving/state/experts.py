@@ -30,6 +30,7 @@ from streams.wire.record import KafkaRecord
 
 RECORDS = 500
 """Maximum number of transitions that are counted at once, while questions wait."""
+REST_S = 0.1
 MEMORY = "memory."
 """How the names of the experts' arrays in a snapshot begin."""
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Experts:
     def __init__(self, settings: Settings, telemetry: ServingTelemetry, panel: Panel, start: int | None) -> None:
         self._panel, self._telemetry, self._thread = panel, telemetry, ModelThread()
         self.follower = Follower(
-            settings.topic("transitions"), aiokafka_config(settings), self._apply, max_records=RECORDS, start=start
+            settings.topic("transitions"), aiokafka_config(settings), self._apply, max_records=RECORDS, start=start, rest_s=REST_S
         )
 
     @classmethod

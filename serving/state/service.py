@@ -27,7 +27,7 @@ from serving.state.workers import Workers, addresses
 from serving.state.writer import Writer, Written
 from streams.errors import BadData
 from streams.events.decode import EventDecoder
-from streams.kafka.connection import aiokafka_config
+from streams.kafka.connection import aiokafka_config, fetch_waits
 from streams.kafka.follower import Apply, Follower
 from streams.kafka.partitions import watch_partitions
 from streams.kafka.refusing import refusing
@@ -42,7 +42,8 @@ log = structlog.get_logger(__name__)
 
 GAUGES_EVERY_S = 0.5
 KEYS_EVERY_S = 2.0
-WAIT_MS = 500
+RANKINGS_REST_S = 0.01
+EVENTS_REST_S = 0.1
 GC_THRESHOLD = 100_000
 RECORDS = 500
 """Maximum number of records that are applied before a waiting request gets its turn."""
@@ -102,7 +103,10 @@ class Service:
             "transitions": self.experts.follower,
         }
         if self.settings.serve_live:
-            self.followers["events"] = self._follower("events", self._take_events, from_end=True)
+            topic, config = self.settings.topic("events"), aiokafka_config(self.settings)
+            self.followers["events"] = Follower(
+                topic, config, self._take_events, max_records=RECORDS, from_end=True, rest_s=EVENTS_REST_S
+            )
         for follower in self.followers.values():
             self._tasks.spawn(follower.run())
         watches = self.writer.watch(), self.workers.run(), self._reload_keys(), watch_partitions(self.settings)
@@ -124,14 +128,11 @@ class Service:
         while self._items_read.get(written.partition, -1) < written.offset and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.005)
 
-    def _follower(self, name: str, apply: Apply, *, from_end: bool = False) -> Follower:
+    def _follower(self, name: str, apply: Apply) -> Follower:
+        """Return the follower of a topic whose records clients wait for."""
         settings = self.settings
-        # Apache Kafka answers a waiting fetch as soon as a record comes. The embedded broker
-        # answers only when the wait is over.
-        wait_ms = WAIT_MS if settings.idempotent or from_end else settings.fetch_max_wait_ms
-        return Follower(
-            settings.topic(name), aiokafka_config(settings), apply, max_records=RECORDS, from_end=from_end, max_wait_ms=wait_ms
-        )
+        config = aiokafka_config(settings) | {"fetch_max_wait_ms": fetch_waits(settings).long_ms}
+        return Follower(settings.topic(name), config, apply, max_records=RECORDS, rest_s=RANKINGS_REST_S)
 
     async def _take_rankings(self, records: Sequence[KafkaRecord]) -> None:
         with refusing("no_ranking", self.telemetry.refused_records.labels("recommendations").inc) as refuse:

@@ -128,6 +128,7 @@ class PollConsumer(CommittingConsumer):
             async with asyncio.timeout(timeout):
                 await self.idle.wait()
         except TimeoutError:
+            self._thread.fetch_ahead()
             return False
         return True
 

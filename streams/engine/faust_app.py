@@ -19,7 +19,7 @@ from streams.engine.producer import IdempotentProducer
 from streams.engine.recovery import ChangelogFormat, TableManager
 from streams.engine.schema import RawSchema
 from streams.engine.transport import Transport
-from streams.kafka.connection import faust_credentials, isolation_level
+from streams.kafka.connection import FetchWaits, faust_credentials, fetch_waits, isolation_level
 from streams.kafka.membership import is_member
 from streams.kafka.partitions import PartitionsGrown
 from streams.kafka.topics import BATCH_BYTES
@@ -55,7 +55,7 @@ class App(faust.App):
 
     lease: Lease
     changelog_format: ChangelogFormat
-    fetch_max_wait_ms: int
+    fetch_waits: FetchWaits
     idempotent: bool
     exactly_once: bool
     isolation_level: str
@@ -176,7 +176,7 @@ def create_app(settings: Settings, changelog_format: ChangelogFormat) -> App:
     app.instance_taken = partial(is_member, settings)
     app.partitions_grown = partial(PartitionsGrown, settings)
     app.changelog_format = changelog_format
-    app.fetch_max_wait_ms = settings.fetch_max_wait_ms
+    app.fetch_waits = fetch_waits(settings)
     app.idempotent = settings.idempotent
     app.exactly_once = settings.delivery == "exactly_once"
     app.isolation_level = isolation_level(settings)

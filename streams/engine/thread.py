@@ -17,6 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.engine import upstream
+from streams.engine.fetching import Fetching
 from streams.engine.lease import Lease
 from streams.engine.records import read_raw
 from streams.engine.upstream import Reading
@@ -88,6 +89,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Runs aiokafka's consumer in a thread and an event loop of its own, beside the work."""
 
     app: App
+    _fetching: Fetching
     _joined = False
     """Whether the group has accepted this worker since it last had no member id."""
 
@@ -97,7 +99,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         Upstream hard-codes a wait of 1500 ms, and reads aborted transactions.
         """
         consumer = prepare(super()._create_worker_consumer(transport))
-        upstream.set_fetching(consumer, self.app.fetch_max_wait_ms, self.app.isolation_level)
+        upstream.set_fetching(consumer, self.app.fetch_waits.short_ms, self.app.isolation_level)
+        self._fetching = Fetching(consumer, self.app.fetch_waits)
         return consumer
 
     async def _highwaters(self, partitions: Iterable[TP]) -> Mapping[TP, int]:
@@ -140,12 +143,26 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:
         """Read more records per poll in recovery; upstream reads at most those of a unit."""
-        consumer = self._ensure_consumer()
-        most = RECOVERY_POLL_RECORDS if self.app.in_recovery else self.app.conf.broker_max_poll_records
-        records: RecordMap = await self.call_thread(
-            self._fetch_records, consumer, active_partitions, timeout=timeout, max_records=most
-        )
+        read = self._read_changelogs if self.app.in_recovery else self._read_events
+        records: RecordMap = await self.call_thread(read, active_partitions, timeout)
         return records
+
+    async def _read_changelogs(self, active: set[TP], timeout: float) -> RecordMap:
+        self._fetching.resume_briefly()
+        return await self._fetch_records(self._ensure_consumer(), active, timeout=timeout, max_records=RECOVERY_POLL_RECORDS)
+
+    async def _read_events(self, active: set[TP], timeout: float) -> RecordMap:
+        """Read one unit of work. See `Fetching`."""
+        most = self.app.conf.broker_max_poll_records
+        self._fetching.resume()
+        records: RecordMap = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout, max_records=most)
+        self._fetching.polled(sum(map(len, records.values())), most)
+        return records
+
+    def fetch_ahead(self) -> None:
+        """Fetch the next events already, because the unit in flight takes long."""
+        with suppress(RuntimeError):  # this thread has ended
+            self.thread_loop.call_soon_threadsafe(self._fetching.resume_briefly)
 
     async def on_start(self) -> None:
         """Also make slim records, and renew the lease by the group's answers.

@@ -17,7 +17,7 @@ from streams.engine.upstream import coordinator_of, fetcher_of, has_started, rea
 from streams.intake.merging import Merge
 from streams.intake.rekeying import Where
 from streams.intake.sources import group_of
-from streams.kafka.connection import aiokafka_config
+from streams.kafka.connection import aiokafka_config, fetch_waits
 from streams.kafka.positions import RemovedUnread, refuse_ahead
 from streams.kafka.reading import aiokafka_consumer
 from streams.kafka.retry import PATIENT_S, TEMPORARY
@@ -48,7 +48,7 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
         timeout_ms = int(settings.session_timeout_s * 1000)
         self.group = group_of(settings)
         self.consumer = aiokafka_consumer(
-            **aiokafka_config(settings),
+            **aiokafka_config(settings) | {"fetch_max_wait_ms": fetch_waits(settings).short_ms},
             group_id=self.group,
             auto_offset_reset="none",  # `_check` decides
             session_timeout_ms=timeout_ms,
@@ -57,7 +57,6 @@ class SourceReader(ConsumerRebalanceListener):  # type: ignore[misc]
             max_poll_interval_ms=2**31 - 1,  # while Kafka is away, the unit in flight keeps it from polling
             request_timeout_ms=max(30_000, timeout_ms),
             metadata_max_age_ms=LOOK_EVERY_MS,
-            fetch_max_wait_ms=settings.fetch_max_wait_ms,
         )
         self.consumer.subscribe(topics, listener=self)
         self.busy = asyncio.Lock()

@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 compute_checksums_in_c()
 
+SHORT_WAIT_MS, LONG_WAIT_MS, EMBEDDED_WAIT_MS, FOLLOW_WAIT_MS = 25, 250, 100, 500
 CONNECT_MS = 8_000
 RECONNECT_MS = 1_000
 """Maximum pause between attempts to reach a lost broker, as in Kafka's Java clients.
@@ -80,9 +81,34 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
     return client_config(settings) | {"isolation_level": isolation_level(settings)}
 
 
+class FetchWaits(NamedTuple):
+    """How long fetches of events and rankings may wait at the broker, in milliseconds.
+
+    Use ``short_ms`` if another request may follow on the connection, which the broker answers after
+    the fetch, or if records of other partitions may be behind the wait. Otherwise use ``long_ms``.
+    """
+
+    short_ms: int
+    long_ms: int
+
+
+def fetch_waits(settings: Settings) -> FetchWaits:
+    """Return the waits at this broker.
+
+    Apache Kafka answers as soon as a record comes. The embedded broker looks for records at a half,
+    three quarters and so on of the wait, so each wait is a compromise there. It also ends a fetch
+    without records if the wait is over before it has listed all batches of the partition.
+    """
+    if settings.fetch_max_wait_ms is not None:
+        return FetchWaits(min(SHORT_WAIT_MS, settings.fetch_max_wait_ms), settings.fetch_max_wait_ms)
+    if not settings.idempotent:
+        return FetchWaits(EMBEDDED_WAIT_MS, EMBEDDED_WAIT_MS)
+    return FetchWaits(SHORT_WAIT_MS, LONG_WAIT_MS)
+
+
 def aiokafka_config(settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments of an aiokafka consumer."""
-    return connection(settings) | {"isolation_level": isolation_level(settings)}
+    """Return the keyword arguments of an aiokafka consumer that nobody waits for."""
+    return connection(settings) | {"isolation_level": isolation_level(settings), "fetch_max_wait_ms": FOLLOW_WAIT_MS}
 
 
 def isolation_level(settings: Settings) -> str:

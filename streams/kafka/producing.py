@@ -14,6 +14,8 @@ from streams.kafka.connection import client_config, connecting
 from streams.settings import Settings
 
 CLOSE_WITHIN_S = 30
+LINGER_MS, EMBEDDED_LINGER_MS = 5, 50
+"""The embedded broker keeps every batch, and each makes the next fetches slower."""
 
 
 class DeliveryError(KafkaAway):
@@ -30,7 +32,10 @@ class Sender:
     def __init__(self, settings: Settings) -> None:
         with connecting(settings):
             self._producer = KafkaProducer(
-                **client_config(settings), acks="all", linger_ms=5, enable_idempotence=settings.idempotent
+                **client_config(settings),
+                acks="all",
+                linger_ms=LINGER_MS if settings.idempotent else EMBEDDED_LINGER_MS,
+                enable_idempotence=settings.idempotent,
             )
         self._lock = threading.Lock()
         self.confirmed = 0

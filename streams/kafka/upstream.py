@@ -19,7 +19,7 @@ from kafka.record import util
 RELIED_ON = (
     ("aiokafka.client.AIOKafkaClient", "send"),
     ("aiokafka.consumer.consumer.AIOKafkaConsumer", "__init__ stop"),
-    ("aiokafka.consumer.fetcher.Fetcher", "__init__ _fetch_requests_routine _proc_fetch_request close"),
+    ("aiokafka.consumer.fetcher.Fetcher", "__init__ _fetch_requests_routine _get_actions_per_node _proc_fetch_request close"),
     ("aiokafka.protocol.fetch.FetchRequest", "topics"),
     ("kafka.consumer.fetcher.Fetcher", "_parse_fetched_data"),
     ("kafka.consumer.group.KafkaConsumer", "__init__"),
@@ -98,6 +98,14 @@ def end_fetches_first(consumer: AIOKafkaConsumer) -> None:
         await stop()
 
     consumer.stop = stop_whole
+
+
+def set_max_wait(consumer: AIOKafkaConsumer, max_wait_ms: int) -> None:
+    """Set how long the next fetches of a started consumer may wait at the broker.
+
+    `AIOKafkaConsumer._fetcher`. `Fetcher._get_actions_per_node` reads `Fetcher._fetch_max_wait_ms`.
+    """
+    consumer._fetcher._fetch_max_wait_ms = max_wait_ms
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from streams.configuration.kafka import TOPICS
 from streams.engine.faust_app import create_app
-from streams.kafka.connection import aiokafka_config, client_config, connection
+from streams.kafka.connection import aiokafka_config, client_config, connection, fetch_waits
 from streams.kafka.topics import topic_specs
 from streams.sessions import changelog
 from streams.settings import Settings, SettingsError, load_settings
@@ -142,3 +142,19 @@ def test_names_that_cannot_be_used_are_one_line(variables: dict[str, str], line:
         load_settings()
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits"),
+    [
+        ({}, (25, 250)),
+        ({"idempotent": False}, (100, 100)),
+        ({"fetch_max_wait_ms": 40}, (25, 40)),
+        ({"fetch_max_wait_ms": 5, "idempotent": False}, (5, 5)),
+    ],
+    ids=["Apache Kafka", "the embedded broker", "as set", "as set, and short"],
+)
+def test_fetches_wait_long_only_at_a_broker_that_answers_once_records_come(
+    changes: dict[str, object], waits: tuple[int, int]
+) -> None:
+    assert fetch_waits(Settings(**changes)) == waits  # type: ignore[arg-type]

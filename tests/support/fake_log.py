@@ -23,7 +23,9 @@ class Log:
     def __init__(self, *faults: tuple[str, Exception]) -> None:
         self.faults = list(faults)
         self.end = 0
-        self.open = self.consumers = 0
+        self.stable: int | None = None
+        """The end of the committed records, if a transaction is open."""
+        self.open = self.consumers = self.asked_while_fetching = 0
 
     def meet(self, method: str) -> None:
         if self.faults and self.faults[0][0] == method:
@@ -34,7 +36,7 @@ class FakeConsumer:
     """Reads `Log` two records at a time."""
 
     def __init__(self, log: Log) -> None:
-        self._log, self._at = log, 0
+        self._log, self._at, self.paused = log, 0, False
         log.consumers += 1
         log.open += 1
 
@@ -59,6 +61,7 @@ class FakeConsumer:
 
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         self._log.meet("end_offsets")
+        self._log.asked_while_fetching += not self.paused
         return {TP: self._log.end}
 
     async def position(self, tp: TopicPartition) -> int:
@@ -67,11 +70,21 @@ class FakeConsumer:
     def highwater(self, tp: TopicPartition) -> int:
         return self._log.end
 
+    def last_stable_offset(self, tp: TopicPartition) -> int:
+        return self._log.end if self._log.stable is None else self._log.stable
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        self.paused = True
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        self.paused = False
+
     async def getmany(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
         await asyncio.sleep(0)
+        assert not self.paused, "aiokafka would drop what it has fetched"
         if self._at >= 2:
             self._log.meet("getmany")
-        offsets = range(self._at, min(self._at + 2, self._log.end))
+        offsets = range(self._at, min(self._at + 2, self.last_stable_offset(TP)))
         self._at = max(self._at, offsets.stop)
         return {TP: [Record("items", 0, offset, 0, None, b"", ()) for offset in offsets]} if offsets else {}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from serving.demo import stage
+from serving.demo import processes, stage
 from serving.demo.processes import Child
 from streams.errors import Refused
 from streams.settings import Settings
@@ -42,3 +44,33 @@ def test_the_demo_creates_topics_of_its_own_names_even_if_the_settings_name_your
     assert [Settings().topic(name) for name in ("events", "items", "recommendations")] == [
         *("ouzel.events", "ouzel.items", "ouzel.recommendations")
     ]
+
+
+def test_the_source_stops_once_when_the_embedded_broker_uses_its_memory(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        made: Any = stage.Stage(stage.DemoOptions(), Console(quiet=True), tmp_path, stack)
+        broker, stops = SimpleNamespace(memory=stage.MOST_MEMORY - 1), list[str]()
+        well, interrupted = SimpleNamespace(returncode=None), SimpleNamespace(returncode=130, stop=lambda: stops.append("source"))
+        made.worker = made.page = well
+        made.source, made.embedded = interrupted, SimpleNamespace(child=broker)
+        assert not made.stop_if_full()
+        assert stops == []
+        broker.memory += 1
+        assert made.stop_if_full()
+        assert not made.stop_if_full()
+        assert stops == ["source"]
+        made.check()  # a source that was stopped has not failed
+
+
+def test_a_demo_on_another_broker_has_no_bound_of_memory(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        assert not stage.Stage(stage.DemoOptions(broker="k:1"), Console(quiet=True), tmp_path, stack).stop_if_full()
+
+
+def test_a_child_tells_its_memory_on_every_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Child("sleeper", ["sleep", "60"], tmp_path / "log") as child:
+        assert 0 < child.memory < 100 << 20
+        monkeypatch.setattr(processes, "_PROC", tmp_path / "missing")
+        assert 0 < child.memory < 100 << 20
+        child.kill()
+        assert child.memory == 0

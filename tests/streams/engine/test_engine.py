@@ -244,11 +244,13 @@ async def test_polls_do_not_wait_for_a_unit_that_a_revocation_cleared(monkeypatc
     consumer = PollConsumer.__new__(PollConsumer)
     consumer.idle = asyncio.Event()
     consumer._custody, consumer._read_offset = Custody(), {}
-    consumer.app = SimpleNamespace(events_name="events")
+    consumer.app, ahead = SimpleNamespace(events_name="events"), list[str]()
+    consumer._thread = SimpleNamespace(fetch_ahead=lambda: ahead.append("fetched"))
     record = SimpleNamespace(offset=3, timestamp=0)
     consumer.idle.set()
     consumer._message(Unit({0: [record]}, 1, {0: -1}))
     assert not await consumer._may_poll(0.01)
+    assert ahead == ["fetched"], "the next events are fetched while this unit takes long"
     await consumer.wait_empty()
     assert calls == ["waited"]
     assert await consumer._may_poll(0.01)

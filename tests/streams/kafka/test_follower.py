@@ -98,3 +98,51 @@ async def test_an_error_that_waiting_does_not_fix_is_raised(monkeypatch: pytest.
     reading = Reading(Log(("start", TopicAuthorizationFailedError("items"))), monkeypatch)
     with pytest.raises(TopicAuthorizationFailedError):
         await asyncio.wait_for(reading.follower.run(), 10)
+
+
+class Rests:
+    """Replaces the long pauses of followers: each is noted, and never ends."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds, never, sleep = list[float](), asyncio.Event(), asyncio.sleep
+
+        async def rest(seconds: float) -> None:
+            if seconds < 1:
+                return await sleep(seconds)
+            self.seconds.append(seconds)
+            await never.wait()
+
+        monkeypatch.setattr(asyncio, "sleep", rest)
+
+
+async def test_a_follower_rests_at_the_end_of_the_log_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Log` gives two records a read, so only the third read of five reaches the end."""
+    log = Log()
+    log.end = 5
+    reading, rests = Reading(log, monkeypatch, rest_s=3600.0), Rests(monkeypatch)
+    task = asyncio.ensure_future(reading.follower.run())
+    await until(lambda: bool(rests.seconds), task)
+    assert rests.seconds == [pytest.approx(3600.0, abs=60)]
+    assert reading.applied == list(range(5)), "records that were read do not wait for the rest"
+    task.cancel()
+
+
+async def test_records_behind_an_open_transaction_do_not_keep_a_follower_from_resting(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    log.end, log.stable = 9, 2
+    reading, rests = Reading(log, monkeypatch, rest_s=3600.0), Rests(monkeypatch)
+    task = asyncio.ensure_future(reading.follower.run())
+    await until(lambda: bool(rests.seconds), task)
+    assert reading.applied == [0, 1]
+    task.cancel()
+
+
+async def test_a_follower_asks_for_the_end_while_no_fetch_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker answers a connection's requests in order, so a waiting fetch would delay it."""
+    log = Log()
+    log.end = 2
+    reading = Reading(log, monkeypatch)
+    task = asyncio.ensure_future(reading.follower.run())
+    await until(reading.follower.caught_up.is_set, task)
+    assert log.asked_while_fetching == 0
+    task.cancel()
