@@ -84,12 +84,22 @@ async def send_filled(producer: Batches, fill: Fill[Out], *outboxes: Mapping[tup
         for (topic, partition), records in outbox.items():
             for batch in _batches(producer, fill, records):
                 future = await producer.send_batch(batch, topic, partition=partition)
+                future.add_done_callback(_seen)
                 sent.append(((topic, partition), future, batch.record_count()))
     placed: Placed = {}
     for where, future, count in sent:
         base = (await future).offset
         placed.setdefault(where, []).append(range(base, base + count))
     return placed
+
+
+def _seen(future: asyncio.Future[RecordMetadata]) -> None:
+    """Take the error of a batch, if any: after the first one that fails, nobody awaits the others.
+
+    asyncio would log each of them as an error that was never retrieved.
+    """
+    if not future.cancelled():
+        future.exception()
 
 
 def _batches(producer: Batches, fill: Fill[Out], records: Sequence[Out]) -> list[BatchBuilder]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.delivery.publisher import send
+from streams.errors import Abandoned
 from streams.kafka.outbox import Outbox, Outgoing
 
 SIZE = 400
@@ -72,3 +75,22 @@ def test_the_batch_is_the_one_that_aiokafka_would_have_made() -> None:
         theirs.append(timestamp=stamp, key=key, value=value, headers=headers)
     assert bytes(producer.sent[0]._build()) == bytes(theirs._build())
     assert producer.sent[0].record_count() == theirs.record_count()
+
+
+def test_the_errors_of_an_abandoned_unit_are_not_logged() -> None:
+    class Losing(Producer):
+        async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            future.set_exception(Abandoned())
+            return future
+
+    logged: list[dict[str, Any]] = []
+
+    async def unit() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+        with pytest.raises(Abandoned):
+            await send(Losing(), Outbox({("events", 0): [(b"k", b"v", [])], ("events", 1): [(b"k", b"v", [])]}))
+
+    asyncio.run(unit())
+    gc.collect()
+    assert logged == []
