@@ -34,25 +34,22 @@ from models.gate.candidates import best, choose, describe_batch
 from models.gate.features import FEATURES, MOVING
 from models.gate.gate import Gate
 from models.gate.per_expert import per_expert
-from models.gate.shortlist import Shortlist
+from models.gate.scoring import NO_ROWS, Scoring, Unknown
 from models.gate.workspace import Workspace
 from models.kernels.numerics import Floats, Ints, f4
-from models.kernels.topk import ABSENT, top_scores
-from models.layout import check_range
 from models.net.ghosts import Ghost, ghosts
 from models.net.guard import Guard
 from models.net.net import Net
 from models.net.trained import Trained
 from models.profile import PROFILES
-from models.ranked import marked, may_have, rank_cold, rankings_of
+from models.ranked import may_have, rank_cold, rankings_of
 from models.recommender import POPULAR, TESTED_K, Parameters, Query, QueryLike, Ranking
 from models.state import State, nested, part, scalar
 from models.transition import Transitions
 
 RANKED_AT_ONCE = 64
-EXACT_ITEMS = 100_000
-"""The net scores every item up to this many, and above only experts' candidates and popular items.
-"""
+EXACT_ITEMS = 20_000
+"""The net scores every item up to this many. With more, an index finds its best items."""
 STRATEGY = "hybrid"
 SOFT_RESET = 0.1
 _NOTHING = Ranking([], [], [], [], POPULAR)
@@ -85,11 +82,11 @@ class Hybrid(Trained):
         self.memory = Memory(p.slots, max_items)
         self.net = Net(make_encoder(encoder, seed), seed, self.memory.capacity, p)
         self.gate = Gate(seed, p)
-        self.memory.subscribe(self._grow, self._evict, self.net.add)
-        self.drift_test, self._shortlist = PageHinkley(), Shortlist()
+        self.drift_test = PageHinkley()
         self._left_out = [FEATURES.index(name) for name in MOVING] if frozen else []
-        self._exact_items = exact_items
         self._work = Workspace(p, self.memory.capacity)
+        self.scoring = Scoring(self.memory, self.net, self._work, exact_items)
+        self.memory.subscribe(self._grow, self._evict, self.net.add)
 
     def learn(self, batch: Transitions) -> None:
         columns, new_rows = self.memory.register(batch)
@@ -117,8 +114,8 @@ class Hybrid(Trained):
         """
         warm = columns.warm  # [A]
         unknown = [(row, warm <= place) for row, place in new_rows.items()]  # an item does not exist until its transition
-        net = self._score_items(columns.window[warm], unknown, NONE_BLOCKED, learn=True)  # step 1
-        excluded = Excluded(self._work.unblocked, NONE_PER_QUERY)
+        net = self._score_items(columns.window[warm], unknown, NONE_BLOCKED)  # step 1
+        excluded = Excluded(self._work.blocked, NONE_PER_QUERY)
         candidates = self._describe(columns, len(warm), net, excluded)  # step 2
         self.memory.events += len(columns.target)
         scores = self.gate.scores(candidates.features)  # [N] step 3
@@ -131,6 +128,7 @@ class Hybrid(Trained):
         examples = columns.window[trained], columns.target[trained], columns.weight[trained]
         self.net.learn(*examples, self.memory.vocabulary.height)  # step 5
         self.net.count(columns.target)
+        self.scoring.follow(self.net.changed, new_rows)
         self.steps += 1
         answers = np.where(candidates.answers >= 0, candidates.starts[:-1] + candidates.answers, -2)  # [A]
         hits = (top[:, :TESTED_K] == answers[:, None]).any(1)  # [A]
@@ -140,31 +138,10 @@ class Hybrid(Trained):
         return candidates, scores, top, counts
 
     def _score_items(
-        self, windows: Ints, unknown: Sequence[tuple[int, NDArray[np.bool_]]], blocked: NDArray[np.uint8], *,
-        learn: bool = False, depth: int = 0,
-    ) -> NetScores:  # fmt: skip
-        """The net's scores for ``windows`` int32[A, 10], with at least its best ``depth`` items.
-
-        ``unknown`` are rows, each with the queries bool[A] for which the item does not exist.
-        ``blocked`` [capacity] marks items to leave out of the best ones; [0] leaves out none.
-        """
-        memory, items, queries = self.memory, self.net.items, len(windows)
-        depth, height = max(depth, self.profile.net_candidates), memory.vocabulary.height
-        buffers = self._work.reserve(queries, depth)
-        vectors = self.net.queries(windows)  # [A, d]
-        if height <= self._exact_items:
-            logits = buffers.logits[:queries]  # [A, capacity]
-            self.net.logits(vectors, height, logits)
-            for row, without in unknown:
-                logits[without, row] = ABSENT
-            block_max, keys = self._work.block_max, self._work.scratch.keys
-            top_scores(logits, items.bias, height, blocked, depth, buffers.top, block_max, keys)
-            vectors = vectors[:0]  # [0, d] as every item has its score
-        else:
-            if learn:
-                self._shortlist.refresh(memory, self.steps, depth)
-            self._shortlist.score(memory, self.net, vectors, depth, buffers)
-        return NetScores(vectors, items.embedding, items.bias, buffers.logits, *buffers.top)
+        self, windows: Ints, unknown: Sequence[Unknown], blocked: NDArray[np.uint8], depth: int = 0, among: Ints | None = None
+    ) -> NetScores:
+        """The net's scores, as `Scoring.score`, with at least its candidates."""
+        return self.scoring.score(windows, unknown, blocked, max(depth, self.profile.net_candidates), among)
 
     def _describe(self, columns: Columns, queries: int, net: NetScores, excluded: Excluded) -> Candidates:
         """Gather and describe the candidates of the A ``queries`` with a known item.
@@ -185,58 +162,57 @@ class Hybrid(Trained):
     def rank(self, queries: Sequence[QueryLike], k: int, hidden: AbstractSet[str] = frozenset()) -> list[Ranking]:
         columns, memory, vocabulary = self.memory.look_up(queries), self.memory, self.memory.vocabulary
         hidden_rows = vocabulary.rows(hidden)
-        blocked = marked(hidden_rows, vocabulary.height)  # [height]
         rankings: list[Ranking] = [_NOTHING] * len(queries)
-        for q in np.flatnonzero(columns.window[:, 0] < 0).tolist():
-            rankings[q] = rank_cold(queries[q], memory, blocked, hidden, k)
+        cold = np.flatnonzero(columns.window[:, 0] < 0).tolist()
+        for q, ranking in zip(cold, rank_cold([queries[q] for q in cold], memory, hidden_rows, hidden, k), strict=True):
+            rankings[q] = ranking
         warm = columns.warm.tolist()
         with ghosts(memory, self.net, queries, columns) as added:
-            blocked = marked(hidden_rows, memory.capacity)  # [capacity] again, because ghosts may have added capacity
-            for ghost in added:
-                blocked[ghost.row] = not may_have(queries[ghost.query], ghost.item, hidden)
+            ghost_rows = [ghost.row for ghost in added if not may_have(queries[ghost.query], ghost.item, hidden)]
+            out = np.array(hidden_rows + ghost_rows, np.int32)  # [H]
             unrestricted = [q for q in warm if queries[q].allowed is None]
             for begin in range(0, len(unrestricted), RANKED_AT_ONCE):
                 places = unrestricted[begin : begin + RANKED_AT_ONCE]
-                self._rank_some(columns, places, queries, added, k, blocked, rankings)
+                self._rank_some(columns, places, queries, added, k, out, rankings)
             for q in warm:
                 if (allowed := queries[q].allowed) is not None:
-                    others = np.ones_like(blocked)  # [capacity] 0 for the allowed items
                     rows = vocabulary.rows(allowed) + [ghost.row for ghost in added if ghost.query == q]
-                    others[rows] = blocked[rows]
-                    self._rank_some(columns, [q], queries, added, k, others, rankings)
+                    self._rank_some(columns, [q], queries, added, k, out, rankings, np.array(rows, np.int32))
         return rankings
 
     def _rank_some(
         self, columns: Columns, places: Sequence[int], queries: Sequence[QueryLike], added: Sequence[Ghost], k: int,
-        blocked: NDArray[np.uint8], rankings: list[Ranking],
+        out: Ints, rankings: list[Ranking], among: Ints | None = None,
     ) -> None:  # fmt: skip
-        """Write the rankings of the A queries at ``places``, each of which has a known item."""
+        """Write the rankings of the A queries at ``places``, each of which has a known item.
+
+        The rows ``out`` [H] are left out, and all but those ``among`` [N], if that is not ``None``.
+        """
         memory, encoder, columns = self.memory, self.config["encoder"], columns.take(places)
         excluded_rows = [memory.vocabulary.rows(queries[q].excluded) for q in places]
         per_query = np.full((len(places), max(map(len, excluded_rows))), -1, np.int32)  # [A, X]
         for at, rows in enumerate(excluded_rows):
             per_query[at, : len(rows)] = rows
-        excluded, at_places = Excluded(blocked, per_query), np.array(places, np.int32)  # [A]
+        at_places, chosen = np.array(places, np.int32), new_chosen(len(places), k)  # [A], [A, k]
         unknown = [(ghost.row, at_places != ghost.query) for ghost in added]  # a ghost exists for its own query only
-        left_out = blocked if blocked.any() else NONE_BLOCKED
-        net = self._score_items(columns.window, unknown, left_out, depth=k + per_query.shape[1])
-        candidates = self._describe(columns, len(places), net, excluded)
-        scores = self.gate.scores(candidates.features)  # [N]
-        chosen = new_chosen(len(places), k)  # [A, k]
-        choose(columns.window, candidates, scores, net, excluded, memory.rows, self._work.scratch, chosen)
-        compared = [at for at, q in enumerate(places) if queries[q].per_expert]
-        parts = per_expert(columns.window, compared, memory, net, excluded, self._work.scratch, encoder)
+        with self._work.marked(out, among) as blocked:
+            excluded, left_out = Excluded(blocked, per_query), NONE_BLOCKED if among is None and not len(out) else blocked
+            net = self._score_items(columns.window, unknown, left_out, k + per_query.shape[1], among)
+            candidates = self._describe(columns, len(places), net, excluded)
+            scores = self.gate.scores(candidates.features)  # [N]
+            choose(columns.window, candidates, scores, net, excluded, memory.rows, self._work.scratch, chosen)
+            compared = [at for at, q in enumerate(places) if queries[q].per_expert]
+            parts = per_expert(columns.window, compared, memory, net, excluded, self._work.scratch, encoder)
         names, reasons = cast(list[str], memory.vocabulary.items), (*REASONS, encoder)
         rankings_at = rankings_of(chosen, names, reasons, STRATEGY, map(parts.get, range(len(places))))
         for place, ranking in zip(places, rankings_at, strict=True):
             rankings[place] = ranking
 
     def follow(self, batch: Transitions) -> None:
-        columns, _ = self.memory.register(batch)
+        columns, new_rows = self.memory.register(batch)
         self.memory.count(columns)
         self.net.count(columns.target)
-        if self.memory.vocabulary.height > self._exact_items:
-            self._shortlist.follow(self.memory, self.profile.net_candidates)
+        self.scoring.follow(NO_ROWS, new_rows)
 
     def soft_reset(self) -> None:
         """After a drift, shrink the experts' counts to a tenth and drop the stored examples."""
@@ -252,17 +228,20 @@ class Hybrid(Trained):
     def apply(self, parameters: Parameters) -> None:
         drifted = parameters.drifts > self.drifts
         super().apply(parameters)
+        self.scoring.follow(np.array(self.memory.vocabulary.rows(parameters.items), np.int32))  # [K]
         if drifted:
             soften(self.memory.rows, f4(SOFT_RESET))
 
     def rollback(self, good: State) -> None:
         super().rollback(good)
         self.gate.rollback(part(good, "gate"))
+        if self.scoring.index.built:
+            self.scoring.build()
 
     def state(self) -> dict[str, NDArray[Any]]:
         numbers = {"steps": scalar(self.steps), "drifts": scalar(self.drifts), "drift": self.drift_test.state()}
-        parts = nested(memory=self.memory.state(), net=self.net.state(self.memory.vocabulary.height), gate=self.gate.state())
-        return numbers | parts | {"shortlist": self._shortlist.rows}
+        net = self.net.state(self.memory.vocabulary.height)
+        return numbers | nested(memory=self.memory.state(), net=net, gate=self.gate.state(), index=self.scoring.state())
 
     def restore(self, state: State) -> None:
         self.memory.restore(part(state, "memory"))
@@ -270,18 +249,19 @@ class Hybrid(Trained):
         self.gate.restore(part(state, "gate"))
         self.steps, self.drifts = int(state["steps"][0]), int(state["drifts"][0])
         self.drift_test.restore(state["drift"])
-        check_range("shortlist", state["shortlist"], 0, self.memory.vocabulary.height - 1)
-        self._shortlist.rows = state["shortlist"].copy()
+        self.scoring.restore(part(state, "index"))
 
     def warmup(self) -> None:
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)  # denormal numbers cost 10 to 100 times as much
-        rehearsal, batch = Hybrid(**(self.config | {"max_items": 16})), Transitions()
+        rehearsal, batch = Hybrid(**(self.config | {"max_items": 16, "exact_items": 12})), Transitions()
         for offset in range(2 * self.step_size):
-            batch.append(0, offset, [str(n) for n in range(offset % 7)], str(offset % 23), "view", 1.0, 0)
+            item = str(offset % 23 + offset // self.step_size)  # the second step has a new one, which evicts another
+            batch.append(0, offset, [str(n) for n in range(offset % 7)], item, "view", 1.0, 0)
         for begin in (0, self.step_size):
             rehearsal.test_then_learn(batch.take(range(begin, begin + self.step_size)))
         rehearsal.rank([Query(["1", "new", "2"], frozenset({"3"}), per_expert=True), Query([])], TESTED_K, {"4"})
+        Hybrid(**rehearsal.config).restore(rehearsal.state())
         rehearsal.follow(batch)
         rehearsal.soft_reset()
 
@@ -293,8 +273,8 @@ class Hybrid(Trained):
 
     def _evict(self, evicted: NDArray[np.bool_]) -> None:
         self.net.evict(evicted)
-        self._shortlist.evict(evicted)
+        self.scoring.evict(evicted)
 
     def _grow(self, more: int) -> None:
         self.net.grow(more)
-        self._work.grow(self.memory.capacity)
+        self.scoring.grow()

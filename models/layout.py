@@ -26,7 +26,7 @@ BYTES_BESIDES = 128 << 20
 """Most bytes of a snapshot besides those of items: stored examples and weights. They have 30 MB."""
 MOST_STEPS = 2**53
 MOST_DRIFTS = 2**31 - 1
-LATER = ("numbers", "gaps", "guard")
+LATER = ("numbers", "gaps", "guard", "order", "sizes", "centroids", "half", "spread", "swept")
 """Arrays that the first snapshots lack."""
 WIDEST = {"gate.ring.features": 64}
 """Arrays of another width in snapshots of other versions, and the most columns that they may have.

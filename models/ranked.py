@@ -16,6 +16,8 @@ from models.kernels.numerics import Floats
 from models.recommender import POPULAR, QueryLike, Ranking
 
 Rows = NDArray[np.int64]
+NO_ROWS: Rows = np.zeros(0, np.int64)  # [0]
+BLOCK = 64
 
 
 def marked(rows: Sequence[int], size: int) -> NDArray[np.uint8]:
@@ -82,15 +84,36 @@ def may_have(query: QueryLike, item: str, hidden: AbstractSet[str]) -> bool:
     return not (item in query.excluded or item in hidden or (query.allowed is not None and item not in query.allowed))
 
 
-def rank_cold(query: QueryLike, memory: Memory, blocked: NDArray[np.uint8], hidden: AbstractSet[str], k: int) -> Ranking:
-    """The ranking of a query without a known item: its own items, then the popular ones.
+def rank_cold(
+    queries: Sequence[QueryLike], memory: Memory, hidden_rows: Sequence[int], hidden: AbstractSet[str], k: int
+) -> Iterator[Ranking]:
+    """The rankings of queries without a known item: the query's own items, then the popular ones.
 
-    ``blocked`` uint8[>= height] marks the rows of the ``hidden`` items.
+    ``hidden_rows`` are the rows of the ``hidden`` items.
     """
-    vocabulary = memory.vocabulary
-    among = allowed_rows(vocabulary, query.allowed, blocked)  # [N]
-    excluded = vocabulary.rows(query.excluded)
-    return own_first(query, hidden, ranked_by(memory.popular(), vocabulary, among, excluded, k, POPULAR), k)
+    if not queries:
+        return
+    vocabulary, popular = memory.vocabulary, memory.popular()
+    blocked = marked(hidden_rows, vocabulary.height)  # [height]
+    for query in queries:
+        excluded = vocabulary.rows(query.excluded)
+        most = k + len(excluded) + len(hidden_rows)
+        among = contenders(popular, most) if query.allowed is None else NO_ROWS  # [N]
+        among = among[blocked[among] == 0] if len(among) else allowed_rows(vocabulary, query.allowed, blocked)
+        yield own_first(query, hidden, ranked_by(popular, vocabulary, among, excluded, k, POPULAR), k)
+
+
+def contenders(scores: Floats, n: int) -> Rows:
+    """The rows that can be among the n best of ``scores`` [height] that are above 0, ascending.
+
+    There is none if fewer than n are certain to be above 0. The n-th largest maximum of the blocks
+    is a lower bound of the n-th largest score.
+    """
+    whole = scores[: len(scores) // BLOCK * BLOCK].reshape(-1, BLOCK)  # [blocks, BLOCK]
+    if len(whole) <= n:
+        return NO_ROWS
+    bound = np.partition(whole.max(1), -n)[-n]
+    return np.flatnonzero(scores >= bound) if bound > 0 else NO_ROWS
 
 
 def own_first(query: QueryLike, hidden: AbstractSet[str], popular: Ranking, k: int) -> Ranking:

@@ -24,7 +24,7 @@ class NetScores(NamedTuple):
     vectors: Floats  # [A, d] query vectors; [0, d] if `logits` already has the score of every item
     embedding: Floats  # [capacity, d]
     bias: Floats  # [capacity]
-    logits: Floats  # [>= A, capacity] score of each item
+    logits: Floats  # [>= A, capacity] score of each item; [>= A, depth] those of `top` if not every item has one
     top: Ints  # [>= A, depth] rows of the best items, best first
     counts: Ints  # [>= A] how many of a query's `top` are valid
     log_norm: Floats  # [>= A] log of the sum over all items of e ** score

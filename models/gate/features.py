@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from models.experts.rows import BACKWARD, COOCCURRENCE, FAST_MARKOV, FAST_RULES, MARKOV, RULES
+from models.index.search import exact
 from models.kernels.numerics import KERNEL, ONE, ZERO, Floats, Ints, Keys, descending, f4, i4, index_of, log, select, sort
 
 FEATURES = (
@@ -66,7 +67,7 @@ class QueryScores(NamedTuple):
     vector: Floats  # [>= 1, d] the query vector first; [0, d] if `logits` already has the score of every item
     embedding: Floats  # [capacity, d]
     bias: Floats  # [capacity]
-    logits: Floats  # [capacity]
+    logits: Floats  # [capacity], if every item has its score
     log_norm: float  # log of the sum over all items of e ** logit
     top: Ints  # [g] rows of the best items, best first
 
@@ -125,11 +126,12 @@ def describe(session, counts, net, blocked, sparse_limit, scratch, ids, features
             scratch.row[x] = count
             ids[count] = x
             count += 1
-    for q in range(count if net.vector.shape[0] else 0):
-        x, logit = ids[q], net.bias[ids[q]]
-        for d in range(net.embedding.shape[1]):
-            logit += net.vector[0, d] * net.embedding[x, d]
-        net.logits[x] = logit
+    if net.vector.shape[0] == 0:
+        for q in range(count):
+            features[q, NET_LOG_PROBABILITY] = net.logits[ids[q]]
+    else:
+        for q in range(count):
+            features[q, NET_LOG_PROBABILITY] = exact(net.vector[0], net.embedding, net.bias, ids[q])
     net_absent = f4(net.top.shape[0] + 50)
     for q in range(count):
         features[q, _NET_RANK] = net_absent
@@ -161,7 +163,7 @@ def describe(session, counts, net, blocked, sparse_limit, scratch, ids, features
         f[_SPARSE_RANK] = f4(q + 1) if q < sparse else f4(sparse_limit + 50)
         f[_TIMES_IN_PREFIX], f[_POSITION_FROM_END] = f4(times), f4(scratch.position[x])
         f[_UNIQUE_ITEMS] = f4(unique)
-        f[NET_LOG_PROBABILITY] = max(net.logits[x] - net.log_norm, _LEAST_LOG_PROBABILITY) * f4(0.3)
+        f[NET_LOG_PROBABILITY] = max(f[NET_LOG_PROBABILITY] - net.log_norm, _LEAST_LOG_PROBABILITY) * f4(0.3)
         f[_IN_SESSION] = ONE if times > 0 else ZERO
         f[_IS_LAST] = ONE if scratch.position[x] == 1 else ZERO
         f[_IN_NET_TOP] = ONE if f[_NET_RANK] < net_absent else ZERO

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.gate.batch import F
 from models.gate.features import new_scratch
@@ -16,21 +19,21 @@ from models.profile import Profile
 class Buffers(NamedTuple):
     """Reusable memory for the net's scores and the candidates of a batch."""
 
-    logits: Floats  # [queries, capacity]
+    logits: Floats  # [queries, capacity] of every item, or [queries, depth] of the best ones
     top: Top  # of `queries` rows with `depth` items
     ids: Ints  # [queries * most]
     features: Floats  # [queries * most, F]
 
-    def fits(self, queries: int, capacity: int, depth: int) -> bool:
+    def fits(self, queries: int, scored: int, depth: int) -> bool:
         """Whether the buffers are large enough."""
         rows, columns = self.top.items.shape
-        return bool(rows >= queries and self.logits.shape[1] >= capacity and columns >= depth)
+        return bool(rows >= queries and self.logits.shape[1] >= scored and columns >= depth)
 
 
-def new_buffers(queries: int, capacity: int, depth: int, most: int) -> Buffers:
+def new_buffers(queries: int, scored: int, depth: int, most: int) -> Buffers:
     """Allocate for queries with at most ``most`` candidates and ``depth`` items of the net."""
     return Buffers(
-        np.zeros((queries, capacity), np.float32),  # [queries, capacity]
+        np.zeros((queries, scored), np.float32),  # [queries, scored]
         new_top(queries, depth),
         np.zeros(queries * most, np.int32),  # [queries * most]
         np.zeros((queries * most, F), np.float32),  # [queries * most, F]
@@ -40,7 +43,7 @@ def new_buffers(queries: int, capacity: int, depth: int, most: int) -> Buffers:
 class Workspace:
     """Grows with the capacity of the model's memory, and with the largest batch so far.
 
-    ``unblocked`` uint8[capacity] marks no item as left out. It is always 0 everywhere.
+    ``blocked`` uint8[capacity] marks items to leave out. It is 0 everywhere between two batches.
     """
 
     def __init__(self, profile: Profile, capacity: int) -> None:
@@ -54,10 +57,29 @@ class Workspace:
         self._capacity = capacity
         self.scratch = new_scratch(capacity)
         self.block_max = np.zeros(capacity // BLOCK + 1, np.float32)  # [capacity / 16 + 1]
-        self.unblocked = np.zeros(capacity, np.uint8)  # [capacity]
+        self.blocked = np.zeros(capacity, np.uint8)  # [capacity]
 
-    def reserve(self, queries: int, depth: int) -> Buffers:
-        """Buffers for at least so many queries, each with the net's best ``depth`` items."""
-        if not self.buffers.fits(queries, self._capacity, depth):
-            self.buffers = new_buffers(max(queries, self._step_size), self._capacity, depth, self._most)
+    @contextmanager
+    def marked(self, out: Ints, among: Ints | None) -> Iterator[NDArray[np.uint8]]:
+        """Marks uint8[capacity] of the rows ``out``, and of all that are not ``among`` some others.
+
+        They are valid until the block ends.
+        """
+        marks = self.blocked if among is None else np.ones_like(self.blocked)  # [capacity]
+        if among is not None:
+            marks[among] = 0
+        marks[out] = 1
+        try:
+            yield marks
+        finally:
+            self.blocked[out] = 0
+
+    def reserve(self, queries: int, depth: int, *, every_item: bool) -> Buffers:
+        """Buffers for at least so many queries, each with the net's best ``depth`` items.
+
+        With ``every_item``, they have room for the score of every item.
+        """
+        scored = self._capacity if every_item else depth
+        if not self.buffers.fits(queries, scored, depth):
+            self.buffers = new_buffers(max(queries, self._step_size), scored, depth, self._most)
         return self.buffers

@@ -109,6 +109,15 @@ def index_of(key):  # type: ignore[no-untyped-def]
     return key & 0x7FFFFFFF
 
 
+@njit(inline="always", **KERNEL)
+def score_of(key):  # type: ignore[no-untyped-def]
+    """The score that `descending` put into a key."""
+    bits = i4(-(key >> 32))
+    if bits < 0:
+        bits = i4(bits ^ i4(0x7FFFFFFF))
+    return _from_bits(bits)
+
+
 @njit(**KERNEL)
 def select(keys, n, k):  # type: ignore[no-untyped-def]
     """Move the k smallest of the first n keys to the front, unordered (Hoare's quickselect)."""

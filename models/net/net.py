@@ -27,7 +27,7 @@ from models.state import State, copy_rows, nested, part, scalar
 
 RECENT = 20_000
 REPLAY = 100_000
-NORM_SAMPLE = 4096
+NO_ROWS: Ints = np.zeros(0, np.int32)  # [0]
 
 
 class Net:
@@ -44,6 +44,7 @@ class Net:
         self.loss = self.gradient_norm = math.nan
         self.random = np.array([0x9E3779B97F4A7C15 ^ (seed + 1)], np.uint64)  # [1]
         self.guard = Guard()
+        self.changed = NO_ROWS  # [U] rows that the last step changed
         self.clock = 0  # training steps since this process started
         self.touched = np.zeros(capacity, np.int64)  # [capacity] the clock at the last change of each row
         self._step = _new_buffers(profile.step_size + profile.net_replayed, profile.negatives)
@@ -92,14 +93,6 @@ class Net:
         scores += self.items.bias[rows]
         return scores
 
-    def sampled_norm(self, queries: Floats, height: int) -> Floats:
-        """Estimate the log of the sum over all rows of e ** score, [B], from evenly spaced rows."""
-        rows = np.linspace(0, height - 1, min(height, NORM_SAMPLE)).astype(np.int32)  # [S]
-        scores = self.score(queries, rows)  # [B, S]
-        largest = scores.max(1, keepdims=True)  # [B, 1]
-        norm = np.log(np.exp(scores - largest).sum(1)) + largest[:, 0] + math.log(height / len(rows))  # [B]
-        return np.asarray(norm, np.float32)
-
     def state(self, height: int) -> dict[str, NDArray[Any]]:
         """All state by name: that of the first ``height`` items, and the stored examples."""
         stored = min(self.trained, REPLAY)
@@ -140,6 +133,7 @@ class Net:
         finite is skipped and counted.
         """
         s, batch, fresh = self._step, self._step.batch, len(targets)
+        self.changed = NO_ROWS
         if not fresh:
             return
         batch.examples[:fresh, :LAST], batch.examples[:fresh, LAST] = windows[:, :LAST], targets
@@ -169,6 +163,7 @@ class Net:
         self.guard.step(loss, float(batch.weights[:rows].mean()), candidates)
         self.clock += 1
         self.touched[batch.used[:used]] = self.clock
+        self.changed = batch.used[:used]  # valid until the next step
         adagrad(self.items, gradient, bias_gradient, batch.used, f4(math.sqrt(rows)))
         slots = np.arange(self.trained, self.trained + fresh) % REPLAY  # [F]
         self.examples[slots], self.weights[slots] = batch.examples[:fresh], batch.weights[:fresh]

@@ -30,7 +30,7 @@ def trained() -> Hybrid:
 @pytest.mark.parametrize(
     "model",
     [Hybrid(0, "recency", "fast"), Hybrid(0, frozen=True), Hybrid(0, exact_items=20)],
-    ids=["fast", "frozen", "short list"],
+    ids=["fast", "frozen", "index"],
 )
 def test_every_variant_learns_to_predict_the_next_item(model: Hybrid) -> None:
     batch = ring(3000)
@@ -219,13 +219,14 @@ before = compiled()
 assert before
 many = ring(2000, items=1500)
 learned(model, many.take(range(1000)))
-short = Hybrid(0, encoder, profile, exact_items=20)
-learned(short, many)
+large = Hybrid(0, encoder, profile, exact_items=20, max_items=600)
+learned(large, many)
+large = restore(take("hybrid", large))
 model = restore(take("hybrid", model))
 model.follow(many.take(range(1000, 1500)))
 learned(model, many.take(range(1500, 2000)))
 assert model.evicted_items and model.vocabulary_size <= 600
-for each in (model, short):
+for each in (model, large):
     queries = [Query(["i1", "i2"], frozenset({"i3"})), Query(()), Query(["i4"], allowed=frozenset({"i5"}))]
     each.rank(queries, 50, {"i6"})
     each.rank(queries * 60, 100)
