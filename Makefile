@@ -30,6 +30,7 @@ $(READY): pyproject.toml $(wildcard requirements/*)
 	sh requirements/install.sh $(BIN)/python runtime build dev
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check || { echo "remove $(VENV) if it has packages from before, and run make again" >&2; exit 1; }
+	$(BIN)/ouzel warmup
 	touch $@
 
 demo: $(READY)

@@ -61,6 +61,14 @@ class Rig:
         self.workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Rig:
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         kafka = self.broker if self.cluster is None else self.cluster
         kafka.__enter__()
@@ -79,7 +87,6 @@ class Rig:
         self.tail.started.wait(30)
         self.load = self._new_load()
         self.load.start()
-        return self
 
     def _new_load(self) -> Load:
         """The load, not started. All else runs when this is called."""
