@@ -34,12 +34,12 @@ from models.gate.candidates import best, choose, describe_batch
 from models.gate.features import FEATURES, MOVING
 from models.gate.gate import Gate
 from models.gate.per_expert import per_expert
-from models.gate.scoring import NO_ROWS, Scoring, Unknown
+from models.gate.scoring import Scoring, Unknown
 from models.gate.workspace import Workspace
 from models.kernels.numerics import Floats, Ints, f4
 from models.net.ghosts import Ghost, ghosts
 from models.net.guard import Guard
-from models.net.net import Net
+from models.net.net import NO_ROWS, Net
 from models.net.trained import Trained
 from models.profile import PROFILES
 from models.ranked import may_have, rank_cold, rankings_of

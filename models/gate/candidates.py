@@ -103,14 +103,10 @@ def choose(windows, candidates, scores, net, excluded, rows, scratch, chosen):  
         for place in range(net.counts[q]):
             x = net.top[q, place]
             if filled < k and scratch.row[x] < 0 and not excluded.everywhere[x]:
-                if net.vectors.shape[0] == 0:
-                    if first:
-                        gap, first = (score[q, filled - 1] if filled else ZERO) - net.logits[q, x], False
-                    row[q, filled], score[q, filled] = x, net.logits[q, x] + gap
-                else:
-                    if first:
-                        gap, first = (score[q, filled - 1] if filled else ZERO) - net.logits[q, place], False
-                    row[q, filled], score[q, filled] = x, net.logits[q, place] + gap
+                logit = net.logits[q, x if net.vectors.shape[0] == 0 else place]
+                if first:
+                    gap, first = (score[q, filled - 1] if filled else ZERO) - logit, False
+                row[q, filled], score[q, filled] = x, logit + gap
                 scratch.row[x] = filled
                 filled += 1
         mark(excluded, q, -1)

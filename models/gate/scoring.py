@@ -18,12 +18,11 @@ from models.gate.workspace import Buffers, Workspace
 from models.index.index import Index
 from models.kernels.numerics import Floats, Ints
 from models.kernels.topk import ABSENT, top_scores
-from models.net.net import Net
+from models.net.net import NO_ROWS, Net
 from models.state import State
 
 Unknown = tuple[int, NDArray[np.bool_]]
 """A row, and the queries bool[A] for which its item does not exist."""
-NO_ROWS: Ints = np.zeros(0, np.int32)  # [0]
 
 
 class Scoring:

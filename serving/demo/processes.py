@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from streams.observing.memory import resident_bytes
+
 STOP_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1
-_PROC = Path("/proc")
 _LISTENING_PORTS = range(12_000, 32_768)
 
 
@@ -92,10 +93,10 @@ class Child:
     @property
     def memory(self) -> int:
         """Its resident memory in bytes; 0 if it has ended or the system does not tell."""
+        if (resident := resident_bytes(self.pid)) is not None:
+            return resident
         command = ["ps", "-o", "rss=", "-p", str(self.pid)]
         with suppress(OSError, ValueError):
-            if _PROC.is_dir():
-                return int((_PROC / str(self.pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
             return int(subprocess.run(command, capture_output=True, text=True, check=False).stdout) * 1024
         return 0
 

@@ -11,6 +11,7 @@ import resource
 from prometheus_client import Counter, Gauge
 
 from models.recommender import Recommender
+from streams.observing.memory import resident_bytes
 from streams.observing.model_metrics import ModelMetrics
 from streams.training.channel import Report
 
@@ -21,7 +22,6 @@ LEVELS = (
     *("snapshot_time", "snapshot_bytes", "snapshot_seconds"),
 )
 """Gauges that the trainer reports."""
-PAGE_BYTES = resource.getpagesize()
 
 
 def report_of(metrics: ModelMetrics, step_seconds: list[float]) -> Report:
@@ -84,8 +84,7 @@ def _value(metric: Counter | Gauge) -> float:
 
 def _resident() -> float:
     """The memory of this process in bytes, now."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * PAGE_BYTES
-    except OSError:  # not Linux: the highest so far
+    resident = resident_bytes()
+    if resident is None:  # not Linux: the highest so far
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resident

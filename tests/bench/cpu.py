@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from streams.observing.memory import resident_bytes
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -33,8 +35,7 @@ def cpu_of_descendants(pid: int) -> float:
 
 def resident_mb(pid: int) -> float:
     """The resident memory of a process in MB, without its children; 0 if it has ended."""
-    _, _, rest = _read(Path(f"/proc/{pid}/status")).partition("VmRSS:")
-    return int(rest.split()[0]) / 1024 if rest else 0.0
+    return (resident_bytes(pid) or 0) / (1 << 20)
 
 
 def _cpu_or_none(pid: int) -> float:

@@ -36,6 +36,7 @@ from models.hybrid import EXACT_ITEMS, Hybrid
 from models.recommender import Query
 from models.transition import Transitions
 from serving.evaluation.yardstick import gigaflops
+from streams.observing.memory import resident_bytes
 
 ITEMS = [int(n) for n in os.environ.get("ITEMS", "3000,30000,100000,1000000").split(",")]
 EVENTS = int(os.environ.get("EVENTS", "12000"))
@@ -167,8 +168,7 @@ def recall(model: Hybrid, queries: list[Query]) -> float:
 
 def memory() -> tuple[float, float]:
     """Resident memory of this process now and at most, in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return (resident_bytes() or 0) / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def main() -> None:

@@ -34,6 +34,21 @@ def steps(model: Recommender, batch: Transitions) -> list[Transitions]:
     return [batch.take(range(begin, min(begin + size, len(batch)))) for begin in range(0, len(batch), size)]
 
 
+def follow(learner: Recommender, follower: Recommender, batch: Transitions, every: int) -> None:
+    """Have one model learn a batch, and another follow it.
+
+    The follower takes the learner's parameters after each ``every`` steps, and at the end.
+    """
+    mark = 0
+    for number, step in enumerate(steps(learner, batch)):
+        learner.learn(step)
+        follower.follow(step)
+        if number % every == 0:
+            parameters, mark = learner.changes(mark)
+            follower.apply(parameters)
+    follower.apply(learner.changes(mark)[0])
+
+
 def learned(model: Recommender, batch: Transitions) -> list[Ranking]:
     """Learn a batch step by step. Returns the ranking of each prefix from before it was learned."""
     return [ranking for step in steps(model, batch) for ranking in model.test_then_learn(step)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.models_streams import learned, recall, ring, steps
+from support.models_streams import follow, learned, recall, ring
 
 from models.gate.batch import NONE_BLOCKED
 from models.hybrid import Hybrid
@@ -94,14 +94,7 @@ def test_a_snapshot_whose_lists_are_not_those_of_its_items_is_refused(rows: dict
 
 def test_a_follower_keeps_its_index_up_to_date() -> None:
     learner, follower = Hybrid(0, exact_items=EXACT), Hybrid(0, exact_items=EXACT)
-    mark = 0
-    for number, step in enumerate(steps(learner, ring(2400, items=ITEMS))):
-        learner.learn(step)
-        follower.follow(step)
-        if number % 5 == 0:
-            parameters, mark = learner.changes(mark)
-            follower.apply(parameters)
-    follower.apply(learner.changes(mark)[0])
+    follow(learner, follower, ring(2400, items=ITEMS), every=5)
     assert follower.scoring.index.built
     for ranking, expected in zip(follower.rank(queries(), 20), learner.rank(queries(), 20), strict=True):
         assert ranking.items == expected.items

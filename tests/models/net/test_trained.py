@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.models_streams import learned, ring, steps
+from support.models_streams import follow, learned, ring
 
 from models.hybrid import Hybrid
 from models.net.guard import Guard
@@ -18,14 +18,7 @@ TRAINED = ("hybrid", "gru_alone", "recency_alone")
 @pytest.mark.parametrize("method", METHODS)
 def test_a_follower_with_the_learners_parameters_ranks_like_the_learner(method: str) -> None:
     learner, follower = build(method, max_items=256), build(method, max_items=256)
-    mark, batch = 0, ring(640, items=60)
-    for number, step in enumerate(steps(learner, batch)):
-        learner.learn(step)
-        follower.follow(step)
-        if number % 3 == 0:
-            parameters, mark = learner.changes(mark)
-            follower.apply(parameters)
-    follower.apply(learner.changes(mark)[0])
+    follow(learner, follower, ring(640, items=60), every=3)
     assert follower.rank(QUERIES, 10) == learner.rank(QUERIES, 10)
     assert (follower.steps, follower.position) == (learner.steps, learner.position)
 
